@@ -1,0 +1,46 @@
+# Every target depends on .venv, which `make env` makes with venv and pip; a stamp makes it free.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.stamp
+DEMO := runs/demo
+
+.DEFAULT_GOAL := help
+.PHONY: help env demo smoke test lint format clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+env: $(STAMP) ## .venv with the project and its extras, at the tested versions
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	  { echo "Python 3.11 to 3.13 is needed; $(PYTHON) is another: make env PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
+	  { echo "the venv module is missing: apt-get install python3-venv"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,timm,slurm]'
+	@touch $(STAMP)
+
+demo: $(STAMP) ## the whole chain on handwritten digits: five families, ledger, fit, chart
+	$(BIN)/efficiency-bench train -m suite=card data=digits ledger_dir=$(DEMO)/ledger
+	$(BIN)/efficiency-bench fit $(DEMO)/ledger --chart $(DEMO)
+	@echo "Digits are a rehearsal of the chain: small images say nothing about ImageNet."
+
+smoke: $(STAMP) ## the five families on a CIFAR-10 subset to a fixed accuracy (ROOT=folder)
+	$(BIN)/efficiency-bench train -m suite=smoke ledger_dir=runs/smoke/ledger $(if $(ROOT),data.root=$(ROOT))
+	$(BIN)/efficiency-bench fit runs/smoke/ledger --chart runs/smoke
+
+test: $(STAMP) ## the test suite
+	$(BIN)/python -m pytest -n 2
+
+lint: $(STAMP) ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(STAMP) ## rewrite the code as ruff formats it
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## remove what was made, not the ledger
+	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""Hydra configuration: one file a publication, a model, a recipe, a data set."""

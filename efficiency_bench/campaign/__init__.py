@@ -1,0 +1,1 @@
+"""From a configuration to a ledger entry: one run, wired."""

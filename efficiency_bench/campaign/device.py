@@ -1,0 +1,47 @@
+"""The device of a run and the numerics chosen for it, always resolved, shown and recorded."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from efficiency_bench.config import RunConfig
+from efficiency_bench.errors import UserError
+
+
+def resolve(config: RunConfig) -> RunConfig:
+    """``config`` with device, precision, layout and threads as they will be.
+
+    Defaults: CUDA where there is one; bf16 autocast there and fp32 on a CPU (bf16 on a CPU was
+    twenty times slower); channels_last on both (10 to 90 % faster for small networks on a CPU).
+    """
+    device = config.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError("device=cuda, but torch sees no CUDA device; type device=cpu")
+    precision = config.precision
+    if precision == "auto":
+        precision = "bf16" if device == "cuda" else "fp32"
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    return replace(
+        config,
+        device=device,
+        precision=precision,
+        channels_last=True if config.channels_last is None else config.channels_last,
+        threads=torch.get_num_threads() if device == "cpu" else None,
+    )
+
+
+def hardware(config: RunConfig) -> dict[str, Any]:
+    """Facts about the resolved device, for the entry."""
+    facts: dict[str, Any] = {"device": config.device, "precision": config.precision}
+    if config.device == "cuda":
+        properties = torch.cuda.get_device_properties(0)
+        facts |= {"card": properties.name, "card_memory_bytes": properties.total_memory}
+    else:
+        facts["torch_threads"] = config.threads
+    return facts

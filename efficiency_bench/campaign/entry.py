@@ -1,0 +1,113 @@
+"""The ledger entry of a run, put together from its ending, its evaluations and its config."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from efficiency_bench import records
+from efficiency_bench.campaign.folder import Earlier
+from efficiency_bench.config import RunConfig, config_digest, measured_part, row_date
+from efficiency_bench.fitting import crossing
+from efficiency_bench.ledger import events
+from efficiency_bench.records import Clocks, Entry, Evaluation, Provenance, Target
+from efficiency_bench.training.trainer import Ending
+
+
+def build_entry(
+    *,
+    run_id: str,
+    config: RunConfig,
+    target: Target,
+    ending: Ending,
+    evaluations: Sequence[Evaluation],
+    train_images: int,
+    data_digest: str,
+    weights_digest: str | None,
+    setup_seconds: float,
+    earlier: Earlier,
+    event_log: Path,
+    provenance: Provenance,
+) -> Entry:
+    """The immutable record of one ended run; every number from counts, none from rates."""
+    paper3x = records.paper3x_tfs_days(ending.segments)
+    exact = records.exact_flops(ending.segments)
+    passed = sum(segment.images for segment in ending.segments)
+    return Entry(
+        run_id=run_id,
+        source="measured here",
+        created_utc=datetime.now(UTC).isoformat(timespec="seconds"),
+        experiment=config.experiment,
+        model=config.model.name,
+        recipe=config.recipe.name,
+        data=config.data.name,
+        seed=config.seed,
+        repeat=config.repeat,
+        date=row_date(config),
+        end_reason=_reason(ending),
+        end_detail=ending.detail,
+        target=target,
+        images=ending.images,
+        steps=ending.steps,
+        epochs=ending.epochs,
+        forward_macs=paper3x * records.TERAFLOPS_DAY / (3 * passed) if passed else 0.0,
+        paper3x_tfs_days=paper3x,
+        exact_flops=exact,
+        **arrival(target, ending, evaluations, train_images),
+        repeated_images=earlier.images,
+        repeated_seconds=earlier.seconds,
+        segments=ending.segments,
+        evaluations=tuple(evaluations),
+        clocks=Clocks(
+            train_seconds=ending.train_seconds,
+            evaluation_seconds=ending.evaluation_seconds,
+            setup_seconds=setup_seconds,
+        ),
+        weights_digest=weights_digest,
+        data_digest=data_digest,
+        config_digest=config_digest(config),
+        event_log_digest=events.digest(event_log),
+        config=measured_part(config),
+        provenance=provenance,
+    )
+
+
+def _reason(ending: Ending) -> records.EndReason:
+    match ending.reason:
+        case "target" | "schedule" | "diverged" | "failed":
+            return ending.reason
+    raise ValueError(f"{ending.reason} is no ending for the ledger")
+
+
+def arrival(
+    target: Target, ending: Ending, evaluations: Sequence[Evaluation], train_images: int
+) -> dict[str, Any]:
+    """Whether and where the run arrived: crossings in images and epochs, compute to them.
+
+    A baseline that ran its schedule to the end has set its own target: it has arrived by
+    definition and is charged the whole schedule, as AlexNet was in 2020.
+    """
+    over = ending.reason == "schedule"
+    first = crossing.first_crossing(target, evaluations)
+    sustained = crossing.sustained_crossing(target, evaluations, schedule_over=over)
+    if target.source == "own_schedule":
+        charged = ending.segments if over else None
+        reached = over
+    else:
+        charged = None
+        reached = sustained is not None and ending.reason in ("target", "schedule")
+        if reached and sustained is not None:
+            charged = records.segments_until(ending.segments, sustained)
+    return {
+        "reached": reached,
+        "first_crossing_images": first,
+        "first_crossing_epochs": None if first is None else first / train_images,
+        "sustained_crossing_images": sustained,
+        "sustained_crossing_epochs": None if sustained is None else sustained / train_images,
+        "paper3x_to_target_tfs_days": None
+        if charged is None
+        else records.paper3x_tfs_days(charged),
+        "exact_flops_to_target": None if charged is None else records.exact_flops(charged),
+    }

@@ -1,0 +1,313 @@
+"""One run from config to entry: data, target, model, count, training, event log, ledger."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import logging
+import time
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from efficiency_bench import provenance
+from efficiency_bench.campaign import device as devices
+from efficiency_bench.campaign import folder as folders
+from efficiency_bench.campaign.entry import build_entry
+from efficiency_bench.campaign.target import metric_of, own_target, resolve_target
+from efficiency_bench.config import RunConfig, config_digest, measured_part, row_date
+from efficiency_bench.config_checks import check
+from efficiency_bench.counting import ForwardCount, count_forward
+from efficiency_bench.data import Data, build_data
+from efficiency_bench.errors import UserError
+from efficiency_bench.ledger import store
+from efficiency_bench.ledger.events import EventLog
+from efficiency_bench.models import build_model, check_input
+from efficiency_bench.records import Entry, Evaluation, Target, paper3x_tfs_days
+from efficiency_bench.training.resolution import all_sides_px
+from efficiency_bench.training.trainer import Ending, Job, Progress, train
+from efficiency_bench.training.weights import weights_digest
+
+log = logging.getLogger(__name__)
+
+
+class Mirror(Protocol):
+    """Shows a run elsewhere: takes every event as it is written, and must not raise."""
+
+    def __call__(self, event: Mapping[str, Any], /) -> None:
+        """One event of the log; after it, one ``entry`` event."""
+
+    def close(self) -> None:
+        """The run is over, or was broken off."""
+
+
+Mirrors = Callable[[Path], Iterable[Mirror]]
+"""Makes the mirrors of a run, given its folder."""
+
+FAULTS = ("diverged", "failed")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a run: its entry, or None when a signal stopped it before its end."""
+
+    entry: Entry | None
+    already_finished: bool = False
+
+    @property
+    def exit_code(self) -> int:
+        """0 entry written or found, 1 ended by a fault, 75 stopped by a signal."""
+        if self.entry is None:
+            return 75
+        return 1 if self.entry.end_reason in FAULTS and not self.already_finished else 0
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run with everything known but its result."""
+
+    config: RunConfig
+    run_id: str
+    folder: Path
+    ledger_dir: Path
+    data: Data
+    target: Target | None
+    job: Job
+    setup_seconds: float
+    earlier: folders.Earlier
+
+
+def run(
+    config: RunConfig,
+    mirrors: Mirrors = lambda folder: (),
+    stop_requested: Callable[[], bool] = lambda: False,
+) -> Outcome:
+    """Train what ``config`` says and append the entry to its ledger.
+
+    A run that is finished already gives its entry again and trains nothing.  Raises UserError
+    for the user's mistakes; a fault of any other kind becomes an entry with reason ``failed``.
+    """
+    check(config)
+    config = devices.resolve(config)
+    ledger_dir = Path(config.ledger_dir)
+    if config.run_dir is not None:
+        entry = folders.finished_entry(Path(config.run_dir))
+        if entry is not None:
+            folders.check_same(entry, config, Path(config.run_dir))
+            return _finished(entry, ledger_dir)
+    began = time.perf_counter()
+    data = build_data(config.data, config.recipe, config.seed, torch.device(config.device))
+    target = resolve_target(config, data)
+    run_id = folders.run_id(config, data.digest, target)
+    folder = Path(config.run_dir) if config.run_dir is not None else folders.RUNS / run_id
+    entry = folders.finished_entry(folder) or _in_ledger(ledger_dir, run_id)
+    if entry is not None:
+        return _finished(entry, ledger_dir)
+    store.check_writable(ledger_dir)
+    job = build_job(config, data, target, stop_requested)
+    earlier = folders.set_aside(folder)
+    setup_seconds = time.perf_counter() - began
+    prepared = Prepared(
+        config, run_id, folder, ledger_dir, data, target, job, setup_seconds, earlier
+    )
+    watching = tuple(mirrors(folder))
+    try:
+        return execute(prepared, watching)
+    finally:
+        for mirror in watching:
+            mirror.close()
+
+
+def _finished(entry: Entry, ledger_dir: Path) -> Outcome:
+    """The entry of a finished run, put into the ledger if a crash kept it from there."""
+    if _in_ledger(ledger_dir, entry.run_id) is None:
+        store.append(ledger_dir, entry)
+    return Outcome(entry, already_finished=True)
+
+
+def _in_ledger(ledger_dir: Path, run_id: str) -> Entry | None:
+    if not store.entry_path(ledger_dir, run_id).exists():
+        return None
+    return store.find(ledger_dir, run_id)
+
+
+def build_job(
+    config: RunConfig, data: Data, target: Target | None, stop_requested: Callable[[], bool]
+) -> Job:
+    """Model, counts at every side it will see, and the rest of what the trainer takes."""
+    torch.manual_seed(derived_seed(config.seed, config.repeat, "weights"))
+    arguments = {**config.model.arguments, **config.recipe.model_arguments}
+    model = build_model(
+        config.model.name, form=config.form, num_classes=len(data.classes), **arguments
+    )
+    device = torch.device(config.device)
+    sides = all_sides_px(config.recipe.progressive, config.data.image_px)
+    for side in sides:
+        check_input(model, side, config.model.name, config.form)
+    layout = torch.channels_last if config.channels_last else torch.contiguous_format
+    model = model.to(device, memory_format=layout)
+    return Job(
+        model=model,
+        data=data,
+        recipe=config.recipe,
+        cadence=config.evaluation,
+        target=target,
+        counts={side: count_forward(model, (3, side, side)) for side in sides},
+        image_px=config.data.image_px,
+        seed=derived_seed(config.seed, config.repeat, "training"),
+        device=device,
+        precision=config.precision,
+        auxiliary_loss_weight=config.model.auxiliary_loss_weight,
+        stop_requested=stop_requested,
+    )
+
+
+def derived_seed(seed: int, repeat: int, purpose: str) -> int:
+    """A 63-bit seed of its own for each purpose, so that no two share a stream."""
+    digest = hashlib.sha256(f"{seed} {repeat} {purpose}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def execute(run: Prepared, mirrors: tuple[Mirror, ...]) -> Outcome:
+    """Train, writing each event down as it happens, and end with an entry."""
+    event_log = EventLog(run.folder / folders.EVENTS)
+    facts = provenance.collect(devices.hardware(run.config))
+
+    def tell(kind: str, **fields: Any) -> None:
+        event_log.append(kind, **fields)
+        for mirror in mirrors:
+            mirror({"event": kind, **fields})
+
+    with event_log:
+        tell("start", **_start(run, facts.model_dump(mode="json")))
+        evaluations, ending = _follow(run, tell)
+        if ending.reason == "interrupted":
+            tell("interrupted", **_ending_fields(ending))
+            return Outcome(None)
+        digest = weights_digest(run.job.model)
+        tell("end", **_ending_fields(ending), weights_digest=digest)
+    entry = build_entry(
+        run_id=run.run_id,
+        config=run.config,
+        target=_final_target(run, evaluations),
+        ending=ending,
+        evaluations=evaluations,
+        train_images=run.data.train_images,
+        data_digest=run.data.digest,
+        weights_digest=digest,
+        setup_seconds=run.setup_seconds,
+        earlier=run.earlier,
+        event_log=run.folder / folders.EVENTS,
+        provenance=facts,
+    )
+    folders.write_entry(run.folder, entry)
+    store.append(run.ledger_dir, entry)
+    for mirror in mirrors:
+        mirror({"event": "entry", "entry": entry.model_dump(mode="json")})
+    return Outcome(entry)
+
+
+def _follow(run: Prepared, tell: Callable[..., None]) -> tuple[list[Evaluation], Ending]:
+    """Write the trainer's records down until its ending; a fault becomes one."""
+    evaluations: list[Evaluation] = []
+    latest: Progress | None = None
+    try:
+        for record in train(run.job):
+            if isinstance(record, Progress):
+                latest = record
+                tell("progress", **_progress_fields(record))
+            elif isinstance(record, Evaluation):
+                evaluations.append(record)
+                tell("evaluation", **record.model_dump(mode="json"))
+            else:
+                return evaluations, record
+    except (UserError, KeyboardInterrupt):
+        raise
+    except Exception as error:
+        (run.folder / "fault.txt").write_text(traceback.format_exc())
+        log.error("%s failed: %s (traceback in %s)", run.run_id, error, run.folder / "fault.txt")
+        return evaluations, _failure(error, latest)
+    raise AssertionError("the trainer ended without an ending")
+
+
+def _failure(error: Exception, latest: Progress | None) -> Ending:
+    """An ending at the last progress known, for a fault that the trainer did not expect."""
+    return Ending(
+        reason="failed",
+        detail=f"{type(error).__name__}: {error}".splitlines()[0],
+        steps=latest.steps if latest else 0,
+        images=latest.images if latest else 0,
+        epochs=latest.epochs if latest else 0.0,
+        segments=latest.segments if latest else (),
+        train_seconds=latest.train_seconds if latest else 0.0,
+        evaluation_seconds=0.0,
+    )
+
+
+def _final_target(run: Prepared, evaluations: list[Evaluation]) -> Target:
+    """The target to write down: the one set before, or the one that a baseline has set."""
+    if run.target is not None:
+        return run.target
+    if evaluations:
+        return own_target(run.config, run.data, evaluations[-1])
+    metric = metric_of(run.config, len(run.data.classes))
+    return Target(metric=metric, value=0.0, source="own_schedule")
+
+
+def _start(run: Prepared, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything needed to recompute the entry from the log."""
+    job = run.job
+    return {
+        "run_id": run.run_id,
+        "experiment": run.config.experiment,
+        "model": run.config.model.name,
+        "recipe": run.config.recipe.name,
+        "data": run.config.data.name,
+        "seed": run.config.seed,
+        "repeat": run.config.repeat,
+        "suite": run.config.suite,
+        "date": row_date(run.config),
+        "target": None if run.target is None else run.target.model_dump(mode="json"),
+        "classes": len(run.data.classes),
+        "train_images": run.data.train_images,
+        "val_images": run.data.val_images,
+        "total_steps": job.total_steps,
+        "total_epochs": job.recipe.epochs,
+        "counts": {str(side): _count_fields(count) for side, count in job.counts.items()},
+        "notes": [*run.data.notes, *_attempt_note(run.earlier)],
+        "setup_seconds": run.setup_seconds,
+        "repeated_images": run.earlier.images,
+        "data_digest": run.data.digest,
+        "config_digest": config_digest(run.config),
+        "config": measured_part(run.config),
+        "provenance": facts,
+    }
+
+
+def _attempt_note(earlier: folders.Earlier) -> list[str]:
+    if not earlier.attempts:
+        return []
+    return [f"attempt {earlier.attempts + 1}: {earlier.images} images are processed again"]
+
+
+def _count_fields(count: ForwardCount) -> dict[str, int]:
+    return {
+        "forward_macs": count.forward_macs,
+        "first_layer_macs": count.first_layer_macs,
+        "backward_macs": count.backward_macs,
+    }
+
+
+def _progress_fields(progress: Progress) -> dict[str, Any]:
+    fields = dataclasses.asdict(progress)
+    del fields["segments"]
+    return fields | {"paper3x_tfs_days": paper3x_tfs_days(progress.segments)}
+
+
+def _ending_fields(ending: Ending) -> dict[str, Any]:
+    fields = {f.name: getattr(ending, f.name) for f in dataclasses.fields(ending)}
+    return fields | {"segments": [s.model_dump(mode="json") for s in ending.segments]}

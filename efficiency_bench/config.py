@@ -1,0 +1,226 @@
+"""The typed configuration of a run; OmegaConf enters and ends here.
+
+Every field is one line of YAML in ``configs/``.  Durations are epochs, sizes are pixels,
+probabilities and accuracies are fractions.  ``load`` refuses typos, wrong types and missing
+values by name; ``validate`` refuses values that cannot be right and says what is allowed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from efficiency_bench.errors import UserError
+
+
+@dataclass
+class ModelConfig:
+    """An architecture, dated by its first publication."""
+
+    name: str = MISSING
+    published: str = MISSING  # ISO date of first publication (arXiv v1 or conference)
+    paper: str = MISSING
+    arguments: dict[str, Any] = field(default_factory=dict)  # passed to the builder
+    auxiliary_loss_weight: float = 0.0  # weight of each auxiliary head's loss
+
+
+@dataclass
+class OptimizerConfig:
+    """One of the optimizers, with its constants."""
+
+    name: str = MISSING  # sgd, rmsprop, rmsprop_tf (epsilon inside the root), adamw
+    lr: float = MISSING  # peak learning rate, for the recipe's batch size
+    weight_decay: float = 0.0
+    decay_norm_and_bias: bool = True  # False: biases and normalisation keep no decay
+    momentum: float = 0.0  # sgd and rmsprop
+    nesterov: bool = False  # sgd
+    alpha: float = 0.9  # rmsprop: decay of the squared gradient's mean
+    eps: float = 1e-8  # rmsprop and adamw
+    betas: list[float] = field(default_factory=lambda: [0.9, 0.999])  # adamw
+
+
+@dataclass
+class ScheduleConfig:
+    """The learning rate as a function of progress; durations are fractions of the schedule."""
+
+    name: str = MISSING  # constant, step, exponential, staircase, cosine, linear, one_cycle
+    warmup: float = 0.0  # linear from zero over this fraction
+    milestones: list[float] = field(default_factory=list)  # step: where the rate falls
+    factor: float = 0.1  # step: multiplied at each milestone; staircase: after every period
+    period: float = 0.0  # staircase: length of one stair
+    final_fraction: float = 0.0  # where exponential, cosine, linear and one_cycle end
+    peak: float = 0.3  # one_cycle: where the rate is highest
+    start_fraction: float = 0.1  # one_cycle: first rate as a fraction of the highest
+
+
+@dataclass
+class AugmentationConfig:
+    """What happens to a training image; what the data forbids is switched off and shown."""
+
+    flip: bool = False  # horizontal, with probability 1/2
+    crop_pad_px: int = 0  # small images: reflect-free zero padding before a random crop
+    cutout_px: int = 0  # small images: side of the square set to the mean
+    resized_crop_min_area: float = 0.08  # ImageNet: RandomResizedCrop's least area
+    auto_augment: bool = False  # ImageNet: the ImageNet policy of Cubuk et al.
+
+
+@dataclass
+class ProgressiveConfig:
+    """Progressive resizing: the side grows in equal steps over the first part."""
+
+    start_fraction: float = 1.0  # first side as a fraction of the data's; 1 = constant
+    until: float = 0.0  # fraction of the schedule at which the full side is reached
+    stages: int = 1  # number of sides, the full one included
+
+
+@dataclass
+class RecipeConfig:
+    """A training procedure, dated by its publication if it has one of its own."""
+
+    name: str = MISSING
+    date: str | None = None  # ISO date; null: holds conditions equal, moves no row
+    citation: str = MISSING
+    expects: str = MISSING  # what it should reach
+    departures: list[str] = field(default_factory=list)
+    epochs: float = MISSING  # length of the whole schedule
+    batch_size: int = MISSING
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
+    progressive: ProgressiveConfig = field(default_factory=ProgressiveConfig)
+    label_smoothing: float = 0.0
+    ema_decay: float = 0.0  # 0: none; evaluation uses the average where there is one
+    model_arguments: dict[str, Any] = field(default_factory=dict)  # regularisation in the net
+
+
+@dataclass
+class DataConfig:
+    """A data set and where it is."""
+
+    name: str = MISSING  # digits, cifar10, cifar100, imagenet
+    root: str | None = None  # folder that holds it; null: the default place
+    download: bool = True  # let torchvision fetch the full archive when root has none
+    image_px: int = MISSING  # side of a training image
+    resize_px: int | None = None  # ImageNet: shorter side before the validation crop
+    mean: list[float] = MISSING  # per channel, of pixels in [0, 1]
+    std: list[float] = MISSING
+    flip_keeps_class: bool = True  # False: mirror images may change class (digits)
+    train_images: int | None = None  # balanced, seeded subset
+    val_images: int | None = None
+    workers: int = 4  # ImageFolder: loading processes
+    eval_batch_size: int = 512
+
+
+@dataclass
+class TargetConfig:
+    """What counts as arriving; ``value: null`` asks the ledger for the baseline's level."""
+
+    metric: str | None = None  # top1, top5; null: top5 from 100 classes on
+    value: float | None = None  # fraction
+    comparison: str = ">="
+    tolerance: float = 0.0
+    confirmations: int = 2
+    baseline_model: str = "alexnet"
+    baseline_recipe: str = MISSING
+
+
+@dataclass
+class EvaluationConfig:
+    """How often the validation set is looked at."""
+
+    per_epoch: int = 1
+    per_epoch_near: int = 4  # once the accuracy is within `near` of the target
+    near: float = 0.05  # fraction of accuracy
+
+
+@dataclass
+class TrackingConfig:
+    """Mirrors of the event log."""
+
+    wandb: bool = True
+    project: str = "efficiency-bench"
+    group: str | None = None  # null: the suite's name
+
+
+@dataclass
+class RunConfig:
+    """Everything that defines a run."""
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    recipe: RecipeConfig = field(default_factory=RecipeConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    target: TargetConfig = field(default_factory=TargetConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    experiment: str | None = None
+    suite: str | None = None
+    form: str = MISSING  # imagenet or small
+    seed: int = 0
+    repeat: int = 0
+    device: str = "auto"  # auto, cpu, cuda
+    precision: str = "auto"  # auto, fp32, bf16; auto: fp32 on CPU, bf16 on CUDA
+    channels_last: bool | None = None  # null: on CUDA
+    threads: int | None = None  # CPU threads; null: torch's own choice
+    run_dir: str | None = None  # null: runs/<run_id>
+    ledger_dir: str = "runs/ledger"
+
+
+ELSEWHERE = ("run_dir", "ledger_dir", "tracking", "suite")
+"""Fields that say where results go, not what is measured: outside the digest and the entry."""
+
+ELSEWHERE_IN_DATA = ("root", "download", "workers")
+"""The same for the data: its content is in the data digest, its loading order-independent."""
+
+
+def load(composed: DictConfig) -> RunConfig:
+    """Turn Hydra's configuration into a RunConfig, refusing typos and missing values by name."""
+    try:
+        merged = OmegaConf.merge(OmegaConf.structured(RunConfig), composed)
+        config = OmegaConf.to_object(merged)
+    except OmegaConfBaseException as error:
+        raise UserError(f"configuration: {_one_line(error)}") from error
+    assert isinstance(config, RunConfig)
+    return config
+
+
+def _one_line(error: OmegaConfBaseException) -> str:
+    """OmegaConf's message without its table of internals, with the key and the known keys."""
+    text = str(error.msg if error.msg else error).splitlines()[0]
+    key = f" (at {error.full_key})" if error.full_key and error.full_key not in text else ""
+    known = ""
+    if error.object_type is not None and dataclasses.is_dataclass(error.object_type):
+        names = [f.name for f in dataclasses.fields(error.object_type)]
+        known = f"; known keys: {', '.join(names)}" if "not in" in text else ""
+    return text + key + known
+
+
+def measured_part(config: RunConfig) -> dict[str, Any]:
+    """The configuration as plain values, without what only says where results go."""
+    plain = dataclasses.asdict(config)
+    for name in ELSEWHERE:
+        del plain[name]
+    for name in ELSEWHERE_IN_DATA:
+        del plain["data"][name]
+    return plain
+
+
+def config_digest(config: RunConfig) -> str:
+    """SHA-256 (hex) over the measured part; runs that share it are seeds of one row.
+
+    Seed and repeat name the run beside it; the number of CPU threads is the host's.
+    """
+    plain = measured_part(config)
+    del plain["seed"], plain["repeat"], plain["threads"]
+    canonical = json.dumps(plain, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def row_date(config: RunConfig) -> str:
+    """ISO date of the row: the later of the model's and, where it has one, the recipe's."""
+    return max(filter(None, [config.model.published, config.recipe.date]))

@@ -1,0 +1,114 @@
+"""Values that cannot be right, refused before anything is loaded, each with the way out."""
+
+from __future__ import annotations
+
+import datetime
+import re
+
+from efficiency_bench.config import RunConfig
+from efficiency_bench.errors import UserError, unknown
+
+OPTIMIZERS = ("sgd", "rmsprop", "rmsprop_tf", "adamw")
+SCHEDULES = ("constant", "step", "exponential", "staircase", "cosine", "linear", "one_cycle")
+METRICS = ("top1", "top5")
+DEVICES = ("auto", "cpu", "cuda")
+PRECISIONS = ("auto", "fp32", "bf16")
+FORMS = ("imagenet", "small")
+
+SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]*")
+"""Names that become part of a file name: they cannot leave their folder."""
+
+
+def check(config: RunConfig) -> None:
+    """Raise UserError for the first value that no run could mean."""
+    _check_choices(config)
+    _check_target(config)
+    _check_recipe(config)
+    _check_names_and_dates(config)
+    cadence = config.evaluation
+    _at_least("evaluation.per_epoch", cadence.per_epoch, 1)
+    _at_least("evaluation.per_epoch_near", cadence.per_epoch_near, cadence.per_epoch)
+    _at_least("seed", config.seed, 0)
+    _at_least("repeat", config.repeat, 0)
+    if config.threads is not None:
+        _at_least("threads", config.threads, 1)
+
+
+def _check_choices(config: RunConfig) -> None:
+    chosen = (
+        ("recipe.optimizer.name", config.recipe.optimizer.name, OPTIMIZERS),
+        ("recipe.schedule.name", config.recipe.schedule.name, SCHEDULES),
+        ("device", config.device, DEVICES),
+        ("precision", config.precision, PRECISIONS),
+        ("form", config.form, FORMS),
+    )
+    for key, value, known in chosen:
+        if value not in known:
+            raise unknown(key, value, known)
+    if config.target.metric is not None and config.target.metric not in METRICS:
+        raise unknown("target.metric", config.target.metric, METRICS)
+
+
+def _check_target(config: RunConfig) -> None:
+    target = config.target
+    if target.comparison != ">=":
+        raise UserError(f"target.comparison={target.comparison!r} is not allowed; use '>='")
+    if target.value is not None and not 0 < target.value <= 1:
+        percent = f"; for {target.value:g} % type target.value={target.value / 100:g}"
+        hint = percent if 1 < target.value <= 100 else ""
+        raise UserError(
+            f"target.value={target.value:g} is not a fraction over 0 and at most 1{hint}"
+        )
+    if not 0 <= target.tolerance < 1:
+        raise UserError(
+            f"target.tolerance={target.tolerance:g} is not a fraction in [0, 1);"
+            " 0.05 points are target.tolerance=0.0005"
+        )
+    _at_least("target.confirmations", target.confirmations, 0)
+
+
+def _check_recipe(config: RunConfig) -> None:
+    recipe = config.recipe
+    if not 0 < recipe.epochs < float("inf"):
+        raise UserError(f"recipe.epochs={recipe.epochs:g} must be over 0, e.g. recipe.epochs=10")
+    _at_least("recipe.batch_size", recipe.batch_size, 1)
+    _at_least("recipe.progressive.stages", recipe.progressive.stages, 1)
+    fractions = (
+        ("recipe.schedule.warmup", recipe.schedule.warmup),
+        ("recipe.schedule.peak", recipe.schedule.peak),
+        ("recipe.schedule.final_fraction", recipe.schedule.final_fraction),
+        ("recipe.label_smoothing", recipe.label_smoothing),
+        ("recipe.ema_decay", recipe.ema_decay),
+        ("recipe.progressive.start_fraction", recipe.progressive.start_fraction),
+        ("recipe.progressive.until", recipe.progressive.until),
+    )
+    for key, value in fractions:
+        if not 0 <= value <= 1:
+            raise UserError(f"{key}={value:g} is not a fraction in [0, 1]")
+    if recipe.optimizer.lr <= 0:
+        raise UserError(f"recipe.optimizer.lr={recipe.optimizer.lr:g} must be over 0")
+    schedule = recipe.schedule
+    if schedule.name == "staircase" and schedule.period <= 0:
+        raise UserError("recipe.schedule=staircase needs recipe.schedule.period over 0")
+    if schedule.name == "exponential" and schedule.final_fraction <= 0:
+        raise UserError("recipe.schedule=exponential needs recipe.schedule.final_fraction over 0")
+
+
+def _check_names_and_dates(config: RunConfig) -> None:
+    names = {"model.name": config.model.name, "recipe.name": config.recipe.name}
+    names |= {"data.name": config.data.name, "experiment": config.experiment or "none"}
+    for key, name in names.items():
+        if not SAFE_NAME.fullmatch(name):
+            raise UserError(f"{key}={name!r} may hold only letters, digits and _ . : -")
+    dates = {"model.published": config.model.published, "recipe.date": config.recipe.date}
+    for key, date in dates.items():
+        try:
+            if date is not None:
+                datetime.date.fromisoformat(date)
+        except ValueError as error:
+            raise UserError(f"{key}={date!r} is not a date like 2015-12-10") from error
+
+
+def _at_least(key: str, value: float, least: float) -> None:
+    if value < least:
+        raise UserError(f"{key}={value:g} must be at least {least:g}")

@@ -1,0 +1,10 @@
+"""Compute per image, counted by fvcore, and the account of a run."""
+
+from efficiency_bench.counting.forward import (
+    ForwardCount,
+    UncountedOperatorError,
+    count_forward,
+)
+from efficiency_bench.counting.meter import SegmentMeter
+
+__all__ = ["ForwardCount", "SegmentMeter", "UncountedOperatorError", "count_forward"]

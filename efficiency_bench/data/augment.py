@@ -1,0 +1,76 @@
+"""Random crop, flip and cutout of whole batches, on the device, from one generator a step."""
+
+from __future__ import annotations
+
+import hashlib
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from efficiency_bench.config import AugmentationConfig
+
+
+def derived_generator(device: torch.device | str, *parts: int | str) -> torch.Generator:
+    """A generator seeded by a hash of ``parts``, such as (seed, "augment", epoch, step).
+
+    Order and augmentation so depend on where training stands and on nothing that ran before,
+    and neither workers nor a resumption can change them.
+    """
+    digest = hashlib.sha256(" ".join(map(str, parts)).encode()).digest()
+    generator = torch.Generator(device=device)
+    return generator.manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+
+
+def epoch_order(seed: int, epoch: int, images: int) -> Tensor:
+    """The order of one epoch: a permutation, int64 [images], on the CPU."""
+    generator = derived_generator("cpu", seed, "order", epoch)
+    return torch.randperm(images, generator=generator)
+
+
+def augment(
+    images: Tensor, config: AugmentationConfig, flip: bool, generator: torch.Generator
+) -> Tensor:
+    """Normalised images float [B, C, H, W], each cropped, flipped and cut by its own draw.
+
+    Images are normalised already, so the zeros of padding and cutout are the mean colour.
+    """
+    if config.crop_pad_px:
+        images = random_crop(images, config.crop_pad_px, generator)
+    if flip:
+        images = random_flip(images, generator)
+    if config.cutout_px:
+        images = cutout(images, config.cutout_px, generator)
+    return images
+
+
+def random_crop(images: Tensor, pad_px: int, generator: torch.Generator) -> Tensor:
+    """Shift each image by up to ``pad_px`` in each direction, zeros coming in."""
+    batch, _, height, width = images.shape
+    device = images.device
+    top, left = torch.randint(2 * pad_px + 1, (2, batch, 1, 1), generator=generator, device=device)
+    rows = (top + torch.arange(height, device=device)[:, None]).expand(batch, height, width)
+    columns = (left + torch.arange(width, device=device)).expand(batch, height, width)
+    padded = F.pad(images, (pad_px,) * 4).permute(0, 2, 3, 1)
+    which = torch.arange(batch, device=device)[:, None, None]
+    return padded[which, rows, columns].permute(0, 3, 1, 2)
+
+
+def random_flip(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Mirror each image left to right with probability 1/2."""
+    draws = torch.rand(len(images), generator=generator, device=images.device)
+    return torch.where((draws < 0.5)[:, None, None, None], images.flip(3), images)
+
+
+def cutout(images: Tensor, side_px: int, generator: torch.Generator) -> Tensor:
+    """Zero one square of ``side_px`` in each image, its centre anywhere (DeVries & Taylor
+    2017, arXiv:1708.04552), so that it may lie partly outside."""
+    batch, _, height, width = images.shape
+    device = images.device
+    row = torch.randint(height, (batch, 1, 1), generator=generator, device=device)
+    column = torch.randint(width, (batch, 1, 1), generator=generator, device=device)
+    before, after = side_px // 2, side_px - side_px // 2
+    down = torch.arange(height, device=device)[:, None] - row
+    across = torch.arange(width, device=device) - column
+    inside = (down >= -before) & (down < after) & (across >= -before) & (across < after)
+    return images.masked_fill(inside[:, None], 0.0)

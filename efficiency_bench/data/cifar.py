@@ -1,0 +1,153 @@
+"""CIFAR-10 and CIFAR-100 in the layout of their Python archives, whole or cut to a subset.
+
+torchvision fetches the full archives; it is not used to read them, because it compares checksums
+and so refuses subsets.  What was read is recorded by its digest instead.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from efficiency_bench.data import restricted_pickle
+from efficiency_bench.data.image_set import DataSplits, ImageSet
+from efficiency_bench.errors import UserError
+
+SIDE_PX = 32
+CHANNELS = 3
+
+
+@dataclass(frozen=True)
+class Archive:
+    """Where an archive keeps what (Krizhevsky 2009, cs.toronto.edu/~kriz/cifar.html)."""
+
+    name: str
+    torchvision_name: str
+    folder: str
+    train_files: tuple[str, ...]
+    test_file: str
+    label_key: str
+    meta_file: str
+    class_names_key: str
+
+
+CIFAR10 = Archive(
+    name="CIFAR-10",
+    torchvision_name="CIFAR10",
+    folder="cifar-10-batches-py",
+    train_files=tuple(f"data_batch_{i}" for i in range(1, 6)),
+    test_file="test_batch",
+    label_key="labels",
+    meta_file="batches.meta",
+    class_names_key="label_names",
+)
+CIFAR100 = Archive(
+    name="CIFAR-100",
+    torchvision_name="CIFAR100",
+    folder="cifar-100-python",
+    train_files=("train",),
+    test_file="test",
+    label_key="fine_labels",
+    meta_file="meta",
+    class_names_key="fine_label_names",
+)
+
+
+def load_cifar10(root: str, download: bool) -> DataSplits:
+    """CIFAR-10 from ``root``/cifar-10-batches-py: uint8 [N, 3, 32, 32], 10 classes."""
+    return load_archive(CIFAR10, Path(root), download)
+
+
+def load_cifar100(root: str, download: bool) -> DataSplits:
+    """CIFAR-100 from ``root``/cifar-100-python: uint8 [N, 3, 32, 32], 100 fine classes."""
+    return load_archive(CIFAR100, Path(root), download)
+
+
+def load_archive(archive: Archive, root: Path, download: bool) -> DataSplits:
+    """Training and test images, in the files' order.
+
+    A missing folder is fetched by torchvision where ``download`` allows it.  UserError, naming
+    the file, for one that is missing, damaged or of another archive.
+    """
+    folder = root / archive.folder
+    if not folder.is_dir():
+        if not download:
+            raise UserError(
+                f"no {archive.folder} in {root}; data.root=DIR names the folder that holds it"
+            )
+        _download(archive, root)
+    classes = _read_classes(archive, folder / archive.meta_file)
+    train = [_read_batch(archive, folder / name, len(classes)) for name in archive.train_files]
+    test = [_read_batch(archive, folder / archive.test_file, len(classes))]
+    return DataSplits(_join(train, classes, folder), _join(test, classes, folder))
+
+
+def _download(archive: Archive, root: Path) -> None:
+    """Let torchvision fetch and check the full archive; UserError where it cannot."""
+    import torchvision
+
+    dataset = getattr(torchvision.datasets, archive.torchvision_name)
+    try:
+        # standard output belongs to the command's own answer
+        with contextlib.redirect_stdout(sys.stderr):
+            dataset(str(root), train=False, download=True)
+    except (OSError, RuntimeError) as error:
+        raise UserError(
+            f"no {archive.folder} in {root}, and downloading {archive.name} failed: {error}.\n"
+            "Where you have it already, type data.root=DIR with the folder that holds it"
+        ) from error
+
+
+def _read_classes(archive: Archive, path: Path) -> tuple[str, ...]:
+    names = _field(archive, path, restricted_pickle.load(path), archive.class_names_key)
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise UserError(f"{path}: {archive.class_names_key} is not a list of names")
+    return tuple(names)
+
+
+def _read_batch(archive: Archive, path: Path, classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels, uint8 [N, 3072], and labels, int64 [N], of one file."""
+    content = restricted_pickle.load(path)
+    labels = _field(archive, path, content, archive.label_key)
+    pixels = _field(archive, path, content, "data")
+    width = CHANNELS * SIDE_PX * SIDE_PX
+    if (
+        not isinstance(pixels, np.ndarray)
+        or pixels.dtype != np.uint8
+        or pixels.shape[1:] != (width,)
+    ):
+        raise UserError(f"{path}: data is not an array of {width} bytes an image")
+    if not isinstance(labels, list) or not all(isinstance(label, int) for label in labels):
+        raise UserError(f"{path}: {archive.label_key} is not a list of whole numbers")
+    if len(labels) != len(pixels):
+        raise UserError(f"{path}: {len(pixels)} images have {len(labels)} labels")
+    wrong = next((label for label in labels if not 0 <= label < classes), None)
+    if wrong is not None:
+        raise UserError(f"{path}: label {wrong} is outside 0 to {classes - 1}")
+    return pixels, np.array(labels, dtype=np.int64)
+
+
+def _field(archive: Archive, path: Path, content: dict[str, Any], key: str) -> Any:
+    if key not in content:
+        raise UserError(f"{path} is no file of {archive.name}'s Python archive: it has no {key!r}")
+    return content[key]
+
+
+def _join(
+    parts: Sequence[tuple[np.ndarray, np.ndarray]], classes: tuple[str, ...], folder: Path
+) -> ImageSet:
+    # Each row holds the red, then the green, then the blue plane, each row by row.
+    pixels = np.concatenate([part[0] for part in parts])
+    images = torch.from_numpy(pixels.reshape(-1, CHANNELS, SIDE_PX, SIDE_PX))
+    labels = torch.from_numpy(np.concatenate([part[1] for part in parts]))
+    try:
+        return ImageSet(images, labels, classes)
+    except UserError as error:
+        raise UserError(f"{folder}: {error}") from error

@@ -1,0 +1,193 @@
+"""Loading photographs from folders: decoded and augmented by worker processes.
+
+Workers hand over uint8 images, which are normalised on the device.  What happens to an image is
+a function of seed, epoch and image alone, whichever process it falls to.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from torchvision.datasets.folder import default_loader
+from torchvision.transforms import v2
+
+from efficiency_bench.data.augment import Normalisation
+from efficiency_bench.data.folder import PhotoSet, PhotoSplits
+from efficiency_bench.data.loader import Batch
+from efficiency_bench.data.order import batch_range, derived_seed, epoch_order, steps_per_epoch
+from efficiency_bench.errors import UserError
+
+RESIZE_OVER_CROP = 256 / 224
+"""Shorter side before the validation crop over the crop's, where not told: ImageNet's custom."""
+
+Sample = tuple[Tensor, int] | str
+"""An image, uint8 [3, px, px], with its label, or why it could not be read."""
+
+
+@dataclass(frozen=True)
+class PhotoAugmentation:
+    """What happens to a training photograph."""
+
+    min_area: float
+    """Least part of the area that a random resized crop keeps, a fraction."""
+    flip: bool
+    auto_augment: bool
+    """The ImageNet policy of Cubuk et al. 2019 (arXiv:1805.09501), before the crop's pixels
+    become a tensor."""
+
+    @functools.lru_cache(maxsize=8)  # noqa: B019 (frozen and few: one a run)
+    def transform(self, image_px: int) -> v2.Compose:
+        """From a PIL image to uint8 [3, image_px, image_px]."""
+        steps: list[torch.nn.Module] = [
+            v2.RandomResizedCrop(image_px, scale=(self.min_area, 1.0), antialias=True)
+        ]
+        if self.flip:
+            steps.append(v2.RandomHorizontalFlip())
+        if self.auto_augment:
+            steps.append(v2.AutoAugment(v2.AutoAugmentPolicy.IMAGENET))
+        return v2.Compose([*steps, v2.PILToTensor()])
+
+
+class FolderLoader:
+    """A Loader over image folders."""
+
+    def __init__(
+        self,
+        splits: PhotoSplits,
+        normalisation: Normalisation,
+        augmentation: PhotoAugmentation,
+        image_px: int,
+        resize_px: int | None,
+        seed: int,
+        device: torch.device,
+        workers: int,
+    ) -> None:
+        """Validation resizes the shorter side to ``resize_px`` and crops ``image_px``."""
+        resize_px = resize_px or round(image_px * RESIZE_OVER_CROP)
+        self._splits = splits
+        self._normalisation = normalisation
+        self._seed = seed
+        self._device = device
+        self._train = _Reader(_TrainPhotos(splits.train, augmentation, seed), workers, device)
+        self._val = _Reader(_ValPhotos(splits.val, image_px, resize_px), workers, device)
+
+    @property
+    def train_images(self) -> int:
+        """Number of training images."""
+        return len(self._splits.train)
+
+    @property
+    def val_images(self) -> int:
+        """Number of validation images."""
+        return len(self._splits.val)
+
+    def epoch(
+        self, epoch: int, batch_size: int, image_px: int, start_step: int = 0
+    ) -> Iterator[Batch]:
+        """See Loader.epoch.  An epoch ends the one before, whose workers it takes over."""
+        images = self.train_images
+        order = epoch_order(self._seed, epoch, images).tolist()
+        steps = range(start_step, steps_per_epoch(images, batch_size))
+        ranges = (batch_range(images, batch_size, step) for step in steps)
+        return self._normalised(
+            self._train.read([(epoch, index, image_px) for index in order[r]] for r in ranges)
+        )
+
+    def validation(self, batch_size: int) -> Iterator[Batch]:
+        """See Loader.validation."""
+        starts = range(0, self.val_images, batch_size)
+        indices = range(self.val_images)
+        return self._normalised(self._val.read(indices[s : s + batch_size] for s in starts))
+
+    def _normalised(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        for images, labels in batches:
+            # Pinned memory copies without waiting; elsewhere the flag has no effect.
+            images = images.to(self._device, non_blocking=True)
+            yield self._normalisation(images), labels.to(self._device, non_blocking=True)
+
+
+class _TrainPhotos(Dataset[Sample]):
+    """Augmented images by (epoch, index, side in px)."""
+
+    def __init__(self, photos: PhotoSet, augmentation: PhotoAugmentation, seed: int) -> None:
+        self._photos = photos
+        self._augmentation = augmentation
+        self._seed = seed
+
+    def __getitem__(self, key: tuple[int, int, int]) -> Sample:
+        epoch, index, image_px = key
+        # The transforms draw from torch's global generator: it is lent, and given back.  Seeding
+        # it through torch.manual_seed would reseed a GPU's as well.
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(derived_seed("image", self._seed, epoch, index))
+            return _read(self._photos, index, self._augmentation.transform(image_px))
+
+
+class _ValPhotos(Dataset[Sample]):
+    """Images by index: shorter side resized, centre cropped."""
+
+    def __init__(self, photos: PhotoSet, image_px: int, resize_px: int) -> None:
+        self._photos = photos
+        self._transform = v2.Compose(
+            [v2.Resize(resize_px, antialias=True), v2.CenterCrop(image_px), v2.PILToTensor()]
+        )
+
+    def __getitem__(self, index: int) -> Sample:
+        return _read(self._photos, index, self._transform)
+
+
+def _read(photos: PhotoSet, index: int, transform: v2.Compose) -> Sample:
+    """One image, RGB whatever it was; its EXIF orientation is ignored, as is ImageNet's custom.
+
+    A failure is returned, not raised: an exception would reach the user as the worker's
+    traceback.
+    """
+    path = photos.path(index)
+    try:
+        return transform(default_loader(str(path))), int(photos.labels[index])
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        return f"cannot read the image {path}: {error}"
+
+
+def _collate(samples: Sequence[Sample]) -> Batch | str:
+    """Stack a batch, or hand on the first failure in it."""
+    good = [sample for sample in samples if not isinstance(sample, str)]
+    if len(good) < len(samples):
+        return next(sample for sample in samples if isinstance(sample, str))
+    images, labels = zip(*good, strict=True)
+    return torch.stack(images), torch.tensor(labels)
+
+
+class _Reader:
+    """A DataLoader that reads whatever list of batches it is given, with the same workers."""
+
+    def __init__(self, dataset: Dataset[Sample], workers: int, device: torch.device) -> None:
+        self._batches: Iterable[Sequence[object]] = ()
+        self._loader = DataLoader(
+            dataset,
+            batch_sampler=self,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            pin_memory=device.type == "cuda",
+            collate_fn=_collate,
+            # A DataLoader draws a seed for its workers; of its own, so that dropout and the
+            # like in the main process do not depend on how often data is read.
+            generator=torch.Generator(),
+        )
+
+    def __iter__(self) -> Iterator[Sequence[object]]:
+        return iter(self._batches)
+
+    def read(self, batches: Iterable[Sequence[object]]) -> Iterator[Batch]:
+        """Read ``batches`` of the dataset's keys; UserError for an image that cannot be read."""
+        self._batches = batches
+        for batch in self._loader:
+            if isinstance(batch, str):
+                raise UserError(batch)
+            yield batch

@@ -1,0 +1,62 @@
+"""A labelled set of images in memory, and the digest that names its content."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from efficiency_bench.errors import UserError
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Images uint8 [N, 3, side, side], labels int64 [N], the classes' names in label order."""
+
+    images: Tensor
+    labels: Tensor
+    classes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def subset(self, indices: Tensor) -> ImageSet:
+        """The images at ``indices`` (int64 [n]), in that order."""
+        return ImageSet(self.images[indices], self.labels[indices], self.classes)
+
+
+@dataclass(frozen=True)
+class DataSplits:
+    """Training and validation set of the same classes."""
+
+    train: ImageSet
+    val: ImageSet
+
+    def digest(self) -> str:
+        """SHA-256 (hex) over both sets: classes, shapes, labels and pixels as stored."""
+        digest = hashlib.sha256()
+        for part in (self.train, self.val):
+            digest.update(f"{part.classes} {tuple(part.images.shape)}\n".encode())
+            digest.update(part.labels.numpy().tobytes())
+            digest.update(part.images.numpy().tobytes())
+        return digest.hexdigest()
+
+
+def check_splits(splits: DataSplits, where: str) -> DataSplits:
+    """``splits`` as they are, or UserError where no run could use them."""
+    for name, part in (("training", splits.train), ("validation", splits.val)):
+        if len(part) == 0:
+            raise UserError(f"{where}: the {name} set is empty")
+        if part.images.dtype != torch.uint8 or part.images.ndim != 4:
+            raise UserError(f"{where}: the {name} images are not uint8 [N, 3, side, side]")
+        low, high = int(part.labels.min()), int(part.labels.max())
+        if low < 0 or high >= len(part.classes):
+            raise UserError(f"{where}: a {name} label lies outside 0..{len(part.classes) - 1}")
+    if splits.train.classes != splits.val.classes:
+        differing = sorted(set(splits.train.classes) ^ set(splits.val.classes))
+        raise UserError(
+            f"{where}: training and validation classes differ: {', '.join(differing[:5])}"
+        )
+    return splits

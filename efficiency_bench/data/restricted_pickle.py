@@ -1,0 +1,69 @@
+"""Reading pickles of numpy arrays and plain containers without running what they name.
+
+An ordinary unpickler calls any function that a file names; this one knows three names, those by
+which numpy writes an array, and refuses the rest.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from efficiency_bench.errors import UserError
+
+
+class _Refused(Exception):
+    """A pickle names something other than an array or a plain container."""
+
+
+def _dtype(name: str, align: object = False, copy: object = False) -> np.dtype:
+    """numpy.dtype from a pickle of any age: old ones hold 0 and 1, which new numpy deprecates."""
+    return np.dtype(name, align=bool(align), copy=bool(copy))
+
+
+# numpy 1 and 2 name the same function differently; an array itself knows where it is.
+_RECONSTRUCT: Callable[..., Any] = np.empty(0).__reduce__()[0]
+
+_KNOWN: dict[tuple[str, str], Any] = {
+    ("numpy.core.multiarray", "_reconstruct"): _RECONSTRUCT,
+    ("numpy._core.multiarray", "_reconstruct"): _RECONSTRUCT,
+    ("numpy", "ndarray"): np.ndarray,
+    ("numpy", "dtype"): _dtype,
+}
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        try:
+            return _KNOWN[module, name]
+        except KeyError:
+            raise _Refused(f"{module}.{name}") from None
+
+
+def load(path: Path) -> dict[str, Any]:
+    """The dictionary pickled in ``path``, with Python 2's strings read as Latin-1.
+
+    UserError, naming the file, where it cannot be read, is cut short or damaged, holds no
+    dictionary, or names anything but numpy arrays and plain containers (nothing is run then).
+    """
+    try:
+        with path.open("rb") as file:
+            content = _Unpickler(file, encoding="latin1").load()
+    except _Refused as error:
+        raise UserError(
+            f"{path} names {error}, which no image archive needs; nothing of it was run."
+            " Get the archive again from a source that you trust"
+        ) from None
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing; unpack the whole archive again") from None
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
+    except Exception as error:  # damaged pickles raise whatever their bytes happen to mean
+        raise UserError(f"{path} is damaged or no pickle: {error}") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path} holds a {type(content).__name__}, not an archive's dictionary")
+    return content

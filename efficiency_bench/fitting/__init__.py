@@ -1,0 +1,1 @@
+"""What it means: crossings, rows of a fit, halving times."""

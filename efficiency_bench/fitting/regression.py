@@ -1,0 +1,75 @@
+"""A straight line by least squares, with Student's t interval on its slope."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from scipy.special import stdtrit  # not scipy.stats: half a second of import for one quantile
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Line:
+    """``y = intercept + slope * x`` over ``n`` points."""
+
+    slope: float
+    slope_low: float
+    slope_high: float
+    """The 95 % interval, n - 2 degrees of freedom: with six points a normal one is too short."""
+    intercept: float
+    r_squared: float | None
+    """None where every y is the same: there is no variation to explain."""
+    n: int
+    x_mean: float
+    x_spread: float
+    """Sum of squared distances of x from its mean."""
+    residual_variance: float
+    """Sum of squared residuals over n - 2."""
+
+    def at(self, x: float) -> float:
+        """The line's y at ``x``."""
+        return self.intercept + self.slope * x
+
+    def half_width(self, x: float) -> float:
+        """Half the 95 % interval of the line itself (not of a new point) at ``x``."""
+        variance = self.residual_variance * (1 / self.n + (x - self.x_mean) ** 2 / self.x_spread)
+        return t_quantile(self.n - 2) * math.sqrt(variance)
+
+
+def t_quantile(degrees_of_freedom: int) -> float:
+    """Two-sided 95 % quantile of Student's t (12.706 at 1, 2.776 at 4)."""
+    return float(stdtrit(degrees_of_freedom, 0.5 + CONFIDENCE / 2))
+
+
+def fit_line(x: Sequence[float], y: Sequence[float]) -> Line:
+    """Least squares of ``y`` on ``x``, at least three points at two or more values of x.
+
+    Raises ValueError for fewer points or a single x.
+    """
+    n = len(x)
+    if n < 3 or min(x) == max(x):
+        raise ValueError("a line with an interval needs three points at two values of x")
+    x_mean = math.fsum(x) / n
+    # the mean of equal values may be off by a rounding, which would look like a slope
+    y_mean = y[0] if min(y) == max(y) else math.fsum(y) / n
+    dx, dy = [v - x_mean for v in x], [v - y_mean for v in y]
+    x_spread = math.fsum(v * v for v in dx)
+    y_spread = math.fsum(v * v for v in dy)
+    slope = math.fsum(a * b for a, b in zip(dx, dy, strict=True)) / x_spread
+    residual = math.fsum((b - slope * a) ** 2 for a, b in zip(dx, dy, strict=True))
+    variance = residual / (n - 2)
+    margin = t_quantile(n - 2) * math.sqrt(variance / x_spread)
+    return Line(
+        slope=slope,
+        slope_low=slope - margin,
+        slope_high=slope + margin,
+        intercept=y_mean - slope * x_mean,
+        r_squared=1 - residual / y_spread if y_spread > 0 else None,
+        n=n,
+        x_mean=x_mean,
+        x_spread=x_spread,
+        residual_variance=variance,
+    )

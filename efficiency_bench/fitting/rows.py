@@ -1,0 +1,200 @@
+"""The rows of a fit: seeds of one model and recipe gathered, censored runs kept."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from efficiency_bench.fitting.groups import Group, Selection, select
+from efficiency_bench.records import (
+    Entry,
+    Target,
+    exact_flops,
+    paper3x_tfs_days,
+    segments_until,
+)
+
+Crossing = Literal["first", "sustained"]
+Currency = Literal["paper3x", "exact"]
+
+COMPUTE_UNITS: dict[str, str] = {"paper3x": "paper3x_tfs_days", "exact": "exact_flops"}
+"""Currency -> the entry's field, which names the unit."""
+
+
+@dataclass(frozen=True)
+class FitRow:
+    """One model with one recipe, its seeds as replicates."""
+
+    model: str
+    recipe: str
+    date: str | None
+    """ISO date; None: shown, not fitted."""
+    compute: float | None
+    """Geometric mean over the seeds that reached, in the row set's currency; None: none did."""
+    compute_low: float | None
+    """Least among the seeds."""
+    compute_high: float | None
+    compute_spent: float
+    """Geometric mean of the whole runs: where a censored row is known to lie above."""
+    seeds: int
+    reached_seeds: int
+    epochs_to_target: float | None
+    """Mean over the seeds that reached."""
+    forward_macs: float
+    """Mean over the seeds, MACs per image."""
+    is_baseline: bool
+    run_ids: tuple[str, ...]
+
+    @property
+    def reached(self) -> bool:
+        """Whether any seed reached the target."""
+        return self.compute is not None
+
+
+@dataclass(frozen=True)
+class RowSet:
+    """The rows of one fit, oldest first, and what should be said about them."""
+
+    group: Group
+    target: Target
+    """The target of the group's runs, the strictest tolerance where they differ."""
+    rows: tuple[FitRow, ...]
+    crossing: Crossing
+    currency: Currency
+    notes: tuple[str, ...]
+
+    @property
+    def compute_unit(self) -> str:
+        """``paper3x_tfs_days`` or ``exact_flops``."""
+        return COMPUTE_UNITS[self.currency]
+
+
+def fit_rows(
+    entries: Sequence[Entry],
+    selection: Selection,
+    *,
+    crossing: Crossing = "sustained",
+    currency: Currency = "paper3x",
+) -> RowSet:
+    """Gather the entries that ``selection`` leaves into rows.
+
+    Runs of one model, recipe, date and configuration are seeds of one row, which stands at
+    their geometric mean of compute to target; another configuration is another row.
+    The baseline's runs that set the target join it, charged their whole schedule.  Raises
+    UserError where several groups or none are left (``groups.select``).
+    """
+    group, members, beside = select(entries, selection)
+    baselines, notes = _joining_baselines(members, beside)
+    gathered: dict[tuple[str | None, ...], list[Entry]] = {}
+    for entry in [*members, *baselines]:
+        key = (entry.model, entry.recipe, entry.date, entry.config_digest)
+        gathered.setdefault(key, []).append(entry)
+    rows = [_row(seeds, crossing, currency) for seeds in gathered.values()]
+    rows.sort(key=lambda row: (row.date or "9999", row.model, row.recipe))
+    target = min((entry.target for entry in members), key=lambda target: target.tolerance)
+    notes += _remarks(members, rows)
+    return RowSet(group, target, tuple(rows), crossing, currency, tuple(notes))
+
+
+def compute_to_target(entry: Entry, crossing: Crossing, currency: Currency) -> float | None:
+    """Training compute at the crossing, in the currency's unit; None: never crossed.
+
+    A run that set its own target is charged its whole schedule, as AlexNet was in 2020.
+    """
+    if entry.target.source == "own_schedule":
+        return _whole(entry, currency) if entry.end_reason == "schedule" else None
+    if crossing == "sustained" or (entry.first_crossing_images == entry.sustained_crossing_images):
+        return (
+            entry.paper3x_to_target_tfs_days
+            if currency == "paper3x"
+            else entry.exact_flops_to_target
+        )
+    if entry.first_crossing_images is None:
+        return None
+    segments = segments_until(entry.segments, entry.first_crossing_images)
+    return paper3x_tfs_days(segments) if currency == "paper3x" else exact_flops(segments)
+
+
+def _whole(entry: Entry, currency: Currency) -> float:
+    return entry.paper3x_tfs_days if currency == "paper3x" else entry.exact_flops
+
+
+def _epochs_to_target(entry: Entry, crossing: Crossing) -> float | None:
+    if entry.target.source == "own_schedule":
+        return entry.epochs
+    return entry.first_crossing_epochs if crossing == "first" else entry.sustained_crossing_epochs
+
+
+def _joining_baselines(
+    members: Sequence[Entry], beside: Sequence[Entry]
+) -> tuple[list[Entry], list[str]]:
+    """Baseline runs that belong to the group, and what to say about the others."""
+    named = {run_id for entry in members for run_id in entry.target.baseline_run_ids}
+    joining = [entry for entry in beside if entry.run_id in named]
+    notes = []
+    if missing := sorted(named - {entry.run_id for entry in joining}):
+        notes.append(f"baseline runs named by the target are not in the ledger: {_list(missing)}")
+    kinds = {(entry.model, entry.recipe) for entry in joining}
+    for entry in beside:
+        if entry in joining:
+            continue
+        if (entry.model, entry.recipe) in kinds and entry.end_reason != "schedule":
+            joining.append(entry)  # a seed of the baseline that failed: censored, not dropped
+        elif named:
+            notes.append(f"baseline run {entry.run_id} is not part of this target: left out")
+    return joining, notes
+
+
+def _row(seeds: Sequence[Entry], crossing: Crossing, currency: Currency) -> FitRow:
+    first = seeds[0]
+    pairs = [(entry, compute_to_target(entry, crossing, currency)) for entry in seeds]
+    # a crossing before the first step would cost nothing, and has no logarithm
+    reached = [(entry, compute) for entry, compute in pairs if compute]
+    computes = [compute for _, compute in reached]
+    epochs = [e for entry, _ in reached if (e := _epochs_to_target(entry, crossing)) is not None]
+    return FitRow(
+        model=first.model,
+        recipe=first.recipe,
+        date=first.date,
+        compute=_geometric_mean(computes) if computes else None,
+        compute_low=min(computes, default=None),
+        compute_high=max(computes, default=None),
+        compute_spent=_geometric_mean([w for e in seeds if (w := _whole(e, currency)) > 0]),
+        seeds=len(seeds),
+        reached_seeds=len(reached),
+        epochs_to_target=math.fsum(epochs) / len(epochs) if epochs else None,
+        forward_macs=math.fsum(entry.forward_macs for entry in seeds) / len(seeds),
+        is_baseline=first.target.source == "own_schedule",
+        run_ids=tuple(sorted(entry.run_id for entry in seeds)),
+    )
+
+
+def _remarks(members: Sequence[Entry], rows: Iterable[FitRow]) -> list[str]:
+    notes = []
+    tolerances = sorted({entry.target.tolerance for entry in members})
+    if len(tolerances) > 1:
+        notes.append(f"runs with different tolerances stand together: {_list(tolerances)}")
+    for row in rows:
+        name = f"{row.model} {row.recipe}"
+        if row.date is None:
+            notes.append(f"{name} has no date: shown, not fitted")
+        if row.reached_seeds == 0:
+            notes.append(f"{name} never reached the target: shown as censored, not fitted")
+        elif row.reached_seeds < row.seeds:
+            notes.append(
+                f"{name}: {row.reached_seeds} of {row.seeds} seeds reached the target; "
+                "its compute is theirs, too low if the others had been trained on"
+            )
+    return notes
+
+
+def _geometric_mean(values: Sequence[float]) -> float:
+    if not values:
+        return 0.0
+    return math.exp(math.fsum(map(math.log, values)) / len(values))
+
+
+def _list(values: Iterable[object]) -> str:
+    return ", ".join(map(str, values))

@@ -1,0 +1,1 @@
+"""What happened: event logs, entries, the ledger's folder."""

@@ -1,0 +1,140 @@
+"""The ledger as CSV: this project's own columns, or those of OpenAI's leaderboard."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from efficiency_bench.errors import unknown
+from efficiency_bench.ledger.listing import ROW_FIELDS, row
+from efficiency_bench.records import Entry
+
+OPENAI_COLUMNS = (
+    "Metric",
+    "Publication Date",
+    "Publication",
+    "Publication link",
+    "Compute (teraflops-s/days)",
+    "Reduction Factor",
+    "Analysis",
+    "Analysis link",
+)
+"""Header of ``efficiency_sota.csv`` in github.com/openai/ai-and-efficiency."""
+
+BASELINE_MODEL = "alexnet"
+"""The leaderboard's factors at this level are relative to it."""
+
+FORMATS = ("csv", "openai")
+
+
+@dataclass(frozen=True)
+class Export:
+    """A CSV text, and why which entries are not in it."""
+
+    text: str
+    left_out: tuple[str, ...]
+
+
+def export(entries: Sequence[Entry], form: str) -> Export:
+    """The entries as CSV in ``form`` (``csv`` or ``openai``); UserError for another form.
+
+    ``csv`` has every field of ``ledger list``, the target as two columns.  ``openai`` has one
+    line for each entry that reached its target and has a date; the others are named.
+    """
+    if form == "csv":
+        return Export(_to_csv(_flat_fields(), map(_flat, entries)), ())
+    if form == "openai":
+        return _openai(entries)
+    raise unknown("export format", form, FORMATS)
+
+
+def _flat_fields() -> list[str]:
+    at = ROW_FIELDS.index("target")
+    return [*ROW_FIELDS[:at], "target_metric", "target_value", *ROW_FIELDS[at + 1 :]]
+
+
+def _flat(entry: Entry) -> dict[str, Any]:
+    fields = row(entry)
+    target = fields.pop("target")
+    return {**fields, "target_metric": target["metric"], "target_value": target["value"]}
+
+
+def _openai(entries: Sequence[Entry]) -> Export:
+    left_out: list[str] = []
+    lines = []
+    baselines = _baseline_computes(entries)
+    for entry in entries:
+        if entry.paper3x_to_target_tfs_days is None:
+            left_out.append(f"{entry.run_id}: did not reach its target")
+        elif entry.date is None:
+            left_out.append(f"{entry.run_id}: has no date")
+        else:
+            compute = entry.paper3x_to_target_tfs_days
+            lines.append(_openai_line(entry, compute, baselines.get(_level(entry))))
+    return Export(_to_csv(OPENAI_COLUMNS, lines), tuple(left_out))
+
+
+def _openai_line(entry: Entry, compute: float, baseline: float | None) -> dict[str, Any]:
+    published = date.fromisoformat(entry.date or "")
+    factor = "" if baseline is None or compute == 0 else f"{baseline / compute:.3g}"
+    return dict(
+        zip(
+            OPENAI_COLUMNS,
+            (
+                _level_name(entry),
+                f"{published.month}/{published.day}/{published.year}",
+                entry.experiment or f"{entry.model} {entry.recipe}",
+                _link(entry.config),
+                f"{compute:.4g}",
+                factor,
+                f"efficiency-bench {entry.run_id}",
+                "",
+            ),
+            strict=True,
+        )
+    )
+
+
+def _level(entry: Entry) -> tuple[object, ...]:
+    """What two entries must share before one's compute is divided by the other's."""
+    target = entry.target
+    # a baseline's own run carries no value of the level that its seeds set together
+    from_baseline = target.source in ("own_schedule", "baseline")
+    value = None if from_baseline else target.value
+    return entry.data, entry.data_digest, target.metric, value, entry.tier, entry.estimand
+
+
+def _level_name(entry: Entry) -> str:
+    target = entry.target
+    if (entry.data, target.metric, target.value) == ("imagenet", "top5", 0.791):
+        return "AlexNet"  # the leaderboard's own name of it
+    return f"{entry.data} {target.metric} {target.value:.4g}"
+
+
+def _baseline_computes(entries: Iterable[Entry]) -> dict[tuple[object, ...], float]:
+    """Level -> geometric mean over the baseline's seeds of its compute, tfs-days."""
+    logs: dict[tuple[object, ...], list[float]] = {}
+    for entry in entries:
+        compute = entry.paper3x_to_target_tfs_days
+        if entry.model == BASELINE_MODEL and compute:
+            logs.setdefault(_level(entry), []).append(math.log(compute))
+    return {level: math.exp(math.fsum(v) / len(v)) for level, v in logs.items()}
+
+
+def _link(config: Mapping[str, Any]) -> str:
+    model = config.get("model")
+    paper = model.get("paper", "") if isinstance(model, Mapping) else ""
+    return paper if str(paper).startswith("http") else ""
+
+
+def _to_csv(columns: Sequence[str], lines: Iterable[Mapping[str, Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    return text.getvalue()

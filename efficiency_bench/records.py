@@ -1,0 +1,216 @@
+"""The frozen records that cross rooms: target, segment, evaluation, clocks, entry.
+
+Units are those of the measurement's contract: compute in MACs per image, in FLOPs, or in
+teraflop/s-days (1 tfs-day = 1e12 * 86400 = 8.64e16); accuracies are fractions in [0, 1];
+epochs are completed passes and may be fractional.  Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA_VERSION = 1
+"""Version of an entry's layout.  A reader refuses a newer one by name."""
+
+TERAFLOPS_DAY = 8.64e16
+"""Operations in one teraflop/s-day: 1e12 per second for 86,400 seconds."""
+
+Metric = Literal["top1", "top5"]
+EndReason = Literal["target", "schedule", "diverged", "failed"]
+Tier = Literal["measured", "imported", "published"]
+Estimand = Literal["anytime", "budgeted"]
+
+
+class Record(BaseModel):
+    """A frozen, closed record: an unknown or missing field is an error that names it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Target(Record):
+    """What counts as arriving."""
+
+    metric: Metric
+    value: float = Field(ge=0, le=1)
+    """Accuracy to reach, a fraction."""
+    comparison: Literal[">="] = ">="
+    tolerance: float = Field(default=0.0, ge=0, le=1)
+    """Subtracted from ``value`` before comparing: rounding of the published figure."""
+    confirmations: int = Field(default=2, ge=0)
+    """Further evaluations that must hold before the crossing counts as sustained."""
+    source: Literal["published", "setting", "baseline", "own_schedule"] = "setting"
+    """Where the value comes from; ``own_schedule`` marks the baseline's own run."""
+    baseline_run_ids: tuple[str, ...] = ()
+    """Ledger entries whose mean final accuracy is ``value`` (source ``baseline``)."""
+
+    @property
+    def threshold(self) -> float:
+        """The accuracy an evaluation is compared with, a fraction."""
+        return self.value - self.tolerance
+
+    def met_by(self, accuracy: float) -> bool:
+        """Whether one evaluation's accuracy (a fraction) counts as at or over the target.
+
+        Accuracies are ratios of counts and targets are decimal numbers, so equality is
+        judged with an allowance of 1e-9, far below one image in any validation set.
+        """
+        return accuracy >= self.threshold - 1e-9
+
+
+class Segment(Record):
+    """A stretch of training with constant resolution, trained layers, heads and passes."""
+
+    images: int = Field(ge=0)
+    """Images really processed in it, each once however many passes it took."""
+    resolution_px: int = Field(gt=0)
+    forward_macs: int = Field(ge=0)
+    """F, forward MACs per image of the training graph, one pass."""
+    first_layer_macs: int = Field(ge=0)
+    """F1, the part of F spent in layers that read the input image."""
+    backward_macs: int = Field(ge=0)
+    """B, backward MACs per image, one pass (2F - F1 for a plainly trained network)."""
+    passes: int = Field(default=1, ge=1)
+    """Forward-backward passes per image (SAM has 2)."""
+
+
+class Evaluation(Record):
+    """One pass over the validation set, each image counted exactly once."""
+
+    images: int = Field(ge=0)
+    """Training images processed before it."""
+    steps: int = Field(ge=0)
+    epochs: float = Field(ge=0)
+    top1: float = Field(ge=0, le=1)
+    top5: float | None = Field(default=None, ge=0, le=1)
+    """``None`` on data with fewer than five classes."""
+    loss: float | None
+    """Mean cross-entropy in nats per image, without label smoothing; None if not finite."""
+    val_images: int = Field(gt=0)
+    train_seconds: float = Field(ge=0)
+    """Training clock when it began; evaluation is never charged to it."""
+    evaluation_seconds: float = Field(ge=0)
+    """What this evaluation itself took."""
+
+    def accuracy(self, metric: Metric) -> float:
+        """Accuracy under ``metric``, a fraction; ValueError where it was not measured."""
+        value = self.top1 if metric == "top1" else self.top5
+        if value is None:
+            raise ValueError("top5 was not measured: the data has fewer than five classes")
+        return value
+
+
+class Clocks(Record):
+    """Wall-clock accounts of a run, in seconds, kept apart."""
+
+    train_seconds: float = Field(ge=0)
+    evaluation_seconds: float = Field(ge=0)
+    setup_seconds: float = Field(ge=0)
+    """Data, model and count, before the first step."""
+
+
+class Provenance(Record):
+    """What would be needed to run it again: code, versions, hardware."""
+
+    commit: str | None
+    """Git commit of the code, ``None`` outside a repository."""
+    dirty: bool | None
+    """Whether tracked files differed from that commit."""
+    code_digest: str
+    """SHA-256 over the package's Python and YAML files."""
+    versions: Mapping[str, str]
+    """Package name -> version, Python's included."""
+    hardware: Mapping[str, Any]
+    """Device, card or CPU name, threads, memory."""
+
+
+class Entry(Record):
+    """One row of the ledger: a run from its config to its ending."""
+
+    schema_version: int = SCHEMA_VERSION
+    run_id: str
+    tier: Tier = "measured"
+    source: str
+    """Where the row comes from: ``measured here``, or a file or publication."""
+    created_utc: str
+    """ISO 8601 time at which the entry was written."""
+
+    experiment: str | None
+    model: str
+    recipe: str
+    data: str
+    seed: int | None
+    repeat: int = 0
+    estimand: Estimand = "anytime"
+    date: str | None
+    """ISO date (YYYY-MM-DD) of the row: the later of the model's and the recipe's."""
+
+    end_reason: EndReason
+    end_detail: str = ""
+    reached: bool
+    target: Target
+
+    images: int = Field(ge=0)
+    steps: int = Field(ge=0)
+    epochs: float = Field(ge=0)
+    forward_macs: float = Field(ge=0)
+    """paper3x / (3 * images): MACs per image, averaged over segments."""
+    paper3x_tfs_days: float = Field(ge=0)
+    """Sum over segments of images * 3F (1 MAC = 1), teraflop/s-days."""
+    exact_flops: float = Field(ge=0)
+    """Sum over segments of images * passes * 2(F + B), FLOPs."""
+    paper3x_to_target_tfs_days: float | None
+    """paper3x at the sustained crossing; a baseline is charged its whole schedule."""
+    exact_flops_to_target: float | None
+    first_crossing_images: float | None
+    first_crossing_epochs: float | None
+    sustained_crossing_images: float | None
+    sustained_crossing_epochs: float | None
+    repeated_images: int = Field(default=0, ge=0)
+    """Images processed again after a crash; not part of ``images``."""
+    repeated_seconds: float = Field(default=0.0, ge=0)
+
+    segments: tuple[Segment, ...]
+    evaluations: tuple[Evaluation, ...]
+    clocks: Clocks | None
+    weights_digest: str | None
+    """SHA-256 over the raw weights and buffers at the stop."""
+    data_digest: str | None
+    config_digest: str | None
+    event_log_digest: str | None
+    config: Mapping[str, Any]
+    provenance: Provenance | None
+
+
+def paper3x_tfs_days(segments: Sequence[Segment]) -> float:
+    """The 2020 paper's compute: sum of images * 3F * passes, 1 MAC = 1, in tfs-days.
+
+    Source: Hernandez & Brown 2020, table 3; the factor 3 is inferred from its 16 rows.
+    """
+    return sum(s.images * 3 * s.forward_macs * s.passes for s in segments) / TERAFLOPS_DAY
+
+
+def exact_flops(segments: Sequence[Segment]) -> float:
+    """True algorithmic training FLOPs: sum of images * passes * 2(F + B)."""
+    return float(
+        sum(s.images * s.passes * 2 * (s.forward_macs + s.backward_macs) for s in segments)
+    )
+
+
+def segments_until(segments: Sequence[Segment], images: float) -> tuple[Segment, ...]:
+    """The segments up to ``images`` training images, the last one cut there.
+
+    A crossing lies between evaluations, so ``images`` may be fractional; the cut keeps whole
+    images (rounded half to even), an error of at most half an image.
+    """
+    kept: list[Segment] = []
+    left = round(images)
+    for segment in segments:
+        take = min(left, segment.images)
+        kept.append(segment.model_copy(update={"images": take}))
+        left -= take
+        if left <= 0:
+            break
+    return tuple(kept)

@@ -1,0 +1,245 @@
+"""One Altair chart of compute to target against publication date, as PNG, SVG and HTML."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Callable, Mapping
+from datetime import date
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import altair as alt
+
+from efficiency_bench.errors import UserError
+from efficiency_bench.fitting.halving import DAYS_PER_MONTH, HalvingTime
+from efficiency_bench.report.labels import GAP_PX, LINE_PX, Box, line_boxes, sides
+from efficiency_bench.report.sentences import MOORE_MONTHS, basis, goal, headline
+
+WIDTH_PX, HEIGHT_PX = 720, 420
+PNG_SCALE = 2.0  # twice the pixels, for print and dense screens
+
+# Okabe & Ito 2008: told apart with every common colour vision
+BLUE, ORANGE, GREY, BLACK = "#0072B2", "#D55E00", "#777777", "#222222"
+
+UNIT_TITLES = {
+    "paper3x_tfs_days": "training compute, teraflop/s-days (3 × forward MACs)",
+    "exact_flops": "training compute, FLOP",
+}
+
+AxisOf = Callable[[str], alt.Y]
+"""A field's name -> the y channel with the chart's one scale and title."""
+
+LABEL_OFFSETS: dict[str, dict[str, Any]] = {
+    "right": {"align": "left", "dx": GAP_PX},
+    "left": {"align": "right", "dx": -GAP_PX},
+    "above": {"align": "center", "dy": -GAP_PX - LINE_PX / 2},
+    "below": {"align": "center", "dy": GAP_PX + LINE_PX / 2},
+}
+
+LINES = ("least squares with its 95 % band", f"Moore's law, halving every {MOORE_MONTHS} months")
+
+KINDS = {
+    "frontier": "frontier",
+    "model": "other model",
+    "censored": "target not reached: compute spent",
+}
+
+
+def write_chart(halving: HalvingTime, out_dir: Path, name: str = "halving") -> list[Path]:
+    """Write ``name``.png, .svg and .html into ``out_dir``; the paths in that order.
+
+    The page holds its own scripts and works without a network.  Raises UserError where the
+    folder cannot be written.
+    """
+    chart = halving_chart(halving)
+    paths = [out_dir / f"{name}.{suffix}" for suffix in ("png", "svg", "html")]
+    try:
+        out_dir.mkdir(parents=True, exist_ok=True)
+        chart.save(paths[0], scale_factor=PNG_SCALE)
+        chart.save(paths[1])
+        paths[2].write_text(chart.to_html(inline=True), encoding="utf-8")
+    except OSError as error:
+        raise UserError(
+            f"cannot write the chart into {out_dir}: {error.strerror or error}; "
+            "name a folder that can be written, with some space"
+        ) from error
+    return paths
+
+
+def halving_chart(halving: HalvingTime) -> alt.LayerChart:
+    """The chart's specification: points with their seeds, fit with its band, Moore's law."""
+    points = _points(halving)
+    x = alt.X(
+        "date:T",
+        title="publication date",
+        # a date without a time is read as UTC: shown in another zone it could be a day off
+        scale=alt.Scale(type="utc", domain=list(_date_domain(points)), nice=False),
+        axis=alt.Axis(grid=False, format="%b %Y", tickCount=8),
+    )
+    domain = _domain(points)
+    y = partial(
+        alt.Y,
+        title=UNIT_TITLES[halving.currency],
+        scale=alt.Scale(type="log", domain=domain, nice=False),
+        axis=alt.Axis(
+            format="~g" if domain[0] >= 1e-3 and domain[1] < 1e5 else ".0e", gridOpacity=0.4
+        ),
+    )
+    layers = [
+        *_fit_layers(halving, x, y),
+        *_point_layers(points, x, y),
+        *_label_layers(halving, points, x, y),
+    ]
+    title = alt.TitleParams(
+        text=f"Training compute to {goal(halving)}",
+        subtitle=[headline(halving), *textwrap.wrap(basis(halving), 110)],
+        anchor="start",
+        subtitleColor=GREY,
+    )
+    return (
+        alt.layer(*layers)
+        .properties(width=WIDTH_PX, height=HEIGHT_PX, title=title)
+        .configure_view(strokeWidth=0)
+        .configure_legend(orient="bottom", title=None, symbolStrokeWidth=2, labelLimit=400)
+    )
+
+
+def _points(halving: HalvingTime) -> list[dict[str, Any]]:
+    """One dict a row with a date; a row that never arrived lies at what it spent."""
+    points = []
+    for row in halving.rows:
+        compute = row["compute"] if row["reached"] else row["compute_spent"]
+        if row["date"] is None or not compute:
+            continue
+        kind = "frontier" if row["on_frontier"] else "model"
+        points.append(
+            {
+                "date": row["date"],
+                "compute": compute,
+                "low": row["compute_low"] or compute,
+                "high": row["compute_high"] or compute,
+                "kind": KINDS[kind if row["reached"] else "censored"],
+                "name": row["model"],
+                "recipe": row["recipe"],
+                "seeds": f"{row['reached_seeds']} of {row['seeds']} reached",
+                "epochs": row["epochs_to_target"],
+            }
+        )
+    return points
+
+
+def _domain(points: list[dict[str, Any]]) -> tuple[float, float]:
+    """The y axis: whole factors of the data plus room, whatever the band does."""
+    low = min(point["low"] for point in points)
+    high = max(point["high"] for point in points)
+    room = max((high / low) ** 0.08, 1.25)
+    return low / room, high * room
+
+
+def _fit_layers(halving: HalvingTime, x: alt.X, y: AxisOf) -> list[alt.Chart]:
+    fit = list(halving.line)
+    band = (
+        alt.Chart(alt.Data(values=fit))
+        .mark_area(color=BLUE, opacity=0.12, clip=True)
+        .encode(x=x, y=y("low:Q"), y2="high:Q")
+    )
+    ends = [{**point, "line": LINES[0]} for point in (fit[0], fit[-1])]
+    moore = [{**point, "line": LINES[1]} for point in _moore(halving)]
+    lines = (
+        alt.Chart(alt.Data(values=[*ends, *moore]))
+        .mark_line(strokeWidth=2, clip=True)
+        .encode(
+            x=x,
+            y=y("compute:Q"),
+            color=alt.condition(
+                alt.datum.line == LINES[0], alt.value(BLUE), alt.value(GREY), legend=None
+            ),
+            strokeDash=alt.StrokeDash(
+                "line:N", scale=alt.Scale(domain=list(LINES), range=[[1, 0], [6, 4]])
+            ),
+        )
+    )
+    return [band, lines]
+
+
+def _moore(halving: HalvingTime) -> list[dict[str, Any]]:
+    """Both ends of Moore's law, from the first fitted row to the last date."""
+    fitted = [row for row in halving.rows if row["fitted"]]
+    first = min(fitted, key=lambda row: (row["date"], row["compute"]))
+    end = max(row["date"] for row in fitted)
+    days = date.fromisoformat(end).toordinal() - date.fromisoformat(first["date"]).toordinal()
+    compute = first["compute"] * 2 ** (-days / DAYS_PER_MONTH / MOORE_MONTHS)
+    return [
+        {"date": first["date"], "compute": first["compute"]},
+        {"date": end, "compute": compute},
+    ]
+
+
+def _point_layers(points: list[dict[str, Any]], x: alt.X, y: AxisOf) -> list[alt.Chart]:
+    data = alt.Chart(alt.Data(values=points))
+    kinds = [kind for kind in KINDS.values() if any(p["kind"] == kind for p in points)]
+    looks = {
+        KINDS["frontier"]: (BLUE, "circle"),
+        KINDS["model"]: (GREY, "circle"),
+        KINDS["censored"]: (ORANGE, "triangle-up"),
+    }
+    colour = alt.Color(
+        "kind:N", scale=alt.Scale(domain=kinds, range=[looks[kind][0] for kind in kinds])
+    )
+    shape = alt.Shape(
+        "kind:N", scale=alt.Scale(domain=kinds, range=[looks[kind][1] for kind in kinds])
+    )
+    spread = data.mark_rule(strokeWidth=2, opacity=0.6).encode(
+        x=x, y=y("low:Q"), y2="high:Q", color=colour
+    )
+    marks = data.mark_point(size=70, strokeWidth=2, fill="white", opacity=1).encode(
+        x=x,
+        y=y("compute:Q"),
+        color=colour,
+        shape=shape,
+        tooltip=["name:N", "recipe:N", "date:T", "compute:Q", "epochs:Q", "seeds:N"],
+    )
+    return [spread, marks]
+
+
+def _label_layers(
+    halving: HalvingTime, points: list[dict[str, Any]], x: alt.X, y: AxisOf
+) -> list[alt.Chart]:
+    """The names for which there is room; the frontier's choose first."""
+    (start, end), (low, high) = _date_domain(points), _domain(points)
+
+    def place(at: Mapping[str, Any]) -> tuple[float, float]:
+        across = (_milliseconds(at["date"]) - start) / (end - start)
+        return WIDTH_PX * across, HEIGHT_PX * math.log(high / at["compute"]) / math.log(high / low)
+
+    lines = [
+        box
+        for line in (halving.line, _moore(halving))
+        for box in line_boxes(place(line[0]), place(line[-1]))
+    ]
+    ordered = sorted(points, key=lambda point: point["kind"] != KINDS["frontier"])
+    named = [(*place(point), point["name"]) for point in ordered]
+    chosen_sides = sides(named, Box(0, 0, WIDTH_PX, HEIGHT_PX), lines)
+    by_side: dict[str, list[dict[str, Any]]] = {}
+    for point, side in zip(ordered, chosen_sides, strict=True):
+        if side is not None:
+            by_side.setdefault(side, []).append(point)
+    return [
+        alt.Chart(alt.Data(values=chosen))
+        .mark_text(color=BLACK, fontSize=11, baseline="middle", **LABEL_OFFSETS[side])
+        .encode(x=x, y=y("compute:Q"), text="name:N")
+        for side, chosen in by_side.items()
+    ]
+
+
+def _milliseconds(day: str) -> float:
+    return (date.fromisoformat(day).toordinal() - date(1970, 1, 1).toordinal()) * 86_400_000.0
+
+
+def _date_domain(points: list[dict[str, Any]]) -> tuple[float, float]:
+    """The x axis in milliseconds: all dates with room for a name at either end."""
+    times = [_milliseconds(point["date"]) for point in points]
+    room = 0.08 * (max(times) - min(times))
+    return min(times) - room, max(times) + room

@@ -1,0 +1,130 @@
+"""A run's progress in the terminal: live where a person watches, plain lines elsewhere.
+
+It consumes the events of the event log and prints to standard error, so that standard output
+stays for results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+Event = Mapping[str, Any]
+
+
+class RunProgress:
+    """Shows one run: epoch, accuracy against target, compute so far, time left."""
+
+    def __init__(self, console: Console, number: int = 1, total: int = 1) -> None:
+        self.console = console
+        self.place = f"run {number}/{total} " if total > 1 else ""
+        self.start: Event = {}
+        self.accuracy: float | None = None
+        self.compute = 0.0  # paper3x so far, tfs-days
+        self.live: Progress | None = None
+
+    def __call__(self, event: Event) -> None:
+        """Show one event."""
+        match event["event"]:
+            case "start":
+                self._begin(event)
+            case "progress" | "evaluation":
+                self._advance(event)
+            case "end" | "interrupted":
+                self.close()
+                if event["event"] == "interrupted":
+                    self.console.print(f"{self._name()}: {event['detail']}")
+            case "entry":
+                self.console.print(ending_line(event["entry"]), highlight=False)
+
+    def close(self) -> None:
+        """Stop drawing; a second call does nothing."""
+        if self.live is not None:
+            self.live.stop()
+            self.live = None
+
+    def _begin(self, event: Event) -> None:
+        self.start = event
+        numerics = event["config"]
+        self.console.print(
+            f"{self.place}{self._name()} on {event['data']}: {target_words(event)}; "
+            f"{numerics['device']} {numerics['precision']}"
+            f"{' channels_last' if numerics['channels_last'] else ''}",
+            highlight=False,
+        )
+        for note in event["notes"]:
+            self.console.print(f"  note: {note}", highlight=False)
+        if self.console.is_terminal:
+            columns = TextColumn("  {task.fields[state]}"), BarColumn(bar_width=None)
+            self.live = Progress(*columns, console=self.console, transient=True)
+            self.task = self.live.add_task("", total=event["total_steps"], state="starting")
+            self.live.start()
+
+    def _advance(self, event: Event) -> None:
+        if event["event"] == "evaluation":
+            self.accuracy = event[self._metric()]
+        else:
+            self.compute = event["paper3x_tfs_days"]
+        state = self._state(event)
+        if self.live is not None:
+            self.live.update(self.task, completed=event["steps"], state=state)
+        elif event["event"] == "evaluation":
+            self.console.print(f"  {state}", highlight=False)
+
+    def _name(self) -> str:
+        return f"{self.start['experiment'] or self.start['model']} seed {self.start['seed']}"
+
+    def _metric(self) -> str:
+        target = self.start["target"]
+        if target is not None:
+            return str(target["metric"])
+        return "top5" if self.start["classes"] >= 100 else "top1"
+
+    def _state(self, event: Event) -> str:
+        steps, total = event["steps"], self.start["total_steps"]
+        left = (total - steps) * event["train_seconds"] / steps if steps else 0.0
+        target = self.start["target"]
+        goal = "" if target is None else f" of {100 * target['value']:.1f}"
+        reached = "-" if self.accuracy is None else f"{100 * self.accuracy:.1f}"
+        return (
+            f"epoch {event['epochs']:.2f}/{self.start['total_epochs']:g}"
+            f"  {self._metric()} {reached}{goal} %"
+            f"  {self.compute:.2e} tfs-days  {clock(left)} left"
+        )
+
+
+def target_words(start: Event) -> str:
+    """The target of a run in words."""
+    target = start["target"]
+    if target is None:
+        return f"sets the target, {start['total_epochs']:g} epochs"
+    tolerance = f" - {100 * target['tolerance']:.2f}" if target["tolerance"] else ""
+    source = "" if target["source"] == "setting" else f" ({target['source']})"
+    return f"to {target['metric']} >= {100 * target['value']:.2f}{tolerance} %{source}"
+
+
+def ending_line(entry: Event) -> str:
+    """What came of a run, in one line."""
+    name = f"  {entry['experiment'] or entry['model']} seed {entry['seed']}"
+    spent = f"{entry['epochs']:.2f} epochs, {entry['paper3x_tfs_days']:.2e} tfs-days"
+    if entry["end_reason"] in ("diverged", "failed"):
+        return f"{name}: {entry['end_reason']} after {spent}: {entry['end_detail']}"
+    value = f"{100 * entry['target']['value']:.2f} %"
+    if entry["target"]["source"] == "own_schedule":
+        return f"{name}: set {entry['target']['metric']} {value} in {spent}"
+    if not entry["reached"]:
+        return f"{name}: NOT reached {value}; {spent}"
+    return (
+        f"{name}: reached {value} at epoch {entry['sustained_crossing_epochs']:.2f}, "
+        f"{entry['paper3x_to_target_tfs_days']:.2e} tfs-days (stopped after {spent})"
+    )
+
+
+def clock(seconds: float) -> str:
+    """Seconds as h:mm:ss or m:ss."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -1,0 +1,98 @@
+"""A halving time in words, the same in the terminal, the chart and the page."""
+
+from __future__ import annotations
+
+import math
+from datetime import date
+
+from efficiency_bench.fitting.halving import DAYS_PER_MONTH, HalvingTime
+
+PAPER_2020_MONTHS = 16
+"""Halving time of Hernandez & Brown 2020 (arXiv 2005.04305), abstract."""
+
+MOORE_MONTHS = 24
+"""Moore's law as that paper takes it: a doubling every two years, 11x in seven."""
+
+
+def goal(halving: HalvingTime) -> str:
+    """What had to be reached, as in ``imagenet, top-5 79.1 %``."""
+    target = halving.target
+    return f"{halving.data}, {target.metric.replace('top', 'top-')} {percent(target.value)}"
+
+
+def percent(fraction: float) -> str:
+    """A fraction as percent with up to two decimals: 0.791 -> ``79.1 %``."""
+    return f"{100 * fraction:.2f}".rstrip("0").rstrip(".") + " %"
+
+
+def headline(halving: HalvingTime) -> str:
+    """The result in one line, with its interval or the lack of one."""
+    low, high, months = halving.low_months, halving.high_months, halving.halving_months
+    if halving.verdict == "halving":
+        return f"halves every {_months(months)} (95 % interval {_bare(low)} to {_months(high)})"
+    if halving.verdict == "doubling":
+        return f"does not halve: it rises, doubling every {_months(halving.doubling_months)}"
+    if months is not None:
+        best = f"the best estimate halves every {_months(months)}"
+    elif halving.doubling_months is not None:
+        best = f"the best estimate rises, doubling every {_months(halving.doubling_months)}"
+    else:
+        best = "the best estimate is no change"
+    reach = "" if low is None else f"from {_bare(low)} months a halving "
+    return f"not shown to halve: {best}; the 95 % interval reaches {reach}to no change and beyond"
+
+
+def basis(halving: HalvingTime) -> str:
+    """How the figure came about: rows, variant, method, crossing, currency."""
+    rows = "rows of the frontier" if halving.variant == "frontier" else "rows, all models"
+    fit = "" if halving.r_squared is None else f", r² {halving.r_squared:.3f}"
+    currency = "3 × forward MACs" if halving.currency == "paper3x_tfs_days" else "exact FLOPs"
+    return (
+        f"n = {halving.n} {rows}; {halving.method}{fit}; "
+        f"{halving.estimand}, {halving.crossing} crossing, {currency}, {halving.tier}"
+    )
+
+
+def comparison(halving: HalvingTime) -> str:
+    """The factor over the fitted years beside 2020's rate and Moore's law."""
+    months = fitted_months(halving)
+    factor = f"{halving.reduction_factor:.3g}x less compute in {months / 12:.1f} years"
+    if halving.reduction_factor < 1:
+        factor = f"{1 / halving.reduction_factor:.3g}x more compute in {months / 12:.1f} years"
+    return (
+        f"{factor} (end points{_end_points(halving)}); "
+        f"at the {PAPER_2020_MONTHS} months of the 2020 paper it would be "
+        f"{2 ** (months / PAPER_2020_MONTHS):.3g}x, "
+        f"by Moore's law ({MOORE_MONTHS} months) {2 ** (months / MOORE_MONTHS):.3g}x"
+    )
+
+
+def fitted_months(halving: HalvingTime) -> float:
+    """Months between the first and the last fitted row."""
+    days = [date.fromisoformat(row["date"]).toordinal() for row in halving.rows if row["fitted"]]
+    return (max(days) - min(days)) / DAYS_PER_MONTH
+
+
+def number(value: float) -> str:
+    """Three significant digits, without an exponent where that stays short."""
+    if value == 0:
+        return "0"
+    if 1e-3 <= abs(value) < 1e5:
+        decimals = max(0, 2 - math.floor(math.log10(abs(value))))
+        return f"{value:.{decimals}f}"
+    mantissa, exponent = f"{value:.2e}".split("e")
+    return f"{mantissa}e{int(exponent)}"
+
+
+def _end_points(halving: HalvingTime) -> str:
+    months = halving.end_points_months
+    return "" if months is None else f": {_bare(months)} months a halving"
+
+
+def _months(months: float | None) -> str:
+    return f"{_bare(months)} months"
+
+
+def _bare(months: float | None) -> str:
+    assert months is not None
+    return f"{months:.1f}" if months < 1000 else number(months)

@@ -1,0 +1,109 @@
+"""The terminal's tables: the models, the ledger, a fit laid out like the paper's table."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from efficiency_bench.fitting.halving import HalvingTime
+from efficiency_bench.records import Entry
+from efficiency_bench.report.sentences import (
+    basis,
+    comparison,
+    goal,
+    headline,
+    number,
+    percent,
+)
+
+ABSENT = "-"
+
+
+def fit_table(halving: HalvingTime, console: Console) -> None:
+    """Print the rows of a fit and then the halving time in words; fits 80 columns."""
+    unit = "tfs-days" if halving.currency == "paper3x_tfs_days" else "FLOP"
+    table = _table(f"Training compute to {goal(halving)}")
+    table.add_column("publication", overflow="fold")
+    table.add_column("date", no_wrap=True)
+    for name in (unit, "factor", "epochs", "MMAC", "seeds"):
+        table.add_column(name, justify="right", no_wrap=True)
+    models = Counter(row["model"] for row in halving.rows)
+    for row in halving.rows:
+        name = row["model"] if models[row["model"]] == 1 else f"{row['model']} {row['recipe']}"
+        table.add_row(*_cells(row, name), style="bold" if row["on_frontier"] else "")
+    console.print(table)
+    if halving.rows:
+        console.print(_legend(halving), style="dim", highlight=False)
+    console.print()
+    console.print(Text(f"Compute to {goal(halving)}: {headline(halving)}.", style="bold"))
+    for line in (basis(halving), comparison(halving), *halving.notes):
+        console.print(Padding(Text(line), (0, 0, 0, 2)))
+
+
+def ledger_table(entries: Sequence[Entry]) -> Table:
+    """One line an entry: how it ended and what it took; fits 80 columns."""
+    table = _table(None)
+    # an id says model, data and seed, so these need no columns of their own
+    table.add_column("run id", overflow="fold", min_width=24)
+    table.add_column("date", no_wrap=True)
+    table.add_column("ended", no_wrap=True)
+    for name in ("target", "epochs", "tfs-days"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for entry in entries:
+        table.add_row(*_ledger_cells(entry))
+    return table
+
+
+def _table(title: str | None) -> Table:
+    return Table(
+        title=title,
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1),
+        collapse_padding=True,
+    )
+
+
+def _cells(row: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    reached = row["reached"]
+    compute = number(row["compute"]) if reached else f"> {number(row['compute_spent'])}"
+    factor, epochs = row["reduction_factor"], row["epochs_to_target"]
+    return (
+        f"{'*' if row['on_frontier'] else ' '} {name}",
+        row["date"] or ABSENT,
+        compute,
+        ABSENT if factor is None else number(factor),
+        ABSENT if epochs is None else number(epochs),
+        number(row["forward_macs"] / 1e6),
+        f"{row['reached_seeds']}/{row['seeds']}",
+    )
+
+
+def _legend(halving: HalvingTime) -> str:
+    parts = ["* on the frontier", "seeds: reached/run"]
+    if not all(row["reached"] for row in halving.rows):
+        parts.append("> never reached: compute spent")
+    return "; ".join(parts)
+
+
+def _ledger_cells(entry: Entry) -> tuple[str, ...]:
+    compute = entry.paper3x_to_target_tfs_days
+    epochs = entry.sustained_crossing_epochs
+    if entry.target.source == "own_schedule":
+        epochs = entry.epochs
+    return (
+        entry.run_id,
+        entry.date or ABSENT,
+        entry.end_reason,
+        percent(entry.target.value),
+        ABSENT if epochs is None else number(epochs),
+        ABSENT if compute is None else number(compute),
+    )

@@ -1,0 +1,63 @@
+"""One optimisation step: rate, forward, loss, backward, update, average."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from efficiency_bench.config import RecipeConfig
+from efficiency_bench.training.average import MovingAverage
+from efficiency_bench.training.optimizer import build_optimizer
+from efficiency_bench.training.schedule import rate_multiple
+
+
+class Step:
+    """Calling it trains ``model`` on one batch; no call waits for the device."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        recipe: RecipeConfig,
+        autocast: torch.autocast,
+        auxiliary_loss_weight: float,
+    ) -> None:
+        self.model = model
+        self.recipe = recipe
+        self.autocast = autocast
+        self.auxiliary_loss_weight = auxiliary_loss_weight
+        self.optimizer = build_optimizer(model, recipe.optimizer)
+        self.average = MovingAverage(model, recipe.ema_decay) if recipe.ema_decay else None
+        self.all_finite: Tensor | None = None
+        """Whether every loss so far was finite: a boolean on the device, read now and then."""
+
+    def __call__(self, images: Tensor, labels: Tensor, progress: float) -> Tensor:
+        """Train on images [B,C,H,W] and labels [B] at ``progress``; the loss, on the device."""
+        rate = self.recipe.optimizer.lr * rate_multiple(self.recipe.schedule, progress)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        with self.autocast:
+            loss = self.loss(self.model(images), labels)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        if self.average is not None:
+            self.average.update()
+        finite = torch.isfinite(loss.detach())
+        self.all_finite = finite if self.all_finite is None else self.all_finite & finite
+        return loss.detach()
+
+    def loss(self, output: Tensor | tuple[Tensor, ...], labels: Tensor) -> Tensor:
+        """Cross-entropy in nats, plus each auxiliary head's at its weight."""
+        main, *auxiliary = (output,) if isinstance(output, Tensor) else output
+        smoothing = self.recipe.label_smoothing
+        total = F.cross_entropy(main.float(), labels, label_smoothing=smoothing)
+        for logits in auxiliary:
+            part = F.cross_entropy(logits.float(), labels, label_smoothing=smoothing)
+            total = total + self.auxiliary_loss_weight * part
+        return total
+
+    @property
+    def evaluated_model(self) -> nn.Module:
+        """The network to evaluate: the moving average where the recipe keeps one."""
+        return self.model if self.average is None else self.average.model

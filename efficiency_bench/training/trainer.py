@@ -1,0 +1,219 @@
+"""The training loop: step, count, evaluate, stop.
+
+``train`` yields what happens as records; its caller writes them down.  It knows nothing of
+configuration files, folders, the ledger or the terminal.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import nn
+
+from efficiency_bench.config import EvaluationConfig, RecipeConfig
+from efficiency_bench.counting import ForwardCount, SegmentMeter
+from efficiency_bench.data import Data
+from efficiency_bench.records import Evaluation, Segment, Target
+from efficiency_bench.target import sustained_index
+from efficiency_bench.training.cadence import due, evaluations_per_epoch
+from efficiency_bench.training.clock import Clock
+from efficiency_bench.training.evaluation import evaluate
+from efficiency_bench.training.resolution import side_px
+from efficiency_bench.training.step import Step
+
+READ_EVERY_STEPS = 20
+"""Steps between two looks at the loss; each look waits for the device once."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one run trains, on what, how and towards what."""
+
+    model: nn.Module
+    data: Data
+    recipe: RecipeConfig
+    cadence: EvaluationConfig
+    target: Target | None  # None: to the schedule's end (a baseline sets the target itself)
+    counts: Mapping[int, ForwardCount]  # by side of the training image, px
+    image_px: int
+    seed: int
+    device: torch.device
+    precision: str = "fp32"
+    auxiliary_loss_weight: float = 0.0
+    stop_requested: Callable[[], bool] = field(default=lambda: False)
+
+    @property
+    def total_steps(self) -> int:
+        """Steps in the whole schedule; a fraction of an epoch rounds to whole steps."""
+        per_epoch = self.data.steps_per_epoch(self.recipe.batch_size)
+        return max(1, round(self.recipe.epochs * per_epoch))
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands between evaluations."""
+
+    images: int
+    steps: int
+    epochs: float
+    loss: float | None  # nats an image, of the latest batch; None if not finite
+    train_seconds: float
+    segments: tuple[Segment, ...]
+
+
+@dataclass(frozen=True)
+class Ending:
+    """Why and where a run stopped; ``interrupted`` is no ending for the ledger."""
+
+    reason: str  # target, schedule, diverged, interrupted
+    detail: str
+    steps: int
+    images: int
+    epochs: float
+    segments: tuple[Segment, ...]
+    train_seconds: float
+    evaluation_seconds: float
+
+
+def train(job: Job) -> Iterator[Progress | Evaluation | Ending]:
+    """Train until the target is confirmed, the schedule is over or the loss is not finite.
+
+    Yields Progress every few steps, every Evaluation, and one Ending last.  ``job.model`` holds
+    the weights of the stop afterwards.
+    """
+    torch.manual_seed(job.seed)
+    run = Run(job)
+    for images, labels, side in batches(job):
+        loss = run.step(images, labels, progress=(run.steps + 0.5) / job.total_steps)
+        run.count(len(labels), side)
+        due = run.evaluation_due()
+        if due or run.steps % READ_EVERY_STEPS == 0:
+            yield run.progress(float(loss))
+            if not run.losses_finite():
+                break
+        if due:
+            yield run.evaluate()
+            if run.target_confirmed():
+                break
+        if run.schedule_over or job.stop_requested():
+            break
+    yield run.ending()
+
+
+def batches(job: Job) -> Iterator[tuple[torch.Tensor, torch.Tensor, int]]:
+    """Training batches of all epochs with their side in px, as many as the schedule has steps."""
+    left = job.total_steps
+    for epoch in range(math.ceil(job.recipe.epochs) + 1):
+        start = min(1.0, epoch / job.recipe.epochs)
+        side = side_px(job.recipe.progressive, job.image_px, start)
+        epoch_batches = job.data.train.epoch(epoch, batch_size=job.recipe.batch_size, image_px=side)
+        for images, labels in epoch_batches:
+            yield images, labels, side
+            left -= 1
+            if left == 0:
+                return
+
+
+class Run:
+    """The state of one run between steps, and the questions that the loop asks of it."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.autocast = torch.autocast(
+            job.device.type, dtype=torch.bfloat16, enabled=job.precision == "bf16"
+        )
+        self.step = Step(job.model.train(), job.recipe, self.autocast, job.auxiliary_loss_weight)
+        self.meter = SegmentMeter()
+        self.clock = Clock(job.device)
+        self.steps = 0
+        self.images = 0
+        self.steps_per_epoch = job.data.steps_per_epoch(job.recipe.batch_size)
+        self.accuracies: list[float] = []
+
+    @property
+    def epochs(self) -> float:
+        """Completed passes over the training set, fractions included."""
+        return self.images / self.job.data.train_images
+
+    @property
+    def schedule_over(self) -> bool:
+        """Whether the recipe's last step is done."""
+        return self.steps >= self.job.total_steps
+
+    def count(self, images: int, side: int) -> None:
+        """Charge one step's images to the compute account."""
+        self.steps += 1
+        self.images += images
+        self.meter.add(images, self.job.counts[side])
+
+    def evaluation_due(self) -> bool:
+        """Whether the validation set is looked at after this step; always after the last."""
+        latest = self.accuracies[-1] if self.accuracies else None
+        per_epoch = evaluations_per_epoch(self.job.cadence, self.job.target, latest)
+        return self.schedule_over or due(self.steps, self.steps_per_epoch, per_epoch)
+
+    def evaluate(self) -> Evaluation:
+        """Look at the whole validation set, off the training clock and off the compute."""
+        job, before = self.job, self.clock.evaluation_seconds
+        with self.clock.evaluating():
+            score = evaluate(self.step.evaluated_model, job.data.validation(), self.autocast)
+        evaluation = Evaluation(
+            images=self.images,
+            steps=self.steps,
+            epochs=self.epochs,
+            top1=score.top1,
+            top5=score.top5,
+            loss=score.loss,
+            val_images=score.images,
+            train_seconds=self.clock.train_seconds,
+            evaluation_seconds=self.clock.evaluation_seconds - before,
+        )
+        if job.target is not None:
+            self.accuracies.append(evaluation.accuracy(job.target.metric))
+        return evaluation
+
+    def target_confirmed(self) -> bool:
+        """The stop rule: a target, met, and confirmed by further evaluations."""
+        target = self.job.target
+        if target is None:
+            return False
+        return sustained_index(target, self.accuracies, self.schedule_over) is not None
+
+    def losses_finite(self) -> bool:
+        """Whether every loss so far was finite; waits for the device."""
+        return self.step.all_finite is None or bool(self.step.all_finite)
+
+    def progress(self, loss: float) -> Progress:
+        """Where the run stands; ``loss`` is the latest batch's."""
+        return Progress(
+            images=self.images,
+            steps=self.steps,
+            epochs=self.epochs,
+            loss=loss if math.isfinite(loss) else None,
+            train_seconds=self.clock.train_seconds,
+            segments=self.meter.segments,
+        )
+
+    def ending(self) -> Ending:
+        """Why the loop was left."""
+        if not self.losses_finite():
+            reason, detail = "diverged", f"a training loss up to step {self.steps} was not finite"
+        elif self.target_confirmed():
+            reason, detail = "target", "the target was reached and confirmed"
+        elif self.schedule_over:
+            reason, detail = "schedule", "the schedule is over"
+        else:
+            reason, detail = "interrupted", "stopped by a signal between two steps"
+        return Ending(
+            reason=reason,
+            detail=detail,
+            steps=self.steps,
+            images=self.images,
+            epochs=self.epochs,
+            segments=self.meter.segments,
+            train_seconds=self.clock.train_seconds,
+            evaluation_seconds=self.clock.evaluation_seconds,
+        )

@@ -1,0 +1,143 @@
+"""Every architecture by name, in the ImageNet form and the small-image form."""
+
+from __future__ import annotations
+
+import inspect
+from bisect import bisect_left
+from collections.abc import Callable
+from functools import partial
+from typing import Literal, NamedTuple, get_args
+
+import torch
+from efficiency_bench.models import (
+    alexnet,
+    densenet,
+    efficientnet,
+    googlenet,
+    mobilenet_v1,
+    mobilenet_v2,
+    resnet,
+    resnext,
+    shufflenet_v1,
+    shufflenet_v2,
+    squeezenet,
+    vgg,
+    wide_resnet,
+)
+from torch import nn
+
+from efficiency_bench.errors import UserError, unknown
+
+Form = Literal["imagenet", "small"]
+Builder = Callable[..., nn.Module]
+LARGEST_TRIED_PX = 512
+"""Where the search for a size that works ends: more than any registered network needs."""
+
+
+class Forms(NamedTuple):
+    """The two builders of an architecture; each takes num_classes and keyword arguments."""
+
+    imagenet: Builder
+    small: Builder
+
+
+MODELS: dict[str, Forms] = {
+    "alexnet": Forms(alexnet.imagenet, alexnet.small),
+    "vgg11": Forms(partial(vgg.imagenet, 11), partial(vgg.small, 11)),
+    "vgg16": Forms(partial(vgg.imagenet, 16), partial(vgg.small, 16)),
+    "googlenet": Forms(googlenet.imagenet, googlenet.small),
+    "squeezenet1_1": Forms(squeezenet.imagenet, squeezenet.small),
+    "resnet18": Forms(partial(resnet.imagenet, 18), partial(resnet.small, 18)),
+    "resnet34": Forms(partial(resnet.imagenet, 34), partial(resnet.small, 34)),
+    "resnet50": Forms(partial(resnet.imagenet, 50), partial(resnet.small, 50)),
+    "wide_resnet50_2": Forms(wide_resnet.imagenet, wide_resnet.small),
+    "resnext50_32x4d": Forms(resnext.imagenet, resnext.small),
+    "densenet121": Forms(densenet.imagenet, densenet.small),
+    "mobilenet_v1": Forms(mobilenet_v1.imagenet, mobilenet_v1.small),
+    "mobilenet_v2": Forms(mobilenet_v2.imagenet, mobilenet_v2.small),
+    "shufflenet_v1": Forms(shufflenet_v1.imagenet, shufflenet_v1.small),
+    "shufflenet_v2_x1_0": Forms(
+        partial(shufflenet_v2.imagenet, "x1_0"), partial(shufflenet_v2.small, "x1_0")
+    ),
+    "shufflenet_v2_x1_5": Forms(
+        partial(shufflenet_v2.imagenet, "x1_5"), partial(shufflenet_v2.small, "x1_5")
+    ),
+    "efficientnet_b0": Forms(efficientnet.imagenet, efficientnet.small),
+}
+
+
+def build_model(name: str, *, form: Form, num_classes: int, **arguments: float) -> nn.Module:
+    """A freshly initialised network, on the CPU, in train mode; nothing is downloaded.
+
+    It maps images (batch, 3, s, s) to logits (batch, num_classes); GoogLeNet in train mode
+    returns a named tuple, the main logits first, then those of its auxiliary heads.
+    ``arguments`` (``known_arguments`` lists them) are fractions, such as ``dropout``.
+
+    Raises UserError for an unknown name, form or argument, and for values out of range.
+    """
+    if name not in MODELS:
+        raise unknown("model", name, MODELS)
+    if form not in get_args(Form):
+        raise unknown("form", form, get_args(Form))
+    if num_classes < 1:
+        raise UserError(f"num_classes must be at least 1, not {num_classes}")
+    known = known_arguments(name, form)
+    for key, value in arguments.items():
+        if key not in known:
+            allowed = ", ".join(known) or "none"
+            raise UserError(
+                f"{name} takes no argument {key!r}; known: {allowed}"
+                f" (set under model.arguments or recipe.model_arguments)"
+            )
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
+            raise UserError(f"{name}: {key} must be a fraction in [0, 1), not {value!r}")
+    builder: Builder = getattr(MODELS[name], form)
+    return builder(num_classes, **arguments)
+
+
+def known_arguments(name: str, form: Form) -> tuple[str, ...]:
+    """Names of the keyword arguments that the builder of a registered model takes."""
+    parameters = inspect.signature(getattr(MODELS[name], form)).parameters.values()
+    return tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+
+
+def check_input(model: nn.Module, image_px: int, name: str, form: str) -> None:
+    """Raise UserError where ``model`` cannot take images (batch, 3, image_px, image_px).
+
+    Tries one forward of two black images in eval mode without gradients, on the device of the
+    weights.  Weights, batch-norm statistics, each module's train mode and the random generators
+    stay as they were.  ``name`` and ``form`` are for the message.
+    """
+    if image_px < 1:
+        raise UserError(f"image_px must be at least 1, not {image_px}")
+    failure = _failure(model, image_px)
+    if failure is None:
+        return
+    least_px = bisect_left(range(LARGEST_TRIED_PX), True, lo=1, key=partial(_takes, model))
+    sizes = f"works from {least_px} px on" if least_px < LARGEST_TRIED_PX else "takes no size tried"
+    way_out = "type form=small" if form == "imagenet" else "take a larger image"
+    raise UserError(
+        f"{name} in form {form} cannot take {image_px} px images ({failure});"
+        f" it {sizes}: {way_out}, or another model"
+    )
+
+
+def _takes(model: nn.Module, image_px: int) -> bool:
+    return _failure(model, image_px) is None
+
+
+def _failure(model: nn.Module, image_px: int) -> str | None:
+    """First line of the RuntimeError that a forward at that size raises, or None."""
+    modes = [(module, module.training) for module in model.modules()]
+    weight = next(model.parameters())
+    images = torch.zeros(2, 3, image_px, image_px, device=weight.device, dtype=weight.dtype)
+    model.eval()
+    try:
+        with torch.no_grad():
+            model(images)
+    except RuntimeError as error:
+        return str(error).splitlines()[0]
+    finally:
+        for module, mode in modes:
+            module.training = mode
+    return None

@@ -1,0 +1,1 @@
+"""Published rows as CSV, each with its source."""

@@ -1,0 +1,189 @@
+"""From entries to the rows of one fit: groups, seeds, baselines, censored runs."""
+
+import pytest
+
+from efficiency_bench.errors import UserError
+from efficiency_bench.fitting.groups import Selection
+from efficiency_bench.fitting.rows import fit_rows
+from efficiency_bench.ledger.reference import published_entries
+from tests.ledger.factory import make_baseline, make_entry, make_target
+
+AT_90 = make_target(source="baseline", baseline_run_ids=("a0", "a1"))
+
+
+def row_of(row_set, model):
+    (row,) = [row for row in row_set.rows if row.model == model]
+    return row
+
+
+def run(run_id, **overrides):
+    return make_entry(run_id, **{"target": AT_90, **overrides})
+
+
+def test_seeds_enter_as_their_geometric_mean():
+    entries = [run("r0", crossing_images=1000.0), run("r1", seed=1, crossing_images=4000.0)]
+    row = row_of(fit_rows(entries, Selection()), "resnet18")
+    # 1 MMAC: 3e6 * images operations; the geometric mean of 1000 and 4000 is 2000
+    assert row.compute == pytest.approx(3e6 * 2000 / 8.64e16, rel=1e-12)
+    assert row.compute_low == pytest.approx(3e6 * 1000 / 8.64e16)
+    assert row.compute_high == pytest.approx(3e6 * 4000 / 8.64e16)
+    assert (row.seeds, row.reached_seeds, row.epochs_to_target) == (2, 2, 2.5)
+    assert row.run_ids == ("r0", "r1")
+
+
+def test_exact_currency_counts_forward_and_backward():
+    row = row_of(fit_rows([run("r")], Selection(), currency="exact"), "resnet18")
+    # F = 1e6, B = 2F - F1 = 1.9e6: 2 (F + B) = 5.8e6 an image
+    assert row.compute == pytest.approx(5.8e6 * 4000)
+
+
+def test_first_crossing_charges_the_segments_up_to_it():
+    entry = run("r", first_crossing_images=2500.0, first_crossing_epochs=2.5)
+    for crossing, images in (("sustained", 4000), ("first", 2500)):
+        row = row_of(fit_rows([entry], Selection(), crossing=crossing), "resnet18")
+        assert row.compute == pytest.approx(3e6 * images / 8.64e16)
+        assert row.epochs_to_target == images / 1000
+
+
+def test_a_run_that_only_touched_the_target_reached_it_first_but_not_sustained():
+    entry = run("r", crossing_images=None, first_crossing_images=2000.0, first_crossing_epochs=2.0)
+    assert not row_of(fit_rows([entry], Selection()), "resnet18").reached
+    assert row_of(fit_rows([entry], Selection(), crossing="first"), "resnet18").reached
+
+
+def test_the_baseline_joins_its_target_and_pays_its_whole_schedule():
+    entries = [make_baseline("a0", 0.9), make_baseline("a1", 0.91, seed=1), run("r")]
+    row_set = fit_rows(entries, Selection())
+    row = row_of(row_set, "alexnet")
+    assert row.is_baseline
+    assert row.seeds == row.reached_seeds == 2
+    assert row.compute == pytest.approx(3e6 * 5000 / 8.64e16)
+    assert row.epochs_to_target == 5.0
+    assert row_set.group.target_value == 0.9
+    assert row_set.notes == ()
+
+
+def test_a_baseline_of_another_level_stays_out_and_is_said():
+    entries = [make_baseline("a0"), make_baseline("a1"), make_baseline("a2"), run("r")]
+    row_set = fit_rows(entries, Selection())
+    assert row_of(row_set, "alexnet").run_ids == ("a0", "a1")
+    assert row_set.notes == ("baseline run a2 is not part of this target: left out",)
+
+
+def test_a_baseline_seed_that_diverged_is_a_censored_seed():
+    diverged = make_baseline("a2", 0.1, end_reason="diverged")
+    entries = [make_baseline("a0"), make_baseline("a1"), diverged, run("r")]
+    row_set = fit_rows(entries, Selection())
+    row = row_of(row_set, "alexnet")
+    assert (row.seeds, row.reached_seeds) == (3, 2)
+    assert any("alexnet small_alexnet: 2 of 3 seeds" in note for note in row_set.notes)
+
+
+def test_a_baseline_that_is_gone_is_said():
+    notes = fit_rows([make_baseline("a0"), run("r")], Selection()).notes
+    assert notes == ("baseline runs named by the target are not in the ledger: a1",)
+
+
+def test_a_row_that_never_reached_is_kept_and_said():
+    row_set = fit_rows([run("r", crossing_images=None)], Selection())
+    (row,) = row_set.rows
+    assert (row.reached, row.compute, row.reached_seeds, row.seeds) == (False, None, 0, 1)
+    assert row.compute_spent == pytest.approx(3e6 * 5000 / 8.64e16)
+    assert "resnet18 small_plain never reached" in row_set.notes[-1]
+
+
+def test_a_row_without_a_date_is_kept_and_said():
+    row_set = fit_rows([run("r", date=None)], Selection())
+    assert len(row_set.rows) == 1
+    assert "resnet18 small_plain has no date" in row_set.notes[-1]
+
+
+def test_the_same_model_with_another_recipe_is_another_row():
+    row_set = fit_rows([run("r"), run("s", recipe="small_modern")], Selection())
+    assert [row.recipe for row in row_set.rows] == ["small_modern", "small_plain"]
+
+
+def test_rows_stand_by_date_whatever_the_order_of_entries():
+    entries = [run("r"), run("v", model="vgg11", date="2014-09-04"), make_baseline("a0")]
+    forward, backward = (fit_rows(e, Selection()) for e in (entries, entries[::-1]))
+    assert [row.model for row in forward.rows] == ["alexnet", "vgg11", "resnet18"]
+    assert forward.rows == backward.rows
+
+
+OTHERS = {
+    "data": {"data": "cifar10", "data_digest": "c" * 64},
+    "target": {"target": make_target(value=0.6)},
+    "estimand": {"estimand": "budgeted"},
+    "tier": {"tier": "imported"},
+}
+
+
+@pytest.mark.parametrize("what", OTHERS)
+def test_several_groups_must_be_told_apart_and_the_error_says_how(what):
+    own, other = run("r"), run("other", **OTHERS[what])
+    with pytest.raises(UserError, match="name one") as error:
+        fit_rows([own, other], Selection())
+    for line in (
+        "--data dddddddddddd --target 0.9 --estimand anytime --tier measured  (1 runs)",
+        {
+            "data": "--data cccccccccccc --target 0.9",
+            "target": "--target 0.6 ",
+            "estimand": "--estimand budgeted",
+            "tier": "--tier imported",
+        }[what],
+    ):
+        assert line in str(error.value)
+    named = {
+        "data": Selection(data="digits"),
+        "target": Selection(target=0.9),
+        "estimand": Selection(estimand="anytime"),
+        "tier": Selection(tier="measured"),
+    }[what]
+    assert fit_rows([own, other], named).rows[0].run_ids == ("r",)
+
+
+def test_data_is_named_by_name_or_digest():
+    entries = [run("r"), run("s", data_digest="e" * 64)]
+    with pytest.raises(UserError, match="name one"):
+        fit_rows(entries, Selection(data="digits"))
+    assert fit_rows(entries, Selection(data="eeee")).rows[0].run_ids == ("s",)
+
+
+def test_a_target_is_found_as_it_is_printed():
+    value = 0.9712962962962963
+    entries = [run("r", target=make_target(value=value)), run("s")]
+    with pytest.raises(UserError, match=r"--target 0\.971296 "):
+        fit_rows(entries, Selection())
+    assert fit_rows(entries, Selection(target=0.971296)).group.target_value == value
+
+
+def test_naming_what_is_not_there_lists_what_is():
+    with pytest.raises(UserError, match=r"no run matches.*\n  --data dddddddddddd"):
+        fit_rows([run("r")], Selection(data="imagenet"))
+
+
+@pytest.mark.parametrize("entries", [[], [make_baseline("a0")]])
+def test_nothing_to_fit_says_what_to_type(entries):
+    with pytest.raises(UserError, match=r"at least 3 rows(.|\n)*efficiency-bench train"):
+        fit_rows(entries, Selection())
+
+
+def test_different_tolerances_are_said():
+    loose = make_target(tolerance=0.01)
+    notes = fit_rows([make_entry("a"), make_entry("b", target=loose)], Selection()).notes
+    assert notes == ("runs with different tolerances stand together: 0.0, 0.01",)
+
+
+def test_published_and_measured_never_share_a_fit():
+    ours = make_entry("r", data="imagenet", target=published_entries()[0].target)
+    with pytest.raises(UserError, match="--tier published"):
+        fit_rows([*published_entries(), ours], Selection())
+
+
+def test_another_configuration_is_another_row_and_not_a_seed():
+    entries = [
+        make_entry(f"r{i}", seed=i, config_digest=digest, crossing_images=float(1000 * (i + 1)))
+        for i, digest in enumerate(["a", "a", "b"])
+    ]
+    rows = fit_rows(entries, Selection()).rows
+    assert sorted(row.seeds for row in rows) == [1, 2]

@@ -1,0 +1,134 @@
+"""The published rows, against the paper's own arithmetic and the leaderboard."""
+
+import csv
+import io
+from datetime import date
+
+import pytest
+
+from efficiency_bench.errors import UserError
+from efficiency_bench.ledger.export import OPENAI_COLUMNS, export
+from efficiency_bench.ledger.listing import ROW_FIELDS, row
+from efficiency_bench.ledger.reference import published_entries, reference_rows
+from efficiency_bench.records import TERAFLOPS_DAY
+from tests.ledger.factory import make_baseline, make_entry
+
+LEADERBOARD = {  # efficiency_sota.csv, AlexNet level: model -> date, tfs-days, factor
+    "alexnet": ("6/1/2012", 3.1, 1),
+    "googlenet": ("9/17/2014", 0.71, 4.3),
+    "mobilenet_v1": ("4/17/2017", 0.28, 11),
+    "shufflenet_v1": ("7/3/2017", 0.15, 21),
+    "shufflenet_v2_x1_0": ("6/30/2018", 0.12, 25),
+    "efficientnet_b0": ("5/28/2019", 0.069, 44),
+}
+
+ENTRIES = {entry.model: entry for entry in published_entries()}
+
+
+def test_there_are_sixteen_networks():
+    assert len(published_entries()) == len(ENTRIES) == 16
+    assert {entry.tier for entry in ENTRIES.values()} == {"published"}
+
+
+@pytest.mark.parametrize("model", ENTRIES)
+def test_the_papers_convention_reproduces_each_row(model):
+    """3 x epochs x 1.28e6 x G, 1 MAC = 1, is table 3's figure to 0.5 %."""
+    entry = ENTRIES[model]
+    operations = 3 * entry.epochs * 1.28e6 * entry.forward_macs
+    assert 1e15 * float(entry.config["table3_pflop"]) == pytest.approx(operations, rel=0.005)
+    digits = len(entry.config["compute_tfs_days"].partition(".")[2])
+    half_a_unit = 0.5 * 10**-digits
+    allowed = half_a_unit + 0.005 * entry.paper3x_tfs_days
+    assert entry.paper3x_tfs_days == pytest.approx(operations / TERAFLOPS_DAY, abs=allowed)
+
+
+@pytest.mark.parametrize("model", LEADERBOARD)
+def test_leaderboard_rows_keep_its_day_and_figures(model):
+    printed, compute, factor = LEADERBOARD[model]
+    month, day, year = map(int, printed.split("/"))
+    entry = ENTRIES[model]
+    assert entry.date == date(year, month, day).isoformat()
+    assert entry.paper3x_to_target_tfs_days == compute
+    assert float(entry.config["reduction_factor"]) == factor
+
+
+def test_rows_known_by_month_stand_in_its_middle():
+    months = {r["model"]: r["date"] for r in reference_rows() if r["model"] not in LEADERBOARD}
+    for model, month in months.items():
+        if model:
+            assert ENTRIES[model].date == f"{month}-15"
+
+
+def test_exact_compute_gives_the_known_factors():
+    """With exact F the factor is 41.7x, with F + B 40.7x."""
+    first, last = ENTRIES["alexnet"], ENTRIES["efficientnet_b0"]
+    forward = [e.segments[0].forward_macs * e.segments[0].images for e in (first, last)]
+    assert forward[0] / forward[1] == pytest.approx(41.7, abs=0.05)
+    assert first.exact_flops / last.exact_flops == pytest.approx(40.7, abs=0.05)
+
+
+def test_backward_macs_of_alexnet_are_known():
+    assert ENTRIES["alexnet"].segments[0].backward_macs == 1_358_100_160
+
+
+def test_every_reference_row_names_its_source():
+    assert len(reference_rows()) == 27
+    assert all(line["source"] and line["metric"] for line in reference_rows())
+
+
+def test_openai_export_is_the_leaderboard_again():
+    exported = export([ENTRIES[model] for model in LEADERBOARD], "openai")
+    lines = list(csv.DictReader(io.StringIO(exported.text)))
+    assert exported.left_out == ()
+    assert tuple(lines[0]) == OPENAI_COLUMNS
+    for line, (printed, compute, factor) in zip(lines, LEADERBOARD.values(), strict=True):
+        assert line["Metric"] == "AlexNet"
+        assert line["Publication Date"] == printed
+        assert float(line["Compute (teraflops-s/days)"]) == compute
+        assert float(line["Reduction Factor"]) == pytest.approx(factor, rel=0.035)
+
+
+def test_openai_export_divides_measured_by_measured_only():
+    ours = [make_baseline("alexnet-s0"), make_entry("resnet18-s0", crossing_images=2500.0)]
+    baseline = ours[1].model_copy(
+        update={"target": ours[1].target.model_copy(update={"source": "baseline"})}
+    )
+    lines = list(csv.DictReader(io.StringIO(export([ours[0], baseline], "openai").text)))
+    assert [float(line["Reduction Factor"]) for line in lines] == [1, 2]
+    level = ENTRIES["alexnet"].target
+    imagenet = make_entry("ours", data="imagenet", data_digest=None, target=level)
+    alone = export([*published_entries(), imagenet], "openai").text
+    assert list(csv.DictReader(io.StringIO(alone)))[-1]["Reduction Factor"] == ""
+
+
+def test_openai_export_names_what_it_leaves_out():
+    exported = export(
+        [make_entry("missed", crossing_images=None), make_entry("undated", date=None)], "openai"
+    )
+    assert exported.left_out == ("missed: did not reach its target", "undated: has no date")
+    assert exported.text.strip() == ",".join(OPENAI_COLUMNS)
+
+
+def test_csv_export_has_every_listed_field():
+    entries = [make_entry("a"), make_entry("b", crossing_images=None)]
+    lines = list(csv.DictReader(io.StringIO(export(entries, "csv").text)))
+    assert set(lines[0]) == set(ROW_FIELDS) - {"target"} | {"target_metric", "target_value"}
+    assert [line["run_id"] for line in lines] == ["a", "b"]
+    assert lines[1]["paper3x_to_target_tfs_days"] == ""
+    assert float(lines[0]["target_value"]) == 0.9
+
+
+def test_an_unknown_format_names_the_known_ones():
+    with pytest.raises(UserError, match=r"unknown export format 'cvs' \(did you mean csv\?\)"):
+        export([], "cvs")
+
+
+def test_listed_row_has_exactly_the_fixed_keys():
+    keys = """
+        run_id experiment model recipe data seed tier end_reason reached target images epochs
+        steps forward_macs paper3x_tfs_days exact_flops paper3x_to_target_tfs_days
+        first_crossing_epochs sustained_crossing_epochs weights_digest date source
+    """
+    listed = row(make_entry("a"))
+    assert sorted(listed) == sorted(keys.split())
+    assert listed["target"] == {"metric": "top1", "value": 0.9}

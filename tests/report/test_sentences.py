@@ -1,0 +1,54 @@
+"""The result in words, for every verdict."""
+
+import pytest
+
+from efficiency_bench.report.sentences import basis, comparison, goal, headline, number, percent
+from tests.report import results
+
+
+@pytest.mark.parametrize(
+    ("computes", "words"),
+    [
+        ((8.0, 4.2, 1.9), "halves every"),
+        ((8.0, 1.0, 7.0, 2.0), "not shown to halve: the best estimate halves every"),
+        ((2.0, 7.0, 1.0, 8.0), "not shown to halve: the best estimate rises, doubling every"),
+        ((3.0, 3.0, 3.0), "not shown to halve: the best estimate is no change"),
+        ((1.0, 2.0, 4.1, 8.0), "does not halve: it rises, doubling every"),
+    ],
+)
+def test_each_verdict_has_its_words(computes, words):
+    assert headline(results.of_computes(*computes)).startswith(words)
+
+
+def test_a_growing_compute_is_called_more():
+    assert comparison(results.of_computes(1.0, 2.0, 4.1, 8.0)).startswith("8x more compute")
+
+
+def test_the_basis_names_every_choice():
+    text = basis(results.of_computes(8.0, 4.2, 1.9, currency="exact", crossing="first"))
+    for words in ("n = 3", "all models", "anytime", "first crossing", "exact FLOPs", "measured"):
+        assert words in text
+
+
+def test_the_goal_is_in_percent():
+    assert goal(results.published()) == "imagenet, top-5 79.1 %"
+    assert [percent(p) for p in (1.0, 0.5, 0.97131, 0.0)] == ["100 %", "50 %", "97.13 %", "0 %"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0"),
+        (3.1, "3.10"),
+        (0.069, "0.0690"),
+        (44.93, "44.9"),
+        (770, "770"),
+        (11460, "11460"),
+        (1.3889e-6, "1.39e-6"),
+        (5.7e17, "5.70e17"),
+        (0.001, "0.00100"),
+        (99999, "99999"),
+    ],
+)
+def test_numbers_keep_three_digits(value, text):
+    assert number(value) == text

@@ -1,0 +1,88 @@
+"""The terminal's tables: what they say, and that 80 columns hold it."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from efficiency_bench.ledger.reference import published_entries
+from efficiency_bench.report.models_table import print_models
+from efficiency_bench.report.tables import fit_table, ledger_table
+from tests.report import results
+
+
+def printed(show, width=80, **settings):
+    stream = io.StringIO()
+    show(Console(file=stream, width=width, **settings))
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("result", [results.published(), results.rehearsal()])
+def test_a_fit_fits_80_columns_and_loses_no_figure(result):
+    text = printed(lambda console: fit_table(result, console))
+    assert max(map(len, text.splitlines())) <= 80
+    assert "…" not in text
+    for row in result.rows:
+        assert row["model"] in text
+        assert row["date"] in text
+
+
+def test_a_fit_reads_like_the_papers_table():
+    text = printed(lambda console: fit_table(results.published(), console))
+    (alexnet,) = [line for line in text.splitlines() if "alexnet" in line]
+    assert alexnet.split() == ["*", "alexnet", "2012-06-01", "3.10", "1.00", "90.0", "770", "1/1"]
+    (efficientnet,) = [line for line in text.splitlines() if "efficientnet_b0" in line]
+    assert efficientnet.split()[3:5] == ["0.0690", "44.9"]
+    (vgg,) = [line for line in text.splitlines() if "vgg11" in line]
+    assert "*" not in vgg
+    flat = " ".join(text.split())
+    for words in (
+        "halves every 15.7 months (95 % interval 13.2 to 19.3 months)",
+        "n = 6 rows of the frontier",
+        "least squares",
+        "44.9x less compute in 7.0 years",
+        "16 months of the 2020 paper",
+        "Moore's law (24 months) 11.3x",
+    ):
+        assert words in flat
+
+
+def test_missed_seeds_are_seen():
+    text = printed(lambda console: fit_table(results.rehearsal(), console))
+    table = {line.strip("* ").split()[0]: line.split() for line in text.splitlines()[2:9]}
+    assert table["shufflenet_v2_x1_0"][-1] == "2/3"
+    # 8 MMAC over 15,000 images: 3 x 8e6 x 15000 / 8.64e16
+    missed = ["efficientnet_b0", "2019-05-28", ">", "4.17e-6", "-", "-", "8.00", "0/3"]
+    assert table["efficientnet_b0"] == missed
+    flat = " ".join(text.split())
+    assert "> never reached: compute spent" in flat
+    assert "efficientnet_b0 small_plain never reached the target" in flat
+
+
+def test_the_ledger_fits_80_columns():
+    entries = [*results.rehearsal_entries(), *published_entries()]
+    text = printed(lambda console: console.print(ledger_table(entries)))
+    assert max(map(len, text.splitlines())) <= 80
+    assert "…" not in text
+    (missed,) = [line for line in text.splitlines() if "efficientnet_b0-digits-s1" in line]
+    assert missed.split()[1:] == ["2019-05-28", "schedule", "97.13", "%", "-", "-"]
+    (baseline,) = [line for line in text.splitlines() if "alexnet-digits-s1" in line]
+    # the whole schedule: 3 x 11e6 x 15000 / 8.64e16
+    assert baseline.split()[-2:] == ["15.0", "5.73e-6"]
+
+
+def test_models_fit_80_columns():
+    row = {
+        "name": "shufflenet_v2_x1_0",
+        "form": "imagenet",
+        "published": "2018-07-30",
+        "params": 2_278_604,
+        "forward_macs": 144_907_992,
+        "first_layer_macs": 8_128_512,
+        "backward_macs": 281_687_472,
+    }
+    text = printed(lambda console: print_models([row], console))
+    assert max(map(len, text.splitlines())) <= 80
+    cells = text.splitlines()[-1].split()
+    assert cells[:5] == ["shufflenet_v2_x1_0", "imagenet", "2018-07-30", "2,278,604", "144.9"]
+    assert cells[5:] == ["5.61", "1.944"]  # 8.13/144.91 and 281.69/144.91
