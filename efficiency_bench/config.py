@@ -181,7 +181,9 @@ ELSEWHERE_IN_DATA = ("root", "download", "workers")
 def load(composed: DictConfig) -> RunConfig:
     """Turn Hydra's configuration into a RunConfig, refusing typos and missing values by name."""
     try:
-        merged = OmegaConf.merge(OmegaConf.structured(RunConfig), composed)
+        # as plain values: a key forced in with a plus sign must meet the schema again
+        values = OmegaConf.create(OmegaConf.to_container(composed, resolve=True))
+        merged = OmegaConf.merge(OmegaConf.structured(RunConfig), values)
         config = OmegaConf.to_object(merged)
     except OmegaConfBaseException as error:
         raise UserError(f"configuration: {_one_line(error)}") from error
@@ -213,10 +215,13 @@ def measured_part(config: RunConfig) -> dict[str, Any]:
 def config_digest(config: RunConfig) -> str:
     """SHA-256 (hex) over the measured part; runs that share it are seeds of one row.
 
-    Seed and repeat name the run beside it; the number of CPU threads is the host's.
+    Seed and repeat name the run beside it, the number of CPU threads is the host's, and a
+    reworded description measures the same.
     """
     plain = measured_part(config)
-    del plain["seed"], plain["repeat"], plain["threads"]
+    del plain["seed"], plain["repeat"], plain["threads"], plain["model"]["paper"]
+    for prose in ("citation", "expects", "departures"):
+        del plain["recipe"][prose]
     canonical = json.dumps(plain, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
 

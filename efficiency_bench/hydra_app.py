@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import hydra
+from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
@@ -24,6 +25,9 @@ from omegaconf.errors import OmegaConfBaseException
 from efficiency_bench import config as configuration
 from efficiency_bench.config import RunConfig
 from efficiency_bench.errors import UserError
+
+# The root of configs/train.yaml: so every key of RunConfig can be overridden, and no other.
+ConfigStore.instance().store(name="schema", node=RunConfig)
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,9 @@ def one_message(error: Exception, arguments: Sequence[str]) -> str:
         key = re.search(r"'([^']+)'", text)
         name = key.group(1) if key else text
         return f"unknown key {name!r}; {_known_keys(name)}"
+    if error.__cause__ is not None:
+        cause = str(error.__cause__).splitlines()[0]
+        return f"{text.replace('Error merging override', 'wrong value')}: {cause}"
     return text
 
 

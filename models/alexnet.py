@@ -14,8 +14,9 @@ Small form, departures from the ImageNet form:
 from __future__ import annotations
 
 import torchvision
-from efficiency_bench.models.initialise import he_initialise
 from torch import Tensor, nn
+
+from efficiency_bench.models.initialise import he_initialise
 
 CHANNELS = (24, 72, 144, 96, 96)  # 3/8 of 64, 192, 384, 256, 256
 HIDDEN = 512  # 4096 / 8

@@ -9,6 +9,9 @@ from functools import partial
 from typing import Literal, NamedTuple, get_args
 
 import torch
+from torch import nn
+
+from efficiency_bench.errors import UserError, unknown
 from efficiency_bench.models import (
     alexnet,
     densenet,
@@ -24,9 +27,6 @@ from efficiency_bench.models import (
     vgg,
     wide_resnet,
 )
-from torch import nn
-
-from efficiency_bench.errors import UserError, unknown
 
 Form = Literal["imagenet", "small"]
 Builder = Callable[..., nn.Module]

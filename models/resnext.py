@@ -11,8 +11,9 @@ width stays twice ResNet's, as in the paper.
 from __future__ import annotations
 
 import torchvision
-from efficiency_bench.models.resnet import STAGES, SmallResNet
 from torch import nn
+
+from efficiency_bench.models.resnet import STAGES, SmallResNet
 
 WIDTH = 12  # small form: channels of the first stage
 GROUPS = 8  # small form: cardinality (32)

@@ -13,8 +13,9 @@ Small form, departures from the ImageNet form:
 from __future__ import annotations
 
 import torchvision
-from efficiency_bench.models.initialise import he_initialise
 from torch import Tensor, nn
+
+from efficiency_bench.models.initialise import he_initialise
 
 DEPTHS = {11: (1, 1, 2, 2, 2), 16: (2, 2, 3, 3, 3)}  # convolutions in each stack, table 1
 CHANNELS = (16, 32, 64, 128, 128)  # a quarter of 64, 128, 256, 512, 512

@@ -9,8 +9,9 @@ channels in the first stage (64), so that twice as wide still costs little.
 from __future__ import annotations
 
 import torchvision
-from efficiency_bench.models.resnet import STAGES, SmallResNet
 from torch import nn
+
+from efficiency_bench.models.resnet import STAGES, SmallResNet
 
 WIDTH = 8  # small form: channels of the first stage
 WIDTH_PER_GROUP = 128  # twice ResNet's 64

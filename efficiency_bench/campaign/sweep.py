@@ -8,16 +8,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from efficiency_bench.campaign.run import Mirror, Outcome, run
 from efficiency_bench.config import RunConfig
+from efficiency_bench.config_checks import check
 from efficiency_bench.errors import UserError
 from efficiency_bench.hydra_app import Place, launch
 from efficiency_bench.report.progress import RunProgress, ending_line
 from efficiency_bench.tracking.wandb_mirror import WandbMirror
+
+if TYPE_CHECKING:
+    from efficiency_bench.campaign.run import Mirror, Outcome
 
 STOPPED = 75
 """EX_TEMPFAIL of sysexits.h: the same command continues."""
@@ -42,6 +45,7 @@ def train_all(arguments: Sequence[str]) -> tuple[list[dict[str, Any]], int]:
                 codes.append(STOPPED)
                 return
             try:
+                check(config)
                 outcome = shown(config, place, console, stop)
             except UserError as error:
                 if place.total == 1:
@@ -59,6 +63,8 @@ def train_all(arguments: Sequence[str]) -> tuple[list[dict[str, Any]], int]:
 
 def shown(config: RunConfig, place: Place, console: Console, stop: list[int]) -> Outcome:
     """One run with its progress on the terminal and its mirrors."""
+    from efficiency_bench.campaign.run import run  # torch: a mistake is told before its seconds
+
     progress = RunProgress(console, place.number, place.total)
 
     def mirrors(folder: Path) -> Iterator[Mirror]:

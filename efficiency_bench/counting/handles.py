@@ -1,82 +1,148 @@
-"""MACs of the contractions that fvcore counts not at all, or wrongly.
+"""What one contraction costs: pure functions from a traced operator to its products.
 
-A handle takes the traced node's inputs and outputs (torch.jit values, whose types carry the
-shapes) and returns MACs of the whole batch.  For the other contractions fvcore's own handles
-are exact and stay.
+A handle takes the operator's inputs and outputs as values of the traced graph and returns the
+products that it computes, each with its multiply-adds for the whole batch (1 MAC = one multiply
+and one add) and the values that its two operands are made of.  The operands say what the
+backward pass costs: the gradient of a product with respect to either operand is a product of
+the same size.
+
+fvcore's own counts are kept where they are exact (convolution, linear, addmm, bmm, mm).  The
+others replace what fvcore counts as zero (attention, ``padding='same'``, baddbmm, addbmm) or
+wrongly (it divides a broadcast matmul by the batch, and rounds einsum to four digits).
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from math import prod
+from typing import Any, NamedTuple
 
-Values = list[Any]
+from efficiency_bench.counting import fvcore_import as fvcore
+
+Value = Any
+"""A ``torch._C.Value`` of the traced graph; torch publishes no type for it."""
 
 
-def shape(value: Any) -> list[int]:
-    """Sizes of a traced tensor."""
-    sizes = value.type().sizes()
+class Product(NamedTuple):
+    """One multiplication of a left by a right operand."""
+
+    macs: int
+    """Multiply-adds for the whole batch."""
+    left: tuple[Value, ...]
+    right: tuple[Value, ...]
+
+
+Handle = Callable[[Sequence[Value], Sequence[Value]], tuple[Product, ...]]
+
+
+def shape(value: Value) -> list[int]:
+    """The shape of a traced tensor; ValueError where the trace does not know it."""
+    sizes = fvcore.get_shape(value)
     if sizes is None:
-        raise ValueError("the trace holds no shape for a contraction's operand")
+        raise ValueError("the trace does not know an operand's shape")
     return list(sizes)
 
 
-def convolution_mode(inputs: Values, outputs: Values) -> int:
-    """Conv2d(padding='same'|'valid'): every output element sums over one filter."""
-    filters = shape(inputs[1])  # [out, in / groups, *kernel]
-    return math.prod(shape(outputs[0])) * math.prod(filters[1:])
+def convolution(inputs: Sequence[Value], outputs: Sequence[Value]) -> tuple[Product, ...]:
+    """aten::_convolution, grouped, dilated and transposed ones included."""
+    (macs,) = fvcore.conv_flop_jit(inputs, outputs).values()
+    return (Product(macs, (inputs[0],), (inputs[1],)),)
 
 
-def matmul(inputs: Values, outputs: Values) -> int:
-    """matmul with any broadcasting: every output element sums over the last axis of the first."""
-    return math.prod(shape(outputs[0])) * shape(inputs[0])[-1]
+def convolution_mode(inputs: Sequence[Value], outputs: Sequence[Value]) -> tuple[Product, ...]:
+    """aten::_convolution_mode: padding given as 'same' or 'valid'; zeros padded count as MACs."""
+    macs = fvcore.conv_flop_count(shape(inputs[0]), shape(inputs[1]), shape(outputs[0]))
+    return (Product(macs, (inputs[0],), (inputs[1],)),)
 
 
-def batched_addition(inputs: Values, outputs: Values) -> int:
-    """baddbmm and addbmm(input, [b,n,k], [b,k,m]): the product, not the addition."""
-    batch, rows, inner = shape(inputs[1])
-    return batch * rows * inner * shape(inputs[2])[-1]
+def linear(inputs: Sequence[Value], outputs: Sequence[Value]) -> tuple[Product, ...]:
+    """aten::linear: (..., in) by (out, in)."""
+    macs = fvcore.linear_flop_jit(inputs, outputs)
+    return (Product(macs, (inputs[0],), (inputs[1],)),)
 
 
-def attention(inputs: Values, outputs: Values) -> int:
-    """Attention of queries [..., l, e], keys [..., s, e], values [..., s, v]: both products.
+def mm(inputs: Sequence[Value], outputs: Sequence[Value]) -> tuple[Product, ...]:
+    """aten::mm: (n, k) by (k, m)."""
+    macs = fvcore.matmul_flop_jit(inputs, outputs)
+    return (Product(macs, (inputs[0],), (inputs[1],)),)
 
-    Causal masks are not exploited: what is masked is computed all the same.
+
+def bmm(inputs: Sequence[Value], outputs: Sequence[Value]) -> tuple[Product, ...]:
+    """aten::bmm: (b, n, k) by (b, k, m)."""
+    macs = fvcore.bmm_flop_jit(inputs, outputs)
+    return (Product(macs, (inputs[0],), (inputs[1],)),)
+
+
+def addmm(inputs: Sequence[Value], outputs: Sequence[Value]) -> tuple[Product, ...]:
+    """aten::addmm: a bias plus (n, k) by (k, m); the bias costs no MAC."""
+    macs = fvcore.addmm_flop_jit(inputs, outputs)
+    return (Product(macs, (inputs[1],), (inputs[2],)),)
+
+
+def batched_add(inputs: Sequence[Value], outputs: Sequence[Value]) -> tuple[Product, ...]:
+    """aten::baddbmm and aten::addbmm: a bias plus (b, n, k) by (b, k, m), summed or not over b."""
+    return bmm(inputs[1:3], outputs)
+
+
+def matmul(inputs: Sequence[Value], outputs: Sequence[Value]) -> tuple[Product, ...]:
+    """aten::matmul, mv and dot: each output element sums the left operand's last dimension."""
+    macs = prod(shape(outputs[0])) * shape(inputs[0])[-1]
+    return (Product(macs, (inputs[0],), (inputs[1],)),)
+
+
+def addmv(inputs: Sequence[Value], outputs: Sequence[Value]) -> tuple[Product, ...]:
+    """aten::addmv: a bias plus (n, k) by (k)."""
+    return matmul(inputs[1:3], outputs)
+
+
+def tensordot(inputs: Sequence[Value], outputs: Sequence[Value]) -> tuple[Product, ...]:
+    """aten::tensordot: each output element sums the contracted dimensions."""
+    sizes = shape(inputs[0])
+    contracted = [dim.toIValue() for dim in inputs[2].node().inputs()]
+    macs = prod(shape(outputs[0])) * prod(sizes[dim] for dim in contracted)
+    return (Product(macs, (inputs[0],), (inputs[1],)),)
+
+
+def attention(inputs: Sequence[Value], outputs: Sequence[Value]) -> tuple[Product, ...]:
+    """aten::scaled_dot_product_attention: scores = q k^T, then scores v.
+
+    q is (..., queries, width), k (..., keys, width), v (..., keys, value width).  A mask, causal
+    or not, saves nothing here: the product is counted in full, as it is for explicit matmuls.
     """
-    *batch, queries, width = shape(inputs[0])
-    keys, values = shape(inputs[1])[-2], shape(inputs[2])[-1]
-    return math.prod(batch) * queries * keys * (width + values)
+    query, key, value = inputs[:3]
+    *batch, queries, width = shape(query)
+    scores = prod(batch) * queries * shape(key)[-2]
+    return (
+        Product(scores * width, (query,), (key,)),
+        Product(scores * shape(value)[-1], (query, key), (value,)),
+    )
 
 
-def einsum(inputs: Values, outputs: Values) -> int:
-    """einsum of two operands: the product of all its index sizes, exactly.
+def einsum(inputs: Sequence[Value], outputs: Sequence[Value]) -> tuple[Product, ...]:
+    """aten::einsum of one or two operands: output elements by the sizes of the summed letters.
 
-    fvcore reads the count from a printed figure of four digits.
+    Summed letters are those in both operands and not in the output; a letter in one operand
+    alone is summed before the product and costs no MAC.  ValueError for more operands, whose
+    cost depends on the order in which they are contracted.
     """
-    equation = inputs[0].toIValue().replace(" ", "")
-    terms = equation.split("->")[0].split(",")
-    operands = [shape(value) for value in inputs[1].node().inputs()]
-    if "." in equation or len(terms) != 2:
-        raise ValueError(f"einsum {equation!r}: only two operands without '...' can be counted")
-    sizes: dict[str, int] = {}
-    for term, operand in zip(terms, operands, strict=True):
-        sizes |= dict(zip(term, operand, strict=True))
-    return math.prod(sizes.values())
+    terms, _, result = str(inputs[0].toIValue()).replace(" ", "").partition("->")
+    operands = list(inputs[1].node().inputs())
+    if len(operands) == 1:
+        return ()
+    if len(operands) != 2:
+        raise ValueError(f"einsum of {len(operands)} operands; contract two at a time")
+    left, right = (
+        _letter_sizes(term, shape(operand))
+        for term, operand in zip(terms.split(","), operands, strict=True)
+    )
+    # Without an arrow the output holds the letters that occur once, so common ones are summed.
+    summed = [letter for letter in left if letter in right and letter not in result]
+    macs = prod(shape(outputs[0])) * prod(max(left[s], right[s]) for s in summed)
+    return (Product(macs, (operands[0],), (operands[1],)),)
 
 
-OWN: dict[str, Callable[[Values, Values], int]] = {
-    "aten::_convolution_mode": convolution_mode,
-    "aten::addbmm": batched_addition,
-    "aten::baddbmm": batched_addition,
-    "aten::einsum": einsum,
-    "aten::matmul": matmul,
-    "aten::mm": matmul,
-    "aten::scaled_dot_product_attention": attention,
-}
-
-
-def elements(inputs: Values, outputs: Values) -> int:
-    """Output elements of an operator that is not a contraction (0 where it gives no tensor)."""
-    sizes = outputs[0].type().sizes() if hasattr(outputs[0].type(), "sizes") else None
-    return math.prod(sizes) if sizes is not None else 0
+def _letter_sizes(term: str, sizes: Sequence[int]) -> dict[str, int]:
+    """Size of each letter in one einsum term; letters after an ellipsis count from the end."""
+    before, _, after = term.partition("...")
+    tail = sizes[len(sizes) - len(after) :]
+    return dict(zip(before, sizes, strict=False)) | dict(zip(after, tail, strict=True))

@@ -7,7 +7,10 @@ from efficiency_bench.records import Segment
 
 
 class SegmentMeter:
-    """Counts images; a change of resolution, count or passes opens a new segment."""
+    """Adds up images; a change of resolution, MACs or passes opens a new segment.
+
+    Plain integers, and constant time a call: it is called at every step.
+    """
 
     def __init__(self) -> None:
         self._closed: list[Segment] = []
@@ -17,7 +20,7 @@ class SegmentMeter:
 
     def add(self, images: int, count: ForwardCount, passes: int = 1) -> None:
         """Charge ``images`` training images, each for ``passes`` passes at ``count``."""
-        if self._count is not count or self._passes != passes:
+        if self._count is None or passes != self._passes or _cost(count) != _cost(self._count):
             self._closed.extend(self._open())
             self._count, self._passes, self._images = count, passes, 0
         self._images += images
@@ -40,3 +43,13 @@ class SegmentMeter:
                 passes=self._passes,
             ),
         )
+
+
+def _cost(count: ForwardCount) -> tuple[int, int, int, int]:
+    """What tells one segment from another."""
+    return (
+        count.resolution_px,
+        count.forward_macs,
+        count.first_layer_macs,
+        count.backward_macs,
+    )

@@ -1,74 +1,111 @@
-"""Every operator a traced network may use, in three groups; one on no list stops the count.
-
-Names are those of torch.jit's traced graph.  An operator that ends with an underscore works in
-place and costs the same as the one without; it need not be listed.
-"""
+"""The operators that counting knows, each on exactly one list; any other is refused by name."""
 
 from __future__ import annotations
 
-CONTRACTIONS = frozenset(
-    {
-        "aten::_convolution",
-        "aten::_convolution_mode",
-        "aten::addbmm",
-        "aten::addmm",
-        "aten::baddbmm",
-        "aten::bmm",
-        "aten::einsum",
-        "aten::linear",
-        "aten::matmul",
-        "aten::mm",
-        "aten::scaled_dot_product_attention",
-    }
+from collections.abc import Mapping
+
+from efficiency_bench.counting import handles
+
+
+def _named(names: str, in_place: bool = False) -> frozenset[str]:
+    """Full names of the operators in ``names``, with their in-place forms where they have any."""
+    marks = ("", "_") if in_place else ("",)
+    return frozenset(f"aten::{name}{mark}" for name in names.split() for mark in marks)
+
+
+CONTRACTIONS: Mapping[str, handles.Handle] = {
+    "aten::_convolution": handles.convolution,
+    "aten::_convolution_mode": handles.convolution_mode,
+    "aten::linear": handles.linear,
+    "aten::mm": handles.mm,
+    "aten::bmm": handles.bmm,
+    "aten::addmm": handles.addmm,
+    "aten::baddbmm": handles.batched_add,
+    "aten::addbmm": handles.batched_add,
+    "aten::matmul": handles.matmul,
+    "aten::mv": handles.matmul,
+    "aten::dot": handles.matmul,
+    "aten::addmv": handles.addmv,
+    "aten::tensordot": handles.tensordot,
+    "aten::einsum": handles.einsum,
+    "aten::scaled_dot_product_attention": handles.attention,
+}
+"""Multiply-adds over a summed dimension: these, and these alone, are F."""
+
+POINTWISE = _named(
+    "abs add sub rsub mul div neg pow square sqrt rsqrt reciprocal exp log erf sin cos "
+    "relu relu6 hardtanh hardswish hardsigmoid sigmoid silu gelu mish elu celu selu leaky_relu "
+    "prelu rrelu softplus softsign tanh hardshrink tanhshrink log_sigmoid glu logit lerp "
+    "addcmul addcdiv clamp clamp_min clamp_max maximum minimum where floor ceil round trunc "
+    "dropout feature_dropout alpha_dropout feature_alpha_dropout",
+    in_place=True,
 )
-"""Multiply-accumulates over an axis: what F counts (handles in ``handles.py``)."""
+"""An output element costs a few operations and sums over nothing."""
 
-OF_ACTIVATIONS = frozenset(
-    {"addbmm", "baddbmm", "bmm", "einsum", "matmul", "mm", "scaled_dot_product_attention"}
+NORMALISATION = _named(
+    "batch_norm layer_norm group_norm instance_norm rms_norm local_response_norm softmax "
+    "log_softmax linalg_vector_norm norm cosine_similarity"
 )
-"""Contractions (fvcore's names) whose operands are both activations: B needs both gradients."""
+"""Statistics and a scale: fvcore counts several for each element, by no published convention."""
 
-ELEMENTWISE = frozenset(
-    f"aten::{name}"
-    for name in (
-        "abs add addcmul avg_pool2d adaptive_avg_pool2d adaptive_max_pool2d batch_norm "
-        "bernoulli clamp clamp_min cos cumsum div dropout elu exp feature_dropout floor "
-        "floor_divide gelu group_norm hardsigmoid hardswish hardtanh instance_norm layer_norm "
-        "leaky_relu linalg_vector_norm log log_softmax max max_pool2d mean minimum maximum mish "
-        "mul neg norm normal pow prelu reciprocal relu relu6 rms_norm round rsqrt rsub sigmoid "
-        "silu sin softmax softplus sqrt square std sub sum tanh tril triu upsample_bicubic2d "
-        "upsample_bilinear2d upsample_nearest2d var where masked_fill eq ne ge gt le lt "
-        "_adaptive_avg_pool2d logical_and logical_or logical_not bitwise_not remainder"
-    ).split()
+REDUCTION = _named(
+    "max_pool1d max_pool2d max_pool3d max_pool2d_with_indices avg_pool1d avg_pool2d avg_pool3d "
+    "adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d "
+    "adaptive_max_pool2d adaptive_max_pool3d mean sum var std var_mean std_mean amax amin max min "
+    "cumsum logsumexp prod"
 )
-"""At most a few operations an output element (normalisation, pooling, activation, comparison):
-shown apart as elements and never part of F.  fvcore's own total would add some of them, up to
-14 % of a network's MACs, which would lean against newer networks."""
+"""Pooling and other sums without a product."""
 
-FREE = frozenset(
-    f"aten::{name}"
-    for name in (
-        "Int IntImplicit ScalarImplicit __and__ _shape_as_tensor alias arange as_strided "
-        "broadcast_to cat chunk clone concat contiguous constant_pad_nd copy detach empty "
-        "empty_like expand expand_as feature_alpha_dropout fill flatten flip full full_like "
-        "gather index index_put index_select item lift_fresh masked_select meshgrid movedim "
-        "narrow new_empty new_full new_ones new_zeros nonzero numel ones ones_like pad permute "
-        "pixel_shuffle pixel_unshuffle reflection_pad2d replication_pad2d repeat "
-        "repeat_interleave reshape resolve_conj resolve_neg roll select size slice "
-        "split split_with_sizes squeeze stack t tensor_split to transpose type_as unbind "
-        "unflatten unfold unsqueeze view view_as zero zeros zeros_like"
-    ).split()
+RESAMPLING = _named(
+    "upsample_nearest1d upsample_nearest2d upsample_bilinear2d upsample_bicubic2d "
+    "_upsample_bilinear2d_aa _upsample_bicubic2d_aa grid_sampler"
 )
-"""Shapes, copies and constants: no arithmetic on the activations."""
+"""An output element mixes a handful of neighbours by fixed weights."""
 
+ELEMENTWISE = POINTWISE | NORMALISATION | REDUCTION | RESAMPLING
+"""Counted apart, as output elements: work that F leaves out, shown so that nothing is silent."""
 
-def group(kind: str) -> str | None:
-    """``contraction``, ``elementwise``, ``free``, or None for an operator on no list."""
-    plain = kind.removesuffix("_")
-    if kind in CONTRACTIONS:
-        return "contraction"
-    if plain in ELEMENTWISE:
-        return "elementwise"
-    if plain in FREE or kind in FREE:
-        return "free"
-    return None
+VIEWS = _named(
+    "alias as_strided broadcast_to chunk contiguous detach diagonal expand expand_as flatten "
+    "movedim moveaxis narrow numpy_T mT permute reshape resolve_conj resolve_neg select slice "
+    "split split_with_sizes squeeze swapaxes t tensor_split to transpose type_as unbind "
+    "unflatten unfold unsqueeze view view_as",
+    in_place=True,
+)
+"""The same numbers under another shape or type."""
+
+COPIES = _named(
+    "cat channel_shuffle clone concat concatenate constant_pad_nd embedding flip gather hstack "
+    "im2col index index_select lift_fresh masked_fill masked_select pad pixel_shuffle "
+    "pixel_unshuffle reflection_pad1d reflection_pad2d repeat repeat_interleave replication_pad1d "
+    "replication_pad2d roll stack take_along_dim tile tril triu vstack",
+    in_place=True,
+)
+"""Numbers moved, none computed."""
+
+CONSTANTS = _named(
+    "arange bernoulli empty empty_like eye fill full full_like linspace meshgrid new_empty "
+    "new_full new_ones new_zeros normal ones ones_like rand rand_like randn randn_like "
+    "scalar_tensor uniform zero zeros zeros_like",
+    in_place=True,
+)
+"""Numbers that no image went into, drawn or written down."""
+
+BOOKKEEPING = _named(
+    "Int Bool Float ScalarImplicit IntImplicit FloatImplicit _shape_as_tensor dim item len numel "
+    "size stride is_floating_point floor_divide remainder eq ne lt le gt ge bitwise_not "
+    "bitwise_and bitwise_or __and__ __or__ logical_not logical_and logical_or isnan isinf argmax "
+    "argmin argsort sort topk nonzero one_hot all any sign"
+)
+"""Sizes, comparisons and indices."""
+
+FREE = VIEWS | COPIES | CONSTANTS | BOOKKEEPING
+"""No arithmetic on activations: not counted at all."""
+
+REFUSED: Mapping[str, str] = {
+    "aten::copy_": "writes into a part of a tensor, which hides what needs a gradient",
+    "aten::index_put_": "writes into a part of a tensor, which hides what needs a gradient",
+    "prim::If": "scripted control flow, whose inside the trace does not show",
+    "prim::Loop": "scripted control flow, whose inside the trace does not show",
+}
+"""Operators that fvcore would pass over in silence although a count could go wrong there."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -11,21 +12,38 @@ from torch import Tensor
 from efficiency_bench.config import AugmentationConfig
 
 
-def derived_generator(device: torch.device | str, *parts: int | str) -> torch.Generator:
-    """A generator seeded by a hash of ``parts``, such as (seed, "augment", epoch, step).
+def derived_seed(*parts: int | str) -> int:
+    """A seed in [0, 2^63) from a hash of ``parts``, such as (seed, "augment", epoch, step).
 
     Order and augmentation so depend on where training stands and on nothing that ran before,
     and neither workers nor a resumption can change them.
     """
     digest = hashlib.sha256(" ".join(map(str, parts)).encode()).digest()
-    generator = torch.Generator(device=device)
-    return generator.manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def derived_generator(device: torch.device | str, *parts: int | str) -> torch.Generator:
+    """A generator on ``device`` seeded by ``parts``; see derived_seed."""
+    return torch.Generator(device=device).manual_seed(derived_seed(*parts))
 
 
 def epoch_order(seed: int, epoch: int, images: int) -> Tensor:
     """The order of one epoch: a permutation, int64 [images], on the CPU."""
     generator = derived_generator("cpu", seed, "order", epoch)
     return torch.randperm(images, generator=generator)
+
+
+class Normalisation:
+    """From pixels to zero mean and unit deviation per channel, on the device."""
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float], device: torch.device) -> None:
+        """``mean`` and ``std`` are those of pixels in [0, 1], one a channel."""
+        self._mean = 255 * torch.tensor(mean, device=device)[:, None, None]
+        self._inverse_std = 1 / (255 * torch.tensor(std, device=device)[:, None, None])
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Images uint8 [B, C, H, W] as float32 of the same shape."""
+        return (images.float() - self._mean) * self._inverse_std
 
 
 def augment(
@@ -74,3 +92,10 @@ def cutout(images: Tensor, side_px: int, generator: torch.Generator) -> Tensor:
     across = torch.arange(width, device=device) - column
     inside = (down >= -before) & (down < after) & (across >= -before) & (across < after)
     return images.masked_fill(inside[:, None], 0.0)
+
+
+def resized(images: Tensor, side_px: int) -> Tensor:
+    """Images [B, C, H, W] at ``side_px``, antialiased; the same tensor where it has that side."""
+    if images.shape[-1] == side_px:
+        return images
+    return F.interpolate(images, size=side_px, mode="bilinear", align_corners=False, antialias=True)

@@ -60,22 +60,17 @@ CIFAR100 = Archive(
 )
 
 
-def load_cifar10(root: str, download: bool) -> DataSplits:
-    """CIFAR-10 from ``root``/cifar-10-batches-py: uint8 [N, 3, 32, 32], 10 classes."""
-    return load_archive(CIFAR10, Path(root), download)
+ARCHIVES = {"cifar10": CIFAR10, "cifar100": CIFAR100}
 
 
-def load_cifar100(root: str, download: bool) -> DataSplits:
-    """CIFAR-100 from ``root``/cifar-100-python: uint8 [N, 3, 32, 32], 100 fine classes."""
-    return load_archive(CIFAR100, Path(root), download)
+def load(name: str, root: Path, download: bool) -> DataSplits:
+    """Training and test images, uint8 [N, 3, 32, 32], in the files' order; fine classes.
 
-
-def load_archive(archive: Archive, root: Path, download: bool) -> DataSplits:
-    """Training and test images, in the files' order.
-
-    A missing folder is fetched by torchvision where ``download`` allows it.  UserError, naming
-    the file, for one that is missing, damaged or of another archive.
+    ``name`` is a key of ARCHIVES.  ``root`` holds the archive's folder; a missing one is fetched
+    by torchvision where ``download`` allows it.  UserError, naming the file, for one that is
+    missing, damaged or of another archive.
     """
+    archive = ARCHIVES[name]
     folder = root / archive.folder
     if not folder.is_dir():
         if not download:
@@ -86,7 +81,7 @@ def load_archive(archive: Archive, root: Path, download: bool) -> DataSplits:
     classes = _read_classes(archive, folder / archive.meta_file)
     train = [_read_batch(archive, folder / name, len(classes)) for name in archive.train_files]
     test = [_read_batch(archive, folder / archive.test_file, len(classes))]
-    return DataSplits(_join(train, classes, folder), _join(test, classes, folder))
+    return DataSplits(_join(train, classes), _join(test, classes))
 
 
 def _download(archive: Archive, root: Path) -> None:
@@ -140,14 +135,9 @@ def _field(archive: Archive, path: Path, content: dict[str, Any], key: str) -> A
     return content[key]
 
 
-def _join(
-    parts: Sequence[tuple[np.ndarray, np.ndarray]], classes: tuple[str, ...], folder: Path
-) -> ImageSet:
+def _join(parts: Sequence[tuple[np.ndarray, np.ndarray]], classes: tuple[str, ...]) -> ImageSet:
     # Each row holds the red, then the green, then the blue plane, each row by row.
     pixels = np.concatenate([part[0] for part in parts])
     images = torch.from_numpy(pixels.reshape(-1, CHANNELS, SIDE_PX, SIDE_PX))
     labels = torch.from_numpy(np.concatenate([part[1] for part in parts]))
-    try:
-        return ImageSet(images, labels, classes)
-    except UserError as error:
-        raise UserError(f"{folder}: {error}") from error
+    return ImageSet(images, labels, classes)

@@ -41,11 +41,10 @@ class PhotoSet:
         """Full path of one image."""
         return self.folder / os.fsdecode(self.paths[index])
 
-    def take(self, indices: Tensor) -> PhotoSet:
-        """The files at ``indices`` (int64 [M]), in that order."""
-        rows = indices.numpy()
+    def subset(self, indices: list[int]) -> PhotoSet:
+        """The files at ``indices``, in that order."""
         labels = self.labels[indices]
-        return PhotoSet(self.folder, self.paths[rows], self.sizes[rows], labels, self.classes)
+        return PhotoSet(self.folder, self.paths[indices], self.sizes[indices], labels, self.classes)
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ class PhotoSplits:
     val: PhotoSet
 
     def __post_init__(self) -> None:
-        check_same_classes(self.train.classes, self.val.classes)
+        check_same_classes(str(self.train.folder.parent), self.train.classes, self.val.classes)
 
     def digest(self) -> str:
         """SHA-256, hex, over relative paths and file sizes, not contents.
@@ -71,16 +70,15 @@ class PhotoSplits:
         return sha.hexdigest()
 
 
-def load_folder(root: str, train_images: int | None, val_images: int | None) -> PhotoSplits:
+def load(root: Path, train_images: int | None, val_images: int | None) -> PhotoSplits:
     """List ``root``/train and ``root``/val; with a count, a balanced subset of a split.
 
     UserError for a missing or empty folder, one without class folders, a class without images,
     and splits of different classes.
     """
-    base = Path(root)
-    if not base.is_dir():
-        raise UserError(f"no folder {base}; data.root=DIR names the one with {LAYOUT}")
-    splits = PhotoSplits(scan(base / "train"), scan(base / "val"))
+    if not root.is_dir():
+        raise UserError(f"no folder {root}; data.root=DIR names the one with {LAYOUT}")
+    splits = PhotoSplits(scan(root / "train"), scan(root / "val"))
     return PhotoSplits(
         _subset(splits.train, train_images, "data.train_images"),
         _subset(splits.val, val_images, "data.val_images"),
@@ -127,4 +125,4 @@ def _images(folder: Path, name: str) -> Iterator[tuple[bytes, int]]:
 def _subset(whole: PhotoSet, count: int | None, key: str) -> PhotoSet:
     if count is None:
         return whole
-    return whole.take(balanced_indices(whole.labels, len(whole.classes), count, key))
+    return whole.subset(balanced_indices(whole.labels.tolist(), len(whole.classes), count, key))

@@ -7,8 +7,9 @@ a function of seed, epoch and image alone, whichever process it falls to.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from PIL import Image
@@ -17,10 +18,9 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.datasets.folder import default_loader
 from torchvision.transforms import v2
 
-from efficiency_bench.data.augment import Normalisation
+from efficiency_bench.data.augment import Normalisation, derived_seed, epoch_order
 from efficiency_bench.data.folder import PhotoSet, PhotoSplits
-from efficiency_bench.data.loader import Batch
-from efficiency_bench.data.order import batch_range, derived_seed, epoch_order, steps_per_epoch
+from efficiency_bench.data.loader import Batch, batch_sizes
 from efficiency_bench.errors import UserError
 
 RESIZE_OVER_CROP = 256 / 224
@@ -60,8 +60,8 @@ class FolderLoader:
     def __init__(
         self,
         splits: PhotoSplits,
-        normalisation: Normalisation,
         augmentation: PhotoAugmentation,
+        normalise: Normalisation,
         image_px: int,
         resize_px: int | None,
         seed: int,
@@ -71,45 +71,34 @@ class FolderLoader:
         """Validation resizes the shorter side to ``resize_px`` and crops ``image_px``."""
         resize_px = resize_px or round(image_px * RESIZE_OVER_CROP)
         self._splits = splits
-        self._normalisation = normalisation
+        self._normalise = normalise
         self._seed = seed
         self._device = device
         self._train = _Reader(_TrainPhotos(splits.train, augmentation, seed), workers, device)
         self._val = _Reader(_ValPhotos(splits.val, image_px, resize_px), workers, device)
 
-    @property
-    def train_images(self) -> int:
-        """Number of training images."""
-        return len(self._splits.train)
-
-    @property
-    def val_images(self) -> int:
-        """Number of validation images."""
-        return len(self._splits.val)
-
     def epoch(
         self, epoch: int, batch_size: int, image_px: int, start_step: int = 0
     ) -> Iterator[Batch]:
         """See Loader.epoch.  An epoch ends the one before, whose workers it takes over."""
-        images = self.train_images
-        order = epoch_order(self._seed, epoch, images).tolist()
-        steps = range(start_step, steps_per_epoch(images, batch_size))
-        ranges = (batch_range(images, batch_size, step) for step in steps)
+        order = epoch_order(self._seed, epoch, len(self._splits.train))
+        parts = order.split(batch_sizes(len(order), batch_size))
         return self._normalised(
-            self._train.read([(epoch, index, image_px) for index in order[r]] for r in ranges)
+            self._train.read(
+                [(epoch, index, image_px) for index in part.tolist()] for part in parts[start_step:]
+            )
         )
 
     def validation(self, batch_size: int) -> Iterator[Batch]:
         """See Loader.validation."""
-        starts = range(0, self.val_images, batch_size)
-        indices = range(self.val_images)
-        return self._normalised(self._val.read(indices[s : s + batch_size] for s in starts))
+        indices = torch.arange(len(self._splits.val)).split(batch_size)
+        return self._normalised(self._val.read(part.tolist() for part in indices))
 
     def _normalised(self, batches: Iterable[Batch]) -> Iterator[Batch]:
         for images, labels in batches:
             # Pinned memory copies without waiting; elsewhere the flag has no effect.
             images = images.to(self._device, non_blocking=True)
-            yield self._normalisation(images), labels.to(self._device, non_blocking=True)
+            yield self._normalise(images), labels.to(self._device, non_blocking=True)
 
 
 class _TrainPhotos(Dataset[Sample]):
@@ -125,7 +114,7 @@ class _TrainPhotos(Dataset[Sample]):
         # The transforms draw from torch's global generator: it is lent, and given back.  Seeding
         # it through torch.manual_seed would reseed a GPU's as well.
         with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(derived_seed("image", self._seed, epoch, index))
+            torch.default_generator.manual_seed(derived_seed(self._seed, "image", epoch, index))
             return _read(self._photos, index, self._augmentation.transform(image_px))
 
 
@@ -155,7 +144,7 @@ def _read(photos: PhotoSet, index: int, transform: v2.Compose) -> Sample:
         return f"cannot read the image {path}: {error}"
 
 
-def _collate(samples: Sequence[Sample]) -> Batch | str:
+def _collate(samples: list[Sample]) -> Batch | str:
     """Stack a batch, or hand on the first failure in it."""
     good = [sample for sample in samples if not isinstance(sample, str)]
     if len(good) < len(samples):
@@ -164,14 +153,29 @@ def _collate(samples: Sequence[Sample]) -> Batch | str:
     return torch.stack(images), torch.tensor(labels)
 
 
+class _Batches:
+    """The batches to read next, as a sampler that a DataLoader asks anew each time.
+
+    Apart from its reader, so that the two form no cycle: workers are told to stop only where
+    the DataLoader goes by its last reference, and are waited for in vain (5 s each) where the
+    garbage collector finds it.
+    """
+
+    def __init__(self) -> None:
+        self.keys: Iterable[list[Any]] = ()
+
+    def __iter__(self) -> Iterator[list[Any]]:
+        return iter(self.keys)
+
+
 class _Reader:
     """A DataLoader that reads whatever list of batches it is given, with the same workers."""
 
     def __init__(self, dataset: Dataset[Sample], workers: int, device: torch.device) -> None:
-        self._batches: Iterable[Sequence[object]] = ()
+        self._batches = _Batches()
         self._loader = DataLoader(
             dataset,
-            batch_sampler=self,
+            batch_sampler=self._batches,
             num_workers=workers,
             persistent_workers=workers > 0,
             pin_memory=device.type == "cuda",
@@ -181,12 +185,9 @@ class _Reader:
             generator=torch.Generator(),
         )
 
-    def __iter__(self) -> Iterator[Sequence[object]]:
-        return iter(self._batches)
-
-    def read(self, batches: Iterable[Sequence[object]]) -> Iterator[Batch]:
+    def read(self, batches: Iterable[list[Any]]) -> Iterator[Batch]:
         """Read ``batches`` of the dataset's keys; UserError for an image that cannot be read."""
-        self._batches = batches
+        self._batches.keys = batches
         for batch in self._loader:
             if isinstance(batch, str):
                 raise UserError(batch)

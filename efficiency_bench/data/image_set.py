@@ -47,6 +47,10 @@ class DataSplits:
 def check_splits(splits: DataSplits, where: str) -> DataSplits:
     """``splits`` as they are, or UserError where no run could use them."""
     for name, part in (("training", splits.train), ("validation", splits.val)):
+        if len(part.images) != len(part.labels):
+            raise UserError(
+                f"{where}: {len(part.images)} {name} images have {len(part.labels)} labels"
+            )
         if len(part) == 0:
             raise UserError(f"{where}: the {name} set is empty")
         if part.images.dtype != torch.uint8 or part.images.ndim != 4:
@@ -54,9 +58,23 @@ def check_splits(splits: DataSplits, where: str) -> DataSplits:
         low, high = int(part.labels.min()), int(part.labels.max())
         if low < 0 or high >= len(part.classes):
             raise UserError(f"{where}: a {name} label lies outside 0..{len(part.classes) - 1}")
-    if splits.train.classes != splits.val.classes:
-        differing = sorted(set(splits.train.classes) ^ set(splits.val.classes))
-        raise UserError(
-            f"{where}: training and validation classes differ: {', '.join(differing[:5])}"
-        )
+    check_same_classes(where, splits.train.classes, splits.val.classes)
     return splits
+
+
+def check_same_classes(where: str, train: tuple[str, ...], val: tuple[str, ...]) -> None:
+    """UserError that names the classes which only one of the two sets has."""
+    differences = [
+        f"only in {name}: {', '.join(only[:5])}{f' and {len(only) - 5} more' * (len(only) > 5)}"
+        for name, only in (
+            ("training", sorted(set(train) - set(val))),
+            ("validation", sorted(set(val) - set(train))),
+        )
+        if only
+    ]
+    if not differences and train != val:
+        differences = ["the same names in another order"]
+    if differences:
+        raise UserError(
+            f"{where}: training and validation classes differ; {'; '.join(differences)}"
+        )

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 
 from efficiency_bench.config import DataConfig, RecipeConfig
+from efficiency_bench.data import cifar, folder
+from efficiency_bench.data.augment import Normalisation
+from efficiency_bench.data.folder_loader import FolderLoader, PhotoAugmentation
 from efficiency_bench.data.image_set import DataSplits, ImageSet, check_splits
 from efficiency_bench.data.loader import Data
 from efficiency_bench.data.memory import MemoryLoader
 from efficiency_bench.data.subset import balanced_indices
 from efficiency_bench.errors import UserError, unknown
+
+DEFAULT_ROOT = "data"
+"""Where data is looked for, and downloaded to, unless data.root names a folder."""
 
 Builder = Callable[[DataConfig, RecipeConfig, int, torch.device], Data]
 
@@ -43,7 +50,10 @@ def in_memory(read: Callable[[DataConfig], DataSplits]) -> Builder:
             val=cut(whole.val, data.val_images, "data.val_images"),
         )
         flip = recipe.augmentation.flip and data.flip_keeps_class
-        loader = MemoryLoader(splits, recipe.augmentation, flip, data.mean, data.std, seed, device)
+        normalise = Normalisation(data.mean, data.std, device)
+        loader = MemoryLoader(
+            splits, recipe.augmentation, flip, normalise, data.image_px, seed, device
+        )
         return Data(
             train=loader,
             classes=splits.train.classes,
@@ -51,7 +61,7 @@ def in_memory(read: Callable[[DataConfig], DataSplits]) -> Builder:
             val_images=len(splits.val),
             digest=splits.digest(),
             eval_batch_size=data.eval_batch_size,
-            notes=flip_note(data, recipe),
+            notes=flip_note(data, recipe) + off_notes(data, recipe, ("auto_augment",)),
         )
 
     return build
@@ -72,6 +82,15 @@ def flip_note(data: DataConfig, recipe: RecipeConfig) -> tuple[str, ...]:
     return ()
 
 
+def off_notes(data: DataConfig, recipe: RecipeConfig, settings: tuple[str, ...]) -> tuple[str, ...]:
+    """Say it where the recipe asks for augmentation that this kind of data has none of."""
+    return tuple(
+        f"no {name}: {data.name} is not loaded that way"
+        for name in settings
+        if getattr(recipe.augmentation, name)
+    )
+
+
 def _digits(data: DataConfig) -> DataSplits:
     from efficiency_bench.data import digits  # scikit-learn takes a second to import
 
@@ -79,15 +98,37 @@ def _digits(data: DataConfig) -> DataSplits:
 
 
 def _cifar(data: DataConfig) -> DataSplits:
-    from efficiency_bench.data import cifar
-
-    return cifar.load(data.name, data.root, data.download)
+    return cifar.load(data.name, Path(data.root or DEFAULT_ROOT), data.download)
 
 
 def _folder(data: DataConfig, recipe: RecipeConfig, seed: int, device: torch.device) -> Data:
-    from efficiency_bench.data import folder
-
-    return folder.build(data, recipe, seed, device)
+    """ImageNet and whatever else lies in train/CLASS/ and val/CLASS/."""
+    root = Path(data.root or DEFAULT_ROOT)
+    splits = folder.load(root, data.train_images, data.val_images)
+    wanted = recipe.augmentation
+    loader = FolderLoader(
+        splits,
+        PhotoAugmentation(
+            min_area=wanted.resized_crop_min_area,
+            flip=wanted.flip and data.flip_keeps_class,
+            auto_augment=wanted.auto_augment,
+        ),
+        Normalisation(data.mean, data.std, device),
+        image_px=data.image_px,
+        resize_px=data.resize_px,
+        seed=seed,
+        device=device,
+        workers=data.workers,
+    )
+    return Data(
+        train=loader,
+        classes=splits.train.classes,
+        train_images=len(splits.train),
+        val_images=len(splits.val),
+        digest=splits.digest(),
+        eval_batch_size=data.eval_batch_size,
+        notes=flip_note(data, recipe) + off_notes(data, recipe, ("crop_pad_px", "cutout_px")),
+    )
 
 
 BUILDERS: dict[str, Builder] = {

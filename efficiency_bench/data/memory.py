@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 
 from efficiency_bench.config import AugmentationConfig
-from efficiency_bench.data.augment import augment, derived_generator, epoch_order
+from efficiency_bench.data.augment import (
+    Normalisation,
+    augment,
+    derived_generator,
+    epoch_order,
+    resized,
+)
 from efficiency_bench.data.image_set import DataSplits
 from efficiency_bench.data.loader import Batch, batch_sizes
 
@@ -22,19 +26,20 @@ class MemoryLoader:
         splits: DataSplits,
         augmentation: AugmentationConfig,
         flip: bool,
-        mean: Sequence[float],
-        std: Sequence[float],
+        normalise: Normalisation,
+        image_px: int,
         seed: int,
         device: torch.device,
     ) -> None:
+        """``image_px`` is the side of validation images; a set of another side is resized."""
         self.images = splits.train.images.to(device)
         self.labels = splits.train.labels.to(device)
         self.val_images = splits.val.images.to(device)
         self.val_labels = splits.val.labels.to(device)
         self.augmentation = augmentation
         self.flip = flip
-        self.mean = 255 * torch.tensor(mean, device=device)[:, None, None]
-        self.inverse_std = 1 / (255 * torch.tensor(std, device=device)[:, None, None])
+        self.normalise = normalise
+        self.image_px = image_px
         self.seed = seed
         self.device = device
 
@@ -46,7 +51,7 @@ class MemoryLoader:
         parts = order.split(batch_sizes(len(order), batch_size))
         for step, indices in enumerate(parts[start_step:], start=start_step):
             generator = derived_generator(self.device, self.seed, "augment", epoch, step)
-            images = self._normalised(self.images[indices])
+            images = self.normalise(self.images[indices])
             images = augment(images, self.augmentation, self.flip, generator)
             yield resized(images, image_px), self.labels[indices]
 
@@ -55,15 +60,4 @@ class MemoryLoader:
         for images, labels in zip(
             self.val_images.split(batch_size), self.val_labels.split(batch_size), strict=True
         ):
-            yield self._normalised(images), labels
-
-    def _normalised(self, images: Tensor) -> Tensor:
-        """uint8 [B, 3, H, W] as float with zero mean and unit deviation per channel."""
-        return (images.float() - self.mean) * self.inverse_std
-
-
-def resized(images: Tensor, side_px: int) -> Tensor:
-    """Images [B, C, H, W] at ``side_px``, antialiased; the same tensor where it has that side."""
-    if images.shape[-1] == side_px:
-        return images
-    return F.interpolate(images, size=side_px, mode="bilinear", align_corners=False, antialias=True)
+            yield resized(self.normalise(images), self.image_px), labels

@@ -1,13 +1,12 @@
 """Reading pickles of numpy arrays and plain containers without running what they name.
 
-An ordinary unpickler calls any function that a file names; this one knows three names, those by
-which numpy writes an array, and refuses the rest.
+An ordinary unpickler calls any function that a file names; this one knows those by which numpy
+writes an array and Python its bytes, and refuses the rest.
 """
 
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import numpy as np
 from efficiency_bench.errors import UserError
 
 
-class _Refused(Exception):
+class _RefusedError(Exception):
     """A pickle names something other than an array or a plain container."""
 
 
@@ -25,14 +24,25 @@ def _dtype(name: str, align: object = False, copy: object = False) -> np.dtype:
     return np.dtype(name, align=bool(align), copy=bool(copy))
 
 
-# numpy 1 and 2 name the same function differently; an array itself knows where it is.
-_RECONSTRUCT: Callable[..., Any] = np.empty(0).__reduce__()[0]
+def _bytes(text: str, encoding: str) -> bytes:
+    """Bytes as Python 3 writes them for Python 2: as text, with the call that turns them back."""
+    if encoding != "latin1":
+        raise _RefusedError(f"the encoding {encoding!r}")
+    return text.encode("latin1")
+
+
+# numpy 1 and 2 name the same functions differently; an array itself knows where they are.
+_RECONSTRUCT: Any = np.empty(0).__reduce__()[0]
+_FROM_BUFFER: Any = np.empty(0).__reduce_ex__(5)[0]
 
 _KNOWN: dict[tuple[str, str], Any] = {
     ("numpy.core.multiarray", "_reconstruct"): _RECONSTRUCT,
     ("numpy._core.multiarray", "_reconstruct"): _RECONSTRUCT,
+    ("numpy.core.numeric", "_frombuffer"): _FROM_BUFFER,
+    ("numpy._core.numeric", "_frombuffer"): _FROM_BUFFER,
     ("numpy", "ndarray"): np.ndarray,
     ("numpy", "dtype"): _dtype,
+    ("_codecs", "encode"): _bytes,
 }
 
 
@@ -41,7 +51,7 @@ class _Unpickler(pickle.Unpickler):
         try:
             return _KNOWN[module, name]
         except KeyError:
-            raise _Refused(f"{module}.{name}") from None
+            raise _RefusedError(f"{module}.{name}") from None
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -53,7 +63,7 @@ def load(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
             content = _Unpickler(file, encoding="latin1").load()
-    except _Refused as error:
+    except _RefusedError as error:
         raise UserError(
             f"{path} names {error}, which no image archive needs; nothing of it was run."
             " Get the archive again from a source that you trust"

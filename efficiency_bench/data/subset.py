@@ -15,13 +15,16 @@ SUBSET_SEED = 20200508
 def balanced_indices(labels: Sequence[int], classes: int, count: int, key: str) -> list[int]:
     """Indices (ascending) of ``count`` images, as many of each class as whole numbers allow.
 
-    Where ``count`` is no multiple of ``classes`` the first classes have one image more.
+    Where ``count`` is no multiple of ``classes`` the first classes have one image more; all
+    images are taken, balanced or not, where ``count`` is their number.
     Raises UserError, naming the setting ``key``, where that many cannot be drawn.
     """
     if not classes <= count <= len(labels):
         raise UserError(
             f"{key}={count} is not between {classes} (one a class) and {len(labels)} (all)"
         )
+    if count == len(labels):
+        return list(range(count))
     generator = np.random.default_rng(SUBSET_SEED)
     of_label = np.asarray(labels)
     drawn = []

@@ -91,7 +91,7 @@ class WandbMirror:
                 elif run is not None:
                     self._pass_on(run, event, latest)
             if run is not None:
-                run.finish(quiet=True)
+                run.finish()
         except Exception as error:  # whatever wandb raises must not reach the run
             self.failure = f"{type(error).__name__}: {error}".splitlines()[0]
 

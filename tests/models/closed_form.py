@@ -33,13 +33,15 @@ def conv_macs(layer: nn.Conv2d, height: int, width: int) -> int:
 
 
 def trace(model: nn.Module, image_px: int, *, train: bool = True) -> list[Layer]:
-    """The contractions of one forward pass of two images, in the order of execution."""
+    """The contractions of one forward pass of two images, in the order of execution.
+
+    Works on the meta device too, where shapes are all there is.
+    """
     layers: list[Layer] = []
-    images = torch.zeros(2, 3, image_px, image_px)
+    images = torch.zeros(2, 3, image_px, image_px, device=next(model.parameters()).device)
 
     def record(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        # the image is the only tensor of these networks that keeps its storage from the start
-        reads_image = inputs[0].data_ptr() == images.data_ptr()
+        reads_image = inputs[0] is images
         if isinstance(module, nn.Conv2d):
             height, width = output.shape[2:]
             layers.append(

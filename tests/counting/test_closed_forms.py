@@ -1,0 +1,232 @@
+"""Small networks whose MACs can be written down."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from efficiency_bench.counting import ForwardCount, count_forward
+
+
+class Functional(nn.Module):
+    """A module that runs ``function(x, w)`` itself, with a trained matrix w [4, 4]."""
+
+    def __init__(self, function: Callable[[Tensor, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+        self.w = nn.Parameter(torch.ones(4, 4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(x, self.w)
+
+
+def _count(function: Callable[[Tensor, Tensor], Tensor]) -> ForwardCount:
+    """Counts for images of 3 x 4 x 4 with ``function`` as the whole network."""
+    return count_forward(Functional(function), (3, 4, 4))
+
+
+# (network, F at 3 x 8 x 8); every one is a single layer that reads the image
+LAYERS = {
+    "dense": (nn.Conv2d(3, 5, 3), 6 * 6 * 5 * 27),
+    "grouped": (nn.Conv2d(3, 6, 3, groups=3), 6 * 6 * 6 * 9),
+    "strided, dilated": (nn.Conv2d(3, 5, 3, stride=2, dilation=2), 2 * 2 * 5 * 27),
+    "same": (nn.Conv2d(3, 5, 3, padding="same"), 8 * 8 * 5 * 27),
+    "valid, grouped": (nn.Conv2d(3, 6, 3, padding="valid", groups=3), 6 * 6 * 6 * 9),
+    # each input pixel spreads one filter: 8 x 8 pixels, 3 x 5 x 2 x 2 weights
+    "transposed": (nn.ConvTranspose2d(3, 5, 2, stride=2), 8 * 8 * 3 * 5 * 4),
+    "linear": (nn.Sequential(nn.Flatten(), nn.Linear(192, 7)), 192 * 7),
+    "linear on the last axis": (nn.Linear(8, 7), 3 * 8 * 8 * 7),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_layers(name: str) -> None:
+    model, macs = LAYERS[name]
+    count = count_forward(model, (3, 8, 8))
+    assert count.forward_macs == count.first_layer_macs == macs
+    assert count.backward_macs == macs  # the weights' gradient; the image needs none
+
+
+# (network on x [2, 3, 4, 4] and w [4, 4], F per image).  y = x w costs 3 * 4 * 4 * 4 = 192 itself.
+Y = 192
+PRODUCTS: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], int]] = {
+    "matmul": (lambda x, w: (x @ w) @ w, Y + 3 * 4 * 4 * 4),
+    # the first operand has no batch: two rows of one matrix times every image
+    "matmul, broadcast": (lambda x, w: w[:2] @ (x @ w), Y + 3 * 2 * 4 * 4),
+    "matmul, vector": (lambda x, w: (x @ w) @ w[0], Y + 3 * 4 * 4),
+    "bmm": (lambda x, w: torch.bmm((x @ w)[:, 0], x[:, 1]), Y + 4 * 4 * 4),
+    "mm": (lambda x, w: torch.mm((x @ w).flatten(0, 2), w), Y + 3 * 4 * 4 * 4),
+    "mv": (lambda x, w: torch.mv((x @ w).flatten(0, 2), w[0]), Y + 3 * 4 * 4),
+    "addmm": (lambda x, w: torch.addmm(w[0], (x @ w).flatten(0, 2), w), Y + 3 * 4 * 4 * 4),
+    "addmv": (lambda x, w: torch.addmv(w[0, 0], (x @ w).flatten(0, 2), w[0]), Y + 3 * 4 * 4),
+    "baddbmm": (lambda x, w: torch.baddbmm(w, (x @ w)[:, 0], (x @ w)[:, 1]), 2 * Y + 4 * 4 * 4),
+    "addbmm": (lambda x, w: torch.addbmm(w, (x @ w)[:, 0], (x @ w)[:, 1]), 2 * Y + 4 * 4 * 4),
+    "tensordot": (lambda x, w: torch.tensordot(x @ w, w, dims=([2], [0])), Y + 3 * 4 * 4 * 4),
+    "tensordot over two": (
+        lambda x, w: torch.tensordot(x @ w, w, dims=([2, 3], [0, 1])),
+        Y + 3 * 4 * 4,
+    ),
+    "einsum": (lambda x, w: torch.einsum("nchw, wv -> nchv", x @ w, w), Y + 3 * 4 * 4 * 4),
+    "einsum, implicit": (lambda x, w: torch.einsum("nchw,wv", x @ w, w), Y + 3 * 4 * 4 * 4),
+    "einsum, ellipsis": (
+        lambda x, w: torch.einsum("...hw,...vw->...hv", x @ w, x @ w),
+        2 * Y + 3 * 4 * 4 * 4,
+    ),
+    # h occurs once and is summed before the product: no multiply-adds over it
+    "einsum, lone index": (lambda x, w: torch.einsum("nchw,wv->ncv", x @ w, w), Y + 3 * 4 * 4),
+    "einsum, one operand": (lambda x, w: torch.einsum("nchw->nwhc", x @ w), Y),
+}
+
+
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_products(name: str) -> None:
+    function, macs = PRODUCTS[name]
+    count = _count(function)
+    assert count.forward_macs == macs
+    assert count.by_module == {"": macs}
+
+
+def test_einsum_is_exact_beyond_four_digits() -> None:
+    count = count_forward(
+        Functional(lambda x, w: torch.einsum("nchw,ndhw->ncd", x, x * w[0, 0])), (3, 111, 111)
+    )
+    assert count.forward_macs == 3 * 3 * 111 * 111  # 110,889: five digits that matter
+
+
+def test_attention() -> None:
+    """16 tokens from 4 x 4 px, made 4 wide: two products of 16 x 16 x 4 each."""
+
+    class Attention(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embed = nn.Linear(3, 12)
+
+        def forward(self, x: Tensor) -> Tensor:
+            q, k, v = self.embed(x.flatten(2).transpose(1, 2)).split([4, 4, 4], dim=-1)
+            return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+
+    count = count_forward(Attention(), (3, 4, 4))
+    embedding, product = 16 * 3 * 12, 16 * 16 * 4
+    assert count.by_operator == {
+        "linear": embedding,
+        "scaled_dot_product_attention": 2 * product,
+    }
+    assert count.backward_macs == embedding + 2 * 2 * product
+
+
+def test_cross_attention_with_a_value_of_another_width() -> None:
+    """4 queries on 3 keys, width 4 and value width 2, in 3 heads: the image's channels."""
+    count = _count(
+        lambda x, w: F.scaled_dot_product_attention(x @ w, (x @ w)[:, :, :3], (x @ w)[:, :, :3, :2])
+    )
+    assert count.forward_macs == 3 * Y + 3 * 4 * 3 * (4 + 2)
+
+
+def test_a_container_that_computes_itself_beside_its_children() -> None:
+    class Mixed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.child = nn.Conv2d(4, 4, 1)
+            self.w = nn.Parameter(torch.ones(4, 3, 1, 1))
+
+        def forward(self, x: Tensor) -> Tensor:
+            # straight from one convolution into the next, nothing between that autograd marks
+            return self.child(F.conv2d(x, self.w))
+
+    count = count_forward(nn.Sequential(Mixed()), (3, 4, 4))
+    own, child = 16 * 12, 16 * 16
+    assert count.by_module == {"0": own, "0.child": child}
+    assert count.first_layer_macs == own
+    assert count.backward_macs == own + 2 * child
+
+
+def test_a_shared_module_counts_each_time_it_runs() -> None:
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Conv2d(3, 3, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.layer(self.layer(x))
+
+    count = count_forward(Twice(), (3, 4, 4))
+    once = 16 * 9
+    assert count.by_module == {"layer": 2 * once}
+    assert count.first_layer_macs == once
+    assert count.backward_macs == once + 2 * once
+
+
+def test_the_image_cut_padded_and_scaled_still_makes_a_first_layer() -> None:
+    class Normalising(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = nn.Sequential(nn.Conv2d(3, 2, 1), nn.Conv2d(2, 2, 1))
+
+        def forward(self, x: Tensor) -> Tensor:
+            bands = [x[:, i : i + 1] * 2.0 - 1.0 for i in range(3)]
+            return self.layers(F.pad(torch.cat(bands, 1), (1, 1, 1, 1)))
+
+    count = count_forward(Normalising(), (3, 4, 4))
+    assert count.first_layer_macs == 36 * 6
+    assert count.backward_macs == 36 * 6 + 2 * 36 * 4
+
+
+def _stack() -> nn.Sequential:
+    """Three 1 x 1 convolutions: 16 * (12, 16, 8) MACs at 4 px."""
+    return nn.Sequential(nn.Conv2d(3, 4, 1), nn.Conv2d(4, 4, 1), nn.ReLU(), nn.Conv2d(4, 2, 1))
+
+
+FIRST, SECOND, THIRD = 16 * 12, 16 * 16, 16 * 8
+
+
+@pytest.mark.parametrize(
+    ("frozen", "backward"),
+    [
+        ((), FIRST + 2 * SECOND + 2 * THIRD),
+        ((0,), SECOND + 2 * THIRD),  # nothing to send below the second layer
+        ((0, 1), THIRD),
+        ((1,), FIRST + SECOND + 2 * THIRD),  # the middle passes gradients on, keeps none
+        ((3,), FIRST + 2 * SECOND + THIRD),
+        ((0, 1, 3), 0),
+    ],
+)
+def test_frozen_layers(frozen: tuple[int, ...], backward: int) -> None:
+    model = _stack()
+    for layer in frozen:
+        model[layer].requires_grad_(False)
+    count = count_forward(model, (3, 4, 4))
+    assert count.forward_macs == FIRST + SECOND + THIRD
+    assert count.first_layer_macs == FIRST  # reading the image has nothing to do with freezing
+    assert count.backward_macs == backward
+
+
+def test_a_detached_stretch_sends_no_gradient_back() -> None:
+    class Detached(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.below, self.above = nn.Linear(4, 4), nn.Linear(4, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.above(F.relu(self.below(x)).detach())
+
+    count = count_forward(Detached(), (3, 4, 4))
+    assert count.forward_macs == 2 * 192
+    # the lower layer is counted as trained: whether its gradient is ever asked for is not seen
+    assert count.backward_macs == 192 + 192
+
+
+def test_a_product_without_the_image_is_charged_in_full() -> None:
+    """A table's own transformation costs the same for one image and for a batch."""
+    count = _count(lambda x, w: (x @ w) + (w @ w)[0])
+    assert count.forward_macs == Y + 4 * 4 * 4
+    assert count.backward_macs == Y + 2 * 4 * 4 * 4
+
+
+def test_elements_are_apart_from_macs() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.ReLU(), nn.AvgPool2d(2))
+    count = count_forward(model, (3, 4, 4))
+    assert count.forward_macs == FIRST
+    assert count.uncounted["batch_norm"] == count.uncounted["relu"] == 4 * 16
+    assert count.uncounted["avg_pool2d"] == 4 * 4
