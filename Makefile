@@ -22,12 +22,12 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $(STAMP)
 
 demo: $(STAMP) ## the whole chain on handwritten digits: five families, ledger, fit, chart
-	$(BIN)/efficiency-bench train -m suite=card data=digits ledger_dir=$(DEMO)/ledger
+	$(BIN)/efficiency-bench train -m suite=card data=digits tracking.wandb=false ledger_dir=$(DEMO)/ledger
 	$(BIN)/efficiency-bench fit $(DEMO)/ledger --chart $(DEMO)
 	@echo "Digits are a rehearsal of the chain: small images say nothing about ImageNet."
 
 smoke: $(STAMP) ## the five families on a CIFAR-10 subset to a fixed accuracy (ROOT=folder)
-	$(BIN)/efficiency-bench train -m suite=smoke ledger_dir=runs/smoke/ledger $(if $(ROOT),data.root=$(ROOT))
+	$(BIN)/efficiency-bench train -m suite=smoke tracking.wandb=false ledger_dir=runs/smoke/ledger $(if $(ROOT),data.root=$(ROOT))
 	$(BIN)/efficiency-bench fit runs/smoke/ledger --chart runs/smoke
 
 test: $(STAMP) ## the test suite

@@ -110,6 +110,7 @@ class DataConfig:
     resize_px: int | None = None  # ImageNet: shorter side before the validation crop
     mean: list[float] = MISSING  # per channel, of pixels in [0, 1]
     std: list[float] = MISSING
+    crop_pad_px: int = 0  # border that a small recipe's random crop takes, if it asks for one
     flip_keeps_class: bool = True  # False: mirror images may change class (digits)
     train_images: int | None = None  # balanced, seeded subset
     val_images: int | None = None

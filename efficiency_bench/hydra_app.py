@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import hydra
+import yaml
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -65,6 +66,10 @@ def launch(arguments: Sequence[str], run: Callable[[RunConfig, Place], None]) ->
         main()
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(one_message(error, arguments)) from error
+    except yaml.YAMLError as error:
+        raise UserError(
+            f"a configuration file is no YAML: {' '.join(str(error).split())}"
+        ) from error
     finally:
         sys.argv = arguments_before
     if refused:

@@ -5,8 +5,8 @@ Tan, Le 2019, "EfficientNet: Rethinking Model Scaling for Convolutional Neural N
 
 Small form, departures from the ImageNet form:
 - the first and the last of the five strides of 2 are 1 (stem, and the stage of 192 channels);
-- channels x 0.35, rounded to multiples of 8 by the paper's own rule; the last convolution
-  keeps four times the last stage's channels (448 instead of 1280);
+- channels x 0.25, rounded to multiples of 8 by the paper's own rule; the last convolution
+  keeps four times the last stage's channels (320 instead of 1280);
 - the classifier starts from N(0, 0.01), as MobileNet v2's does: the rule of the ImageNet form,
   uniform within 1 / sqrt(classes), gives logits far too large for ten classes.
 """
@@ -29,7 +29,7 @@ SMALL_STAGES = (
     (6, 5, 1, 112, 192, 4),
     (6, 3, 1, 192, 320, 1),
 )
-SMALL_WIDTH = 0.35
+SMALL_WIDTH = 0.25
 SMALL_CLASSIFIER_STD = 0.01  # torchvision's MobileNet v2
 
 

@@ -19,11 +19,6 @@ class _RefusedError(Exception):
     """A pickle names something other than an array or a plain container."""
 
 
-def _dtype(name: str, align: object = False, copy: object = False) -> np.dtype:
-    """numpy.dtype from a pickle of any age: old ones hold 0 and 1, which new numpy deprecates."""
-    return np.dtype(name, align=bool(align), copy=bool(copy))
-
-
 def _bytes(text: str, encoding: str) -> bytes:
     """Bytes as Python 3 writes them for Python 2: as text, with the call that turns them back."""
     if encoding != "latin1":
@@ -41,7 +36,7 @@ _KNOWN: dict[tuple[str, str], Any] = {
     ("numpy.core.numeric", "_frombuffer"): _FROM_BUFFER,
     ("numpy._core.numeric", "_frombuffer"): _FROM_BUFFER,
     ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): _dtype,
+    ("numpy", "dtype"): np.dtype,
     ("_codecs", "encode"): _bytes,
 }
 

@@ -173,6 +173,24 @@ def test_the_image_cut_padded_and_scaled_still_makes_a_first_layer() -> None:
     assert count.backward_macs == 36 * 6 + 2 * 36 * 4
 
 
+def test_a_fixed_filter_is_not_a_first_layer() -> None:
+    """A product with constants computes one gradient, as the first layer does, elsewhere."""
+
+    class Blurred(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Conv2d(3, 4, 1)
+            self.register_buffer("blur", torch.ones(4, 1, 3, 3) / 9)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return F.conv2d(self.layer(x), self.blur, padding=1, groups=4)
+
+    count = count_forward(Blurred(), (3, 4, 4))
+    assert count.forward_macs == FIRST + 16 * 4 * 9
+    assert count.first_layer_macs == FIRST
+    assert count.backward_macs == FIRST + 16 * 4 * 9
+
+
 def _stack() -> nn.Sequential:
     """Three 1 x 1 convolutions: 16 * (12, 16, 8) MACs at 4 px."""
     return nn.Sequential(nn.Conv2d(3, 4, 1), nn.Conv2d(4, 4, 1), nn.ReLU(), nn.Conv2d(4, 2, 1))
