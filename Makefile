@@ -5,7 +5,7 @@ STAMP := .venv/.stamp
 DEMO := runs/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo smoke test lint format clean
+.PHONY: help env demo smoke test lint bench gpu-check format clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,12 @@ lint: $(STAMP) ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+bench: $(STAMP) ## what the harness costs over a bare loop, side by side
+	$(BIN)/python benchmarks/overhead.py
+
+gpu-check: $(STAMP) ## the checks that need a CUDA device; they skip without one
+	$(BIN)/python -m pytest -m gpu
 
 format: $(STAMP) ## rewrite the code as ruff formats it
 	$(BIN)/ruff check --fix .

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import logging
 import time
@@ -18,16 +17,22 @@ from efficiency_bench import provenance
 from efficiency_bench.campaign import device as devices
 from efficiency_bench.campaign import folder as folders
 from efficiency_bench.campaign.entry import build_entry
+from efficiency_bench.campaign.prepared import (
+    Prepared,
+    ending_fields,
+    progress_fields,
+    start_fields,
+)
 from efficiency_bench.campaign.target import metric_of, own_target, resolve_target
-from efficiency_bench.config import RunConfig, config_digest, measured_part, row_date
+from efficiency_bench.config import RunConfig
 from efficiency_bench.config_checks import check
-from efficiency_bench.counting import ForwardCount, count_forward
+from efficiency_bench.counting import count_forward
 from efficiency_bench.data import Data, build_data
 from efficiency_bench.errors import UserError
 from efficiency_bench.ledger import store
 from efficiency_bench.ledger.events import EventLog
 from efficiency_bench.models import build_model, check_input
-from efficiency_bench.records import Entry, Evaluation, Target, paper3x_tfs_days
+from efficiency_bench.records import Entry, Evaluation, Target
 from efficiency_bench.training.resolution import all_sides_px
 from efficiency_bench.training.trainer import Ending, Job, Progress, train
 from efficiency_bench.training.weights import weights_digest
@@ -64,21 +69,6 @@ class Outcome:
         if self.entry is None:
             return 75
         return 1 if self.entry.end_reason in FAULTS and not self.already_finished else 0
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A run with everything known but its result."""
-
-    config: RunConfig
-    run_id: str
-    folder: Path
-    ledger_dir: Path
-    data: Data
-    target: Target | None
-    job: Job
-    setup_seconds: float
-    earlier: folders.Earlier
 
 
 def run(
@@ -183,13 +173,13 @@ def execute(run: Prepared, mirrors: tuple[Mirror, ...]) -> Outcome:
             mirror({"event": kind, **fields})
 
     with event_log:
-        tell("start", **_start(run, facts.model_dump(mode="json")))
+        tell("start", **start_fields(run, facts.model_dump(mode="json")))
         evaluations, ending = _follow(run, tell)
         if ending.reason == "interrupted":
-            tell("interrupted", **_ending_fields(ending))
+            tell("interrupted", **ending_fields(ending))
             return Outcome(None)
         digest = weights_digest(run.job.model)
-        tell("end", **_ending_fields(ending), weights_digest=digest)
+        tell("end", **ending_fields(ending), weights_digest=digest)
     entry = build_entry(
         run_id=run.run_id,
         config=run.config,
@@ -219,7 +209,7 @@ def _follow(run: Prepared, tell: Callable[..., None]) -> tuple[list[Evaluation],
         for record in train(run.job):
             if isinstance(record, Progress):
                 latest = record
-                tell("progress", **_progress_fields(record))
+                tell("progress", **progress_fields(record))
             elif isinstance(record, Evaluation):
                 evaluations.append(record)
                 tell("evaluation", **record.model_dump(mode="json"))
@@ -256,58 +246,3 @@ def _final_target(run: Prepared, evaluations: list[Evaluation]) -> Target:
         return own_target(run.config, run.data, evaluations[-1])
     metric = metric_of(run.config, len(run.data.classes))
     return Target(metric=metric, value=0.0, source="own_schedule")
-
-
-def _start(run: Prepared, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Everything needed to recompute the entry from the log."""
-    job = run.job
-    return {
-        "run_id": run.run_id,
-        "experiment": run.config.experiment,
-        "model": run.config.model.name,
-        "recipe": run.config.recipe.name,
-        "data": run.config.data.name,
-        "seed": run.config.seed,
-        "repeat": run.config.repeat,
-        "suite": run.config.suite,
-        "date": row_date(run.config),
-        "target": None if run.target is None else run.target.model_dump(mode="json"),
-        "classes": len(run.data.classes),
-        "train_images": run.data.train_images,
-        "val_images": run.data.val_images,
-        "total_steps": job.total_steps,
-        "total_epochs": job.recipe.epochs,
-        "counts": {str(side): _count_fields(count) for side, count in job.counts.items()},
-        "notes": [*run.data.notes, *_attempt_note(run.earlier)],
-        "setup_seconds": run.setup_seconds,
-        "repeated_images": run.earlier.images,
-        "data_digest": run.data.digest,
-        "config_digest": config_digest(run.config),
-        "config": measured_part(run.config),
-        "provenance": facts,
-    }
-
-
-def _attempt_note(earlier: folders.Earlier) -> list[str]:
-    if not earlier.attempts:
-        return []
-    return [f"attempt {earlier.attempts + 1}: {earlier.images} images are processed again"]
-
-
-def _count_fields(count: ForwardCount) -> dict[str, int]:
-    return {
-        "forward_macs": count.forward_macs,
-        "first_layer_macs": count.first_layer_macs,
-        "backward_macs": count.backward_macs,
-    }
-
-
-def _progress_fields(progress: Progress) -> dict[str, Any]:
-    fields = dataclasses.asdict(progress)
-    del fields["segments"]
-    return fields | {"paper3x_tfs_days": paper3x_tfs_days(progress.segments)}
-
-
-def _ending_fields(ending: Ending) -> dict[str, Any]:
-    fields = {f.name: getattr(ending, f.name) for f in dataclasses.fields(ending)}
-    return fields | {"segments": [s.model_dump(mode="json") for s in ending.segments]}

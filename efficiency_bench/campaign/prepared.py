@@ -1,0 +1,88 @@
+"""A run that is ready to start, and what its event log says about it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from efficiency_bench.campaign.folder import Earlier
+from efficiency_bench.config import RunConfig, config_digest, measured_part, row_date
+from efficiency_bench.counting import ForwardCount
+from efficiency_bench.data import Data
+from efficiency_bench.records import Target, paper3x_tfs_days
+from efficiency_bench.training.trainer import Ending, Job, Progress
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run with everything known but its result."""
+
+    config: RunConfig
+    run_id: str
+    folder: Path
+    ledger_dir: Path
+    data: Data
+    target: Target | None
+    job: Job
+    setup_seconds: float
+    earlier: Earlier
+
+
+def start_fields(run: Prepared, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything needed to recompute the entry from the log."""
+    job = run.job
+    return {
+        "run_id": run.run_id,
+        "experiment": run.config.experiment,
+        "model": run.config.model.name,
+        "recipe": run.config.recipe.name,
+        "data": run.config.data.name,
+        "seed": run.config.seed,
+        "repeat": run.config.repeat,
+        "suite": run.config.suite,
+        "date": row_date(run.config),
+        "target": None if run.target is None else run.target.model_dump(mode="json"),
+        "classes": len(run.data.classes),
+        "train_images": run.data.train_images,
+        "val_images": run.data.val_images,
+        "total_steps": job.total_steps,
+        "total_epochs": job.recipe.epochs,
+        "counts": {str(side): _count_fields(count) for side, count in job.counts.items()},
+        "notes": [*run.data.notes, *_attempt_note(run.earlier)],
+        "setup_seconds": run.setup_seconds,
+        "repeated_images": run.earlier.images,
+        "data_digest": run.data.digest,
+        "config_digest": config_digest(run.config),
+        "config": measured_part(run.config),
+        "provenance": facts,
+    }
+
+
+def _attempt_note(earlier: Earlier) -> list[str]:
+    if not earlier.attempts:
+        return []
+    return [f"attempt {earlier.attempts + 1}: {earlier.images} images are processed again"]
+
+
+def _count_fields(count: ForwardCount) -> dict[str, int]:
+    return {
+        "forward_macs": count.forward_macs,
+        "first_layer_macs": count.first_layer_macs,
+        "backward_macs": count.backward_macs,
+    }
+
+
+def progress_fields(progress: Progress) -> dict[str, Any]:
+    """Where the run stands, with the compute so far."""
+    fields = dataclasses.asdict(progress)
+    del fields["segments"]
+    return fields | {"paper3x_tfs_days": paper3x_tfs_days(progress.segments)}
+
+
+def ending_fields(ending: Ending) -> dict[str, Any]:
+    """Why and where it stopped, with its segments."""
+    fields = {f.name: getattr(ending, f.name) for f in dataclasses.fields(ending)}
+    return fields | {"segments": [s.model_dump(mode="json") for s in ending.segments]}
