@@ -83,7 +83,17 @@ def _furthest(events: tuple[Any, ...]) -> dict[str, Any]:
 
 
 def write_entry(folder: Path, entry: Entry) -> None:
-    """The run's own copy of its entry, put in place in one motion."""
+    """The run's own copy of its entry, put in place in one motion.
+
+    Raises UserError where the disk does not take it; the event log then still holds the run.
+    """
     aside = folder / f".{ENTRY}.{os.getpid()}"
-    aside.write_text(entry.model_dump_json(indent=2) + "\n")
-    aside.replace(folder / ENTRY)
+    try:
+        aside.write_text(entry.model_dump_json(indent=2) + "\n")
+        aside.replace(folder / ENTRY)
+    except OSError as error:
+        aside.unlink(missing_ok=True)
+        raise UserError(
+            f"cannot write {folder / ENTRY}: {error.strerror or error}; free some space or make"
+            " the folder writable"
+        ) from error

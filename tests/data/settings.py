@@ -1,0 +1,27 @@
+"""Configurations for tests of data: no normalisation but to [-1, 1], no augmentation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from efficiency_bench.config import AugmentationConfig, DataConfig, RecipeConfig
+from efficiency_bench.data import Data, build_data
+
+
+def data_config(name: str, image_px: int, **settings: Any) -> DataConfig:
+    """A DataConfig whose pixels run from -1 to 1."""
+    return DataConfig(
+        name=name, image_px=image_px, mean=[0.5] * 3, std=[0.5] * 3, **{"workers": 0, **settings}
+    )
+
+
+def recipe_config(batch_size: int = 4, **augmentation: Any) -> RecipeConfig:
+    """A RecipeConfig of which only batch and augmentation matter here."""
+    return RecipeConfig(batch_size=batch_size, augmentation=AugmentationConfig(**augmentation))
+
+
+def build(data: DataConfig, recipe: RecipeConfig | None = None, seed: int = 0) -> Data:
+    """Build on the CPU."""
+    return build_data(data, recipe or recipe_config(), seed, torch.device("cpu"))

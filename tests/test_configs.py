@@ -1,0 +1,136 @@
+"""The configuration files: all compose, and the recipes say what their papers say."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from sklearn.datasets import load_digits
+
+from efficiency_bench import provenance
+from efficiency_bench.config import config_digest, row_date
+from efficiency_bench.config_checks import check
+from efficiency_bench.errors import UserError
+from efficiency_bench.training.schedule import rate_multiple
+from tests.campaign.tiny import composed
+
+CONFIGS = Path(__file__).parent.parent / "configs"
+EXPERIMENTS = [
+    "alexnet",
+    "vgg11",
+    "vgg16",
+    "googlenet",
+    "squeezenet1_1",
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "wide_resnet50_2",
+    "resnext50_32x4d",
+    "densenet121",
+    "mobilenet_v1",
+    "mobilenet_v2",
+    "shufflenet_v1",
+    "shufflenet_v2_x1_0",
+    "shufflenet_v2_x1_5",
+    "efficientnet_b0",
+]
+RECIPES = sorted(path.stem for path in (CONFIGS / "recipe").glob("*.yaml"))
+WITHOUT_BATCH_NORM = {"alexnet", "vgg11", "vgg16", "googlenet", "squeezenet1_1"}
+
+
+def test_the_experiments_are_the_pages():
+    assert sorted(path.stem for path in (CONFIGS / "experiment").glob("*.yaml")) == sorted(
+        EXPERIMENTS
+    )
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+@pytest.mark.parametrize("data", ["digits", "cifar10", "cifar100", "imagenet"])
+def test_every_experiment_composes_with_every_data_set(experiment, data):
+    config = composed(f"experiment={experiment}", f"data={data}")
+    check(config)
+    assert config.experiment == config.model.name == experiment
+    assert config.form == ("imagenet" if data == "imagenet" else "small")
+    assert config.recipe.name.startswith(config.form)
+    assert row_date(config) == config.model.published, "no experiment's own recipe moves its row"
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_says_where_it_comes_from_and_what_it_should_reach(name):
+    recipe = yaml.safe_load((CONFIGS / "recipe" / f"{name}.yaml").read_text())
+    assert recipe["name"] == name
+    assert "arXiv" in recipe["citation"]
+    assert "%" in recipe["expects"] or "not measured" in recipe["expects"]
+    assert isinstance(recipe["departures"], list)
+    assert all(isinstance(line, str) for line in recipe["departures"])
+
+
+@pytest.mark.parametrize("experiment", [e for e in EXPERIMENTS if e != "efficientnet_b0"])
+def test_the_recipe_of_2020(experiment):
+    recipe = composed(f"experiment={experiment}", "data=imagenet").recipe
+    optimizer = recipe.optimizer
+    assert (recipe.epochs, recipe.batch_size) == (90, 256)
+    assert (optimizer.name, optimizer.momentum, optimizer.weight_decay) == ("sgd", 0.9, 1e-4)
+    assert optimizer.lr == (0.01 if experiment in WITHOUT_BATCH_NORM else 0.1)
+    ends = [rate_multiple(recipe.schedule, epoch / 90) for epoch in (0, 29.99, 30.01, 90)]
+    if experiment == "alexnet":
+        assert ends == pytest.approx([1, 1, 0.1, 0.01])
+    else:
+        assert ends == pytest.approx([1, 10**-1, 10**-1, 1e-3], rel=1e-2)
+
+
+def test_efficientnets_own_recipe():
+    recipe = composed("experiment=efficientnet_b0", "data=imagenet").recipe
+    assert recipe.optimizer.name == "rmsprop_tf"
+    assert recipe.optimizer.lr / recipe.batch_size == pytest.approx(0.256 / 4096)
+    after = rate_multiple(recipe.schedule, 24.1 / 350)
+    assert after == pytest.approx(0.97**10)
+    assert recipe.date == "2019-05-28"
+    assert (recipe.ema_decay, recipe.augmentation.auto_augment) == (0.9999, True)
+
+
+def test_epochs_stretch_the_whole_schedule():
+    long = composed("experiment=alexnet", "data=imagenet").recipe
+    short = composed("experiment=alexnet", "data=imagenet", "recipe.epochs=9").recipe
+    assert short.epochs == 9
+    assert rate_multiple(short.schedule, 0.5) == rate_multiple(long.schedule, 0.5)
+
+
+def test_the_digest_sees_what_is_measured_and_not_where_it_goes():
+    first = composed("experiment=resnet18")
+    elsewhere = composed("experiment=resnet18", "run_dir=x", "ledger_dir=y", "seed=7", "threads=1")
+    other = composed("experiment=resnet18", "recipe.optimizer.lr=0.2")
+    assert config_digest(first) == config_digest(elsewhere) != config_digest(other)
+
+
+def test_the_digits_mean_and_deviation_are_those_of_the_scans():
+    config = composed("experiment=resnet18").data
+    scans = load_digits().data / 16
+    assert config.mean == pytest.approx([scans.mean()] * 3, abs=1e-4)
+    assert config.std == pytest.approx([scans.std()] * 3, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "recipe.epochs=0",
+        "recipe.batch_size=0",
+        "evaluation.per_epoch=0",
+        "evaluation.per_epoch_near=1",
+        "seed=-1",
+        "recipe.optimizer.name=adam",
+        "recipe.schedule.name=wave",
+        "precision=fp8",
+        "target.comparison='>'",
+        "target.tolerance=5",
+        "recipe.date=yesterday",
+        "recipe.optimizer.lr=0",
+        "recipe.label_smoothing=2",
+    ],
+)
+def test_values_that_cannot_be_right_are_refused(override):
+    with pytest.raises(UserError):
+        check(composed("experiment=resnet18", override))
+
+
+def test_an_entry_names_the_versions_it_ran_with():
+    assert {"python", "torch", "fvcore"} <= set(provenance.package_versions())
