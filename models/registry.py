@@ -75,8 +75,6 @@ def build_model(name: str, *, form: Form, num_classes: int, **arguments: float) 
 
     Raises UserError for an unknown name, form or argument, and for values out of range.
     """
-    if name not in MODELS:
-        raise unknown("model", name, MODELS)
     if form not in get_args(Form):
         raise unknown("form", form, get_args(Form))
     if num_classes < 1:
@@ -96,7 +94,9 @@ def build_model(name: str, *, form: Form, num_classes: int, **arguments: float) 
 
 
 def known_arguments(name: str, form: Form) -> tuple[str, ...]:
-    """Names of the keyword arguments that the builder of a registered model takes."""
+    """Names of the keyword arguments that a model's builder takes; UserError for no model."""
+    if name not in MODELS:
+        raise unknown("model", name, MODELS)
     parameters = inspect.signature(getattr(MODELS[name], form)).parameters.values()
     return tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ class Prepared:
     earlier: Earlier
 
 
-def start_fields(run: Prepared, facts: Mapping[str, Any]) -> dict[str, Any]:
+def start_fields(run: Prepared, notes: Sequence[str], facts: Mapping[str, Any]) -> dict[str, Any]:
     """Everything needed to recompute the entry from the log."""
     job = run.job
     return {
@@ -51,7 +51,7 @@ def start_fields(run: Prepared, facts: Mapping[str, Any]) -> dict[str, Any]:
         "total_steps": job.total_steps,
         "total_epochs": job.recipe.epochs,
         "counts": {str(side): _count_fields(count) for side, count in job.counts.items()},
-        "notes": [*run.data.notes, *_attempt_note(run.earlier)],
+        "notes": [*notes, *_attempt_note(run.earlier)],
         "setup_seconds": run.setup_seconds,
         "repeated_images": run.earlier.images,
         "data_digest": run.data.digest,

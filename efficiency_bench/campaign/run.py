@@ -31,7 +31,7 @@ from efficiency_bench.data import Data, build_data
 from efficiency_bench.errors import UserError
 from efficiency_bench.ledger import store
 from efficiency_bench.ledger.events import EventLog
-from efficiency_bench.models import build_model, check_input
+from efficiency_bench.models import build_model, check_input, known_arguments
 from efficiency_bench.records import Entry, Evaluation, Target
 from efficiency_bench.training.resolution import all_sides_px
 from efficiency_bench.training.trainer import Ending, Job, Progress, train
@@ -130,7 +130,7 @@ def build_job(
 ) -> Job:
     """Model, counts at every side it will see, and the rest of what the trainer takes."""
     torch.manual_seed(derived_seed(config.seed, config.repeat, "weights"))
-    arguments = {**config.model.arguments, **config.recipe.model_arguments}
+    arguments, _ = model_arguments(config)
     model = build_model(
         config.model.name, form=config.form, num_classes=len(data.classes), **arguments
     )
@@ -156,6 +156,24 @@ def build_job(
     )
 
 
+def model_arguments(config: RunConfig) -> tuple[dict[str, Any], list[str]]:
+    """What the builder is given, and what to say about it.
+
+    A recipe's regularisation that this network has no place for (stochastic depth in a VGG) is
+    left out and said, so that models and recipes combine freely; the model's own arguments are
+    passed as they are, and the builder refuses a wrong one.
+    """
+    known = known_arguments(config.model.name, config.form)
+    asked = config.recipe.model_arguments
+    notes = [
+        f"{config.model.name} has no {name}: the recipe's {name}={value} is left out"
+        for name, value in asked.items()
+        if name not in known
+    ]
+    used = {name: value for name, value in asked.items() if name in known}
+    return {**config.model.arguments, **used}, notes
+
+
 def derived_seed(seed: int, repeat: int, purpose: str) -> int:
     """A 63-bit seed of its own for each purpose, so that no two share a stream."""
     digest = hashlib.sha256(f"{seed} {repeat} {purpose}".encode()).digest()
@@ -173,7 +191,8 @@ def execute(run: Prepared, mirrors: tuple[Mirror, ...]) -> Outcome:
             mirror({"event": kind, **fields})
 
     with event_log:
-        tell("start", **start_fields(run, facts.model_dump(mode="json")))
+        notes = [*run.data.notes, *model_arguments(run.config)[1]]
+        tell("start", **start_fields(run, notes, facts.model_dump(mode="json")))
         evaluations, ending = _follow(run, tell)
         if ending.reason == "interrupted":
             tell("interrupted", **ending_fields(ending))

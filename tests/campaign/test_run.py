@@ -195,3 +195,11 @@ def test_an_entry_says_what_it_ran_on(folder):
     assert provenance["hardware"]["device"] == "cpu"
     assert provenance["hardware"]["precision"] == "fp32"
     assert len(provenance["code_digest"]) == 64
+
+
+def test_a_recipes_regularisation_that_the_network_lacks_is_left_out_and_said(tmp_path):
+    options = ("model=resnet18", "recipe=small_efficientnet", "recipe.epochs=0.3")
+    place = f"run_dir={tmp_path / 'run'}"
+    assert run(tiny(tmp_path, *options, "target.value=1.0", place)).exit_code == 0
+    notes = events_of(tmp_path / "run")[0]["notes"]
+    assert any("resnet18 has no stochastic_depth" in note for note in notes)
