@@ -6,7 +6,7 @@ import hashlib
 import logging
 import time
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -239,11 +239,13 @@ def _follow(run: Prepared, tell: Callable[..., None]) -> tuple[list[Evaluation],
     except Exception as error:
         (run.folder / "fault.txt").write_text(traceback.format_exc())
         log.error("%s failed: %s (traceback in %s)", run.run_id, error, run.folder / "fault.txt")
-        return evaluations, _failure(error, latest)
+        return evaluations, _failure(error, latest, evaluations)
     raise AssertionError("the trainer ended without an ending")
 
 
-def _failure(error: Exception, latest: Progress | None) -> Ending:
+def _failure(
+    error: Exception, latest: Progress | None, evaluations: Sequence[Evaluation]
+) -> Ending:
     """An ending at the last progress known, for a fault that the trainer did not expect."""
     return Ending(
         reason="failed",
@@ -253,7 +255,7 @@ def _failure(error: Exception, latest: Progress | None) -> Ending:
         epochs=latest.epochs if latest else 0.0,
         segments=latest.segments if latest else (),
         train_seconds=latest.train_seconds if latest else 0.0,
-        evaluation_seconds=0.0,
+        evaluation_seconds=sum(e.evaluation_seconds for e in evaluations),
     )
 
 

@@ -9,6 +9,7 @@ import torch
 from efficiency_bench.campaign.run import run
 from efficiency_bench.errors import UserError
 from efficiency_bench.ledger import store
+from efficiency_bench.training.evaluation import evaluate
 from tests.campaign.tiny import events_of, tiny
 
 
@@ -165,8 +166,13 @@ def test_a_stop_between_steps_leaves_no_entry_and_the_work_is_counted_as_repeate
 
 
 def test_a_fault_becomes_a_failed_entry_with_its_reason(tmp_path, monkeypatch):
-    def broken(*_):
-        raise RuntimeError("the device fell off")
+    calls = []
+
+    def broken(*arguments):
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise RuntimeError("the device fell off")
+        return evaluate(*arguments)
 
     monkeypatch.setattr("efficiency_bench.training.trainer.evaluate", broken)
     options = ("experiment=shufflenet_v2_x1_0", "target.value=1.0")
@@ -174,6 +180,8 @@ def test_a_fault_becomes_a_failed_entry_with_its_reason(tmp_path, monkeypatch):
     assert outcome.exit_code == 1
     assert outcome.entry.end_reason == "failed"
     assert "the device fell off" in outcome.entry.end_detail
+    (evaluation,) = outcome.entry.evaluations
+    assert outcome.entry.clocks.evaluation_seconds == evaluation.evaluation_seconds > 0
     assert "RuntimeError" in (tmp_path / "run" / "fault.txt").read_text()
 
 
