@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from efficiency_bench.records import Entry
 
+DISAGREEMENT = 1
 USER_MISTAKE = 2
 
 Tier = Literal["measured", "imported", "published"]
@@ -133,6 +134,31 @@ def models(as_json: Json = False) -> None:
         from efficiency_bench.report.models_table import print_models
 
         print_models(model_rows(), stdout_console())
+
+
+@app.command()
+def verify(
+    run_id: Annotated[str | None, typer.Argument(help="A run id or its beginning; all.")] = None,
+    ledger: LedgerDir = DEFAULT_LEDGER,
+    data_root: Annotated[
+        Path | None, typer.Option(help="Folder that holds the data sets, to check their digest.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Recompute every number of the entries from their event logs and configurations.
+
+    Exit code 1 if a rule fails.  What cannot be checked here (data that is not at hand) is
+    skipped and said; `--ledger published` verifies the published rows.
+    """
+    from efficiency_bench.campaign.verification import verify_ledger
+    from efficiency_bench.report.verification_lines import as_row, print_verifications
+
+    results = verify_ledger(str(ledger), run_id, data_root)
+    if as_json:
+        print_json([as_row(result) for result in results])
+    else:
+        print_verifications(results, stdout_console())
+    raise typer.Exit(0 if all(result.ok for result in results) else DISAGREEMENT)
 
 
 @ledger_app.command("list")

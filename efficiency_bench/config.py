@@ -2,14 +2,12 @@
 
 Every field is one line of YAML in ``configs/``.  Durations are epochs, sizes are pixels,
 probabilities and accuracies are fractions.  ``load`` refuses typos, wrong types and missing
-values by name; ``validate`` refuses values that cannot be right and says what is allowed.
+values by name; ``config_checks`` refuses values that cannot be right and says what is allowed.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -211,22 +209,3 @@ def measured_part(config: RunConfig) -> dict[str, Any]:
     for name in ELSEWHERE_IN_DATA:
         del plain["data"][name]
     return plain
-
-
-def config_digest(config: RunConfig) -> str:
-    """SHA-256 (hex) over the measured part; runs that share it are seeds of one row.
-
-    Seed and repeat name the run beside it, the number of CPU threads is the host's, and a
-    reworded description measures the same.
-    """
-    plain = measured_part(config)
-    del plain["seed"], plain["repeat"], plain["threads"], plain["model"]["paper"]
-    for prose in ("citation", "expects", "departures"):
-        del plain["recipe"][prose]
-    canonical = json.dumps(plain, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
-
-
-def row_date(config: RunConfig) -> str:
-    """ISO date of the row: the later of the model's and, where it has one, the recipe's."""
-    return max(filter(None, [config.model.published, config.recipe.date]))

@@ -12,8 +12,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-SCHEMA_VERSION = 1
-"""Version of an entry's layout.  A reader refuses a newer one by name."""
+SCHEMA_VERSION = 2
+"""Version of an entry's layout.  A reader refuses a newer one by name.
+
+2: content digest, place of the event log, imported curves (compute may be unknown).
+"""
 
 TERAFLOPS_DAY = 8.64e16
 """Operations in one teraflop/s-day: 1e12 per second for 86,400 seconds."""
@@ -81,7 +84,7 @@ class Evaluation(Record):
 
     images: int = Field(ge=0)
     """Training images processed before it."""
-    steps: int = Field(ge=0)
+    steps: int | None = Field(ge=0)
     epochs: float = Field(ge=0)
     top1: float = Field(ge=0, le=1)
     top5: float | None = Field(default=None, ge=0, le=1)
@@ -91,7 +94,7 @@ class Evaluation(Record):
     val_images: int = Field(gt=0)
     train_seconds: float = Field(ge=0)
     """Training clock when it began; evaluation is never charged to it."""
-    evaluation_seconds: float = Field(ge=0)
+    evaluation_seconds: float | None = Field(ge=0)
     """What this evaluation itself took."""
 
     def accuracy(self, metric: Metric) -> float:
@@ -152,14 +155,16 @@ class Entry(Record):
     reached: bool
     target: Target
 
-    images: int = Field(ge=0)
-    steps: int = Field(ge=0)
-    epochs: float = Field(ge=0)
-    forward_macs: float = Field(ge=0)
-    """paper3x / (3 * images): MACs per image, averaged over segments."""
-    paper3x_tfs_days: float = Field(ge=0)
+    images: int | None = Field(ge=0)
+    steps: int | None = Field(ge=0)
+    epochs: float | None = Field(ge=0)
+    forward_macs: float | None = Field(ge=0)
+    """paper3x / (3 * images): MACs per image, averaged over segments.
+
+    It and the compute are None only for an imported curve of a network that nobody counted."""
+    paper3x_tfs_days: float | None = Field(ge=0)
     """Sum over segments of images * 3F (1 MAC = 1), teraflop/s-days."""
-    exact_flops: float = Field(ge=0)
+    exact_flops: float | None = Field(ge=0)
     """Sum over segments of images * passes * 2(F + B), FLOPs."""
     paper3x_to_target_tfs_days: float | None
     """paper3x at the sustained crossing; a baseline is charged its whole schedule."""
@@ -168,6 +173,8 @@ class Entry(Record):
     first_crossing_epochs: float | None
     sustained_crossing_images: float | None
     sustained_crossing_epochs: float | None
+    first_epoch_at_target: float | None = Field(default=None, ge=0)
+    """Imported curves: completed epochs at the first row at or over the target, as printed."""
     repeated_images: int = Field(default=0, ge=0)
     """Images processed again after a crash; not part of ``images``."""
     repeated_seconds: float = Field(default=0.0, ge=0)
@@ -180,8 +187,13 @@ class Entry(Record):
     data_digest: str | None
     config_digest: str | None
     event_log_digest: str | None
+    """SHA-256 over the bytes of the event log."""
+    event_log: str | None = None
+    """Where the run's folder kept its event log, relative to the ledger's folder."""
     config: Mapping[str, Any]
     provenance: Provenance | None
+    entry_digest: str | None = None
+    """SHA-256 over all other fields as canonical JSON, so that an edited entry is found."""
 
 
 def paper3x_tfs_days(segments: Sequence[Segment]) -> float:

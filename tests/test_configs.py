@@ -7,7 +7,8 @@ import yaml
 from sklearn.datasets import load_digits
 
 from efficiency_bench import provenance
-from efficiency_bench.config import config_digest, row_date
+from efficiency_bench.config import measured_part
+from efficiency_bench.identity import config_digest, row_date
 from efficiency_bench.config_checks import check
 from efficiency_bench.errors import UserError
 from efficiency_bench.training.schedule import rate_multiple
@@ -51,7 +52,7 @@ def test_every_experiment_composes_with_every_data_set(experiment, data):
     assert config.experiment == config.model.name == experiment
     assert config.form == ("imagenet" if data == "imagenet" else "small")
     assert config.recipe.name.startswith(config.form)
-    assert row_date(config) == config.model.published, "no experiment's own recipe moves its row"
+    assert row_date(measured_part(config)) == config.model.published, "no experiment's own recipe moves its row"
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -96,10 +97,11 @@ def test_epochs_stretch_the_whole_schedule():
 
 
 def test_the_digest_sees_what_is_measured_and_not_where_it_goes():
-    first = composed("experiment=resnet18")
-    elsewhere = composed("experiment=resnet18", "run_dir=x", "ledger_dir=y", "seed=7", "threads=1")
-    other = composed("experiment=resnet18", "recipe.optimizer.lr=0.2")
-    assert config_digest(first) == config_digest(elsewhere) != config_digest(other)
+    def digest(*overrides):
+        return config_digest(measured_part(composed("experiment=resnet18", *overrides)))
+
+    elsewhere = digest("run_dir=x", "ledger_dir=y", "seed=7", "threads=1")
+    assert digest() == elsewhere != digest("recipe.optimizer.lr=0.2")
 
 
 def test_the_digits_mean_and_deviation_are_those_of_the_scans():

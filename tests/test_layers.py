@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "efficiency_bench"
-FREE = {"records", "target", "errors", "config", "config_checks", "provenance"}
+FREE = {"records", "target", "errors", "config", "config_checks", "identity", "provenance"}
 MAY_IMPORT = {
     "ledger": FREE,
     "fitting": FREE | {"ledger"},

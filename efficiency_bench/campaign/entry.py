@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,9 +10,11 @@ from typing import Any
 
 from efficiency_bench import records
 from efficiency_bench.campaign.folder import Earlier
-from efficiency_bench.config import RunConfig, config_digest, measured_part, row_date
+from efficiency_bench.config import RunConfig, measured_part
 from efficiency_bench.fitting import crossing
+from efficiency_bench.identity import config_digest, row_date
 from efficiency_bench.ledger import events
+from efficiency_bench.ledger.seal import sealed
 from efficiency_bench.records import Clocks, Entry, Evaluation, Provenance, Target
 from efficiency_bench.training.trainer import Ending
 
@@ -29,13 +32,15 @@ def build_entry(
     setup_seconds: float,
     earlier: Earlier,
     event_log: Path,
+    ledger_dir: Path,
     provenance: Provenance,
 ) -> Entry:
     """The immutable record of one ended run; every number from counts, none from rates."""
     paper3x = records.paper3x_tfs_days(ending.segments)
     exact = records.exact_flops(ending.segments)
     passed = sum(segment.images for segment in ending.segments)
-    return Entry(
+    measured = measured_part(config)
+    entry = Entry(
         run_id=run_id,
         source="measured here",
         created_utc=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -45,7 +50,7 @@ def build_entry(
         data=config.data.name,
         seed=config.seed,
         repeat=config.repeat,
-        date=row_date(config),
+        date=row_date(measured),
         end_reason=_reason(ending),
         end_detail=ending.detail,
         target=target,
@@ -67,11 +72,13 @@ def build_entry(
         ),
         weights_digest=weights_digest,
         data_digest=data_digest,
-        config_digest=config_digest(config),
+        config_digest=config_digest(measured),
         event_log_digest=events.digest(event_log),
-        config=measured_part(config),
+        event_log=os.path.relpath(event_log, ledger_dir),
+        config=measured,
         provenance=provenance,
     )
+    return sealed(entry)
 
 
 def _reason(ending: Ending) -> records.EndReason:
@@ -89,7 +96,7 @@ def arrival(
     A baseline that ran its schedule to the end has set its own target: it has arrived by
     definition and is charged the whole schedule, as AlexNet was in 2020.
     """
-    over = ending.reason == "schedule"
+    over = ending.schedule_over and ending.reason in ("target", "schedule")
     first = crossing.first_crossing(target, evaluations)
     sustained = crossing.sustained_crossing(target, evaluations, schedule_over=over)
     if target.source == "own_schedule":

@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from efficiency_bench.config import RunConfig, config_digest
+from efficiency_bench.config import RunConfig, measured_part
 from efficiency_bench.errors import UserError
+from efficiency_bench.identity import config_digest
 from efficiency_bench.ledger.events import read_events
-from efficiency_bench.records import Entry, Target
+from efficiency_bench.records import Entry
 
 EVENTS = "events.jsonl"
 ENTRY = "entry.json"
 RUNS = Path("runs")
-
-
-def run_id(config: RunConfig, data_digest: str, target: Target | None) -> str:
-    """Name of a run: what it trains on what, seed, repeat, and ten digits of its digest.
-
-    The digest covers the configuration, the data's content and the level to reach, so that a
-    baseline measured again makes new runs and never stands in for old ones.
-    """
-    level = "own" if target is None else repr((target.metric, target.threshold))
-    key = f"{config_digest(config)} {data_digest} {level}"
-    name = config.experiment or f"{config.model.name}-{config.recipe.name}"
-    repeat = f"-r{config.repeat}" if config.repeat else ""
-    digest = hashlib.sha256(key.encode()).hexdigest()[:10]
-    return f"{name}-{config.data.name}-s{config.seed}{repeat}-{digest}"
 
 
 def finished_entry(folder: Path) -> Entry | None:
@@ -46,7 +32,7 @@ def finished_entry(folder: Path) -> Entry | None:
 def check_same(entry: Entry, config: RunConfig, folder: Path) -> None:
     """Refuse a folder that holds another run."""
     same = (entry.config_digest, entry.seed, entry.repeat)
-    if same != (config_digest(config), config.seed, config.repeat):
+    if same != (config_digest(measured_part(config)), config.seed, config.repeat):
         raise UserError(
             f"{folder} holds the finished run {entry.run_id}, which has another configuration,"
             f" seed or repeat;\nname another run_dir=, or move that folder away"

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from efficiency_bench.campaign.folder import Earlier
-from efficiency_bench.config import RunConfig, config_digest, measured_part, row_date
+from efficiency_bench.config import RunConfig, measured_part
 from efficiency_bench.counting import ForwardCount
 from efficiency_bench.data import Data
+from efficiency_bench.identity import config_digest, row_date
 from efficiency_bench.records import Target, paper3x_tfs_days
 from efficiency_bench.training.trainer import Ending, Job, Progress
 
@@ -34,6 +35,7 @@ class Prepared:
 def start_fields(run: Prepared, notes: Sequence[str], facts: Mapping[str, Any]) -> dict[str, Any]:
     """Everything needed to recompute the entry from the log."""
     job = run.job
+    measured = measured_part(run.config)
     return {
         "run_id": run.run_id,
         "experiment": run.config.experiment,
@@ -43,20 +45,21 @@ def start_fields(run: Prepared, notes: Sequence[str], facts: Mapping[str, Any]) 
         "seed": run.config.seed,
         "repeat": run.config.repeat,
         "suite": run.config.suite,
-        "date": row_date(run.config),
+        "date": row_date(measured),
         "target": None if run.target is None else run.target.model_dump(mode="json"),
         "classes": len(run.data.classes),
         "train_images": run.data.train_images,
         "val_images": run.data.val_images,
         "total_steps": job.total_steps,
         "total_epochs": job.recipe.epochs,
-        "counts": {str(side): _count_fields(count) for side, count in job.counts.items()},
+        "counts": {str(side): count_fields(count) for side, count in job.counts.items()},
         "notes": [*notes, *_attempt_note(run.earlier)],
         "setup_seconds": run.setup_seconds,
         "repeated_images": run.earlier.images,
+        "repeated_seconds": run.earlier.seconds,
         "data_digest": run.data.digest,
-        "config_digest": config_digest(run.config),
-        "config": measured_part(run.config),
+        "config_digest": config_digest(measured),
+        "config": measured,
         "provenance": facts,
     }
 
@@ -67,7 +70,8 @@ def _attempt_note(earlier: Earlier) -> list[str]:
     return [f"attempt {earlier.attempts + 1}: {earlier.images} images are processed again"]
 
 
-def _count_fields(count: ForwardCount) -> dict[str, int]:
+def count_fields(count: ForwardCount) -> dict[str, int]:
+    """MACs per image as the event log has them."""
     return {
         "forward_macs": count.forward_macs,
         "first_layer_macs": count.first_layer_macs,

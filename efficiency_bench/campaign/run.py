@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
+from torch import nn
 
-from efficiency_bench import provenance
+from efficiency_bench import identity, provenance
 from efficiency_bench.campaign import device as devices
 from efficiency_bench.campaign import folder as folders
 from efficiency_bench.campaign.entry import build_entry
@@ -24,9 +25,9 @@ from efficiency_bench.campaign.prepared import (
     start_fields,
 )
 from efficiency_bench.campaign.target import metric_of, own_target, resolve_target
-from efficiency_bench.config import RunConfig
+from efficiency_bench.config import RunConfig, measured_part
 from efficiency_bench.config_checks import check
-from efficiency_bench.counting import count_forward
+from efficiency_bench.counting import ForwardCount, count_forward
 from efficiency_bench.data import Data, build_data
 from efficiency_bench.errors import UserError
 from efficiency_bench.ledger import store
@@ -88,15 +89,15 @@ def run(
         entry = folders.finished_entry(Path(config.run_dir))
         if entry is not None:
             folders.check_same(entry, config, Path(config.run_dir))
-            return _finished(entry, ledger_dir)
+            return _finished(entry, Path(config.run_dir), ledger_dir)
     began = time.perf_counter()
     data = build_data(config.data, config.recipe, config.seed, torch.device(config.device))
     target = resolve_target(config, data)
-    run_id = folders.run_id(config, data.digest, target)
+    run_id = identity.run_id(measured_part(config), data.digest, target)
     folder = Path(config.run_dir) if config.run_dir is not None else folders.RUNS / run_id
     entry = folders.finished_entry(folder) or _in_ledger(ledger_dir, run_id)
     if entry is not None:
-        return _finished(entry, ledger_dir)
+        return _finished(entry, folder, ledger_dir)
     store.check_writable(ledger_dir)
     job = build_job(config, data, target, stop_requested)
     earlier = folders.set_aside(folder)
@@ -112,10 +113,10 @@ def run(
             mirror.close()
 
 
-def _finished(entry: Entry, ledger_dir: Path) -> Outcome:
+def _finished(entry: Entry, folder: Path, ledger_dir: Path) -> Outcome:
     """The entry of a finished run, put into the ledger if a crash kept it from there."""
     if _in_ledger(ledger_dir, entry.run_id) is None:
-        store.append(ledger_dir, entry)
+        store.append(ledger_dir, entry, folder / folders.EVENTS)
     return Outcome(entry, already_finished=True)
 
 
@@ -130,30 +131,38 @@ def build_job(
 ) -> Job:
     """Model, counts at every side it will see, and the rest of what the trainer takes."""
     torch.manual_seed(derived_seed(config.seed, config.repeat, "weights"))
-    arguments, _ = model_arguments(config)
-    model = build_model(
-        config.model.name, form=config.form, num_classes=len(data.classes), **arguments
-    )
-    device = torch.device(config.device)
     sides = all_sides_px(config.recipe.progressive, config.data.image_px)
-    for side in sides:
-        check_input(model, side, config.model.name, config.form)
-    layout = torch.channels_last if config.channels_last else torch.contiguous_format
-    model = model.to(device, memory_format=layout)
+    model, counts = counted_model(config, len(data.classes), sides)
     return Job(
         model=model,
         data=data,
         recipe=config.recipe,
         cadence=config.evaluation,
         target=target,
-        counts={side: count_forward(model, (3, side, side)) for side in sides},
+        counts=counts,
         image_px=config.data.image_px,
         seed=derived_seed(config.seed, config.repeat, "training"),
-        device=device,
+        device=torch.device(config.device),
         precision=config.precision,
         auxiliary_loss_weight=config.model.auxiliary_loss_weight,
         stop_requested=stop_requested,
     )
+
+
+def counted_model(
+    config: RunConfig, classes: int, sides_px: Sequence[int]
+) -> tuple[nn.Module, dict[int, ForwardCount]]:
+    """The network on its device, as torch's generator initialises it, and its MACs by side.
+
+    Raises UserError where it cannot take images of such a side or cannot be counted.
+    """
+    arguments, _ = model_arguments(config)
+    model = build_model(config.model.name, form=config.form, num_classes=classes, **arguments)
+    for side in sides_px:
+        check_input(model, side, config.model.name, config.form)
+    layout = torch.channels_last if config.channels_last else torch.contiguous_format
+    model = model.to(torch.device(config.device), memory_format=layout)
+    return model, {side: count_forward(model, (3, side, side)) for side in sides_px}
 
 
 def model_arguments(config: RunConfig) -> tuple[dict[str, Any], list[str]]:
@@ -211,10 +220,11 @@ def execute(run: Prepared, mirrors: tuple[Mirror, ...]) -> Outcome:
         setup_seconds=run.setup_seconds,
         earlier=run.earlier,
         event_log=run.folder / folders.EVENTS,
+        ledger_dir=run.ledger_dir,
         provenance=facts,
     )
     folders.write_entry(run.folder, entry)
-    store.append(run.ledger_dir, entry)
+    store.append(run.ledger_dir, entry, run.folder / folders.EVENTS)
     for mirror in mirrors:
         mirror({"event": "entry", "entry": entry.model_dump(mode="json")})
     return Outcome(entry)

@@ -1,4 +1,8 @@
-"""The event log of a run: one JSON object a line, the truth that everything else mirrors."""
+"""The event log of a run: one JSON object a line, the truth that everything else mirrors.
+
+The last field of every line, ``chain``, is the SHA-256 of the chain before it and of the line
+without it: a line that is changed, removed or put elsewhere breaks the chain at its place.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +23,10 @@ DURABLE_KINDS = frozenset({"start", "evaluation", "end"})
 """Events that must survive a power cut: forced to the disk as they are written."""
 
 _KIND = re.compile(r"[a-z][a-z_]*")
-_OWN_FIELDS = frozenset({"event", "time_utc"})
+_OWN_FIELDS = frozenset({"event", "time_utc", "chain"})
+_CHAINED = re.compile(rb'(?P<body>\{.*), "chain": "(?P<link>[0-9a-f]{64})"\}', re.DOTALL)
+CHAIN_START = "0" * 64
+"""What the first line is chained to."""
 
 
 def reject_constant(name: str) -> NoReturn:
@@ -34,6 +41,8 @@ class EventsRead:
     events: tuple[Mapping[str, Any], ...]
     torn: str | None
     """A last line that was cut while being written, as far as it got."""
+    broken_at: int | None = None
+    """First line (from 1) that does not continue the chain; None: all do."""
 
 
 class EventLog:
@@ -50,6 +59,7 @@ class EventLog:
             self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
         except OSError as error:
             raise _no_log(path, error) from error
+        self._link = CHAIN_START
         try:
             self._repair()
         except BaseException:
@@ -74,7 +84,11 @@ class EventLog:
             raise ValueError(f"{sorted(clash)} are the log's own fields")
         time_utc = datetime.now(UTC).isoformat(timespec="milliseconds")
         event = {"event": kind, "time_utc": time_utc, **fields}
-        self._write(json.dumps(event, allow_nan=False).encode() + b"\n", kind in DURABLE_KINDS)
+        body = json.dumps(event, allow_nan=False).encode().removesuffix(b"}")
+        link = _link(self._link, body)
+        line = body + f', "chain": "{link}"}}\n'.encode()
+        self._write(line, kind in DURABLE_KINDS)
+        self._link = link
 
     def close(self) -> None:
         """Close the file; a second call does nothing."""
@@ -99,10 +113,13 @@ class EventLog:
     def _repair(self) -> None:
         content = self.path.read_bytes()
         whole, newline, tail = content.rpartition(b"\n")
-        if not tail:
-            return
-        if _parse(tail) is not None:
+        if tail and _parse(tail) is not None:
             self._write(b"\n", durable=False)  # cut between the object and its line end
+            whole, tail = content, b""
+        chained = _CHAINED.fullmatch(whole.rpartition(b"\n")[2])
+        if chained:
+            self._link = chained["link"].decode()
+        if not tail:
             return
         os.ftruncate(self._descriptor, len(whole) + len(newline))
         self.append("repair", torn=tail.decode("utf-8", errors="replace"))
@@ -117,6 +134,11 @@ def read_events(path: Path) -> EventsRead:
         content = path.read_bytes()
     except OSError as error:
         raise UserError(f"no event log to read at {path}: {error.strerror}") from error
+    return parse_events(content, str(path))
+
+
+def parse_events(content: bytes, name: str) -> EventsRead:
+    """``read_events`` of a log's bytes; ``name`` is for messages."""
     *lines, tail = content.split(b"\n")
     if tail and _parse(tail) is not None:
         lines, tail = [*lines, tail], b""
@@ -124,9 +146,24 @@ def read_events(path: Path) -> EventsRead:
     for number, line in enumerate(lines, start=1):
         event = _parse(line)
         if event is None:
-            raise UserError(f"{path}, line {number}: not an event; the log was changed by hand?")
+            raise UserError(f"{name}, line {number}: not an event; the log was changed by hand?")
         events.append(event)
-    return EventsRead(tuple(events), tail.decode("utf-8", errors="replace") or None)
+    torn = tail.decode("utf-8", errors="replace") or None
+    return EventsRead(tuple(events), torn, _first_broken(lines))
+
+
+def _first_broken(lines: Sequence[bytes]) -> int | None:
+    link = CHAIN_START
+    for number, line in enumerate(lines, start=1):
+        chained = _CHAINED.fullmatch(line)
+        if chained is None or chained["link"].decode() != _link(link, chained["body"]):
+            return number
+        link = chained["link"].decode()
+    return None
+
+
+def _link(before: str, body: bytes) -> str:
+    return hashlib.sha256(before.encode() + body).hexdigest()
 
 
 def digest(path: Path) -> str:

@@ -76,6 +76,8 @@ class Ending:
     segments: tuple[Segment, ...]
     train_seconds: float
     evaluation_seconds: float
+    schedule_over: bool = False
+    """Whether the recipe's last step was done, whatever the reason."""
 
 
 def train(job: Job) -> Iterator[Progress | Evaluation | Ending]:
@@ -216,4 +218,5 @@ class Run:
             segments=self.meter.segments,
             train_seconds=self.clock.train_seconds,
             evaluation_seconds=self.clock.evaluation_seconds,
+            schedule_over=self.schedule_over,
         )

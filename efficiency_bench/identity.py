@@ -1,0 +1,53 @@
+"""What makes a run this run: config digest, row date and run id, from plain values.
+
+Used where a run begins and again where its entry is verified, so it needs no more than the
+``config`` that an entry holds: no torch, no configuration library.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from efficiency_bench.provenance import digest_json
+from efficiency_bench.records import Target
+
+PROSE = ("citation", "expects", "departures")
+"""Fields of a recipe that describe it: a reworded description measures the same."""
+
+
+def config_digest(measured: Mapping[str, Any]) -> str:
+    """SHA-256 (hex) over a run's measured configuration; runs that share it are one row's seeds.
+
+    ``measured`` is ``config.measured_part`` or an entry's ``config``.  Seed and repeat name the
+    run beside it, the number of CPU threads is the host's, and prose measures nothing.
+    """
+    plain = copy.deepcopy(dict(measured))
+    del plain["seed"], plain["repeat"], plain["threads"], plain["model"]["paper"]
+    for prose in PROSE:
+        del plain["recipe"][prose]
+    return digest_json(plain)
+
+
+def row_date(measured: Mapping[str, Any]) -> str:
+    """ISO date of the row: the later of the model's and, where it has one, the recipe's."""
+    dates = (measured["model"]["published"], measured["recipe"]["date"])
+    return str(max(filter(None, dates)))
+
+
+def run_id(measured: Mapping[str, Any], data_digest: str, target: Target | None) -> str:
+    """Name of a run: what it trains on what, seed, repeat, and ten digits of its digest.
+
+    The digest covers the configuration, the data's content and the level to reach (None: a
+    baseline, which sets it), so that a baseline measured again makes new runs and never stands
+    in for old ones.
+    """
+    level = "own" if target is None else repr((target.metric, target.threshold))
+    key = f"{config_digest(measured)} {data_digest} {level}"
+    model, recipe = measured["model"]["name"], measured["recipe"]["name"]
+    name = (measured["experiment"] or f"{model}-{recipe}").replace(":", "-")
+    repeat = f"-r{measured['repeat']}" if measured["repeat"] else ""
+    digest = hashlib.sha256(key.encode()).hexdigest()[:10]
+    return f"{name}-{measured['data']['name']}-s{measured['seed']}{repeat}-{digest}"
