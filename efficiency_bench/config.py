@@ -168,9 +168,10 @@ class RunConfig:
     threads: int | None = None  # CPU threads; null: torch's own choice
     run_dir: str | None = None  # null: runs/<run_id>
     ledger_dir: str = "runs/ledger"
+    checkpoint_share: float = 0.01  # of the training time, at most; 0: only when stopped
 
 
-ELSEWHERE = ("run_dir", "ledger_dir", "tracking", "suite")
+ELSEWHERE = ("run_dir", "ledger_dir", "checkpoint_share", "tracking", "suite")
 """Fields that say where results go, not what is measured: outside the digest and the entry."""
 
 ELSEWHERE_IN_DATA = ("root", "download", "workers")

@@ -74,6 +74,7 @@ def _check_recipe(config: RunConfig) -> None:
     _at_least("recipe.batch_size", recipe.batch_size, 1)
     _at_least("recipe.progressive.stages", recipe.progressive.stages, 1)
     fractions = (
+        ("checkpoint_share", config.checkpoint_share),
         ("recipe.schedule.warmup", recipe.schedule.warmup),
         ("recipe.schedule.peak", recipe.schedule.peak),
         ("recipe.schedule.final_fraction", recipe.schedule.final_fraction),

@@ -85,6 +85,7 @@ class Evaluation(Record):
     images: int = Field(ge=0)
     """Training images processed before it."""
     steps: int | None = Field(ge=0)
+    """None: an imported curve does not say."""
     epochs: float = Field(ge=0)
     top1: float = Field(ge=0, le=1)
     top5: float | None = Field(default=None, ge=0, le=1)
@@ -95,7 +96,7 @@ class Evaluation(Record):
     train_seconds: float = Field(ge=0)
     """Training clock when it began; evaluation is never charged to it."""
     evaluation_seconds: float | None = Field(ge=0)
-    """What this evaluation itself took."""
+    """What this evaluation itself took; None: an imported curve does not say."""
 
     def accuracy(self, metric: Metric) -> float:
         """Accuracy under ``metric``, a fraction; ValueError where it was not measured."""
@@ -158,10 +159,12 @@ class Entry(Record):
     images: int | None = Field(ge=0)
     steps: int | None = Field(ge=0)
     epochs: float | None = Field(ge=0)
+    """Steps are None for an imported curve; all three for a published number without a curve."""
     forward_macs: float | None = Field(ge=0)
     """paper3x / (3 * images): MACs per image, averaged over segments.
 
-    It and the compute are None only for an imported curve of a network that nobody counted."""
+    It and the compute are None only for an imported curve of a network that nobody counted; a
+    published number has its paper3x alone."""
     paper3x_tfs_days: float | None = Field(ge=0)
     """Sum over segments of images * 3F (1 MAC = 1), teraflop/s-days."""
     exact_flops: float | None = Field(ge=0)
@@ -178,6 +181,7 @@ class Entry(Record):
     repeated_images: int = Field(default=0, ge=0)
     """Images processed again after a crash; not part of ``images``."""
     repeated_seconds: float = Field(default=0.0, ge=0)
+    repeated_paper3x_tfs_days: float = Field(default=0.0, ge=0)
 
     segments: tuple[Segment, ...]
     evaluations: tuple[Evaluation, ...]

@@ -24,8 +24,10 @@ def sustained_index(target: Target, accuracies: Sequence[float], schedule_over: 
     remain hold (none need remain: the final evaluation confirms itself).
     """
     for i, accuracy in enumerate(accuracies):
+        if not target.met_by(accuracy):
+            continue
         following = accuracies[i + 1 : i + 1 + target.confirmations]
         enough = len(following) == target.confirmations or schedule_over
-        if enough and target.met_by(accuracy) and all(map(target.met_by, following)):
+        if enough and all(map(target.met_by, following)):
             return i
     return None

@@ -6,7 +6,7 @@ import inspect
 from bisect import bisect_left
 from collections.abc import Callable
 from functools import partial
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 from torch import nn
@@ -17,6 +17,7 @@ from efficiency_bench.models import (
     densenet,
     efficientnet,
     googlenet,
+    library,
     mobilenet_v1,
     mobilenet_v2,
     resnet,
@@ -66,12 +67,14 @@ MODELS: dict[str, Forms] = {
 }
 
 
-def build_model(name: str, *, form: Form, num_classes: int, **arguments: float) -> nn.Module:
+def build_model(name: str, *, form: Form, num_classes: int, **arguments: Any) -> nn.Module:
     """A freshly initialised network, on the CPU, in train mode; nothing is downloaded.
 
     It maps images (batch, 3, s, s) to logits (batch, num_classes); GoogLeNet in train mode
     returns a named tuple, the main logits first, then those of its auxiliary heads.
-    ``arguments`` (``known_arguments`` lists them) are fractions, such as ``dropout``.
+    ``arguments`` (``known_arguments`` lists them) are fractions, such as ``dropout``.  A name
+    ``timm:NAME`` or ``torchvision:NAME`` is that library's network, the same in both forms, and
+    takes whatever arguments the library does.
 
     Raises UserError for an unknown name, form or argument, and for values out of range.
     """
@@ -79,6 +82,8 @@ def build_model(name: str, *, form: Form, num_classes: int, **arguments: float) 
         raise unknown("form", form, get_args(Form))
     if num_classes < 1:
         raise UserError(f"num_classes must be at least 1, not {num_classes}")
+    if library.is_library_name(name):
+        return library.build(name, num_classes, arguments)
     known = known_arguments(name, form)
     for key, value in arguments.items():
         if key not in known:
@@ -94,7 +99,12 @@ def build_model(name: str, *, form: Form, num_classes: int, **arguments: float) 
 
 
 def known_arguments(name: str, form: Form) -> tuple[str, ...]:
-    """Names of the keyword arguments that a model's builder takes; UserError for no model."""
+    """Names of the keyword arguments that a model's builder takes; UserError for no model.
+
+    None for a library's network: what a recipe asks for by this project's names is left out.
+    """
+    if library.is_library_name(name):
+        return ()
     if name not in MODELS:
         raise unknown("model", name, MODELS)
     parameters = inspect.signature(getattr(MODELS[name], form)).parameters.values()
@@ -113,6 +123,12 @@ def check_input(model: nn.Module, image_px: int, name: str, form: str) -> None:
     failure = _failure(model, image_px)
     if failure is None:
         return
+    if library.is_library_name(name):
+        # its sizes need not be all from one on: a vision transformer takes a single one
+        raise UserError(
+            f"{name} cannot take {image_px} px images ({failure}): take another size or another"
+            " model, or an argument of its own such as +model.arguments.img_size=SIZE"
+        )
     least_px = bisect_left(range(LARGEST_TRIED_PX), True, lo=1, key=partial(_takes, model))
     sizes = f"works from {least_px} px on" if least_px < LARGEST_TRIED_PX else "takes no size tried"
     way_out = "type form=small" if form == "imagenet" else "take a larger image"
@@ -127,7 +143,7 @@ def _takes(model: nn.Module, image_px: int) -> bool:
 
 
 def _failure(model: nn.Module, image_px: int) -> str | None:
-    """First line of the RuntimeError that a forward at that size raises, or None."""
+    """First line of the error that a forward at that size raises, or None."""
     modes = [(module, module.training) for module in model.modules()]
     weight = next(model.parameters())
     images = torch.zeros(2, 3, image_px, image_px, device=weight.device, dtype=weight.dtype)
@@ -135,8 +151,8 @@ def _failure(model: nn.Module, image_px: int) -> str | None:
     try:
         with torch.no_grad():
             model(images)
-    except RuntimeError as error:
-        return str(error).splitlines()[0]
+    except (RuntimeError, AssertionError, ValueError) as error:
+        return (str(error) or type(error).__name__).splitlines()[0]
     finally:
         for module, mode in modes:
             module.training = mode

@@ -8,7 +8,7 @@ os.environ["NO_COLOR"] = "1"
 import pytest
 import torch
 
-pytest_plugins = ["tests.data_at_hand"]
+pytest_plugins = ["tests.data_at_hand", "tests.disks"]
 
 
 @pytest.fixture(autouse=True, scope="session")

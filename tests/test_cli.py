@@ -32,6 +32,7 @@ LEDGER_LIST_KEYS = {
     "paper3x_to_target_tfs_days",
     "first_crossing_epochs",
     "sustained_crossing_epochs",
+    "first_epoch_at_target",
     "weights_digest",
     "date",
     "source",
@@ -197,6 +198,149 @@ def test_a_ledger_folder_that_is_a_file(tmp_path, typed):
     (tmp_path / "ledger").write_text("")
     options = ("experiment=shufflenet_v2_x1_0", *TINY, *SHORT, "ledger_dir=ledger")
     refused(typed("train", *options), "ledger_dir=")
+
+
+AUDIT_KEYS = {
+    "model",
+    "resolution_px",
+    "forward_macs",
+    "backward_macs",
+    "first_layer_macs",
+    "independent_forward_macs",
+    "independent_backward_macs",
+    "operators",
+    "uncounted",
+}
+
+
+def test_audit_shows_both_counters(typed):
+    result = typed("audit", "alexnet", "--json")
+    row = json.loads(result.stdout)
+    assert result.returncode == 0
+    assert set(row) >= AUDIT_KEYS
+    assert row["forward_macs"] == row["independent_forward_macs"] == 714_188_480
+    assert row["backward_macs"] == row["independent_backward_macs"] == 1_358_100_160
+    assert sum(row["operators"].values()) == row["forward_macs"]
+    shown = typed("audit", "torchvision:mobilenet_v3_large", "--resolution", "64")
+    assert shown.returncode == 0
+    assert "agree to the integer" in shown.stdout
+    assert max(map(len, shown.stdout.splitlines())) <= 80
+
+
+def test_an_audit_that_finds_an_unknown_operator_lists_it_and_exits_1(typed, monkeypatch):
+    from torch import nn
+
+    from efficiency_bench.campaign import audit
+
+    class Recurrent(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.recurrent = nn.LSTM(3 * 8, 5, batch_first=True)
+
+        def forward(self, x):
+            return self.recurrent(x.permute(0, 2, 3, 1).flatten(2))[0][:, -1]
+
+    monkeypatch.setattr(audit, "build_model", lambda name, **settings: Recurrent())
+    result = typed("audit", "anything", "--resolution", "8", "--json")
+    assert result.returncode == 1
+    unknown = json.loads(result.stdout)["unknown"]
+    assert {"operator": "aten::lstm", "module": "recurrent", "reason": "on no list"} in unknown
+
+
+def test_a_network_that_cannot_be_trusted_is_refused_before_training(typed, monkeypatch, tmp_path):
+    from efficiency_bench.counting import operators
+
+    right = operators.CONTRACTIONS["aten::linear"]
+    wrong = {
+        **operators.CONTRACTIONS,
+        "aten::linear": lambda *a: tuple(p._replace(macs=2 * p.macs) for p in right(*a)),
+    }
+    monkeypatch.setattr(operators, "CONTRACTIONS", wrong)
+    result = typed("train", "experiment=resnet18", *TINY, *SHORT, "run_dir=run")
+    refused(result, "counters", "fc")
+    assert not (tmp_path / "run" / "events.jsonl").exists()
+
+
+def test_verify_a_trained_ledger_and_an_edited_one(trained):
+    folder, _, _ = trained
+    good = command("verify", "--ledger", "ledger", "--json", cwd=folder)
+    (row,) = json.loads(good.stdout)
+    assert good.returncode == 0, good.stdout
+    assert row["ok"]
+    assert (row["failures"], row["skipped"]) == ([], [])
+    (path,) = (folder / "ledger").glob("*.json")
+    before = path.read_text()
+    content = json.loads(before)
+    path.write_text(json.dumps({**content, "images": content["images"] + 1}))
+    try:
+        bad = command("verify", row["run_id"], "--ledger", "ledger", "--json", cwd=folder)
+    finally:
+        path.write_text(before)
+    (edited,) = json.loads(bad.stdout)
+    assert bad.returncode == 1
+    assert not edited["ok"]
+    found = {failure["rule"]: failure for failure in edited["failures"]}
+    assert found["images: entry"]["expected"] == content["images"]
+    assert found["images: entry"]["found"] == content["images"] + 1
+
+
+def test_verify_the_published_rows(typed):
+    result = typed("verify", "--ledger", "published")
+    assert result.returncode == 0
+    assert "16 of 16 entries" in result.stdout
+
+
+def test_conventions_from_the_published_rows(typed):
+    rows = json.loads(typed("conventions", "published", "--json").stdout)["rows"]
+    factors = {round(row["reduction_factor"], 1) for row in rows}
+    months = [row["halving_months"] for row in rows]
+    assert {44.9, 44.4, 41.7, 40.7} <= factors
+    assert min(months) == pytest.approx(13.7, abs=0.05)
+    assert max(months) == pytest.approx(17.3, abs=0.05)
+    assert "over" in typed("conventions", "published").stdout
+
+
+def test_a_sweep_of_the_published_rows_and_of_a_ledger(typed, tmp_path):
+    rows = json.loads(typed("fit", "published", "--sweep", "0.5:0.93", "--json").stdout)["rows"]
+    assert [round(row["halving_months"], 1) for row in rows] == [15.7]
+    refused(typed("fit", "published", "--sweep", "nonsense"), "LOW:HIGH")
+
+
+def test_the_papers_own_split(typed):
+    rows = json.loads(typed("decompose", "published", "--json").stdout)
+    last = rows[-1]
+    assert last["model"] == "efficientnet_b0"
+    assert typed("decompose", "published", "--from", "alexnet,small").returncode == 2
+
+
+def test_import_adds_a_curve_once(typed, tmp_path):
+    curve = tmp_path / "someone_resnet50.tsv"
+    curve.write_text(
+        "epoch\thours\ttop1Accuracy\ttop5Accuracy\n"
+        "1\t0.1\t30.0\t55.0\n2\t0.2\t50.0\t75.0\n3\t0.3\t60.0\t82.0\nnonsense\n4\t0.4\t62\t84\n"
+    )
+    curve.with_suffix(".json").write_text(
+        json.dumps(
+            {
+                "version": "v1.0",
+                "author": "Someone",
+                "model": "ResNet-50",
+                "timestamp": "2018-04-20",
+            }
+        )
+    )
+    first = typed("ledger", "import", "dawnbench", str(curve), "--ledger", "ledger")
+    assert first.returncode == 0, first.stderr
+    assert "imported 1 entries" in first.stdout
+    assert "line 5" in first.stderr
+    (row,) = json.loads(typed("ledger", "list", "--ledger", "ledger", "--json").stdout)
+    assert row["tier"] == "imported"
+    assert row["first_epoch_at_target"] == 3
+    assert (
+        "1 already there"
+        in typed("ledger", "import", "dawnbench", str(curve), "--ledger", "ledger").stdout
+    )
+    assert typed("verify", "--ledger", "ledger").returncode == 0
 
 
 def test_every_verb_has_help():

@@ -52,7 +52,9 @@ def test_every_experiment_composes_with_every_data_set(experiment, data):
     assert config.experiment == config.model.name == experiment
     assert config.form == ("imagenet" if data == "imagenet" else "small")
     assert config.recipe.name.startswith(config.form)
-    assert row_date(measured_part(config)) == config.model.published, "no experiment's own recipe moves its row"
+    assert row_date(measured_part(config)) == config.model.published, (
+        "no experiment's own recipe moves its row"
+    )
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -1,5 +1,6 @@
 """A real process, a real signal: exit 75, no entry, and the same command goes on to the end."""
 
+import json
 import os
 import signal
 import subprocess
@@ -8,34 +9,68 @@ from pathlib import Path
 
 import pytest
 
-from tests.campaign.tiny import TINY, command
+from tests.campaign.tiny import TINY, command, events_of
 
-LONG = ("experiment=shufflenet_v2_x1_0", "target.value=1.0", "tracking.wandb=false", *TINY)
-PLACES = ("run_dir=run", "ledger_dir=ledger")
+LONG = (
+    "experiment=shufflenet_v2_x1_0",
+    "target.value=1.0",
+    "recipe.epochs=25",
+    "tracking.wandb=false",
+    "run_dir=run",
+    "ledger_dir=ledger",
+    *TINY,
+)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_stops_the_run_at_a_step_and_the_command_can_be_given_again(number, tmp_path):
+def started(folder):
+    """The run as a process, once it trains."""
     program = Path(sys.executable).with_name("efficiency-bench")
-    with subprocess.Popen(
-        [program, "train", *LONG, *PLACES, "recipe.epochs=1000"],
-        cwd=tmp_path,
+    process = subprocess.Popen(
+        [program, "train", *LONG],
+        cwd=folder,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         stderr=subprocess.PIPE,
         text=True,
-    ) as process:
-        for line in process.stderr:
-            if "epoch" in line and "left" in line:  # it trains
-                process.send_signal(number)
-                break
+    )
+    for line in process.stderr:
+        if "epoch" in line and "left" in line:
+            return process
+    raise AssertionError("it never trained")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2])
+def test_a_signal_stops_the_run_at_a_step_and_the_same_command_goes_on(number, tmp_path):
+    with started(tmp_path) as process:
+        process.send_signal(number)
         rest = process.stderr.read()
     assert process.returncode == 75
     assert "Traceback" not in rest
     assert "same command" in rest
     assert not list((tmp_path / "ledger").glob("*.json"))
 
-    # another schedule is another run, so the short one starts in the same folder from nothing
-    again = command("train", *LONG, *PLACES, "recipe.epochs=0.5", cwd=tmp_path)
+    again = command("train", *LONG, "--json", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
-    assert "are processed again" in again.stderr
-    assert len(list((tmp_path / "ledger").glob("*.json"))) == 1
+    assert "goes on after step" in again.stderr
+    entry = json.loads(again.stdout)
+    assert entry["images"] == 25 * 300
+    assert entry["repeated_images"] == 0
+    kinds = [event["event"] for event in events_of(tmp_path / "run")]
+    assert [k for k in kinds if k not in ("progress", "evaluation")] == [
+        "start",
+        "interrupted",
+        "resume",
+        "end",
+    ]
+
+
+def test_a_second_process_on_the_same_folder_is_refused_and_named_the_first(tmp_path):
+    with started(tmp_path) as process:
+        second = command("train", *LONG, cwd=tmp_path)
+        assert second.returncode == 2
+        assert "in use" in second.stderr
+        assert str(process.pid) in second.stderr
+        process.kill()  # its lock goes with it
+        process.stderr.read()
+    again = command("train", *LONG, "--json", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert json.loads(again.stdout)["images"] == 25 * 300

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from efficiency_bench import records
-from efficiency_bench.campaign.folder import Earlier
 from efficiency_bench.config import RunConfig, measured_part
 from efficiency_bench.fitting import crossing
 from efficiency_bench.identity import config_digest, row_date
 from efficiency_bench.ledger import events
+from efficiency_bench.ledger.history import Lost
 from efficiency_bench.ledger.seal import sealed
 from efficiency_bench.records import Clocks, Entry, Evaluation, Provenance, Target
 from efficiency_bench.training.trainer import Ending
@@ -30,7 +30,7 @@ def build_entry(
     data_digest: str,
     weights_digest: str | None,
     setup_seconds: float,
-    earlier: Earlier,
+    repeated: Lost,
     event_log: Path,
     ledger_dir: Path,
     provenance: Provenance,
@@ -61,8 +61,9 @@ def build_entry(
         paper3x_tfs_days=paper3x,
         exact_flops=exact,
         **arrival(target, ending, evaluations, train_images),
-        repeated_images=earlier.images,
-        repeated_seconds=earlier.seconds,
+        repeated_images=repeated.images,
+        repeated_seconds=repeated.seconds,
+        repeated_paper3x_tfs_days=repeated.paper3x_tfs_days,
         segments=ending.segments,
         evaluations=tuple(evaluations),
         clocks=Clocks(

@@ -1,21 +1,56 @@
-"""A run's folder: its name, what an earlier attempt left there, and its finished entry."""
+"""A run's folder: its finished entry, and the lock of the process that works in it."""
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
-from dataclasses import dataclass
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from efficiency_bench.config import RunConfig, measured_part
 from efficiency_bench.errors import UserError
 from efficiency_bench.identity import config_digest
-from efficiency_bench.ledger.events import read_events
 from efficiency_bench.records import Entry
 
 EVENTS = "events.jsonl"
 ENTRY = "entry.json"
+LOCK = "lock"
 RUNS = Path("runs")
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold ``folder`` for this process; the lock of a process that has died is free at once.
+
+    Raises UserError, naming the holder, where another process has it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise UserError(
+            f"cannot work in {folder}: {error.strerror or error}; make it writable or name"
+            " another run_dir="
+        ) from error
+    try:
+        try:
+            # the kernel lets go of it however the process ends, so a lock is never stale
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.pread(descriptor, 1000, 0).decode(errors="replace").strip()
+            raise UserError(
+                f"{folder} is in use by another run: {holder or 'unknown process'}\n"
+                "wait for it, end it, or name another run_dir="
+            ) from error
+        os.ftruncate(descriptor, 0)
+        whose = {"process": os.getpid(), "host": socket.gethostname()}
+        os.pwrite(descriptor, json.dumps(whose).encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def finished_entry(folder: Path) -> Entry | None:
@@ -39,35 +74,6 @@ def check_same(entry: Entry, config: RunConfig, folder: Path) -> None:
         )
 
 
-@dataclass(frozen=True)
-class Earlier:
-    """Work of earlier attempts that this one does again."""
-
-    attempts: int
-    images: int
-    seconds: float
-
-
-def set_aside(folder: Path) -> Earlier:
-    """Keep an unfinished attempt's event log under another name, and sum its work."""
-    unfinished = folder / EVENTS
-    if unfinished.exists():
-        number = 1 + len(list(folder.glob("events-unfinished-*.jsonl")))
-        unfinished.rename(folder / f"events-unfinished-{number}.jsonl")
-    logs = sorted(folder.glob("events-unfinished-*.jsonl"))
-    last = [_furthest(read_events(path).events) for path in logs]
-    return Earlier(
-        attempts=len(logs),
-        images=sum(int(event.get("images", 0)) for event in last),
-        seconds=sum(float(event.get("train_seconds", 0.0)) for event in last),
-    )
-
-
-def _furthest(events: tuple[Any, ...]) -> dict[str, Any]:
-    """The last event that says how many images had been processed."""
-    return next((dict(event) for event in reversed(events) if "images" in event), {})
-
-
 def write_entry(folder: Path, entry: Entry) -> None:
     """The run's own copy of its entry, put in place in one motion.
 
@@ -75,11 +81,14 @@ def write_entry(folder: Path, entry: Entry) -> None:
     """
     aside = folder / f".{ENTRY}.{os.getpid()}"
     try:
-        aside.write_text(entry.model_dump_json(indent=2) + "\n")
+        with aside.open("w") as file:
+            file.write(entry.model_dump_json(indent=2) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
         aside.replace(folder / ENTRY)
     except OSError as error:
         aside.unlink(missing_ok=True)
         raise UserError(
             f"cannot write {folder / ENTRY}: {error.strerror or error}; free some space or make"
-            " the folder writable"
+            " the folder writable, then type the same command again"
         ) from error

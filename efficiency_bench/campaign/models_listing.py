@@ -31,18 +31,18 @@ COUNTED = ("forward_macs", "first_layer_macs", "backward_macs")
 
 
 def model_rows() -> Iterator[dict[str, Any]]:
-    """One row a name and form: date, parameters, MACs per image; a second or two each."""
+    """One row a name and form: date, paper, parameters, MACs per image; a second or two each."""
     for name in MODELS:
-        published = published_date(name)
+        origin = publication(name)
         for form in FORMS:
-            yield {"name": name, "form": form, "published": published, **counted(name, form)}
+            yield {"name": name, "form": form, **origin, **counted(name, form)}
 
 
-def published_date(name: str) -> str:
-    """ISO date of first publication, from ``configs/model``."""
+def publication(name: str) -> dict[str, str]:
+    """ISO date of first publication and the paper, from ``configs/model``."""
     folder = importlib.resources.files("efficiency_bench.configs") / "model"
-    text = (folder / f"{name}.yaml").read_text(encoding="utf-8")
-    return str(OmegaConf.to_container(OmegaConf.create(text))["published"])  # type: ignore[index,call-overload]
+    config = OmegaConf.create((folder / f"{name}.yaml").read_text(encoding="utf-8"))
+    return {key: str(config[key]) for key in ("published", "paper")}
 
 
 def counted(name: str, form: Form) -> dict[str, Any]:

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from efficiency_bench.campaign.folder import Earlier
+from efficiency_bench.campaign.resumption import Earlier
 from efficiency_bench.config import RunConfig, measured_part
 from efficiency_bench.counting import ForwardCount
 from efficiency_bench.data import Data
 from efficiency_bench.identity import config_digest, row_date
-from efficiency_bench.records import Target, paper3x_tfs_days
+from efficiency_bench.ledger.events import without_own_fields
+from efficiency_bench.ledger.history import Lost, useful
+from efficiency_bench.records import Evaluation, Segment, Target, paper3x_tfs_days
 from efficiency_bench.training.trainer import Ending, Job, Progress
 
 
@@ -29,7 +31,40 @@ class Prepared:
     target: Target | None
     job: Job
     setup_seconds: float
-    earlier: Earlier
+    earlier: Earlier | None
+    """What an attempt that was left has done already; None: there was none."""
+
+    @property
+    def evaluations_before(self) -> list[Evaluation]:
+        """Evaluations of earlier attempts up to where this one takes the run up."""
+        if self.earlier is None:
+            return []
+        stands = [
+            event
+            for event in useful(self.earlier.events.events)
+            if event["event"] == "evaluation" and event["steps"] <= self.earlier.steps
+        ]
+        return [Evaluation(**without_own_fields(event)) for event in stands]
+
+    @property
+    def progress_before(self) -> Progress | None:
+        """Where this attempt takes the run up, should it fail before it has come any further."""
+        if self.earlier is None or self.earlier.state is None:
+            return None
+        state = self.earlier.state
+        return Progress(
+            images=state["images"],
+            steps=state["steps"],
+            epochs=state["images"] / self.data.train_images,
+            loss=None,
+            train_seconds=state["train_seconds"],
+            segments=tuple(Segment(**segment) for segment in state["segments"]),
+        )
+
+    @property
+    def repeated(self) -> Lost:
+        """Work done again after crashes; no part of the run's own account."""
+        return Lost() if self.earlier is None else self.earlier.repeated
 
 
 def start_fields(run: Prepared, notes: Sequence[str], facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -53,21 +88,13 @@ def start_fields(run: Prepared, notes: Sequence[str], facts: Mapping[str, Any]) 
         "total_steps": job.total_steps,
         "total_epochs": job.recipe.epochs,
         "counts": {str(side): count_fields(count) for side, count in job.counts.items()},
-        "notes": [*notes, *_attempt_note(run.earlier)],
+        "notes": list(notes),
         "setup_seconds": run.setup_seconds,
-        "repeated_images": run.earlier.images,
-        "repeated_seconds": run.earlier.seconds,
         "data_digest": run.data.digest,
         "config_digest": config_digest(measured),
         "config": measured,
         "provenance": facts,
     }
-
-
-def _attempt_note(earlier: Earlier) -> list[str]:
-    if not earlier.attempts:
-        return []
-    return [f"attempt {earlier.attempts + 1}: {earlier.images} images are processed again"]
 
 
 def count_fields(count: ForwardCount) -> dict[str, int]:

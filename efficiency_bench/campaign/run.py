@@ -2,40 +2,39 @@
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import logging
 import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
-from torch import nn
 
 from efficiency_bench import identity, provenance
 from efficiency_bench.campaign import device as devices
 from efficiency_bench.campaign import folder as folders
 from efficiency_bench.campaign.entry import build_entry
+from efficiency_bench.campaign.job import build_job, model_arguments
 from efficiency_bench.campaign.prepared import (
     Prepared,
     ending_fields,
     progress_fields,
     start_fields,
 )
+from efficiency_bench.campaign.resumption import Keeper, earlier_attempt
 from efficiency_bench.campaign.target import metric_of, own_target, resolve_target
 from efficiency_bench.config import RunConfig, measured_part
 from efficiency_bench.config_checks import check
-from efficiency_bench.counting import ForwardCount, count_forward
-from efficiency_bench.data import Data, build_data
+from efficiency_bench.data import build_data
 from efficiency_bench.errors import UserError
 from efficiency_bench.ledger import store
 from efficiency_bench.ledger.events import EventLog
-from efficiency_bench.models import build_model, check_input, known_arguments
-from efficiency_bench.records import Entry, Evaluation, Target
-from efficiency_bench.training.resolution import all_sides_px
-from efficiency_bench.training.trainer import Ending, Job, Progress, train
+from efficiency_bench.records import Entry, Evaluation, Provenance, Target
+from efficiency_bench.training import checkpoint
+from efficiency_bench.training.trainer import Ending, Progress, Resting, train
 from efficiency_bench.training.weights import weights_digest
 
 log = logging.getLogger(__name__)
@@ -55,6 +54,9 @@ Mirrors = Callable[[Path], Iterable[Mirror]]
 """Makes the mirrors of a run, given its folder."""
 
 FAULTS = ("diverged", "failed")
+
+WORKER_DIED = "DataLoader worker"
+"""How torch's message begins when a loading process was killed: no fault of the run's own."""
 
 
 @dataclass(frozen=True)
@@ -79,38 +81,51 @@ def run(
 ) -> Outcome:
     """Train what ``config`` says and append the entry to its ledger.
 
-    A run that is finished already gives its entry again and trains nothing.  Raises UserError
-    for the user's mistakes; a fault of any other kind becomes an entry with reason ``failed``.
+    A run that is finished already gives its entry again and trains nothing; one that was left
+    goes on from its newest checkpoint.  Raises UserError for the user's mistakes; a fault of any
+    other kind becomes an entry with reason ``failed``.
     """
     check(config)
     config = devices.resolve(config)
-    ledger_dir = Path(config.ledger_dir)
     if config.run_dir is not None:
-        entry = folders.finished_entry(Path(config.run_dir))
-        if entry is not None:
-            folders.check_same(entry, config, Path(config.run_dir))
-            return _finished(entry, Path(config.run_dir), ledger_dir)
+        with folders.locked(Path(config.run_dir)):
+            return _run_in(Path(config.run_dir), config, mirrors, stop_requested)
+    return _run_in(None, config, mirrors, stop_requested)
+
+
+def _run_in(
+    folder: Path | None,
+    config: RunConfig,
+    mirrors: Mirrors,
+    stop_requested: Callable[[], bool],
+) -> Outcome:
+    """The run in ``folder``, which this process holds; None: in the folder of its own id."""
+    ledger_dir = Path(config.ledger_dir)
+    if folder is not None and (entry := folders.finished_entry(folder)) is not None:
+        folders.check_same(entry, config, folder)
+        return _finished(entry, folder, ledger_dir)
     began = time.perf_counter()
     data = build_data(config.data, config.recipe, config.seed, torch.device(config.device))
     target = resolve_target(config, data)
     run_id = identity.run_id(measured_part(config), data.digest, target)
-    folder = Path(config.run_dir) if config.run_dir is not None else folders.RUNS / run_id
-    entry = folders.finished_entry(folder) or _in_ledger(ledger_dir, run_id)
-    if entry is not None:
-        return _finished(entry, folder, ledger_dir)
-    store.check_writable(ledger_dir)
-    job = build_job(config, data, target, stop_requested)
-    earlier = folders.set_aside(folder)
-    setup_seconds = time.perf_counter() - began
-    prepared = Prepared(
-        config, run_id, folder, ledger_dir, data, target, job, setup_seconds, earlier
-    )
-    watching = tuple(mirrors(folder))
-    try:
-        return execute(prepared, watching)
-    finally:
-        for mirror in watching:
-            mirror.close()
+    with contextlib.nullcontext() if folder else folders.locked(folders.RUNS / run_id):
+        folder = folder or folders.RUNS / run_id
+        entry = folders.finished_entry(folder) or _in_ledger(ledger_dir, run_id)
+        if entry is not None:
+            return _finished(entry, folder, ledger_dir)
+        store.check_writable(ledger_dir)
+        earlier = earlier_attempt(folder, run_id)
+        job = build_job(config, data, target, stop_requested)
+        setup_seconds = time.perf_counter() - began
+        prepared = Prepared(
+            config, run_id, folder, ledger_dir, data, target, job, setup_seconds, earlier
+        )
+        watching = tuple(mirrors(folder))
+        try:
+            return execute(prepared, watching)
+        finally:
+            for mirror in watching:
+                mirror.close()
 
 
 def _finished(entry: Entry, folder: Path, ledger_dir: Path) -> Outcome:
@@ -126,69 +141,6 @@ def _in_ledger(ledger_dir: Path, run_id: str) -> Entry | None:
     return store.find(ledger_dir, run_id)
 
 
-def build_job(
-    config: RunConfig, data: Data, target: Target | None, stop_requested: Callable[[], bool]
-) -> Job:
-    """Model, counts at every side it will see, and the rest of what the trainer takes."""
-    torch.manual_seed(derived_seed(config.seed, config.repeat, "weights"))
-    sides = all_sides_px(config.recipe.progressive, config.data.image_px)
-    model, counts = counted_model(config, len(data.classes), sides)
-    return Job(
-        model=model,
-        data=data,
-        recipe=config.recipe,
-        cadence=config.evaluation,
-        target=target,
-        counts=counts,
-        image_px=config.data.image_px,
-        seed=derived_seed(config.seed, config.repeat, "training"),
-        device=torch.device(config.device),
-        precision=config.precision,
-        auxiliary_loss_weight=config.model.auxiliary_loss_weight,
-        stop_requested=stop_requested,
-    )
-
-
-def counted_model(
-    config: RunConfig, classes: int, sides_px: Sequence[int]
-) -> tuple[nn.Module, dict[int, ForwardCount]]:
-    """The network on its device, as torch's generator initialises it, and its MACs by side.
-
-    Raises UserError where it cannot take images of such a side or cannot be counted.
-    """
-    arguments, _ = model_arguments(config)
-    model = build_model(config.model.name, form=config.form, num_classes=classes, **arguments)
-    for side in sides_px:
-        check_input(model, side, config.model.name, config.form)
-    layout = torch.channels_last if config.channels_last else torch.contiguous_format
-    model = model.to(torch.device(config.device), memory_format=layout)
-    return model, {side: count_forward(model, (3, side, side)) for side in sides_px}
-
-
-def model_arguments(config: RunConfig) -> tuple[dict[str, Any], list[str]]:
-    """What the builder is given, and what to say about it.
-
-    A recipe's regularisation that this network has no place for (stochastic depth in a VGG) is
-    left out and said, so that models and recipes combine freely; the model's own arguments are
-    passed as they are, and the builder refuses a wrong one.
-    """
-    known = known_arguments(config.model.name, config.form)
-    asked = config.recipe.model_arguments
-    notes = [
-        f"{config.model.name} has no {name}: the recipe's {name}={value} is left out"
-        for name, value in asked.items()
-        if name not in known
-    ]
-    used = {name: value for name, value in asked.items() if name in known}
-    return {**config.model.arguments, **used}, notes
-
-
-def derived_seed(seed: int, repeat: int, purpose: str) -> int:
-    """A 63-bit seed of its own for each purpose, so that no two share a stream."""
-    digest = hashlib.sha256(f"{seed} {repeat} {purpose}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> 1
-
-
 def execute(run: Prepared, mirrors: tuple[Mirror, ...]) -> Outcome:
     """Train, writing each event down as it happens, and end with an entry."""
     event_log = EventLog(run.folder / folders.EVENTS)
@@ -200,9 +152,9 @@ def execute(run: Prepared, mirrors: tuple[Mirror, ...]) -> Outcome:
             mirror({"event": kind, **fields})
 
     with event_log:
-        notes = [*run.data.notes, *model_arguments(run.config)[1]]
-        tell("start", **start_fields(run, notes, facts.model_dump(mode="json")))
-        evaluations, ending = _follow(run, tell)
+        keeper = Keeper(run.folder, run.run_id, run.config.checkpoint_share, event_log)
+        start = _begin(run, facts, tell, mirrors)
+        evaluations, ending = _follow(run, tell, keeper)
         if ending.reason == "interrupted":
             tell("interrupted", **ending_fields(ending))
             return Outcome(None)
@@ -217,55 +169,86 @@ def execute(run: Prepared, mirrors: tuple[Mirror, ...]) -> Outcome:
         train_images=run.data.train_images,
         data_digest=run.data.digest,
         weights_digest=digest,
-        setup_seconds=run.setup_seconds,
-        earlier=run.earlier,
+        setup_seconds=start["setup_seconds"],
+        repeated=run.repeated,
         event_log=run.folder / folders.EVENTS,
         ledger_dir=run.ledger_dir,
-        provenance=facts,
+        provenance=Provenance(**start["provenance"]),
     )
     folders.write_entry(run.folder, entry)
     store.append(run.ledger_dir, entry, run.folder / folders.EVENTS)
+    if ending.reason not in FAULTS:  # of a fault the last good state is kept
+        checkpoint.remove_all(run.folder)
     for mirror in mirrors:
         mirror({"event": "entry", "entry": entry.model_dump(mode="json")})
     return Outcome(entry)
 
 
-def _follow(run: Prepared, tell: Callable[..., None]) -> tuple[list[Evaluation], Ending]:
+def _begin(
+    run: Prepared, facts: Provenance, tell: Callable[..., None], mirrors: tuple[Mirror, ...]
+) -> Mapping[str, Any]:
+    """Write down that the run starts, or goes on; the fields of its start."""
+    written = facts.model_dump(mode="json")
+    if run.earlier is None:
+        notes = [*run.data.notes, *model_arguments(run.config)[1]]
+        start = start_fields(run, notes, written)
+        tell("start", **start)
+        return start
+    start = next(dict(e) for e in run.earlier.events.events if e["event"] == "start")
+    for mirror in mirrors:
+        mirror(start)
+    resuming = {"setup_seconds": run.setup_seconds, "provenance": written}
+    tell("resume", **run.earlier.fields(), **resuming)
+    return start
+
+
+def _follow(
+    run: Prepared, tell: Callable[..., None], keeper: Keeper
+) -> tuple[list[Evaluation], Ending]:
     """Write the trainer's records down until its ending; a fault becomes one."""
-    evaluations: list[Evaluation] = []
-    latest: Progress | None = None
+    evaluations = list(run.evaluations_before)
+    latest = run.progress_before
     try:
-        for record in train(run.job):
-            if isinstance(record, Progress):
-                latest = record
-                tell("progress", **progress_fields(record))
-            elif isinstance(record, Evaluation):
-                evaluations.append(record)
-                tell("evaluation", **record.model_dump(mode="json"))
-            else:
-                return evaluations, record
+        for record in train(run.job, run.earlier.state if run.earlier else None):
+            match record:
+                case Progress():
+                    latest = record
+                    tell("progress", **progress_fields(record))
+                case Evaluation():
+                    evaluations.append(record)
+                    tell("evaluation", **record.model_dump(mode="json"))
+                case Resting():
+                    keeper(record)
+                case Ending():
+                    return evaluations, record
     except (UserError, KeyboardInterrupt):
         raise
     except Exception as error:
+        if WORKER_DIED in str(error):  # the system ended it, most often for want of memory
+            log.error("%s: %s", run.run_id, error)
+            return evaluations, _failure(error, latest, evaluations, "interrupted")
         (run.folder / "fault.txt").write_text(traceback.format_exc())
         log.error("%s failed: %s (traceback in %s)", run.run_id, error, run.folder / "fault.txt")
-        return evaluations, _failure(error, latest, evaluations)
+        return evaluations, _failure(error, latest, evaluations, "failed")
     raise AssertionError("the trainer ended without an ending")
 
 
 def _failure(
-    error: Exception, latest: Progress | None, evaluations: Sequence[Evaluation]
+    error: Exception,
+    latest: Progress | None,
+    evaluations: Sequence[Evaluation],
+    reason: Literal["failed", "interrupted"],
 ) -> Ending:
     """An ending at the last progress known, for a fault that the trainer did not expect."""
     return Ending(
-        reason="failed",
+        reason=reason,
         detail=f"{type(error).__name__}: {error}".splitlines()[0],
         steps=latest.steps if latest else 0,
         images=latest.images if latest else 0,
         epochs=latest.epochs if latest else 0.0,
         segments=latest.segments if latest else (),
         train_seconds=latest.train_seconds if latest else 0.0,
-        evaluation_seconds=sum(e.evaluation_seconds for e in evaluations),
+        evaluation_seconds=sum(e.evaluation_seconds or 0.0 for e in evaluations),
     )
 
 

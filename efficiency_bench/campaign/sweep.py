@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 STOPPED = 75
 """EX_TEMPFAIL of sysexits.h: the same command continues."""
 
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+"""From a person, the system, and a scheduler whose time limit comes near."""
 
 
 def train_all(arguments: Sequence[str]) -> tuple[list[dict[str, Any]], int]:
@@ -89,7 +90,7 @@ def stop_flag() -> Iterator[list[int]]:
         if received and number == signal.SIGINT:
             raise KeyboardInterrupt
         received.append(number)
-        print("stopping after this step; the same command starts again", file=sys.stderr)
+        print("stopping after this step; the same command goes on from there", file=sys.stderr)
 
     before = {number: signal.signal(number, handler) for number in STOP_SIGNALS}
     try:

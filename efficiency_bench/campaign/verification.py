@@ -116,8 +116,8 @@ def counts(config: str, classes: int, sides_px: tuple[int, ...]) -> dict[int, di
     ``config`` is the JSON of an entry's configuration.
     """
     _need_torch()
+    from efficiency_bench.campaign.job import counted_model
     from efficiency_bench.campaign.prepared import count_fields
-    from efficiency_bench.campaign.run import counted_model
 
     loaded = load(OmegaConf.create(json.loads(config)))
     _, counted = counted_model(replace(loaded, device="cpu"), classes, sides_px)

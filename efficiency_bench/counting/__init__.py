@@ -1,7 +1,17 @@
-"""Compute per image, counted by fvcore, and the account of a run."""
+"""Compute per image, counted twice and audited, and the account of a run."""
 
+from efficiency_bench.counting.audit import Audit, CountersDisagreeError, audit, audited_count
 from efficiency_bench.counting.forward import ForwardCount, count_forward
 from efficiency_bench.counting.meter import SegmentMeter
 from efficiency_bench.counting.trace import UncountedOperatorError
 
-__all__ = ["ForwardCount", "SegmentMeter", "UncountedOperatorError", "count_forward"]
+__all__ = [
+    "Audit",
+    "CountersDisagreeError",
+    "ForwardCount",
+    "SegmentMeter",
+    "UncountedOperatorError",
+    "audit",
+    "audited_count",
+    "count_forward",
+]

@@ -15,7 +15,16 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
-from efficiency_bench.counting.trace import BACKWARD, ELEMENTS, FIRST, FORWARD, trace
+from efficiency_bench.counting.trace import (
+    BACKWARD,
+    CONSTANT,
+    ELEMENTS,
+    FIRST,
+    FORWARD,
+    Places,
+    UncountedOperatorError,
+    trace,
+)
 from efficiency_bench.errors import UserError
 
 TRACE_BATCH = 2
@@ -39,6 +48,10 @@ class ForwardCount:
     """Module whose own forward runs the contractions -> MACs; they sum to F."""
     uncounted: Mapping[str, int] = field(hash=False)
     """Elementwise, normalising and pooling operators -> output elements (not MACs)."""
+    constant_operand_macs: int = 0
+    """MACs with an operand that is not trained and not the image: fixed filters, tables.
+
+    With everything trained ``B = 2F - F1`` less these, for which no gradient is computed."""
 
 
 def count_forward(
@@ -58,6 +71,16 @@ def count_forward(
     Raises UncountedOperatorError for an operator on no list, UserError where the model cannot
     take images of that size.
     """
+    count, refused = count_what_is_listed(model, image_shape, batch)
+    if refused:
+        raise UncountedOperatorError(refused)
+    return count
+
+
+def count_what_is_listed(
+    model: nn.Module, image_shape: tuple[int, int, int], batch: int = TRACE_BATCH
+) -> tuple[ForwardCount, Places]:
+    """``count_forward`` of the operators that can be counted, beside those that cannot."""
     channels, height, width = image_shape
     if height != width:
         raise ValueError(f"images are square here, not {height} x {width} px")
@@ -65,21 +88,24 @@ def count_forward(
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         twin = copy.deepcopy(model).float().train()
         images = torch.zeros(batch, channels, height, width, device=device)
-        traced = trained = trace(twin, images)
+        traced, refused = trace(twin, images)
+        trained = traced
         if not all(p.requires_grad for p in twin.parameters()):
             # Behind a frozen layer no gradient flows either: only with everything trained is
             # the lack of a gradient the mark of the layers that read the image.
-            trained = trace(twin.requires_grad_(True), images)
-    totals = _per_image(traced[""], batch)
-    return ForwardCount(
+            trained, _ = trace(twin.requires_grad_(True), images)
+    totals, plainly = _per_image(traced[""], batch), _per_image(trained[""], batch)
+    count = ForwardCount(
         resolution_px=height,
         forward_macs=sum(_kind(totals, FORWARD).values()),
-        first_layer_macs=sum(_kind(_per_image(trained[""], batch), FIRST).values()),
+        first_layer_macs=sum(_kind(plainly, FIRST).values()),
         backward_macs=sum(_kind(totals, BACKWARD).values()),
         by_operator=_kind(totals, FORWARD),
         by_module=_by_module(traced, batch),
         uncounted=_kind(totals, ELEMENTS),
+        constant_operand_macs=sum(_kind(plainly, CONSTANT).values()),
     )
+    return count, refused
 
 
 def _per_image(counts: Mapping[str, int], batch: int) -> dict[str, int]:

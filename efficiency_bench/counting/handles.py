@@ -43,6 +43,12 @@ def shape(value: Value) -> list[int]:
     return list(sizes)
 
 
+def constant(node: Value, position: int) -> Any:
+    """The written-down input of a traced ``node`` at ``position``; None where it was computed."""
+    inputs = list(node.inputs())
+    return inputs[position].toIValue() if position < len(inputs) else None
+
+
 def convolution(inputs: Sequence[Value], outputs: Sequence[Value]) -> tuple[Product, ...]:
     """aten::_convolution, grouped, dilated and transposed ones included."""
     (macs,) = fvcore.conv_flop_jit(inputs, outputs).values()

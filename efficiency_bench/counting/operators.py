@@ -52,7 +52,7 @@ REDUCTION = _named(
     "max_pool1d max_pool2d max_pool3d max_pool2d_with_indices avg_pool1d avg_pool2d avg_pool3d "
     "adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d "
     "adaptive_max_pool2d adaptive_max_pool3d mean sum var std var_mean std_mean amax amin max min "
-    "cumsum logsumexp prod"
+    "cumsum logsumexp prod col2im"
 )
 """Pooling and other sums without a product."""
 
@@ -67,9 +67,9 @@ ELEMENTWISE = POINTWISE | NORMALISATION | REDUCTION | RESAMPLING
 
 VIEWS = _named(
     "alias as_strided broadcast_to chunk contiguous detach diagonal expand expand_as flatten "
-    "movedim moveaxis narrow numpy_T mT permute reshape resolve_conj resolve_neg select slice "
-    "split split_with_sizes squeeze swapaxes t tensor_split to transpose type_as unbind "
-    "unflatten unfold unsqueeze view view_as",
+    "movedim moveaxis narrow numpy_T mT permute reshape reshape_as resolve_conj resolve_neg "
+    "select slice split split_with_sizes squeeze swapaxes t tensor_split to transpose type_as "
+    "unbind unflatten unfold unsqueeze view view_as",
     in_place=True,
 )
 """The same numbers under another shape or type."""
@@ -98,6 +98,9 @@ BOOKKEEPING = _named(
     "argmin argsort sort topk nonzero one_hot all any sign"
 )
 """Sizes, comparisons and indices."""
+
+SIZES = frozenset({"aten::size", "aten::_shape_as_tensor", "aten::len", "aten::numel", "aten::dim"})
+"""Of these, the bookkeeping whose result is the same whatever the image shows."""
 
 FREE = VIEWS | COPIES | CONSTANTS | BOOKKEEPING
 """No arithmetic on activations: not counted at all."""

@@ -9,17 +9,23 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import nn
 
+from efficiency_bench.counting import ancestry, operators
 from efficiency_bench.counting import fvcore_import as fvcore
-from efficiency_bench.counting import operators
-from efficiency_bench.counting.handles import Handle, Value
+from efficiency_bench.counting.handles import Handle, Product, Value
 from efficiency_bench.errors import UserError
 
 # A handle may return several named counts, and fvcore adds each up by module: so one trace
-# gives all four quantities, told apart by these prefixes.
-FORWARD, FIRST, BACKWARD, ELEMENTS = "forward", "first", "backward", "elements"
+# gives all five quantities, told apart by these prefixes.
+FORWARD, FIRST, BACKWARD, CONSTANT = "forward", "first", "backward", "constant"
+ELEMENTS = "elements"
 
 _Counts = Callable[[Sequence[Value], Sequence[Value]], Counter[str]]
-_Places = dict[tuple[str, str], str]
+Places = dict[tuple[str, str], str]
+"""(operator, module) -> why it is refused."""
+
+
+SHOWN_PLACES = 4
+"""Operators with their modules in a refusal: a network repeats its blocks."""
 
 
 class UncountedOperatorError(UserError):
@@ -28,49 +34,51 @@ class UncountedOperatorError(UserError):
     def __init__(self, found: Mapping[tuple[str, str], str]) -> None:
         self.found = dict(found)
         """(operator, module) -> why it is refused."""
-        places = "; ".join(
+        shown = [
             f"{operator} in {f'module {module}' if module else 'the model itself'} ({reason})"
             for (operator, module), reason in sorted(found.items())
-        )
+        ]
+        if len(shown) > SHOWN_PLACES:
+            shown[SHOWN_PLACES:] = [f"and {len(shown) - SHOWN_PLACES} places more"]
+        places = "; ".join(shown)
         super().__init__(
             f"cannot count this model: {places}.\nAn operator is counted once it stands on a"
             " list of efficiency_bench/counting/operators.py, a contraction with its handle"
         )
 
 
-def trace(model: nn.Module, images: torch.Tensor) -> dict[str, Counter[str]]:
+def trace(model: nn.Module, images: torch.Tensor) -> tuple[dict[str, Counter[str]], Places]:
     """Counts for the whole batch: module -> "kind/operator" -> count; "" is the model.
 
-    ``images`` [B, C, px, px].  Raises UncountedOperatorError, and UserError where the model
-    cannot take such images.
+    ``images`` [B, C, px, px].  The second result are the operators that could not be counted,
+    with the reason: (operator, module) -> why.  Where there are any, the counts are no account.
+    Raises UserError where the model cannot take such images.
     """
-    refused: _Places = {}
+    refused: Places = {}
     analysis = _analysis(model, images, refused)
     try:
         with torch.enable_grad(), torch.autocast(images.device.type, enabled=False):
             counts = analysis.by_module_and_operator()
     except torch.OutOfMemoryError:
         raise
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError, AssertionError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise UserError(
             f"{type(model).__name__} cannot take images of {images.shape[-1]} px: {reason}"
         ) from error
     refused |= _unlisted({module: analysis.unsupported_ops(module) for module in counts})
-    if refused:
-        raise UncountedOperatorError(refused)
-    return dict(counts)
+    return dict(counts), refused
 
 
-def _analysis(model: nn.Module, images: torch.Tensor, refused: _Places) -> fvcore.JitModelAnalysis:
+def _analysis(model: nn.Module, images: torch.Tensor, refused: Places) -> fvcore.JitModelAnalysis:
     """fvcore's analysis with every list's handles; refusals land in ``refused``."""
     analysis = fvcore.JitModelAnalysis(model, (images,))
     # Both are handled here, strictly; fvcore would only log them.
     analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
     analysis.tracer_warnings("no_tracer_warning")
-    from_image = _ImageAncestry()
+    ancestries = _Ancestries()
     for name, handle in operators.CONTRACTIONS.items():
-        count = _contraction(name, handle, from_image, images.shape[0], refused)
+        count = _contraction(name, handle, ancestries, images.shape[0], refused)
         analysis.set_op_handle(name, count)
     for name in operators.ELEMENTWISE:
         analysis.set_op_handle(name, _elementwise(name))
@@ -81,34 +89,19 @@ def _analysis(model: nn.Module, images: torch.Tensor, refused: _Places) -> fvcor
     return analysis
 
 
-class _ImageAncestry:
-    """Whether a traced value was computed from the image, the graph's first input."""
+class _Ancestries:
+    """The questions asked of a contraction's operands, each answered once a value."""
 
     def __init__(self) -> None:
-        self._known: dict[str, bool] = {}
-
-    def __call__(self, value: Value) -> bool:
-        # With a stack of its own: a deep network's graph is deeper than Python's.
-        stack = [value]
-        while stack:
-            name, node = stack[-1].debugName(), stack[-1].node()
-            if name in self._known:
-                stack.pop()
-            elif node.kind() == "prim::Param":
-                self._known[name] = name == next(node.outputs()).debugName()
-            else:
-                inputs = list(node.inputs())
-                unknown = [i for i in inputs if i.debugName() not in self._known]
-                stack.extend(unknown)
-                if not unknown:
-                    self._known[name] = any(self._known[i.debugName()] for i in inputs)
-        return self._known[value.debugName()]
+        self.reads_image = ancestry.Ancestry(ancestry.is_image)
+        self.grows_with_batch = ancestry.Ancestry(ancestry.grows_with_batch)
+        self.is_behind_weights = ancestry.Ancestry(ancestry.is_trained)
 
 
 def _contraction(
-    name: str, handle: Handle, from_image: _ImageAncestry, batch: int, refused: _Places
+    name: str, handle: Handle, ancestries: _Ancestries, batch: int, refused: Places
 ) -> _Counts:
-    """fvcore handle with F, F1 and B of a contraction for the whole batch."""
+    """fvcore handle with F, F1, B and constant operands of a contraction for the whole batch."""
     plain = "conv" if "convolution" in name else name.removeprefix("aten::")
 
     def count(inputs: Sequence[Value], outputs: Sequence[Value]) -> Counter[str]:
@@ -118,18 +111,33 @@ def _contraction(
         except ValueError as error:
             refused[name, _module_of(outputs)] = str(error)
             return counts
-        for macs, *operands in products:
-            sides = [
-                (any(map(_needs_gradient, side)), any(map(from_image, side))) for side in operands
-            ]
-            charged = macs if any(image for _, image in sides) else macs * batch
-            counts[f"{FORWARD}/{plain}"] += charged
-            counts[f"{BACKWARD}/{plain}"] += charged * sum(gradient for gradient, _ in sides)
-            if any(image and not gradient for gradient, image in sides):
-                counts[f"{FIRST}/{plain}"] += charged
+        for product in products:
+            for kind, macs in _account(product, ancestries, batch).items():
+                counts[f"{kind}/{plain}"] += macs
         return counts
 
     return count
+
+
+def _account(product: Product, ancestries: _Ancestries, batch: int) -> dict[str, int]:
+    """What one product adds to each kind of count, for the whole batch.
+
+    A side without gradient that no weights were trained for reads the image (F1, once a
+    product) or is constant.  A side behind weights, cut from their gradient, is neither, so that
+    it shows in ``B = 2F - F1 - constant``.
+    """
+    sides = (product.left, product.right)
+    grows = any(map(ancestries.grows_with_batch, product.left + product.right))
+    macs = product.macs if grows else product.macs * batch
+    gradients = sum(any(map(_needs_gradient, side)) for side in sides)
+    untrained = [side for side in sides if not any(map(ancestries.is_behind_weights, side))]
+    first = any(any(map(ancestries.reads_image, side)) for side in untrained)
+    return {
+        FORWARD: macs,
+        FIRST: macs * first,
+        BACKWARD: macs * gradients,
+        CONSTANT: macs * (len(untrained) - first),
+    }
 
 
 def _elementwise(name: str) -> _Counts:
@@ -143,7 +151,7 @@ def _elementwise(name: str) -> _Counts:
     return count
 
 
-def _refusal(name: str, reason: str, refused: _Places) -> _Counts:
+def _refusal(name: str, reason: str, refused: Places) -> _Counts:
     """fvcore handle that notes where an operator occurs, and why it is refused."""
 
     def note(inputs: Sequence[Value], outputs: Sequence[Value]) -> Counter[str]:
@@ -153,7 +161,7 @@ def _refusal(name: str, reason: str, refused: _Places) -> _Counts:
     return note
 
 
-def _unlisted(found: Mapping[str, Counter[str]]) -> _Places:
+def _unlisted(found: Mapping[str, Counter[str]]) -> Places:
     """Operators on no list by the module that runs them, not its ancestors."""
     own = {module: Counter(kinds) for module, kinds in found.items()}
     for module, kinds in found.items():

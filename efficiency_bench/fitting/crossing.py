@@ -4,9 +4,41 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
 
+from efficiency_bench.fitting.isotonic import isotonic
 from efficiency_bench.records import Evaluation, Target
 from efficiency_bench.target import first_index, sustained_index
+
+CrossingKind = Literal["first", "sustained", "isotonic"]
+
+
+@dataclass(frozen=True)
+class LearningCurve:
+    """Accuracy against training: one point an evaluation, in the order of training."""
+
+    x: tuple[float, ...]
+    """Training before each evaluation: images or compute, never falling, 0 allowed."""
+    accuracies: tuple[float, ...]
+    """Fractions."""
+    val_images: tuple[int, ...]
+    """Validation images behind each accuracy."""
+
+    def __post_init__(self) -> None:
+        if not len(self.x) == len(self.accuracies) == len(self.val_images):
+            raise ValueError("a learning curve needs x, accuracy and image count at every point")
+        if any(after < before for before, after in zip(self.x, self.x[1:], strict=False)):
+            raise ValueError("the evaluations of a learning curve must be in training order")
+
+
+def learning_curve(target: Target, evaluations: Sequence[Evaluation]) -> LearningCurve:
+    """A run's evaluations as a curve of the target's metric against training images."""
+    return LearningCurve(
+        x=tuple(float(e.images) for e in evaluations),
+        accuracies=tuple(e.accuracy(target.metric) for e in evaluations),
+        val_images=tuple(e.val_images for e in evaluations),
+    )
 
 
 def first_crossing(target: Target, evaluations: Sequence[Evaluation]) -> float | None:
@@ -18,7 +50,7 @@ def first_crossing(target: Target, evaluations: Sequence[Evaluation]) -> float |
     Where the very first evaluation is at the target the crossing was missed (left-censored):
     its own images are returned, an upper bound.
     """
-    return _crossing(target, evaluations, first_index(target, _accuracies(target, evaluations)))
+    return crossing_of("first", target, learning_curve(target, evaluations), False)
 
 
 def sustained_crossing(
@@ -28,31 +60,48 @@ def sustained_crossing(
 
     Confirmation is ``target.sustained_index``'s; the interpolation is ``first_crossing``'s.
     """
-    accuracies = _accuracies(target, evaluations)
-    return _crossing(target, evaluations, sustained_index(target, accuracies, schedule_over))
+    return crossing_of("sustained", target, learning_curve(target, evaluations), schedule_over)
 
 
-def _accuracies(target: Target, evaluations: Sequence[Evaluation]) -> list[float]:
-    return [e.accuracy(target.metric) for e in evaluations]
+def crossing_of(
+    kind: CrossingKind, target: Target, curve: LearningCurve, schedule_over: bool
+) -> float | None:
+    """x at one kind of crossing, in the unit of ``curve.x``, or None if there is none.
+
+    ``isotonic`` is the crossing of the curve made never to fall, weighted by the validation
+    images; ``schedule_over`` matters to ``sustained`` alone.
+    """
+    read, index = located(kind, target, curve, schedule_over)
+    return None if index is None else _interpolated(target, read, index)
 
 
-def _crossing(target: Target, evaluations: Sequence[Evaluation], index: int | None) -> float | None:
-    if index is None:
-        return None
-    at = evaluations[index]
+def located(
+    kind: CrossingKind, target: Target, curve: LearningCurve, schedule_over: bool
+) -> tuple[LearningCurve, int | None]:
+    """The curve in which ``kind`` is read, and the evaluation at or over the target there."""
+    if kind == "sustained":
+        return curve, sustained_index(target, curve.accuracies, schedule_over)
+    if kind == "isotonic":
+        rising = isotonic(curve.accuracies, curve.val_images)
+        curve = replace(curve, accuracies=tuple(float(a) for a in rising))
+    return curve, first_index(target, curve.accuracies)
+
+
+def _interpolated(target: Target, curve: LearningCurve, index: int) -> float:
+    at = curve.x[index]
     if index == 0:
-        return float(at.images)
+        return at
     # The one before is always under the target: were it not, it would itself be the first,
     # and it would itself be sustained, since everything that confirms this one follows it.
-    before = evaluations[index - 1]
-    low = _logit(before.accuracy(target.metric), before.val_images)
-    high = _logit(at.accuracy(target.metric), at.val_images)
-    threshold = _logit(target.threshold, at.val_images)
+    before = curve.x[index - 1]
+    low = _logit(curve.accuracies[index - 1], curve.val_images[index - 1])
+    high = _logit(curve.accuracies[index], curve.val_images[index])
+    threshold = _logit(target.threshold, curve.val_images[index])
     if high <= low:  # only where the move inwards made them one
-        return float(at.images)
+        return at
     fraction = min(max((threshold - low) / (high - low), 0.0), 1.0)
-    images = before.images + fraction * (at.images - before.images)
-    return min(max(images, math.nextafter(before.images, math.inf)), float(at.images))
+    x = before + fraction * (at - before)
+    return min(max(x, math.nextafter(before, math.inf)), at)
 
 
 def _logit(accuracy: float, val_images: int) -> float:

@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 
 from efficiency_bench.errors import UserError
 
-DURABLE_KINDS = frozenset({"start", "evaluation", "end"})
+DURABLE_KINDS = frozenset({"start", "resume", "evaluation", "end"})
 """Events that must survive a power cut: forced to the disk as they are written."""
 
 _KIND = re.compile(r"[a-z][a-z_]*")
@@ -90,6 +90,11 @@ class EventLog:
         self._write(line, kind in DURABLE_KINDS)
         self._link = link
 
+    def sync(self) -> tuple[int, str]:
+        """Force all that was written to the disk; the log's length in bytes and its last chain."""
+        os.fsync(self._descriptor)
+        return os.fstat(self._descriptor).st_size, self._link
+
     def close(self) -> None:
         """Close the file; a second call does nothing."""
         if self._descriptor >= 0:
@@ -150,6 +155,24 @@ def parse_events(content: bytes, name: str) -> EventsRead:
         events.append(event)
     torn = tail.decode("utf-8", errors="replace") or None
     return EventsRead(tuple(events), torn, _first_broken(lines))
+
+
+def without_own_fields(event: Mapping[str, Any]) -> dict[str, Any]:
+    """What an event was given to write down, without what the log adds."""
+    return {name: value for name, value in event.items() if name not in _OWN_FIELDS}
+
+
+def chain_after(path: Path, length_bytes: int) -> str | None:
+    """The chain of the last line within the first ``length_bytes`` of a log.
+
+    None where the log is shorter, or no line with a chain ends there.
+    """
+    content = path.read_bytes()
+    whole, newline, rest = content[:length_bytes].rpartition(b"\n")
+    chained = _CHAINED.fullmatch(whole.rpartition(b"\n")[2])
+    if len(content) < length_bytes or not newline or rest or chained is None:
+        return None
+    return chained["link"].decode()
 
 
 def _first_broken(lines: Sequence[bytes]) -> int | None:

@@ -26,6 +26,7 @@ ROW_FIELDS = (
     "paper3x_to_target_tfs_days",
     "first_crossing_epochs",
     "sustained_crossing_epochs",
+    "first_epoch_at_target",
     "weights_digest",
     "date",
     "source",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import resources
 
 from efficiency_bench.records import Entry, Segment, Target, exact_flops
@@ -48,6 +49,34 @@ def published_entries() -> tuple[Entry, ...]:
     both crossings are the published epochs.
     """
     return tuple(_entry(row) for row in reference_rows() if row["model"])
+
+
+@dataclass(frozen=True)
+class PublicationDates:
+    """When one network became public, by three rules; ISO dates (YYYY-MM-DD)."""
+
+    printed: str
+    """The table's: OpenAI's leaderboard, or the middle of the arXiv id's month."""
+    preprint: str
+    """First version on arXiv; AlexNet, which has none, keeps its conference."""
+    conference: str
+    """First day of the conference; a network published as a preprint only keeps that."""
+
+
+def publication_dates() -> dict[str, PublicationDates]:
+    """Model -> its dates, for the sixteen networks at AlexNet's level.
+
+    Source: the columns ``preprint_date``, ``conference_date`` and ``date_source`` of the file.
+    """
+    return {
+        row["model"]: PublicationDates(
+            printed=assumed_date(row["date"]),
+            preprint=row["preprint_date"] or row["conference_date"],
+            conference=row["conference_date"] or row["preprint_date"],
+        )
+        for row in reference_rows()
+        if row["model"]
+    }
 
 
 def assumed_date(published: str) -> str:

@@ -31,6 +31,8 @@ class RunProgress:
         match event["event"]:
             case "start":
                 self._begin(event)
+            case "resume":
+                self._resume(event)
             case "progress" | "evaluation":
                 self._advance(event)
             case "end" | "interrupted":
@@ -62,6 +64,14 @@ class RunProgress:
             self.live = Progress(*columns, console=self.console, transient=True)
             self.task = self.live.add_task("", total=event["total_steps"], state="starting")
             self.live.start()
+
+    def _resume(self, event: Event) -> None:
+        lost = event["lost"]["images"]
+        again = f"; {lost} images are processed again" if lost else ""
+        text = f"  goes on after step {event['steps']} ({event['images']} images){again}"
+        self.console.print(text, highlight=False)
+        for note in event["notes"]:
+            self.console.print(f"  note: {note}", highlight=False)
 
     def _advance(self, event: Event) -> None:
         if event["event"] == "evaluation":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import torch
 from torch import nn
@@ -36,3 +37,12 @@ class MovingAverage:
         torch._foreach_lerp_(self._average, self._current, 1 - decay)
         for average, current in self._whole:
             average.copy_(current)
+
+    def state(self) -> dict[str, Any]:
+        """The average and the number of steps in it."""
+        return {"model": self.model.state_dict(), "steps": self.steps}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up a ``state`` of the same model."""
+        self.model.load_state_dict(state["model"])
+        self.steps = state["steps"]

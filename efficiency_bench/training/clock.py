@@ -16,10 +16,13 @@ class Clock:
     once an evaluation and never in a step.
     """
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(
+        self, device: torch.device, train_seconds: float = 0.0, evaluation_seconds: float = 0.0
+    ) -> None:
+        """Start with the seconds of a run that is taken up again."""
         self.device = device
-        self.evaluation_seconds = 0.0
-        self._train_before = 0.0
+        self.evaluation_seconds = evaluation_seconds
+        self._train_before = train_seconds
         self._since = self._now()
 
     @property
@@ -31,14 +34,22 @@ class Clock:
     def evaluating(self) -> Iterator[None]:
         """Charge what happens inside to evaluation."""
         began = self._now()
+        try:
+            with self.paused():
+                yield
+        finally:
+            self.evaluation_seconds += self._now() - began
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Charge what happens inside, such as saving the run, to no account."""
+        began = self._now()
         self._train_before += began - (self._since or began)
         self._since = None
         try:
             yield
         finally:
-            now = self._now()
-            self.evaluation_seconds += now - began
-            self._since = now
+            self._since = self._now()
 
     _since: float | None
 

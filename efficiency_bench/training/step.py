@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -56,6 +58,23 @@ class Step:
             part = F.cross_entropy(logits.float(), labels, label_smoothing=smoothing)
             total = total + self.auxiliary_loss_weight * part
         return total
+
+    def state(self) -> dict[str, Any]:
+        """Weights, optimizer, average, and whether every loss so far was finite."""
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "average": None if self.average is None else self.average.state(),
+            "all_finite": self.all_finite,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up a ``state`` of the same model and recipe."""
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.average is not None:
+            self.average.restore(state["average"])
+        self.all_finite = state["all_finite"]
 
     @property
     def evaluated_model(self) -> nn.Module:

@@ -1,7 +1,8 @@
 """The training loop: step, count, evaluate, stop.
 
-``train`` yields what happens as records; its caller writes them down.  It knows nothing of
-configuration files, folders, the ledger or the terminal.
+``train`` yields what happens as records; its caller writes them down, and saves the state that
+it offers where the run can rest.  It knows nothing of configuration files, folders, the ledger
+or the terminal.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import nn
@@ -23,6 +25,9 @@ from efficiency_bench.training.clock import Clock
 from efficiency_bench.training.evaluation import evaluate
 from efficiency_bench.training.resolution import side_px
 from efficiency_bench.training.step import Step
+
+State = dict[str, Any]
+"""A run between two steps: tensors, numbers, lists and dictionaries, nothing else."""
 
 READ_EVERY_STEPS = 20
 """Steps between two looks at the loss; each look waits for the device once."""
@@ -80,19 +85,38 @@ class Ending:
     """Whether the recipe's last step was done, whatever the reason."""
 
 
-def train(job: Job) -> Iterator[Progress | Evaluation | Ending]:
+@dataclass(frozen=True)
+class Resting:
+    """A place where the run can be left and taken up again to the bit."""
+
+    steps: int
+    images: int
+    train_seconds: float
+    stopping: bool
+    """Whether the run is about to be left: the last chance to save it."""
+    state: Callable[[], State]
+    """Everything that the rest of the run depends on; made only when called."""
+
+
+def train(
+    job: Job, resumed: State | None = None
+) -> Iterator[Progress | Evaluation | Resting | Ending]:
     """Train until the target is confirmed, the schedule is over or the loss is not finite.
 
-    Yields Progress every few steps, every Evaluation, and one Ending last.  ``job.model`` holds
-    the weights of the stop afterwards.
+    Yields Progress every few steps, every Evaluation, Resting where the state may be saved, and
+    one Ending last.  ``resumed`` is such a state: the run then goes on as if it had never been
+    left.  ``job.model`` holds the weights of the stop afterwards.
     """
     torch.manual_seed(job.seed)
     run = Run(job)
-    for images, labels, side in batches(job):
+    if resumed is not None:
+        run.restore(resumed)
+    for images, labels, side in batches(job, run.steps):
         loss = run.step(images, labels, progress=(run.steps + 0.5) / job.total_steps)
         run.count(len(labels), side)
         due = run.evaluation_due()
-        if due or run.steps % READ_EVERY_STEPS == 0:
+        looking = due or run.steps % READ_EVERY_STEPS == 0
+        if looking:
             yield run.progress(float(loss))
             if not run.losses_finite():
                 break
@@ -100,22 +124,31 @@ def train(job: Job) -> Iterator[Progress | Evaluation | Ending]:
             yield run.evaluate()
             if run.target_confirmed():
                 break
-        if run.schedule_over or job.stop_requested():
+        if run.schedule_over:
+            break
+        stopping = job.stop_requested()
+        if looking or stopping:
+            with run.clock.paused():
+                yield run.resting(stopping)
+        if stopping:
             break
     yield run.ending()
 
 
-def batches(job: Job) -> Iterator[tuple[torch.Tensor, torch.Tensor, int]]:
-    """Training batches of all epochs with their side in px, as many as the schedule has steps."""
-    left = job.total_steps
-    for epoch in range(math.ceil(job.recipe.epochs) + 1):
+def batches(job: Job, done: int = 0) -> Iterator[tuple[torch.Tensor, torch.Tensor, int]]:
+    """Training batches after ``done`` steps to the schedule's end, with their side in px."""
+    steps_per_epoch = job.data.steps_per_epoch(job.recipe.batch_size)
+    while done < job.total_steps:
+        epoch, inside = divmod(done, steps_per_epoch)
         start = min(1.0, epoch / job.recipe.epochs)
         side = side_px(job.recipe.progressive, job.image_px, start)
-        epoch_batches = job.data.train.epoch(epoch, batch_size=job.recipe.batch_size, image_px=side)
+        epoch_batches = job.data.train.epoch(
+            epoch, batch_size=job.recipe.batch_size, image_px=side, start_step=inside
+        )
         for images, labels in epoch_batches:
             yield images, labels, side
-            left -= 1
-            if left == 0:
+            done += 1
+            if done == job.total_steps:
                 return
 
 
@@ -134,6 +167,36 @@ class Run:
         self.images = 0
         self.steps_per_epoch = job.data.steps_per_epoch(job.recipe.batch_size)
         self.accuracies: list[float] = []
+
+    def resting(self, stopping: bool) -> Resting:
+        """The offer to save the run here."""
+        return Resting(self.steps, self.images, self.clock.train_seconds, stopping, self.state)
+
+    def state(self) -> State:
+        """Tensors and plain values that decide everything from here on."""
+        on_cuda = self.job.device.type == "cuda"
+        return {
+            "step": self.step.state(),
+            "random": torch.get_rng_state(),
+            "random_cuda": torch.cuda.get_rng_state(self.job.device) if on_cuda else None,
+            "steps": self.steps,
+            "images": self.images,
+            "accuracies": list(self.accuracies),
+            "segments": [segment.model_dump() for segment in self.meter.segments],
+            "train_seconds": self.clock.train_seconds,
+            "evaluation_seconds": self.clock.evaluation_seconds,
+        }
+
+    def restore(self, state: State) -> None:
+        """Take up ``state``, made by a run of the same job."""
+        self.step.restore(state["step"])
+        self.steps, self.images = state["steps"], state["images"]
+        self.accuracies = list(state["accuracies"])
+        self.meter = SegmentMeter([Segment(**segment) for segment in state["segments"]])
+        self.clock = Clock(self.job.device, state["train_seconds"], state["evaluation_seconds"])
+        torch.set_rng_state(state["random"].cpu())
+        if state["random_cuda"] is not None:
+            torch.cuda.set_rng_state(state["random_cuda"].cpu(), self.job.device)
 
     @property
     def epochs(self) -> float:

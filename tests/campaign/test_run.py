@@ -151,20 +151,6 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_an_entry(tmp_path):
     assert store.read(tmp_path / "ledger").entries == (outcome.entry,)
 
 
-def test_a_stop_between_steps_leaves_no_entry_and_the_work_is_counted_as_repeated(tmp_path):
-    options = ("experiment=shufflenet_v2_x1_0", "recipe.epochs=1", "target.value=1.0")
-    config = tiny(tmp_path, *options, f"run_dir={tmp_path / 'run'}")
-    stopped = run(config, stop_requested=lambda: True)
-    assert stopped.exit_code == 75
-    assert stopped.entry is None
-    assert not list((tmp_path / "ledger").iterdir())
-    again = run(config)
-    assert again.exit_code == 0
-    assert again.entry.images == 300
-    assert again.entry.repeated_images == config.recipe.batch_size
-    assert (tmp_path / "run" / "events-unfinished-1.jsonl").exists()
-
-
 def test_a_fault_becomes_a_failed_entry_with_its_reason(tmp_path, monkeypatch):
     calls = []
 

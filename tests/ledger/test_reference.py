@@ -9,7 +9,11 @@ import pytest
 from efficiency_bench.errors import UserError
 from efficiency_bench.ledger.export import OPENAI_COLUMNS, export
 from efficiency_bench.ledger.listing import ROW_FIELDS, row
-from efficiency_bench.ledger.reference import published_entries, reference_rows
+from efficiency_bench.ledger.reference import (
+    publication_dates,
+    published_entries,
+    reference_rows,
+)
 from efficiency_bench.records import TERAFLOPS_DAY
 from tests.ledger.factory import make_baseline, make_entry
 
@@ -127,8 +131,62 @@ def test_listed_row_has_exactly_the_fixed_keys():
     keys = """
         run_id experiment model recipe data seed tier end_reason reached target images epochs
         steps forward_macs paper3x_tfs_days exact_flops paper3x_to_target_tfs_days
-        first_crossing_epochs sustained_crossing_epochs weights_digest date source
+        first_crossing_epochs sustained_crossing_epochs first_epoch_at_target weights_digest
+        date source
     """
     listed = row(make_entry("a"))
     assert sorted(listed) == sorted(keys.split())
     assert listed["target"] == {"metric": "top1", "value": 0.9}
+
+
+ARXIV_V1 = {  # day of the first version; the month is checked against the id below
+    "googlenet": "2014-09-17",
+    "vgg11": "2014-09-04",
+    "resnet18": "2015-12-10",
+    "squeezenet1_1": "2016-02-24",
+    "wide_resnet50_2": "2016-05-23",
+    "densenet121": "2016-08-25",
+    "resnext50_32x4d": "2016-11-16",
+    "mobilenet_v1": "2017-04-17",
+    "shufflenet_v1": "2017-07-04",
+    "mobilenet_v2": "2018-01-13",
+    "shufflenet_v2_x1_0": "2018-07-30",
+    "efficientnet_b0": "2019-05-28",
+}
+
+
+def test_every_network_has_its_three_dates():
+    dates = publication_dates()
+    assert set(dates) == set(ENTRIES)
+    for model, day in ARXIV_V1.items():
+        assert dates[model].preprint == day
+    for model, entry in ENTRIES.items():
+        assert dates[model].printed == entry.date
+        assert date.fromisoformat(dates[model].preprint) <= date.fromisoformat(
+            dates[model].conference
+        )
+
+
+def test_who_lacks_a_preprint_or_a_conference_keeps_the_other():
+    dates = publication_dates()
+    assert dates["alexnet"].preprint == dates["alexnet"].conference == "2012-12-03"
+    for model in ("mobilenet_v1", "squeezenet1_1"):
+        assert dates[model].conference == dates[model].preprint
+
+
+def test_the_arxiv_id_agrees_with_the_day():
+    """An id begins with year and month: 1409.4842 is of September 2014."""
+    lines = [line for line in reference_rows() if line["preprint_date"]]
+    assert len(lines) == 21
+    for line in lines:
+        year_month = line["date_source"].split()[1].partition(".")[0]
+        assert line["preprint_date"][2:7].replace("-", "") == year_month
+        if line["model"] and line["model"] not in LEADERBOARD:
+            assert line["preprint_date"].startswith(line["date"])
+
+
+def test_printed_dates_are_the_leaderboards():
+    for line in reference_rows():
+        if line["model"] in LEADERBOARD:
+            month, day, year = map(int, LEADERBOARD[line["model"]][0].split("/"))
+            assert line["printed_date"] == date(year, month, day).isoformat()

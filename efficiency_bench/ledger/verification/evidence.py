@@ -12,6 +12,7 @@ from typing import Any
 
 from efficiency_bench.errors import UserError
 from efficiency_bench.ledger.events import EventsRead, parse_events
+from efficiency_bench.ledger.history import useful
 from efficiency_bench.ledger.store import log_path
 from efficiency_bench.records import Entry
 
@@ -54,9 +55,14 @@ class Evidence:
                     continue
         return None
 
+    @cached_property
+    def useful(self) -> list[Mapping[str, Any]]:
+        """The log's events but for those that a resumption took back."""
+        return useful(self.read.events) if self.read else []
+
     def events(self, kind: str) -> list[Mapping[str, Any]]:
-        """The log's events of one kind, in order."""
-        return [e for e in self.read.events if e["event"] == kind] if self.read else []
+        """The useful events of one kind, in order."""
+        return [event for event in self.useful if event["event"] == kind]
 
     @cached_property
     def start(self) -> Mapping[str, Any]:

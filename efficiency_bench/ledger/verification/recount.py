@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
+from efficiency_bench.ledger.verification.evidence import Evidence
 from efficiency_bench.records import Segment, Target
 
 LONGEST_EPOCHS = 100_000
@@ -133,3 +134,8 @@ def interpolated_images(
 def _log_odds(accuracy: float, size: int) -> float:
     inside = min(max(accuracy, 0.5 / size), 1 - 0.5 / size)
     return math.log(inside) - math.log1p(-inside)
+
+
+def plan_of(evidence: Evidence) -> Plan:
+    """The recount of this run; KeyError where the log does not say how many images there are."""
+    return Plan(evidence.entry.config, evidence.start["train_images"])

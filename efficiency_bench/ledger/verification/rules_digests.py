@@ -31,8 +31,6 @@ ALSO_AT_THE_START = (
     "date",
     "data_digest",
     "config_digest",
-    "repeated_images",
-    "repeated_seconds",
 )
 """Fields of an entry that its log names before the first step."""
 
@@ -61,7 +59,7 @@ def event_log(evidence: Evidence) -> Iterator[Finding]:
         return
     if read.torn is not None:
         yield Failure("event log: last line", "whole", read.torn)
-    kinds = [event["event"] for event in read.events]
+    kinds = [event["event"] for event in evidence.useful]
     yield from equal("event log: first event", "start", kinds[0] if kinds else None)
     yield from equal("event log: last event", "end", kinds[-1] if kinds else None)
     for kind in ("start", "end"):
@@ -153,6 +151,9 @@ def code(evidence: Evidence) -> Iterator[Finding]:
         return
     if facts.dirty:
         yield Note("code", f"tracked files differed from commit {(facts.commit or '')[:12]}")
+    for event in evidence.events("resume"):
+        if event["provenance"]["code_digest"] != facts.code_digest:
+            yield Note("code", f"the run was taken up by other code after step {event['steps']}")
     if facts.code_digest != provenance.code_digest():
         yield Note("code", f"written by other code ({facts.code_digest[:12]}) than this checkout")
 

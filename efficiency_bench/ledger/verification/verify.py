@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from efficiency_bench.ledger.verification import rules_arrival as arrival
 from efficiency_bench.ledger.verification import rules_digests as digests
 from efficiency_bench.ledger.verification import rules_elsewhere as elsewhere
 from efficiency_bench.ledger.verification import rules_run as run
@@ -30,11 +31,12 @@ RULES: dict[int, dict[Tier, tuple[Check, ...]]] = {
             run.segments,
             run.compute,
             run.evaluations,
-            run.cadence,
-            run.stop,
-            run.crossings,
-            run.targets,
+            arrival.cadence,
+            arrival.stop,
+            arrival.crossings,
+            arrival.targets,
             run.clocks,
+            run.repeats,
         ),
         "imported": (digests.entry_digest, digests.no_evidence, elsewhere.imported),
         "published": (digests.no_evidence, elsewhere.published),

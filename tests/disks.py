@@ -7,6 +7,7 @@ import pytest
 
 
 def mounted(folder, options):
+    """Mount a memory disk, or skip saying why it cannot be."""
     folder.mkdir()
     if os.geteuid() != 0:
         pytest.skip("mounting a small disk needs root")

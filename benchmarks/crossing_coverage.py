@@ -1,0 +1,174 @@
+"""How often the stated 95 % intervals of a crossing hold the true one, and how far it is off.
+
+Simulated runs whose crossing is known: five shapes, four validation sets, stopped by the rule or
+trained on, the crossing's place between the evaluations drawn anew each time.  Within the stated
+conditions (a smooth rising curve, binomial errors of their own at each
+evaluation) 92 % to 98 % is wanted; the last rows break the conditions and show what that does.
+
+    python benchmarks/crossing_coverage.py [--draws 1000] [--json]
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import math
+import statistics
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from efficiency_bench import provenance
+from efficiency_bench.fitting.crossing import CrossingKind
+from efficiency_bench.fitting.crossing_interval import CrossingEstimate, crossing_estimate
+from efficiency_bench.fitting.crossing_seeds import combine_seeds
+from efficiency_bench.fitting.synthetic import Protocol, shapes, simulate
+from efficiency_bench.records import Target
+
+STATED = 0.95
+KINDS: tuple[CrossingKind, ...] = ("first", "sustained", "isotonic")
+VAL_IMAGES = (400, 2000, 10_000, 50_000)
+CROSSING_EPOCHS = 10.0
+SEED_SPREAD = 0.05
+"""Standard deviation of log epochs to the target between seeds; MLPerf's ResNet-50 has 1-3 %."""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One line of the table."""
+
+    shape: str
+    val_images: int
+    stops: bool
+    threshold: float = 0.791
+    crossing_epochs: float = CROSSING_EPOCHS
+    common: float = 0.0
+    dispersion: float = 1.0
+    seeds: int = 1
+
+    @property
+    def within_conditions(self) -> bool:
+        """Whether the errors are what the interval takes them to be."""
+        return self.common == 0 and self.dispersion == 1
+
+    @property
+    def name(self) -> str:
+        """What is simulated, in words."""
+        words = [self.shape, "stopped" if self.stops else "trained on"]
+        words += [f"crossing near epoch {self.crossing_epochs:g} at {self.threshold:g}"]
+        words += [f"{self.seeds} seeds"] if self.seeds > 1 else []
+        words += [f"{self.common:.0%} of the variance in common"] if self.common else []
+        words += [f"{self.dispersion:g} times the binomial variance"] * (self.dispersion > 1)
+        return ", ".join(words)
+
+
+def scenarios() -> Iterator[Scenario]:
+    """The grid within the conditions, early crossings, seeds, and two ways to break them."""
+    names = list(shapes(0.5, 1.0))
+    for stops, n, shape in itertools.product((True, False), VAL_IMAGES, names):
+        yield Scenario(shape, n, stops)
+    for n, shape in itertools.product((400, 50_000), names):
+        yield Scenario(shape, n, True, threshold=0.9, crossing_epochs=3.4)
+    for n in VAL_IMAGES:
+        yield Scenario("logistic", n, True, seeds=3)
+    for n, broken in itertools.product((400, 50_000), ({"common": 0.7}, {"dispersion": 4.0})):
+        yield Scenario("logistic", n, True, **broken)
+
+
+def draws(scenario: Scenario, count: int) -> Iterator[tuple[float, dict[str, CrossingEstimate]]]:
+    """True crossing (epochs) and its estimates by kind, ``count`` times."""
+    generator = np.random.default_rng(0)
+    target = Target(metric="top5", value=scenario.threshold)
+    for _ in range(count):
+        true = scenario.crossing_epochs * generator.uniform(0.9, 1.1)
+        runs: dict[str, list[CrossingEstimate]] = {kind: [] for kind in KINDS}
+        for _ in range(scenario.seeds):
+            spread = SEED_SPREAD if scenario.seeds > 1 else 0.0
+            own = true * math.exp(spread * generator.standard_normal())
+            protocol = Protocol(
+                scenario.val_images,
+                scenario.stops,
+                length_epochs=own * (6 if scenario.stops else 2),
+                common=scenario.common,
+                dispersion=scenario.dispersion,
+            )
+            truth = shapes(scenario.threshold, own)[scenario.shape]
+            curve = simulate(truth, target, protocol, generator)
+            for kind in KINDS:
+                runs[kind].append(crossing_estimate(kind, target, curve, not scenario.stops))
+        yield true, {kind: combine_seeds(runs[kind]) for kind in KINDS}
+
+
+def row(scenario: Scenario, count: int) -> dict[str, Any]:
+    """Coverage of each kind, the bias and spread of log2(estimate / true), and how many open."""
+    results = list(draws(scenario, count))
+    found: dict[str, Any] = {}
+    for kind in KINDS:
+        pairs = [(true, estimates[kind]) for true, estimates in results]
+        errors = [math.log2(e.value / true) for true, e in pairs if e.value]
+        found[f"{kind}_coverage"] = share(e.low <= true <= top(e.high) for true, e in pairs)
+        found[f"{kind}_bias_log2"] = statistics.fmean(errors)
+        found[f"{kind}_sd_log2"] = statistics.stdev(errors)
+    sustained = [(true, estimates["sustained"]) for true, estimates in results]
+    coverage = found["sustained_coverage"]
+    return {
+        "name": f"crossing/{scenario.name}/{scenario.val_images} images",
+        "ours": coverage,
+        "other": STATED,
+        "unit": "coverage of the sustained crossing's 95 % interval",
+        "ratio": coverage / STATED,
+        "pairs": count,
+        "machine": provenance.host_hardware(),
+        "within_conditions": scenario.within_conditions,
+        **found,
+        "population_coverage": share(
+            e.population_low <= true <= top(e.population_high) for true, e in sustained
+        ),
+        "open_above": share(e.high is None for _, e in sustained),
+    }
+
+
+def share(hits: Iterator[bool]) -> float:
+    """Fraction of ``hits`` that are true."""
+    return statistics.fmean(map(float, hits))
+
+
+def top(high: float | None) -> float:
+    """The upper end, infinite where the interval is open."""
+    return math.inf if high is None else high
+
+
+def markdown(rows: list[dict[str, Any]]) -> Iterator[str]:
+    """The table, a line at a time; those beyond the conditions are marked with a star."""
+    yield "| simulated run | 95 % holds: sustained | isotonic | population | open above |"
+    yield "|---|---:|---:|---:|---:|"
+    for r in rows:
+        mark = "" if r["within_conditions"] else " *"
+        yield (
+            f"| {r['name'].removeprefix('crossing/')}{mark} | {r['sustained_coverage']:.3f} "
+            f"| {r['isotonic_coverage']:.3f} | {r['population_coverage']:.3f} "
+            f"| {r['open_above']:.2f} |"
+        )
+    yield ""
+    yield "| mean (sd) of log2(estimate / true) | first | sustained | isotonic |"
+    yield "|---|---:|---:|---:|"
+    for r in rows:
+        cells = (f"{r[f'{k}_bias_log2']:+.3f} ({r[f'{k}_sd_log2']:.3f})" for k in KINDS)
+        yield f"| {r['name'].removeprefix('crossing/')} | {' | '.join(cells)} |"
+
+
+def main() -> None:
+    """Print the rows, as JSON or as two tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--draws", type=int, default=1000)
+    options = parser.parse_args()
+    rows = [row(scenario, options.draws) for scenario in scenarios()]
+    print(json.dumps(rows, indent=2) if options.json else "\n".join(markdown(rows)))
+
+
+if __name__ == "__main__":
+    main()

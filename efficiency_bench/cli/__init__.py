@@ -1,0 +1,48 @@
+"""The command line: `efficiency-bench VERB`.
+
+Each verb imports what it needs when it runs, so that `--help`, `fit` and `ledger` start without
+torch.  Exit codes: 0 done, 1 ended by a fault, 2 the user's mistake, 75 stopped by a signal.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+
+import typer
+
+from efficiency_bench.cli import checks, fits, ledger, runs
+from efficiency_bench.cli.shared import USER_MISTAKE
+from efficiency_bench.errors import UserError
+
+app = typer.Typer(
+    help="Measure how fast the compute to train a network to a fixed accuracy falls.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+HYDRAS_ARGUMENTS = {"allow_extra_args": True, "ignore_unknown_options": True}
+app.command(context_settings=HYDRAS_ARGUMENTS, epilog=runs.TRAIN_EXAMPLES)(runs.train)
+app.command()(runs.models)
+app.command()(checks.audit)
+app.command()(fits.fit)
+app.command()(fits.conventions)
+app.command()(fits.decompose)
+app.command()(checks.verify)
+app.command(context_settings=HYDRAS_ARGUMENTS)(checks.verify_resume)
+app.add_typer(ledger.app, name="ledger", no_args_is_help=True)
+
+
+def main() -> None:
+    """Entry point: run a verb; the user's mistake is one or two lines and exit code 2."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    try:
+        app()
+    except UserError as error:
+        print(f"efficiency-bench: {error}", file=sys.stderr)
+        sys.exit(USER_MISTAKE)
+    except BrokenPipeError:  # `... | head` closed the pipe: nothing is wrong
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+__all__ = ["app", "main"]

@@ -1,0 +1,85 @@
+"""Verbs that check: what was measured, and that a run survives being killed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from efficiency_bench.cli.shared import (
+    DEFAULT_LEDGER,
+    DISAGREEMENT,
+    Json,
+    LedgerDir,
+    print_json,
+    stdout_console,
+)
+
+
+def audit(
+    model: Annotated[str, typer.Argument(help="A registered name, timm:NAME or torchvision:NAME.")],
+    resolution: Annotated[int, typer.Option(min=1, help="Side of the image, px.")] = 224,
+    as_json: Json = False,
+) -> None:
+    """Count a network's forward and backward MACs by two counters, and show both accounts.
+
+    One is fvcore's trace, the other watches a real training step.  Exit code 1 if they differ by
+    a single MAC, or if an operator is on no list.
+    """
+    from efficiency_bench.campaign.audit import audit_model, audit_row
+    from efficiency_bench.report.audit_table import print_audit
+
+    row = audit_row(model, audit_model(model, resolution))
+    if as_json:
+        print_json(row)
+    else:
+        print_audit(row, stdout_console())
+    raise typer.Exit(0 if row["agrees"] else DISAGREEMENT)
+
+
+def verify(
+    run_id: Annotated[str | None, typer.Argument(help="A run id or its beginning; all.")] = None,
+    ledger: LedgerDir = DEFAULT_LEDGER,
+    data_root: Annotated[
+        Path | None, typer.Option(help="Folder that holds the data sets, to check their digest.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Recompute every number of the entries from their event logs and configurations.
+
+    Exit code 1 if a rule fails.  What cannot be checked here (data that is not at hand) is
+    skipped and said; `--ledger published` verifies the published rows.
+    """
+    from efficiency_bench.campaign.verification import verify_ledger
+    from efficiency_bench.report.verification_lines import as_row, print_verifications
+
+    results = verify_ledger(str(ledger), run_id, data_root)
+    if as_json:
+        print_json([as_row(result) for result in results])
+    else:
+        print_verifications(results, stdout_console())
+    raise typer.Exit(0 if all(result.ok for result in results) else DISAGREEMENT)
+
+
+def verify_resume(
+    context: typer.Context,
+    kills: Annotated[int, typer.Option(min=1, help="How often the run is killed.")] = 20,
+    draw: Annotated[int, typer.Option(min=0, help="Seed of the kills' places.")] = 0,
+    out: Annotated[Path, typer.Option(help="New folder for both runs.")] = Path(
+        "runs/verify-resume"
+    ),
+    as_json: Json = False,
+) -> None:
+    """Kill a run with SIGKILL again and again and prove that it ends as an undisturbed one.
+
+    KEY=VALUE arguments are those of `train`.  Half of the kills come at a random moment, half
+    just before or after a random write to the disk.  Exit code 1 if anything differs: weights,
+    evaluations, compute, crossings, or an entry that its log does not bear out.
+    """
+    from efficiency_bench.campaign.verify_resume import command
+
+    problems, row = command(context.args, out, kills, draw)
+    if as_json:
+        print_json(row)
+    raise typer.Exit(DISAGREEMENT if problems else 0)

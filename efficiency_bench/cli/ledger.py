@@ -1,0 +1,98 @@
+"""`efficiency-bench ledger`: list, show, export and import entries."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from efficiency_bench.cli.shared import (
+    DEFAULT_LEDGER,
+    Json,
+    LedgerDir,
+    print_json,
+    read_entries,
+    stdout_console,
+)
+
+app = typer.Typer(help="List, show, export and import the entries of a ledger.")
+
+
+@app.command("list")
+def ledger_list(ledger: LedgerDir = DEFAULT_LEDGER, as_json: Json = False) -> None:
+    """List the entries of a ledger."""
+    from efficiency_bench.ledger.listing import row
+
+    entries = read_entries(str(ledger))
+    if as_json:
+        print_json([row(entry) for entry in entries])
+    else:
+        from efficiency_bench.report.tables import ledger_table
+
+        stdout_console().print(ledger_table(entries))
+
+
+@app.command("show")
+def ledger_show(run_id: str, ledger: LedgerDir = DEFAULT_LEDGER) -> None:
+    """Show one entry whole, as JSON; a unique beginning of its run id is enough."""
+    from efficiency_bench.ledger.store import find
+
+    print_json(find(ledger, run_id).model_dump(mode="json"))
+
+
+@app.command("export")
+def ledger_export(
+    form: Annotated[str, typer.Option("--format", help="csv or openai.")] = "csv",
+    ledger: LedgerDir = DEFAULT_LEDGER,
+) -> None:
+    """Print the ledger as CSV, or in the columns of OpenAI's efficiency_sota.csv."""
+    from efficiency_bench.ledger.export import export
+
+    exported = export(read_entries(str(ledger)), form)
+    for line in exported.left_out:
+        print(f"left out: {line}", file=sys.stderr)
+    sys.stdout.write(exported.text)
+
+
+@app.command("import")
+def ledger_import(
+    form: Annotated[str, typer.Argument(help="openai, dawnbench, ffcv or mllog.")],
+    path: Annotated[Path, typer.Argument(help="A file, or a folder that is searched.")],
+    ledger: LedgerDir = DEFAULT_LEDGER,
+    metric: Annotated[
+        Literal["top1", "top5"] | None, typer.Option(help="Accuracy held to the target.")
+    ] = None,
+    target: Annotated[
+        float | None, typer.Option(help="Target, a fraction; ImageNet's default: top5 0.791.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Charge this published network's exact MACs at 224 px.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Add measurements of others to a ledger: curves (tier imported), numbers (tier published).
+
+    What is malformed is named and skipped; entries that are there already are left as they are.
+    """
+    from efficiency_bench.ledger.importers import import_file_or_folder
+    from efficiency_bench.ledger.store import EntryExists, append
+
+    found = import_file_or_folder(form, path, metric=metric, target=target, model=model)
+    added, there = [], 0
+    for entry in found.entries:
+        try:
+            append(ledger, entry)
+            added.append(entry)
+        except EntryExists:
+            there += 1
+    if as_json:
+        print_json([entry.model_dump(mode="json") for entry in found.entries])
+    print(
+        f"imported {len(added)} entries into {ledger}, {there} already there;"
+        f" skipped {len(found.skipped)}",
+        file=sys.stderr if as_json else sys.stdout,
+    )
+    for skipped in found.skipped:
+        print(f"  {skipped}", file=sys.stderr)

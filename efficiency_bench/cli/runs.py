@@ -1,0 +1,45 @@
+"""Verbs that train or count networks."""
+
+from __future__ import annotations
+
+import typer
+
+from efficiency_bench.cli.shared import Json, print_json, stdout_console
+
+TRAIN_EXAMPLES = (
+    "Examples: train experiment=resnet18 data=cifar10 seed=1 | "
+    "train model=resnet50 recipe=small_modern data=digits target.value=0.9 | "
+    "train -m suite=card data=digits | train experiment=resnet18 --cfg job (shows every key)"
+)
+
+
+def train(context: typer.Context, as_json: Json = False) -> None:
+    """Train a run, or with -m a sweep, to its target and write the ledger entry.
+
+    KEY=VALUE arguments are Hydra's: experiment=NAME or model=NAME recipe=NAME; data=digits,
+    cifar10, cifar100 or imagenet, data.root=DIR; recipe.epochs=N, recipe.batch_size=N;
+    target.metric=top1 or top5, target.value=0.6; seed=N, device=cpu, run_dir=DIR,
+    ledger_dir=DIR, repeat=N; -m with suite=smoke, card or paper, or seed=0,1,2.
+    """
+    from efficiency_bench.campaign.sweep import train_all
+
+    entries, exit_code = train_all(context.args)
+    if as_json:
+        print_json(entries[0] if len(entries) == 1 else entries)
+    raise typer.Exit(exit_code)
+
+
+def models(as_json: Json = False) -> None:
+    """List every architecture in both forms: date, parameters, forward and backward MACs.
+
+    They are counted now, a second or two each: imagenet at 224 px and 1000 classes with the
+    auxiliary heads on, small at 32 px and 10 classes.
+    """
+    from efficiency_bench.campaign.models_listing import model_rows
+
+    if as_json:
+        print_json(list(model_rows()))
+    else:
+        from efficiency_bench.report.models_table import print_models
+
+        print_models(model_rows(), stdout_console())

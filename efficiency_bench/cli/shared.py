@@ -1,0 +1,59 @@
+"""What the verbs share: options that mean the same everywhere, reading, and printing."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from efficiency_bench.records import Entry
+
+DISAGREEMENT = 1
+USER_MISTAKE = 2
+
+Tier = Literal["measured", "imported", "published"]
+Estimand = Literal["anytime", "budgeted"]
+
+LedgerDir = Annotated[Path, typer.Option("--ledger", help="Folder of the ledger's entries.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON only, the rest to stderr.")]
+DEFAULT_LEDGER = Path("runs/ledger")
+
+Source = Annotated[str, typer.Argument(help="`published`, or the folder of a ledger.")]
+DataName = Annotated[str | None, typer.Option("--data", help="Data name or digest prefix.")]
+TargetValue = Annotated[float | None, typer.Option("--target", help="Target, a fraction: 0.791.")]
+TierName = Annotated[Tier | None, typer.Option("--tier", help="Where the rows come from.")]
+EstimandName = Annotated[
+    Estimand | None, typer.Option("--estimand", help="What the target was held to.")
+]
+
+
+def read_entries(source: str) -> tuple[Entry, ...]:
+    """Entries of ``published`` or of a ledger folder; what could not be read is named."""
+    if source == "published":
+        from efficiency_bench.ledger.reference import published_entries
+
+        return published_entries()
+    from efficiency_bench.ledger.store import read
+
+    ledger = read(Path(source))
+    for problem in ledger.problems:
+        print(f"not read: {problem.path}: {problem.reason}", file=sys.stderr)
+    return ledger.entries
+
+
+def print_json(value: Any) -> None:
+    """Write JSON to standard output."""
+    print(json.dumps(value, indent=2, allow_nan=False))
+
+
+def stdout_console() -> Console:
+    """A console on standard output that follows NO_COLOR and the terminal's width."""
+    from rich.console import Console
+
+    return Console()

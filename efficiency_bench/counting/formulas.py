@@ -1,0 +1,114 @@
+"""What the dispatcher's contractions cost: multiply-adds from the shapes they really ran with.
+
+These are the formulas of the independent counter.  They know nothing of traces or fvcore: each
+takes the arguments and the result of one call of an operator, as the dispatcher hands them on
+below autograd, and returns multiply-adds for the whole batch (1 MAC = one multiply, one add).
+``linear``, ``matmul``, ``einsum`` and the like never get here: torch has by then taken them
+apart into the products below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from math import prod
+from typing import Any
+
+from torch import Tensor
+
+Formula = Callable[[Sequence[Any], Any], int]
+
+
+def matrix_product(left: Tensor, right: Tensor) -> int:
+    """(..., n, k) by (..., k, m): each of the left's elements meets m columns."""
+    return left.numel() * right.shape[-1]
+
+
+def matrix_vector(matrix: Tensor, vector: Tensor) -> int:
+    """(n, k) by (k), or (k) by (k): each element is used once."""
+    return matrix.numel()
+
+
+def convolution(source: Tensor, weight: Tensor, output: Tensor, transposed: bool) -> int:
+    """One filter application per output pixel; per input pixel where it is transposed.
+
+    ``weight`` is (channels out, channels in / groups, kernel), transposed (channels in, channels
+    out / groups, kernel): what follows its first dimension is what one channel of one pixel meets.
+    """
+    pixels = source if transposed else output
+    return pixels.numel() * prod(weight.shape[1:])
+
+
+def convolution_backward(args: Sequence[Any], result: Any) -> int:
+    """aten::convolution_backward: the forward's products once for each gradient it is asked for.
+
+    ``output_mask`` (the last argument) says whether the gradients of input, weight and bias are
+    computed; the bias is a sum without products.
+    """
+    gradient, source, weight = args[:3]
+    transposed, output_mask = args[7], args[10]
+    return convolution(source, weight, gradient, transposed) * sum(output_mask[:2])
+
+
+def attention(args: Sequence[Any], result: Any) -> int:
+    """q k^T and then scores v: q (..., queries, width), k (..., keys, width), v (..., keys, *)."""
+    query, key, value = args[:3]
+    scores = prod(query.shape[:-1]) * key.shape[-2]
+    return scores * (query.shape[-1] + value.shape[-1])
+
+
+def attention_backward(args: Sequence[Any], result: Any) -> int:
+    """The gradients that training asks for, one product each.
+
+    Scores need one of value's width, q and k one of their own width, v one of its width.  The
+    fused kernels compute the scores again, which is their way of saving memory and not part of
+    the algorithm, and all gradients, needed or not: neither is charged.
+    """
+    query, key, value = args[1:4]
+    scores = prod(query.shape[:-1]) * key.shape[-2]
+    wanted = [query.requires_grad, key.requires_grad]
+    by_width = sum(wanted) * query.shape[-1]
+    by_value_width = (any(wanted) + value.requires_grad) * value.shape[-1]
+    return scores * (by_width + by_value_width)
+
+
+# Kernels that scaled_dot_product_attention may be given to; the plain one (on masks that need a
+# gradient, say) arrives as bmm.
+_FUSED = (
+    "_scaled_dot_product_flash_attention_for_cpu",
+    "_scaled_dot_product_flash_attention",
+    "_scaled_dot_product_efficient_attention",
+    "_scaled_dot_product_cudnn_attention",
+    "_scaled_dot_product_fused_attention_overrideable",
+)
+
+FORMULAS: Mapping[str, Formula] = {
+    "aten::mm": lambda args, result: matrix_product(args[0], args[1]),
+    "aten::bmm": lambda args, result: matrix_product(args[0], args[1]),
+    "aten::addmm": lambda args, result: matrix_product(args[1], args[2]),
+    "aten::baddbmm": lambda args, result: matrix_product(args[1], args[2]),
+    "aten::addbmm": lambda args, result: matrix_product(args[1], args[2]),
+    "aten::mv": lambda args, result: matrix_vector(args[0], args[1]),
+    "aten::addmv": lambda args, result: matrix_vector(args[1], args[2]),
+    "aten::dot": lambda args, result: matrix_vector(args[0], args[1]),
+    "aten::convolution": lambda args, result: convolution(args[0], args[1], result, args[6]),
+    "aten::convolution_backward": convolution_backward,
+    **{f"aten::{kernel}": attention for kernel in _FUSED},
+    **{f"aten::{kernel}_backward": attention_backward for kernel in _FUSED},
+}
+"""Operator of the dispatcher -> its multiply-adds; in-place forms count under the same name."""
+
+OUTER_PRODUCT_NODES = frozenset({"MvBackward0", "AddmvBackward0", "DotBackward0"})
+"""Autograd's nodes whose gradient of a matrix is an outer product, which runs as ``mul``."""
+
+_OPAQUE = (
+    "mkldnn_rnn_layer _thnn_fused_lstm_cell _thnn_fused_gru_cell _cudnn_rnn miopen_rnn "
+    "_trilinear _cdist_forward _pdist_forward _fft_c2c _fft_r2c _fft_c2r linalg_solve_ex "
+    "_linalg_solve_ex _linalg_svd _linalg_eigh linalg_qr linalg_inv_ex linalg_lu_factor_ex "
+    "linalg_cholesky_ex linalg_householder_product linalg_matrix_exp linalg_cross "
+    "_efficient_attention_forward _flash_attention_forward _native_multi_head_attention "
+    "_transformer_encoder_layer_fwd _int_mm _scaled_mm _grouped_mm _scaled_grouped_mm "
+    "_sparse_addmm sparse_mask_helper"
+)
+
+WITHOUT_FORMULA = frozenset(f"aten::{name}" for name in _OPAQUE.split())
+"""Contractions inside one operator that have no formula here: never passed over in silence."""

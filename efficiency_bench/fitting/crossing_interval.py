@@ -1,0 +1,163 @@
+"""A crossing with its 95 % interval: where the true learning curve can have met the target.
+
+The interval speaks of the true curve, the smooth expected accuracy, and not of the noisy points:
+it begins where that curve is over the target with 2.5 % probability and ends where with 97.5 %
+(``smooth_curve`` says how probable it is).  The first, the sustained and the isotonic crossing
+are three estimates of one place, so they share the interval, stretched to hold the estimate
+where that lies outside.  Closed form: no random numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from efficiency_bench.fitting.crossing import (
+    CrossingKind,
+    LearningCurve,
+    crossing_of,
+    learning_curve,
+    located,
+)
+from efficiency_bench.fitting.regression import CONFIDENCE
+from efficiency_bench.fitting.smooth_curve import fit_smooth_curve
+from efficiency_bench.records import Entry, Record, Target
+
+Interval = tuple[float, float | None]
+"""Low and high; 0 and None where that side is open."""
+
+LOW_PROBABILITY = (1 - CONFIDENCE) / 2
+HIGH_PROBABILITY = (1 + CONFIDENCE) / 2
+SCAN_POINTS = 201
+"""Places looked at over the reach; an end is then narrowed down within two of them."""
+NARROWINGS, NARROWING_POINTS = 5, 9
+"""Five times to an eighth: 2 * reach / 200 / 8**5, under one part in a million of x."""
+
+
+class CrossingEstimate(Record):
+    """Where a target was crossed; in images, or in the unit of the curve's x."""
+
+    kind: CrossingKind
+    value: float | None
+    """None where the run never crossed, or never confirmed it."""
+    low: float
+    """95 % interval of the true curve's crossing; 0 where nothing bounds it below."""
+    high: float | None
+    """None where nothing bounds it above: the curve may be flat, or the run ended too soon."""
+    population_low: float
+    """The same for new images of the same kind: holds however much the errors of a run's
+    evaluations have in common, since they look at the same validation images."""
+    population_high: float | None
+    left_censored: bool
+    """The first evaluation was at the target already: ``value`` is an upper bound."""
+    seeds: int = 1
+
+    @property
+    def right_censored(self) -> bool:
+        """Never crossed, or no upper end can be given."""
+        return self.high is None
+
+
+def crossing_estimate(
+    kind: CrossingKind, target: Target, curve: LearningCurve, schedule_over: bool
+) -> CrossingEstimate:
+    """One kind of crossing of ``curve`` with its interval, in the unit of ``curve.x``.
+
+    ``schedule_over``: the run went to its schedule's end, where the evaluations that remain
+    confirm.  A run that never crossed has no value and no upper end; its lower end is at most
+    its last evaluation.  ValueError for a curve without points.
+    """
+    if not curve.x:
+        raise ValueError("a curve without evaluations has no crossing")
+    value = crossing_of(kind, target, curve, schedule_over)
+    missed = value is not None and located(kind, target, curve, schedule_over)[1] == 0
+    last = curve.x[-1]
+    low, high = _stretched(_true_curve_interval(target, curve, False), value, missed, last)
+    wide = _true_curve_interval(target, curve, True)
+    population_low, population_high = _stretched(wide, value, missed, last)
+    return CrossingEstimate(
+        kind=kind,
+        value=value,
+        low=low,
+        high=high,
+        population_low=min(low, population_low),
+        population_high=None
+        if high is None or population_high is None
+        else max(high, population_high),
+        left_censored=missed,
+    )
+
+
+def entry_crossing(entry: Entry, kind: CrossingKind) -> CrossingEstimate | None:
+    """A ledger entry's crossing in training images; None where it has no evaluations.
+
+    Imported curves too.  The target is the entry's own; a run that never crossed has an
+    estimate without value, ``high`` None, ``low`` what it shows at least.
+    """
+    if not entry.evaluations:
+        return None
+    curve = learning_curve(entry.target, entry.evaluations)
+    return crossing_estimate(kind, entry.target, curve, entry.end_reason == "schedule")
+
+
+def _stretched(interval: Interval, value: float | None, missed: bool, last: float) -> Interval:
+    """The interval made to hold ``value``, open where the crossing is censored."""
+    low, high = interval
+    if value is None:
+        return min(low, last), None
+    return 0.0 if missed else min(low, value), None if high is None else max(high, value)
+
+
+@lru_cache(maxsize=256)  # the kinds of crossing of one curve share it
+def _true_curve_interval(target: Target, curve: LearningCurve, shared: bool) -> Interval:
+    """Where the probability to be over the target passes 2.5 % and 97.5 %, around the crossing.
+
+    An end that is not met within the reach is open: 0 below, None above.
+    """
+    smooth = fit_smooth_curve(target, curve)
+    if smooth is None:
+        return 0.0, None
+
+    def over(u: NDArray[np.float64]) -> NDArray[np.float64]:
+        return smooth.probability_over(u, shared)
+
+    u = np.linspace(-smooth.reach, smooth.reach, SCAN_POINTS)
+    probabilities = over(u)
+    at = _middle(u, probabilities)
+    under = np.flatnonzero(probabilities[: at + 1] <= LOW_PROBABILITY)
+    low = -math.inf
+    if len(under):
+        low = _narrowed(over, LOW_PROBABILITY, u[under[-1]], u[under[-1] + 1])
+    above = at + np.flatnonzero(probabilities[at:] >= HIGH_PROBABILITY)
+    high = None
+    if len(above) and above[0] > 0:
+        last = _narrowed(over, HIGH_PROBABILITY, u[above[0] - 1], u[above[0]])
+        high = smooth.centre * math.exp(last)
+    return smooth.centre * math.exp(low), high
+
+
+def _middle(u: NDArray[np.float64], probabilities: NDArray[np.float64]) -> int:
+    """Last place scanned before the probability passes 1/2 upwards, the one nearest to u = 0."""
+    over = probabilities >= 0.5
+    upwards = np.flatnonzero(~over[:-1] & over[1:])
+    if len(upwards):
+        return int(upwards[np.abs(u[upwards]).argmin()])
+    return 0 if over[-1] else len(u) - 2  # over everywhere, or nowhere up to the end
+
+
+def _narrowed(
+    over: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    probability: float,
+    below: float,
+    above: float,
+) -> float:
+    """u at which ``over`` passes ``probability`` upwards between ``below`` and ``above``."""
+    for _ in range(NARROWINGS):
+        u = np.linspace(below, above, NARROWING_POINTS)
+        passed = int(np.argmax(over(u)[1:] >= probability)) + 1
+        below, above = u[passed - 1], u[passed]
+    return float(above)

@@ -1,0 +1,238 @@
+"""How much of a gain is the network's and how much the recipe's."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from efficiency_bench.errors import UserError
+from efficiency_bench.fitting.groups import Selection
+from efficiency_bench.fitting.rows import (
+    Crossing,
+    Currency,
+    FitRow,
+    RowSet,
+    compute_to_target,
+    fit_rows,
+)
+from efficiency_bench.fitting.shapley import Interval, shapley, weighted_sum
+from efficiency_bench.records import Entry, Record, Target
+
+FACTORS = ("architecture", "recipe")
+WHOLE, INTERACTION = "whole gain", "interaction"
+
+
+@dataclass(frozen=True)
+class Corner:
+    """One network trained by one recipe."""
+
+    model: str
+    recipe: str
+
+
+class Part(Record):
+    """One part of the gain in log2 of compute; positive where compute falls."""
+
+    name: str
+    """``architecture``, ``recipe``, ``whole gain`` or ``interaction``."""
+    log2_gain: float
+    """Halvings of compute."""
+    low_log2_gain: float | None
+    high_log2_gain: float | None
+    """Ends of the 95 % interval; None where a corner has a single seed."""
+    factor: float
+    """2 to the power of ``log2_gain``."""
+    low_factor: float | None
+    high_factor: float | None
+
+
+class Cell(Record):
+    """One of the four measured corners."""
+
+    model: str
+    recipe: str
+    compute: float
+    """Geometric mean over the seeds that reached, in ``Decomposition.currency``."""
+    seeds: int
+    reached_seeds: int
+
+
+class Decomposition(Record):
+    """The gain from one network and recipe to another, split."""
+
+    data: str
+    target: Target
+    currency: str
+    crossing: Crossing
+    cells: tuple[Cell, ...]
+    """Old network and recipe; new network; new recipe; both new."""
+    parts: tuple[Part, ...]
+    """Architecture and recipe, which add up to the whole gain; the whole; the interaction."""
+    method: str
+    notes: tuple[str, ...]
+
+
+def parse_corner(text: str) -> Corner:
+    """``MODEL,RECIPE``; UserError for anything else."""
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) != 2 or not all(parts):
+        raise UserError(
+            f"cannot read {text!r} as MODEL,RECIPE\n"
+            "give both: decompose --from alexnet,small_alexnet --to resnet18,small_smoothed"
+        )
+    return Corner(*parts)
+
+
+def decompose(
+    entries: Sequence[Entry],
+    selection: Selection,
+    old: Corner,
+    new: Corner,
+    *,
+    crossing: Crossing = "sustained",
+    currency: Currency = "paper3x",
+) -> Decomposition:
+    """Split the gain from ``old`` to ``new`` into architecture and recipe by Shapley values.
+
+    A factor's share is the mean of what it brings when it changes first and when it changes
+    second, in log2 of compute to target; all four corners must be measured.  The interaction
+    is what the two bring together beyond the sum of what each brings alone from ``old``.
+    Seeds are the replicates of Welch's t-interval (``shapley.weighted_sum``).  Raises
+    UserError for a corner that is missing, never reached the target, or is ambiguous.
+    """
+    if old.model == new.model or old.recipe == new.recipe:
+        raise UserError(
+            "a split needs another network and another recipe: "
+            f"from {old.model},{old.recipe} to {new.model},{new.recipe} changes only one\n"
+            "name two of each: decompose --from MODEL,RECIPE --to MODEL,RECIPE"
+        )
+    row_set = fit_rows(entries, selection, crossing=crossing, currency=currency)
+    corners = {
+        frozenset(changed): Corner(
+            new.model if "architecture" in changed else old.model,
+            new.recipe if "recipe" in changed else old.recipe,
+        )
+        for changed in ((), ("architecture",), ("recipe",), FACTORS)
+    }
+    rows = _measured(row_set, corners)
+    by_id = {entry.run_id: entry for entry in entries}
+    log2_computes = {
+        changed: [
+            math.log2(compute)
+            for run_id in row.run_ids
+            if (compute := compute_to_target(by_id[run_id], crossing, currency))
+        ]
+        for changed, row in rows.items()
+    }
+    return Decomposition(
+        data=row_set.group.data,
+        target=row_set.target,
+        currency=row_set.compute_unit,
+        crossing=crossing,
+        cells=tuple(_cell(row) for row in rows.values()),
+        parts=tuple(
+            _part(name, weighted_sum(log2_computes, weights))
+            for name, weights in _weights().items()
+        ),
+        method="Shapley values of log2 compute; Welch's 95 % t-interval over seeds",
+        notes=tuple(_notes(rows.values())),
+    )
+
+
+def _weights() -> dict[str, dict[frozenset[str], float]]:
+    """Each part as a weighted sum of the corners' mean log2 compute, by what is new there."""
+    corners = [frozenset(c) for c in ((), ("architecture",), ("recipe",), FACTORS)]
+    shares: dict[str, dict[frozenset[str], float]] = {name: {} for name in FACTORS}
+    for corner in corners:
+        # Shapley values are linear: a corner's weight is the share at a game of that corner alone
+        for name, share in shapley(FACTORS, partial(_gain_at, corner)).items():
+            shares[name][corner] = share
+    none, architecture, recipe, both = corners
+    return {
+        **shares,
+        WHOLE: {none: 1.0, both: -1.0},
+        INTERACTION: {none: -1.0, architecture: 1.0, recipe: 1.0, both: -1.0},
+    }
+
+
+def _gain_at(corner: frozenset[str], changed: frozenset[str]) -> float:
+    """The gain, minus log2 of compute, where ``corner`` alone costs 1 and the others 0."""
+    return -float(changed == corner)
+
+
+def _measured(
+    row_set: RowSet, corners: Mapping[frozenset[str], Corner]
+) -> dict[frozenset[str], FitRow]:
+    """The row of every corner; UserError names what is missing and how to measure it."""
+    found: dict[frozenset[str], FitRow] = {}
+    missing: list[Corner] = []
+    for changed, corner in corners.items():
+        rows = [r for r in row_set.rows if (r.model, r.recipe) == (corner.model, corner.recipe)]
+        if not rows:
+            missing.append(corner)
+        elif len(rows) > 1:
+            ids = "; ".join(", ".join(row.run_ids) for row in rows)
+            raise UserError(
+                f"{corner.model},{corner.recipe} was run in {len(rows)} configurations: {ids}\n"
+                "keep one of them in the ledger folder that is decomposed"
+            )
+        elif not rows[0].reached:
+            raise UserError(
+                f"{corner.model},{corner.recipe} never reached the target "
+                f"({rows[0].seeds} runs): its compute is unknown, and so is the split\n"
+                "give it a longer schedule (recipe.epochs=N), or decompose other corners"
+            )
+        else:
+            found[changed] = rows[0]
+    if missing:
+        names = ", ".join(f"{corner.model},{corner.recipe}" for corner in missing)
+        commands = "; ".join(_command(corner, row_set) for corner in missing)
+        raise UserError(f"not measured: {names}\nmeasure: {commands}")
+    return found
+
+
+def _command(corner: Corner, row_set: RowSet) -> str:
+    command = (
+        f"efficiency-bench train model={corner.model} recipe={corner.recipe}"
+        f" data={row_set.group.data}"
+    )
+    if row_set.target.source == "baseline":  # the ledger knows it
+        return command
+    return f"{command} target.metric={row_set.target.metric} target.value={row_set.target.value:g}"
+
+
+def _cell(row: FitRow) -> Cell:
+    assert row.compute is not None
+    return Cell(
+        model=row.model,
+        recipe=row.recipe,
+        compute=row.compute,
+        seeds=row.seeds,
+        reached_seeds=row.reached_seeds,
+    )
+
+
+def _part(name: str, gain: Interval) -> Part:
+    low, high = gain.low, gain.high
+    return Part(
+        name=name,
+        log2_gain=gain.value,
+        low_log2_gain=low,
+        high_log2_gain=high,
+        factor=2**gain.value,
+        low_factor=None if low is None else 2**low,
+        high_factor=None if high is None else 2**high,
+    )
+
+
+def _notes(rows: Iterable[FitRow]) -> Iterator[str]:
+    for row in rows:
+        name = f"{row.model},{row.recipe}"
+        if row.is_baseline:
+            yield f"{name} set the target and is charged its whole schedule"
+        if row.reached_seeds == 1:
+            yield f"{name} has one seed that reached: no interval"
+        if row.reached_seeds < row.seeds:
+            yield f"{name}: {row.reached_seeds} of {row.seeds} seeds reached; the split is theirs"

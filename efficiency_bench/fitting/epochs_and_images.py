@@ -1,0 +1,70 @@
+"""The 2020 paper's own split of a gain: fewer epochs times cheaper images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from efficiency_bench.errors import UserError
+from efficiency_bench.fitting.groups import Selection
+from efficiency_bench.fitting.rows import Crossing, FitRow, fit_rows
+from efficiency_bench.records import Entry, Record
+
+
+class EpochsAndImages(Record):
+    """One network beside the first: what its gain is made of."""
+
+    model: str
+    recipe: str
+    date: str | None
+    epochs_factor: float
+    """Epochs to target of the first network over this one's."""
+    images_factor: float
+    """Forward MACs per image of the first network over this one's."""
+    product: float
+    """Of the two."""
+    reduction_factor: float
+    """Compute of the first network over this one's: the product, but for rounding and for
+    seeds (epochs are averaged, compute is a geometric mean)."""
+
+
+def epochs_and_images(
+    entries: Sequence[Entry], selection: Selection, *, crossing: Crossing = "sustained"
+) -> tuple[EpochsAndImages, ...]:
+    """The split of every row that reached the target, oldest first; the first row is 1 x 1.
+
+    Compute is 3 x forward MACs.  The first row is the baseline that set the target, else the
+    oldest.  Source: Hernandez & Brown 2020, table 1.  Raises UserError where several groups or
+    none are selected, or no dated and counted row reached the target.
+    """
+    row_set = fit_rows(entries, selection, crossing=crossing)
+    rows = [
+        row
+        for row in row_set.rows
+        if row.reached and row.date and row.epochs_to_target and row.forward_macs
+    ]
+    if not rows:
+        raise UserError(
+            f"no dated row reached the target ({row_set.group.options()})\n"
+            "measure one: efficiency-bench train experiment=resnet18"
+        )
+    first = next((row for row in rows if row.is_baseline), rows[0])
+    return tuple(_split(first, row) for row in sorted(rows, key=lambda row: row is not first))
+
+
+def _split(first: FitRow, row: FitRow) -> EpochsAndImages:
+    epochs = _known(first.epochs_to_target) / _known(row.epochs_to_target)
+    images = _known(first.forward_macs) / _known(row.forward_macs)
+    return EpochsAndImages(
+        model=row.model,
+        recipe=row.recipe,
+        date=row.date,
+        epochs_factor=epochs,
+        images_factor=images,
+        product=epochs * images,
+        reduction_factor=_known(first.compute) / _known(row.compute),
+    )
+
+
+def _known(value: float | None) -> float:
+    assert value is not None
+    return value

@@ -1,0 +1,210 @@
+"""From a curve that somebody else measured to an entry of the ledger.
+
+What the file does not say stays unknown: steps, the cost of an evaluation, and the compute,
+unless the user names the network whose exact count is known.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from efficiency_bench.errors import UserError, unknown
+from efficiency_bench.ledger.importers.curve import IMAGENET, Curve, DataSet, Point
+from efficiency_bench.ledger.importers.reading import Source
+from efficiency_bench.ledger.reference import reference_rows
+from efficiency_bench.ledger.seal import sealed
+from efficiency_bench.ledger.verification.recount import interpolated_images
+from efficiency_bench.records import (
+    EndReason,
+    Entry,
+    Evaluation,
+    Metric,
+    Segment,
+    Target,
+    exact_flops,
+    paper3x_tfs_days,
+    segments_until,
+)
+from efficiency_bench.target import first_index, sustained_index
+
+ASSUMED_RESOLUTION_PX = 224
+"""Where the user names the network: the size at which the reference file's counts are made."""
+
+UNNAMED = "unknown"
+"""The network of a file that does not name it."""
+
+MAX_ID_CHARS = 200
+"""What ``ledger.store`` takes as a run id."""
+
+OWN_TARGETS: dict[tuple[str, Metric], float] = {
+    ("imagenet", "top5"): 0.791,
+    ("imagenet", "top1"): 0.759,
+    ("cifar10", "top1"): 0.94,
+}
+"""The target where the user names none: AlexNet's level (Hernandez & Brown 2020, section 2),
+MLPerf's quality target for ResNet (training rules, v0.6 on), DAWNBench's level for CIFAR-10."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the user asks of the files: None leaves it to the file."""
+
+    metric: Metric | None = None
+    target: float | None = None
+    model: str | None = None
+    created_utc: str = ""
+
+
+def check(wanted: Wanted) -> None:
+    """UserError for a target that is no fraction or a network that nobody counted."""
+    if wanted.target is not None and not 0 < wanted.target <= 1:
+        raise UserError(
+            f"--target {wanted.target:g} is no accuracy: a fraction in (0, 1]\ntype --target 0.791"
+        )
+    if wanted.model is not None and wanted.model not in (known := counted_models()):
+        raise unknown("model", wanted.model, known)
+
+
+def counted_models() -> dict[str, Mapping[str, str]]:
+    """Name -> row of the reference file that holds its exact forward MACs at 224 px."""
+    return {row["model"]: row for row in reference_rows() if row["model"]}
+
+
+def to_entry(curve: Curve, wanted: Wanted, source: Source) -> Entry | None:
+    """The entry of a curve, or None where it cannot answer; why is then noted in ``source``."""
+    metric: Metric = wanted.metric or ("top1" if curve.points[0].top5 is None else "top5")
+    if metric == "top5" and any(point.top5 is None for point in curve.points):
+        source.skip("has no top-5 accuracy; import it with --metric top1")
+        return None
+    if wanted.model and not (curve.data.name == IMAGENET.name and _is_of(curve, wanted.model)):
+        source.skip(f"its network is {curve.model} on {curve.data.name}, not {wanted.model}")
+        return None
+    own = OWN_TARGETS.get((curve.data.name, metric))
+    value = own if wanted.target is None else wanted.target
+    if value is None:
+        source.skip(f"no target is known for {metric} on {curve.data.name}; name one: --target 0.9")
+        return None
+    target = Target(metric=metric, value=value, source="published" if value == own else "setting")
+    return sealed(_entry(curve, wanted, target, suffix="" if value == own else f"{metric}-{value}"))
+
+
+def run_id(*parts: str) -> str:
+    """A safe file name from ``parts``: the same for the same parts, another for any others."""
+    plain = "-".join(part for part in parts if part)
+    safe = re.sub(r"[^A-Za-z0-9._-]+", "-", plain)
+    if safe == plain and len(safe) <= MAX_ID_CHARS:
+        return safe
+    mark = hashlib.sha256(plain.encode("utf-8", "replace")).hexdigest()[:12]
+    return f"{safe[: MAX_ID_CHARS - len(mark) - 1]}-{mark}"
+
+
+def _is_of(curve: Curve, model: str) -> bool:
+    """Whether the file calls its network so (``ResNet50-v1.5`` for ``resnet50``) or not at all."""
+    if curve.model is None:
+        return True
+    theirs, ours = (re.sub(r"[^a-z0-9]", "", name.lower()) for name in (curve.model, model))
+    return theirs.startswith(ours)
+
+
+def _entry(curve: Curve, wanted: Wanted, target: Target, suffix: str) -> Entry:
+    evaluations = tuple(_evaluation(point, curve.data) for point in curve.points)
+    last = evaluations[-1]
+    accuracies = [e.accuracy(target.metric) for e in evaluations]
+    first = first_index(target, accuracies)
+    sustained = sustained_index(target, accuracies, schedule_over=curve.whole)
+    ending: EndReason = "schedule" if curve.whole else "failed"
+    crossing = _crossing(target, evaluations, sustained)
+    segments = _segments(wanted.model, last.images)
+    return Entry(
+        run_id=run_id("imported", curve.form, curve.name, suffix, wanted.model or ""),
+        tier="imported",
+        source=curve.source,
+        created_utc=wanted.created_utc,
+        experiment=None,
+        model=wanted.model or curve.model or UNNAMED,
+        recipe=curve.recipe,
+        data=curve.data.name,
+        seed=curve.seed,
+        date=curve.date,
+        end_reason="target" if sustained is not None else ending,
+        end_detail="; ".join(filter(None, (curve.detail, _assumption(wanted.model)))),
+        reached=sustained is not None,
+        target=target,
+        images=last.images,
+        steps=None,
+        epochs=last.epochs,
+        **_compute(segments, crossing),
+        **_epochs("first", _crossing(target, evaluations, first), curve.data),
+        **_epochs("sustained", crossing, curve.data),
+        first_epoch_at_target=None if first is None else evaluations[first].epochs,
+        segments=segments,
+        evaluations=evaluations,
+        clocks=None,
+        weights_digest=None,
+        data_digest=None,
+        config_digest=None,
+        event_log_digest=None,
+        config={"model": {"name": curve.model or UNNAMED}, **curve.config},
+        provenance=None,
+    )
+
+
+def _evaluation(point: Point, data: DataSet) -> Evaluation:
+    return Evaluation(
+        images=round(point.epochs * data.train_images),
+        steps=None,
+        epochs=point.epochs,
+        top1=point.top1,
+        top5=point.top5,
+        loss=None,
+        val_images=data.val_images,
+        train_seconds=point.train_seconds,
+        evaluation_seconds=point.evaluation_seconds,
+    )
+
+
+def _crossing(target: Target, evaluations: Sequence[Evaluation], at: int | None) -> float | None:
+    if at is None:
+        return None
+    points = [(e.images, e.accuracy(target.metric), e.val_images) for e in evaluations]
+    return interpolated_images(target.threshold, points, at)
+
+
+def _epochs(kind: str, images: float | None, data: DataSet) -> dict[str, Any]:
+    epochs = None if images is None else images / data.train_images
+    return {f"{kind}_crossing_images": images, f"{kind}_crossing_epochs": epochs}
+
+
+def _segments(model: str | None, images: int) -> tuple[Segment, ...]:
+    if model is None:
+        return ()
+    row = counted_models()[model]
+    forward, first = int(row["exact_forward_macs"]), int(row["first_layer_macs"])
+    return (
+        Segment(
+            images=images,
+            resolution_px=ASSUMED_RESOLUTION_PX,
+            forward_macs=forward,
+            first_layer_macs=first,
+            backward_macs=2 * forward - first,
+        ),
+    )
+
+
+def _compute(segments: tuple[Segment, ...], crossing: float | None) -> dict[str, Any]:
+    until = None if crossing is None else segments_until(segments, crossing)
+    return {
+        "forward_macs": float(segments[0].forward_macs) if segments else None,
+        "paper3x_tfs_days": paper3x_tfs_days(segments) if segments else None,
+        "exact_flops": exact_flops(segments) if segments else None,
+        "paper3x_to_target_tfs_days": paper3x_tfs_days(until) if until else None,
+        "exact_flops_to_target": exact_flops(until) if until else None,
+    }
+
+
+def _assumption(model: str | None) -> str:
+    return f"compute: {model} at {ASSUMED_RESOLUTION_PX} px assumed throughout" if model else ""

@@ -1,0 +1,157 @@
+"""OpenAI's leaderboard ``efficiency_sota.csv``: published compute, one number a row.
+
+Format: github.com/openai/ai-and-efficiency, columns as in ``ledger.export``, dates month/day/
+year.  A row says how much compute reached a level and nothing of the epochs, so all but the
+compute stays unknown.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import date
+
+from efficiency_bench.ledger.export import OPENAI_COLUMNS
+from efficiency_bench.ledger.importers.imported import Wanted, counted_models, run_id
+from efficiency_bench.ledger.importers.reading import Source, csv_fields, decimal, note
+from efficiency_bench.ledger.reference import ALEXNET_LEVEL
+from efficiency_bench.ledger.seal import sealed
+from efficiency_bench.records import Entry, Metric, Target
+
+PATTERNS = ("*.csv",)
+"""The files of a folder that belong to the format."""
+
+REPOSITORY = "github.com/openai/ai-and-efficiency"
+
+METRIC, DATE, PUBLICATION, LINK, COMPUTE, FACTOR, ANALYSIS, ANALYSIS_LINK = OPENAI_COLUMNS
+
+RESNET50_LEVEL = ALEXNET_LEVEL.model_copy(update={"value": 0.929})
+"""Hernandez & Brown 2020, section 4.3; half a unit of the last digit is allowed here too."""
+
+LEVELS = {
+    "AlexNet": ALEXNET_LEVEL,
+    "ResNet-50": RESNET50_LEVEL,
+    "imagenet top5 0.929": RESNET50_LEVEL,  # as it is called once exported again
+}
+"""The leaderboard's levels of accuracy on ImageNet."""
+
+_OWN_LEVEL = re.compile(r"(?P<data>[a-z0-9_]+) (?P<metric>top1|top5) (?P<value>0\.[0-9]+|1)")
+"""How ``ledger export --format openai`` writes a level that is not AlexNet's."""
+
+EXPORTED_BY = "efficiency-bench "
+"""What ``ledger export`` writes before the run id, as the analysis."""
+
+_DATE = re.compile(r"(?P<month>[0-9]{1,2})/(?P<day>[0-9]{1,2})/(?P<year>[0-9]{4})")
+
+
+def entries(source: Source, wanted: Wanted) -> Iterator[Entry]:
+    """An entry of tier ``published`` for each row at a level of accuracy on images."""
+    columns: list[str] | None = None
+    for line, text in source.lines():
+        fields = csv_fields(text)
+        if columns is None:
+            columns = fields
+            if fields is None or any(fields.count(name) != 1 for name in OPENAI_COLUMNS):
+                source.skip(f"no leaderboard: its first line is not {','.join(OPENAI_COLUMNS)}")
+                return
+        elif fields is None or len(fields) != len(columns):
+            source.skip(f"not the {len(columns)} columns that the first line names", line)
+        elif entry := _entry(source, line, dict(zip(columns, fields, strict=True)), wanted):
+            yield entry
+
+
+def _entry(source: Source, line: int, row: Mapping[str, str], wanted: Wanted) -> Entry | None:
+    level = _level(row[METRIC])
+    publication = note(row[PUBLICATION])
+    compute, published = decimal(row[COMPUTE]), _iso_date(row[DATE])
+    if level is None:
+        source.skip(f"{note(row[METRIC])} is no level of accuracy on images", line)
+    elif publication is None or compute is None or compute <= 0 or published is None:
+        source.skip("no publication, no compute above 0, or no date month/day/year", line)
+    elif not _is_wanted(level[1], wanted):
+        source.skip(f"another target: {level[1].metric} {level[1].value:g}", line)
+    else:
+        return sealed(_published(source, row, level, publication, compute, published, wanted))
+    return None
+
+
+def _published(
+    source: Source,
+    row: Mapping[str, str],
+    level: tuple[str, Target],
+    publication: str,
+    compute_tfs_days: float,
+    published: str,
+    wanted: Wanted,
+) -> Entry:
+    data, target = level
+    # an exported ledger has a row for each seed, which only the run's id tells apart
+    own = row[ANALYSIS].partition(EXPORTED_BY)[2].strip()
+    known = {name.casefold(): name for name in counted_models()}
+    return Entry(
+        run_id=run_id("published", "openai", row[METRIC].strip(), publication, published, own),
+        tier="published",
+        source=f"{source.name}, {REPOSITORY}; {note(row[ANALYSIS]) or publication}",
+        created_utc=wanted.created_utc,
+        experiment=publication,
+        model=known.get(publication.casefold(), publication),
+        recipe="as_published",
+        data=data,
+        seed=None,
+        date=published,
+        end_reason="target",
+        end_detail="a published number: epochs, images and the network's cost are not in the file",
+        reached=True,
+        target=target,
+        images=None,
+        steps=None,
+        epochs=None,
+        forward_macs=None,
+        paper3x_tfs_days=compute_tfs_days,
+        exact_flops=None,
+        paper3x_to_target_tfs_days=compute_tfs_days,
+        exact_flops_to_target=None,
+        first_crossing_images=None,
+        first_crossing_epochs=None,
+        sustained_crossing_images=None,
+        sustained_crossing_epochs=None,
+        segments=(),
+        evaluations=(),
+        clocks=None,
+        weights_digest=None,
+        data_digest=None,
+        config_digest=None,
+        event_log_digest=None,
+        config={
+            "model": {"name": publication, "paper": note(row[LINK]) or ""},
+            "printed": {key: note(value) or "" for key, value in row.items() if key},
+        },
+        provenance=None,
+    )
+
+
+def _level(text: str) -> tuple[str, Target] | None:
+    """Data set and target of a level's name, or None."""
+    text = text.strip()
+    if text in LEVELS:
+        return "imagenet", LEVELS[text]
+    if own := _OWN_LEVEL.fullmatch(text):
+        metric: Metric = "top1" if own["metric"] == "top1" else "top5"
+        target = Target(metric=metric, value=float(own["value"]), confirmations=0)
+        return own["data"], target
+    return None
+
+
+def _is_wanted(target: Target, wanted: Wanted) -> bool:
+    same_metric = wanted.metric in (None, target.metric)
+    return same_metric and wanted.target in (None, target.value)
+
+
+def _iso_date(text: str) -> str | None:
+    parts = _DATE.fullmatch(text.strip())
+    if parts is None:
+        return None
+    try:
+        return date(*(int(parts[name]) for name in ("year", "month", "day"))).isoformat()
+    except ValueError:
+        return None

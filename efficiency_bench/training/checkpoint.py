@@ -1,0 +1,124 @@
+"""Checkpoints: a run's state on the disk, complete under its name or not there at all.
+
+``checkpoint-<steps>.pt`` with its SHA-256 beside it.  Both are written aside, forced to the disk
+and renamed, the digest first: a checkpoint without a digest was never finished.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import os
+import pickle
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+KEPT = 2
+"""The newest, and the one before it in case the disk has spoiled that."""
+
+FORMAT = 1
+"""Of the state: a checkpoint of another format is not taken up."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A saved state and what it was saved with."""
+
+    path: Path
+    steps: int
+    state: dict[str, Any]
+    about: dict[str, Any]
+    """What its saver wants to know again: whose it is, how long the event log was."""
+
+
+def save(folder: Path, steps: int, state: Mapping[str, Any], about: Mapping[str, Any]) -> Path:
+    """Write a checkpoint of ``steps`` into ``folder`` and remove all but the newest two.
+
+    ``state`` holds tensors, numbers, strings, lists and dictionaries.  Raises OSError where the
+    disk does not take it; the checkpoints before it are then as they were.
+    """
+    content = io.BytesIO()
+    torch.save({"format": FORMAT, "about": dict(about), "state": dict(state)}, content)
+    data = content.getvalue()
+    path = folder / f"checkpoint-{steps:09d}.pt"
+    _put(_digest_path(path), hashlib.sha256(data).hexdigest().encode())
+    _put(path, data)
+    for old in _present(folder)[KEPT:]:
+        # the checkpoint first: a lone digest is nothing, a lone checkpoint looks unfinished
+        old.unlink(missing_ok=True)
+        _digest_path(old).unlink(missing_ok=True)
+    return path
+
+
+def usable(folder: Path, problems: list[str]) -> Iterator[Checkpoint]:
+    """The checkpoints in ``folder`` that are whole, newest first; others are named in problems.
+
+    Loaded without running code from the file (``weights_only``), onto the CPU.
+    """
+    for path in _present(folder):
+        checkpoint = _read(path)
+        if isinstance(checkpoint, str):
+            problems.append(f"{path.name}: {checkpoint}")
+        else:
+            yield checkpoint
+
+
+def remove_all(folder: Path) -> None:
+    """Remove every checkpoint of a run that has ended, and what an interrupted write left."""
+    for path in [
+        *_present(folder),
+        *folder.glob("checkpoint-*.sha256"),
+        *folder.glob(".checkpoint-*"),
+    ]:
+        path.unlink(missing_ok=True)
+        _digest_path(path).unlink(missing_ok=True)
+
+
+def _read(path: Path) -> Checkpoint | str:
+    """The checkpoint in ``path``, or why it is not used."""
+    try:
+        data = path.read_bytes()
+        written = _digest_path(path).read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        return f"unfinished or unreadable ({error})"
+    if hashlib.sha256(data).hexdigest() != written:
+        return "its content does not have the digest beside it: truncated or changed"
+    try:
+        found = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        if found["format"] != FORMAT:
+            return f"format {found['format']}, not {FORMAT}"
+        return Checkpoint(path, int(found["state"]["steps"]), found["state"], found["about"])
+    except (pickle.UnpicklingError, RuntimeError, KeyError, TypeError, ValueError) as error:
+        return f"not a checkpoint: {str(error).splitlines()[0]}"
+
+
+def _present(folder: Path) -> list[Path]:
+    """Paths of checkpoints, newest first; the steps in the name have nine digits."""
+    return sorted(folder.glob("checkpoint-*.pt"), reverse=True)
+
+
+def _digest_path(path: Path) -> Path:
+    return path.with_suffix(".sha256")
+
+
+def _put(path: Path, data: bytes) -> None:
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with aside.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    finally:
+        with contextlib.suppress(OSError):
+            aside.unlink()

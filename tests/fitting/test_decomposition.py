@@ -1,0 +1,283 @@
+"""Shapley splits against brute force, closed forms, scipy, and the paper's table 1."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from efficiency_bench.errors import UserError
+from efficiency_bench.fitting.decomposition import Corner, decompose, parse_corner
+from efficiency_bench.fitting.epochs_and_images import epochs_and_images
+from efficiency_bench.fitting.groups import Selection
+from efficiency_bench.fitting.shapley import shapley, weighted_sum
+from efficiency_bench.ledger.reference import published_entries
+from tests.ledger.factory import make_baseline, make_entry, make_segment, make_target
+
+ANY = Selection()
+OLD, NEW = Corner("alexnet", "small_alexnet"), Corner("resnet18", "small_smoothed")
+CORNERS = {
+    (0, 0): OLD,
+    (1, 0): Corner("resnet18", "small_alexnet"),
+    (0, 1): Corner("alexnet", "small_smoothed"),
+    (1, 1): NEW,
+}
+
+
+def ledger(log2_computes, **overrides):
+    """Entries of the four corners, a list of log2 compute each (one a seed)."""
+    return [
+        make_entry(
+            f"{CORNERS[key].model}-{CORNERS[key].recipe}-s{seed}",
+            model=CORNERS[key].model,
+            recipe=CORNERS[key].recipe,
+            seed=seed,
+            paper3x_to_target_tfs_days=2.0**log2,
+            **overrides,
+        )
+        for key, values in log2_computes.items()
+        for seed, log2 in enumerate(values)
+    ]
+
+
+def split(log2_computes, **settings):
+    return decompose(ledger(log2_computes), ANY, OLD, NEW, **settings)
+
+
+def parts_of(result):
+    return {part.name: part for part in result.parts}
+
+
+def table_game(values):
+    return lambda coalition: values[tuple(sorted(coalition))]
+
+
+def subsets(players):
+    return [c for size in range(len(players) + 1) for c in itertools.combinations(players, size)]
+
+
+games = st.integers(1, 4).flatmap(
+    lambda n: st.lists(st.floats(-10, 10), min_size=2**n, max_size=2**n).map(
+        lambda v: dict(zip(subsets(range(len(v).bit_length() - 1)), v, strict=True))
+    )
+)
+
+
+@settings(deadline=None)
+@given(values=games)
+def test_shapley_is_the_mean_over_all_orders(values):
+    players = list(max(values, key=len))
+    shares = shapley(players, table_game(values))
+    orders = list(itertools.permutations(players))
+    for player in players:
+        brought = [
+            values[tuple(sorted(order[: order.index(player) + 1]))]
+            - values[tuple(sorted(order[: order.index(player)]))]
+            for order in orders
+        ]
+        assert shares[player] == pytest.approx(sum(brought) / len(orders), abs=1e-9)
+    whole = values[tuple(players)] - values[()]
+    assert sum(shares.values()) == pytest.approx(whole, abs=1e-9)
+
+
+def test_shapley_of_the_glove_game():
+    """A pair of gloves is worth 1; one left (L), two right: L has 2/3, each right 1/6."""
+    shares = shapley("LRr", lambda c: float("L" in c and bool(c & {"R", "r"})))
+    assert shares == pytest.approx({"L": 2 / 3, "R": 1 / 6, "r": 1 / 6})
+
+
+means = st.floats(-30, 10)
+
+
+@settings(deadline=None)
+@given(m00=means, m10=means, m01=means, m11=means)
+def test_the_parts_add_up_to_the_whole_and_are_the_mean_of_both_orders(m00, m10, m01, m11):
+    result = split({(0, 0): [m00], (1, 0): [m10], (0, 1): [m01], (1, 1): [m11]})
+    parts = parts_of(result)
+    gains = {name: part.log2_gain for name, part in parts.items()}
+    assert gains["architecture"] == pytest.approx(((m00 - m10) + (m01 - m11)) / 2, abs=1e-9)
+    assert gains["recipe"] == pytest.approx(((m00 - m01) + (m10 - m11)) / 2, abs=1e-9)
+    assert gains["whole gain"] == pytest.approx(m00 - m11, abs=1e-9)
+    whole = gains["architecture"] + gains["recipe"]
+    assert gains["whole gain"] == pytest.approx(whole, abs=1e-9)
+    beyond = (m00 - m11) - (m00 - m10) - (m00 - m01)
+    assert gains["interaction"] == pytest.approx(beyond, abs=1e-9)
+    assert parts["recipe"].factor == pytest.approx(2 ** gains["recipe"])
+    assert parts["recipe"].low_factor is None  # one seed a corner
+
+
+@settings(deadline=None)
+@given(m00=means, m10=means, m01=means, m11=means)
+def test_the_two_factors_are_treated_alike(m00, m10, m01, m11):
+    one = parts_of(split({(0, 0): [m00], (1, 0): [m10], (0, 1): [m01], (1, 1): [m11]}))
+    two = parts_of(split({(0, 0): [m00], (1, 0): [m01], (0, 1): [m10], (1, 1): [m11]}))
+    assert one["architecture"].log2_gain == pytest.approx(two["recipe"].log2_gain, abs=1e-9)
+    assert one["interaction"].log2_gain == pytest.approx(two["interaction"].log2_gain, abs=1e-9)
+
+
+def test_the_whole_gains_interval_is_scipys_welch_interval():
+    old, new = [-20.0, -20.4, -19.7, -20.1], [-23.1, -22.2, -23.9]
+    result = split({(0, 0): old, (1, 0): [-21, -21.1], (0, 1): [-22, -21.5], (1, 1): new})
+    part = parts_of(result)["whole gain"]
+    expected = stats.ttest_ind(old, new, equal_var=False).confidence_interval(0.95)
+    assert part.low_log2_gain == pytest.approx(expected.low, rel=1e-9)
+    assert part.high_log2_gain == pytest.approx(expected.high, rel=1e-9)
+    assert part.low_factor == pytest.approx(2**expected.low)
+    assert [cell.seeds for cell in result.cells] == [4, 2, 2, 3]
+
+
+@pytest.mark.parametrize("scatter", [(1, 1, 1, 1), (0.2, 2, 1, 0.5)])
+def test_the_intervals_of_three_seeds_cover(scatter):
+    """2,000 draws: 95 % give or take four standard errors (0.5 points each), not less."""
+    rng = np.random.default_rng(20200508)
+    weights = {0: 0.5, 1: -0.5, 2: 0.5, 3: -0.5}
+    truth = 0.5 * (5 - 3 + 4 - 1)
+    inside = 0
+    for draw in rng.normal(size=(2000, 4, 3)):
+        samples = {i: list(m + scatter[i] * draw[i]) for i, m in enumerate((5, 3, 4, 1))}
+        interval = weighted_sum(samples, weights)
+        inside += interval.low <= truth <= interval.high
+    assert 0.93 <= inside / 2000 <= 0.985
+
+
+def test_seeds_without_any_scatter_leave_a_point():
+    interval = weighted_sum({"a": [3.0, 3.0], "b": [1.0, 1.0]}, {"a": 1.0, "b": -1.0})
+    assert (interval.value, interval.low, interval.high) == (2, 2, 2)
+
+
+def test_a_single_seed_anywhere_it_counts_leaves_no_interval():
+    samples = {"a": [3.0, 3.2], "b": [1.0]}
+    assert weighted_sum(samples, {"a": 1.0, "b": -1.0}).low is None
+    assert weighted_sum(samples, {"a": 1.0, "b": 0.0}).low is not None
+
+
+def test_the_baseline_is_charged_its_schedule_and_it_is_said():
+    baseline = make_baseline("a0", recipe="small_alexnet", segments=(make_segment(5000),))
+    target = make_target(source="baseline", baseline_run_ids=("a0",))
+    others = [
+        make_entry(f"r{i}", model=c.model, recipe=c.recipe, target=target, crossing_images=1250.0)
+        for i, c in enumerate([CORNERS[1, 0], CORNERS[0, 1], NEW])
+    ]
+    result = decompose([baseline, *others], ANY, OLD, NEW)
+    assert parts_of(result)["whole gain"].log2_gain == pytest.approx(2)  # 5000 / 1250
+    assert "alexnet,small_alexnet set the target and is charged its whole schedule" in result.notes
+
+
+def test_currency_and_crossing_are_used():
+    corners = ledger({key: [0.0] for key in CORNERS})
+    new = corners[-1]
+    dear = new.model_copy(update={"exact_flops_to_target": new.exact_flops_to_target / 8})
+    result = decompose([*corners[:-1], dear], ANY, OLD, NEW, currency="exact")
+    assert parts_of(result)["whole gain"].factor == pytest.approx(8)
+    early = new.model_copy(update={"first_crossing_images": 2000.0})
+    corners = [entry.model_copy(update={"first_crossing_images": 2500.0}) for entry in corners[:-1]]
+    result = decompose([*corners, early], ANY, OLD, NEW, crossing="first")
+    assert parts_of(result)["whole gain"].factor == pytest.approx(1.25)
+
+
+def test_missing_corners_come_with_the_commands_that_measure_them():
+    entries = ledger({(0, 0): [1.0], (1, 1): [0.0]})
+    with pytest.raises(UserError) as error:
+        decompose(entries, ANY, OLD, NEW)
+    first, second = str(error.value).splitlines()
+    assert first == "not measured: resnet18,small_alexnet, alexnet,small_smoothed"
+    command = "efficiency-bench train model=resnet18 recipe=small_alexnet data=digits"
+    assert f"{command} target.metric=top1 target.value=0.9;" in second
+    assert "model=alexnet recipe=small_smoothed" in second
+
+
+def test_the_command_leaves_a_baselines_target_to_the_ledger():
+    target = make_target(source="baseline")
+    entries = ledger({(0, 0): [1.0], (1, 1): [0.0]}, target=target)
+    with pytest.raises(UserError) as error:
+        decompose(entries, ANY, OLD, NEW)
+    assert "target.value" not in str(error.value)
+
+
+def test_a_corner_that_never_arrived_is_no_corner():
+    entries = ledger({(0, 0): [1.0], (1, 0): [0.0], (1, 1): [0.0]})
+    missed = make_entry("x", model="alexnet", recipe="small_smoothed", crossing_images=None)
+    with pytest.raises(UserError, match=r"alexnet,small_smoothed never reached the target \(1 "):
+        decompose([*entries, missed], ANY, OLD, NEW)
+
+
+def test_some_seeds_that_missed_are_said():
+    entries = ledger({key: [0.0, 0.0] for key in CORNERS})
+    missed = make_entry(
+        "x", model="resnet18", recipe="small_smoothed", seed=2, crossing_images=None
+    )
+    result = decompose([*entries, missed], ANY, OLD, NEW)
+    assert "resnet18,small_smoothed: 2 of 3 seeds reached; the split is theirs" in result.notes
+    assert (result.cells[-1].reached_seeds, result.cells[-1].seeds) == (2, 3)
+
+
+def test_two_configurations_of_a_corner_are_not_mixed():
+    entries = ledger({key: [0.0] for key in CORNERS})
+    other = entries[-1].model_copy(update={"run_id": "other", "config_digest": "c"})
+    with pytest.raises(UserError, match=r"2 configurations: .*other"):
+        decompose([*entries, other], ANY, OLD, NEW)
+
+
+@pytest.mark.parametrize("new", [OLD, CORNERS[1, 0], CORNERS[0, 1]])
+def test_a_split_needs_two_changes(new):
+    with pytest.raises(UserError, match="changes only one"):
+        decompose([], ANY, OLD, new)
+
+
+def test_corners_are_read():
+    assert parse_corner("alexnet, small_alexnet") == OLD
+    for text in ("", "alexnet", "alexnet,", ",x", "a,b,c"):
+        with pytest.raises(UserError, match=r"as MODEL,RECIPE\ngive both: decompose --from"):
+            parse_corner(text)
+
+
+TABLE_1 = {  # Hernandez & Brown 2020, table 1: epochs, FLOPs per image, training gain
+    "alexnet": (1.0, 1.0, 1.0),
+    "googlenet": (11, 0.38, 4.3),
+    "mobilenet_v1": (8.2, 1.35, 11),
+    "mobilenet_v2": (5.6, 2.33, 13),
+    "shufflenet_v1": (3.8, 5.5, 21),
+    "shufflenet_v2_x1_0": (4.5, 5.5, 25),
+    "efficientnet_b0": (22, 2.0, 44),
+}
+
+
+def test_the_papers_own_split():
+    """Its two printed digits, half a unit and the slack of factors rounded twice (2 %)."""
+    rows = {row.model: row for row in epochs_and_images(published_entries(), ANY)}
+    assert next(iter(rows)) == "alexnet"
+    assert len(rows) == 16
+    for model, (epochs, images, product) in TABLE_1.items():
+        assert rows[model].epochs_factor == pytest.approx(epochs, rel=0.025), model
+        assert rows[model].images_factor == pytest.approx(images, rel=0.02), model
+        assert rows[model].product == pytest.approx(product, rel=0.025), model
+        factor = rows[model].reduction_factor
+        assert rows[model].product == pytest.approx(factor, rel=0.045)  # 0.12 is 4 % rounded
+
+
+def test_epochs_times_images_is_the_gain_where_nothing_is_rounded():
+    entries = [
+        make_entry("a", model="a", macs=2_000_000, crossing_images=4000.0, date="2012-01-01"),
+        make_entry("b", model="b", macs=500_000, crossing_images=1000.0, date="2015-01-01"),
+        make_entry("c", model="c", crossing_images=None, date="2016-01-01"),
+        make_entry("d", model="d", date=None),
+    ]
+    first, second = epochs_and_images(entries, ANY)
+    assert (first.model, first.product) == ("a", 1)
+    assert (second.model, second.epochs_factor, second.images_factor) == ("b", 4, 4)
+    assert second.product == pytest.approx(second.reduction_factor)
+
+
+def test_the_baseline_comes_first_though_it_be_younger():
+    baseline = make_baseline("a0", date="2018-01-01")
+    target = make_target(source="baseline", baseline_run_ids=("a0",))
+    rows = epochs_and_images([make_entry("r", target=target), baseline], ANY)
+    assert [row.model for row in rows] == ["alexnet", "resnet18"]
+    assert rows[1].epochs_factor == pytest.approx(5 / 4)
+
+
+def test_no_row_that_arrived_is_the_users_to_mend():
+    with pytest.raises(UserError, match="no dated row reached"):
+        epochs_and_images([make_entry("a", crossing_images=None)], ANY)

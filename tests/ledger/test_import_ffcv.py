@@ -1,0 +1,164 @@
+"""FFCV's logs: tables and JSON lines, epochs from 0, evaluation taken off the clock."""
+
+import json
+
+import pytest
+
+from efficiency_bench.ledger.importers import import_file_or_folder
+
+COLUMNS = (
+    "",
+    "timestamp",
+    "relative_time",
+    "top_1",
+    "top_5",
+    "val_time",
+    "epoch",
+    "uid",
+    "model.arch",
+    "training.epochs",
+)
+TOP5 = (0.17, 0.7, 0.78, 0.80, 0.81, 0.85)
+
+
+def rows(uid="aaaa", top5=TOP5, epochs=None):
+    """A run with 40 seconds of training and 10 of evaluation an epoch, then evaluated again."""
+    date, planned = "2022-01-17 20:07:37.567685120", epochs or len(top5)
+    lines = [
+        f",{date},{50 * (n + 1)},{max(a - 0.1, 0):.4f},{a},10,{n},{uid},resnet50,{planned}"
+        for n, a in enumerate(top5)
+    ]
+    last = lines[-1].split(",")
+    last[2] = str(50 * len(top5) + 10)
+    return [*lines, ",".join(last)]
+
+
+def table(folder, *runs, columns=COLUMNS):
+    path = folder / "agg.csv"
+    path.write_text("\n".join([",".join(columns), *(row for run in runs for row in run)]) + "\n")
+    return path
+
+
+def log(folder, top5=TOP5, params=None):
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = [
+        {"timestamp": 1642450057.5 + n, "relative_time": 50.0 * (n + 1), "top_1": round(a - 0.1, 4)}
+        | {"top_5": a, "val_time": 10.0, "train_loss": 3.0, "epoch": n}
+        for n, a in enumerate(top5)
+    ]
+    (folder / "log").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    if params is not None:
+        (folder / "params.json").write_text(json.dumps(params))
+    return folder
+
+
+def imported(path, **options):
+    return import_file_or_folder("ffcv", path, **options)
+
+
+def test_epochs_are_completed_ones_and_evaluation_is_off_the_clock(tmp_path):
+    got = imported(table(tmp_path, rows()))
+    (entry,) = got.entries
+    assert (entry.run_id, entry.model) == ("imported-ffcv-aaaa", "resnet50")
+    assert (entry.recipe, entry.date) == ("ffcv_6_epochs", "2022-01-17")
+    assert entry.first_epoch_at_target == 4
+    assert [e.epochs for e in entry.evaluations] == [1, 2, 3, 4, 5, 6]
+    assert [e.train_seconds for e in entry.evaluations] == [40, 80, 120, 160, 200, 240]
+    assert {e.evaluation_seconds for e in entry.evaluations} == {10}
+    assert entry.reached
+    (skipped,) = got.skipped
+    assert str(skipped) == "agg.csv, line 8: epoch 5 is not after epoch 5"
+
+
+def test_an_epoch_0_at_chance_was_trained_all_the_same(tmp_path):
+    (entry,) = imported(table(tmp_path, rows(top5=(0.005, 0.8)))).entries
+    assert entry.first_epoch_at_target == 2
+
+
+def test_the_runs_of_a_table_are_told_apart_by_uid(tmp_path):
+    one, other = rows("one"), rows("other", (0.5, 0.6, 0.7))
+    mixed = [line for pair in zip(one, other, strict=False) for line in pair] + one[4:]
+    got = imported(table(tmp_path, mixed))
+    assert {e.run_id: e.first_epoch_at_target for e in got.entries} == {
+        "imported-ffcv-one": 4,
+        "imported-ffcv-other": None,
+    }
+
+
+def test_a_log_and_its_table_say_the_same(tmp_path):
+    params = {"model.arch": "resnet50", "training.epochs": 6}
+    (from_log,) = imported(log(tmp_path / "run", params=params)).entries
+    (from_table,) = imported(table(tmp_path, rows())).entries
+    assert from_log.evaluations == from_table.evaluations
+    same = ("model", "recipe", "first_epoch_at_target", "date", "images")
+    assert [getattr(from_log, k) for k in same] == [getattr(from_table, k) for k in same]
+
+
+def test_logs_of_one_name_are_told_apart_and_found_again(tmp_path):
+    log(tmp_path / "a"), log(tmp_path / "b", (0.1, 0.9))
+    ids = {e.run_id for e in imported(tmp_path).entries}
+    assert len(ids) == 2
+    assert {imported(tmp_path / x / "log").entries[0].run_id for x in "ab"} == ids
+
+
+def test_a_log_that_breaks_off_does_not_confirm_itself(tmp_path):
+    (entry,) = imported(table(tmp_path, rows(top5=(0.5, 0.8), epochs=16))).entries
+    assert entry.first_epoch_at_target == 2
+    assert (entry.reached, entry.end_reason) == (False, "failed")
+    assert "ends before its 16 epochs" in entry.end_detail
+    (entry,) = imported(table(tmp_path, rows(top5=(0.5, 0.8, 0.8, 0.8), epochs=16))).entries
+    assert (entry.reached, entry.end_reason) == (True, "target")
+
+
+def test_a_network_that_is_not_named_may_be_named_by_the_user(tmp_path):
+    assert imported(log(tmp_path / "run")).entries[0].model == "unknown"
+    (entry,) = imported(log(tmp_path / "run"), model="resnet18").entries
+    assert (entry.model, entry.forward_macs) == ("resnet18", 1_814_073_344)
+    got = imported(table(tmp_path, rows()), model="resnet18")
+    assert got.entries == ()
+    assert "its network is resnet50" in got.skipped[-1].reason
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("top_5", "1.01"),
+        ("top_5", ""),
+        ("top_5", "0.1"),
+        ("top_1", "-0.1"),
+        ("epoch", ""),
+        ("relative_time", "-1"),
+        ("relative_time", "12"),
+        ("val_time", "200"),
+    ],
+)
+def test_a_malformed_row_is_named_and_skipped(tmp_path, column, value):
+    lines = rows()[:-1]
+    fields = lines[1].split(",")
+    fields[COLUMNS.index(column)] = value
+    lines[1] = ",".join(fields)
+    got = imported(table(tmp_path, lines))
+    assert 3 in [skipped.line for skipped in got.skipped]
+    assert 2 not in [e.epochs for e in got.entries[0].evaluations]
+
+
+def test_a_time_that_is_none_is_named_and_the_date_unknown(tmp_path):
+    lines = [line.replace("2022-01-17", "17.01.2022") for line in rows()[:-1]]
+    got = imported(table(tmp_path, lines))
+    assert got.entries[0].date is None
+    assert "no date" in got.skipped[0].reason
+
+
+def test_lines_that_are_no_log_are_named(tmp_path):
+    folder = log(tmp_path / "run", params={})
+    path = folder / "log"
+    path.write_text('{"top_1": NaN}\n[]\nEpoch 3\n' + path.read_text() + '{"top_1": 0.5, "top')
+    got = imported(folder)
+    assert [skipped.line for skipped in got.skipped] == [1, 2, 3, 10]
+    assert len(got.entries[0].evaluations) == 6
+
+
+def test_a_table_without_its_columns_is_named(tmp_path):
+    got = imported(table(tmp_path, rows(), columns=[c.replace("uid", "id") for c in COLUMNS]))
+    assert got.entries == ()
+    assert "no table of logs" in got.skipped[0].reason
