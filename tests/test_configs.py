@@ -8,9 +8,9 @@ from sklearn.datasets import load_digits
 
 from efficiency_bench import provenance
 from efficiency_bench.config import measured_part
-from efficiency_bench.identity import config_digest, row_date
 from efficiency_bench.config_checks import check
 from efficiency_bench.errors import UserError
+from efficiency_bench.identity import config_digest, row_date
 from efficiency_bench.training.schedule import rate_multiple
 from tests.campaign.tiny import composed
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.resources
 from collections.abc import Iterator
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
 from omegaconf import OmegaConf
 from torch import nn
@@ -41,8 +41,9 @@ def model_rows() -> Iterator[dict[str, Any]]:
 def publication(name: str) -> dict[str, str]:
     """ISO date of first publication and the paper, from ``configs/model``."""
     folder = importlib.resources.files("efficiency_bench.configs") / "model"
-    config = OmegaConf.create((folder / f"{name}.yaml").read_text(encoding="utf-8"))
-    return {key: str(config[key]) for key in ("published", "paper")}
+    text = (folder / f"{name}.yaml").read_text(encoding="utf-8")
+    values = cast(dict[str, Any], OmegaConf.to_container(OmegaConf.create(text)))
+    return {key: str(values[key]) for key in ("published", "paper")}
 
 
 def counted(name: str, form: Form) -> dict[str, Any]:

@@ -53,6 +53,7 @@ def fit(
     from efficiency_bench.fitting.groups import Selection
     from efficiency_bench.fitting.halving import halving_time
     from efficiency_bench.fitting.rows import fit_rows
+    from efficiency_bench.fitting.second_opinions import second_opinions
 
     selection = Selection(data=data, target=target, tier=tier, estimand=estimand)
     entries = read_entries(source)
@@ -76,12 +77,15 @@ def fit(
         return
     rows = fit_rows(entries, selection, crossing=crossing, currency=currency)
     result = halving_time(rows, variant)
+    opinions = second_opinions(rows, result)
     if as_json:
-        print_json(result.model_dump(mode="json"))
+        print_json({**result.model_dump(mode="json"), **opinions.model_dump(mode="json")})
     else:
+        from efficiency_bench.report.opinions_table import print_opinions
         from efficiency_bench.report.tables import fit_table
 
         fit_table(result, stdout_console())
+        print_opinions(opinions, stdout_console())
     if chart is not None:
         from efficiency_bench.report.charts import write_chart
 

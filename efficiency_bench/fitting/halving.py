@@ -105,7 +105,7 @@ def halving_time(row_set: RowSet, variant: Variant = "frontier") -> HalvingTime:
         estimand=row_set.group.estimand,
         tier=row_set.group.tier,
         line=_band(line, fitted),
-        rows=tuple(_shown(row, row in on_frontier, row in fitted, first) for row in row_set.rows),
+        rows=_all_shown(row_set.rows, on_frontier, fitted, first),
         notes=tuple(notes),
     )
 
@@ -173,6 +173,14 @@ def _band(line: Line, rows: Sequence[FitRow], steps: int = 24) -> tuple[dict[str
 def _power_of_two(exponent: float) -> float:
     # three scattered points have a band beyond what a float holds; nothing is drawn out there
     return 2.0 ** min(max(exponent, -1000.0), 1000.0)
+
+
+def _all_shown(
+    rows: Sequence[FitRow], on_frontier: Sequence[FitRow], fitted: Sequence[FitRow], first: FitRow
+) -> tuple[dict[str, Any], ...]:
+    # by identity: comparing every row with every other took seconds for thousands
+    best, used = ({id(row) for row in some} for some in (on_frontier, fitted))
+    return tuple(_shown(row, id(row) in best, id(row) in used, first) for row in rows)
 
 
 def _shown(row: FitRow, on_frontier: bool, fitted: bool, first: FitRow) -> dict[str, Any]:

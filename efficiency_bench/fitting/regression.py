@@ -29,6 +29,11 @@ class Line:
     residual_variance: float
     """Sum of squared residuals over n - 2."""
 
+    @property
+    def slope_error(self) -> float:
+        """Standard error of the slope."""
+        return math.sqrt(self.residual_variance / self.x_spread)
+
     def at(self, x: float) -> float:
         """The line's y at ``x``."""
         return self.intercept + self.slope * x

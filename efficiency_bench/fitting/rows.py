@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from efficiency_bench.fitting.crossing_interval import entry_crossing
 from efficiency_bench.fitting.groups import Group, Selection, select
 from efficiency_bench.records import (
     Entry,
@@ -18,6 +19,15 @@ from efficiency_bench.records import (
 
 Crossing = Literal["first", "sustained"]
 Currency = Literal["paper3x", "exact"]
+
+MOST_CURVES = 400
+"""Runs up to which each learning curve's own error is worked out (a few milliseconds each).
+
+Beyond, it is set to 0: among so many rows the scatter between them is all that matters.
+"""
+
+NORMAL_QUANTILE = 1.959964
+"""Of the standard normal at 97.5 %."""
 
 COMPUTE_UNITS: dict[str, str] = {"paper3x": "paper3x_tfs_days", "exact": "exact_flops"}
 """Currency -> the entry's field, which names the unit."""
@@ -37,7 +47,8 @@ class FitRow:
     """Least among the seeds."""
     compute_high: float | None
     compute_spent: float
-    """Geometric mean of the whole runs: where a censored row is known to lie above."""
+    """Geometric mean of the whole runs: where a censored row is known to lie above.  0 where
+    nobody counted the network (an imported curve)."""
     seeds: int
     reached_seeds: int
     epochs_to_target: float | None
@@ -46,6 +57,10 @@ class FitRow:
     """Mean over the seeds, MACs per image."""
     is_baseline: bool
     run_ids: tuple[str, ...]
+    seed_computes: tuple[float, ...] = ()
+    """Compute to target of each seed that reached, in the order of the run ids."""
+    seed_errors: tuple[float, ...] = ()
+    """Standard error of log2 of each of these, from its own learning curve alone; 0: unknown."""
 
     @property
     def reached(self) -> bool:
@@ -91,7 +106,8 @@ def fit_rows(
     for entry in [*members, *baselines]:
         key = (entry.model, entry.recipe, entry.date, entry.config_digest)
         gathered.setdefault(key, []).append(entry)
-    rows = [_row(seeds, crossing, currency) for seeds in gathered.values()]
+    with_errors = sum(map(len, gathered.values())) <= MOST_CURVES
+    rows = [_row(seeds, crossing, currency, with_errors) for seeds in gathered.values()]
     rows.sort(key=lambda row: (row.date or "9999", row.model, row.recipe))
     target = min((entry.target for entry in members), key=lambda target: target.tolerance)
     notes += _remarks(members, rows)
@@ -117,7 +133,22 @@ def compute_to_target(entry: Entry, crossing: Crossing, currency: Currency) -> f
     return paper3x_tfs_days(segments) if currency == "paper3x" else exact_flops(segments)
 
 
-def _whole(entry: Entry, currency: Currency) -> float:
+def crossing_error(entry: Entry, crossing: Crossing) -> float:
+    """Standard error of log2 of an entry's compute to target, from its learning curve.
+
+    A fourth of the crossing's 95 % interval, on the log2 scale (2 x 1.96 standard errors).
+    0 where the interval is open or there is no curve, and for a run that set its own target,
+    which is charged its whole schedule.
+    """
+    if entry.target.source == "own_schedule":
+        return 0.0
+    estimate = entry_crossing(entry, crossing)
+    if estimate is None or estimate.high is None or estimate.low <= 0:
+        return 0.0
+    return math.log2(estimate.high / estimate.low) / (2 * NORMAL_QUANTILE)
+
+
+def _whole(entry: Entry, currency: Currency) -> float | None:
     return entry.paper3x_tfs_days if currency == "paper3x" else entry.exact_flops
 
 
@@ -147,7 +178,10 @@ def _joining_baselines(
     return joining, notes
 
 
-def _row(seeds: Sequence[Entry], crossing: Crossing, currency: Currency) -> FitRow:
+def _row(
+    seeds: Sequence[Entry], crossing: Crossing, currency: Currency, with_errors: bool
+) -> FitRow:
+    seeds = sorted(seeds, key=lambda entry: entry.run_id)
     first = seeds[0]
     pairs = [(entry, compute_to_target(entry, crossing, currency)) for entry in seeds]
     # a crossing before the first step would cost nothing, and has no logarithm
@@ -161,13 +195,17 @@ def _row(seeds: Sequence[Entry], crossing: Crossing, currency: Currency) -> FitR
         compute=_geometric_mean(computes) if computes else None,
         compute_low=min(computes, default=None),
         compute_high=max(computes, default=None),
-        compute_spent=_geometric_mean([w for e in seeds if (w := _whole(e, currency)) > 0]),
+        compute_spent=_geometric_mean([w for e in seeds if (w := _whole(e, currency))]),
         seeds=len(seeds),
         reached_seeds=len(reached),
         epochs_to_target=math.fsum(epochs) / len(epochs) if epochs else None,
-        forward_macs=math.fsum(entry.forward_macs for entry in seeds) / len(seeds),
+        forward_macs=math.fsum(entry.forward_macs or 0.0 for entry in seeds) / len(seeds),
         is_baseline=first.target.source == "own_schedule",
-        run_ids=tuple(sorted(entry.run_id for entry in seeds)),
+        run_ids=tuple(entry.run_id for entry in seeds),
+        seed_computes=tuple(computes),
+        seed_errors=tuple(
+            crossing_error(entry, crossing) if with_errors else 0.0 for entry, _ in reached
+        ),
     )
 
 
@@ -180,7 +218,10 @@ def _remarks(members: Sequence[Entry], rows: Iterable[FitRow]) -> list[str]:
         name = f"{row.model} {row.recipe}"
         if row.date is None:
             notes.append(f"{name} has no date: shown, not fitted")
-        if row.reached_seeds == 0:
+        uncounted = row.compute_spent == 0
+        if uncounted:
+            notes.append(f"{name}: nobody counted its compute: shown, not fitted")
+        elif row.reached_seeds == 0:
             notes.append(f"{name} never reached the target: shown as censored, not fitted")
         elif row.reached_seeds < row.seeds:
             notes.append(

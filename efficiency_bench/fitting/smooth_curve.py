@@ -1,7 +1,7 @@
 """The smooth learning curve near a target, and how probably it is over it at each place.
 
-Around the target the expected accuracy is taken as a polynomial in the logarithm of training,
-on the angle scale, where a proportion of ``n`` images has the variance ``1 / (4n + 2)``
+Around the target the expected accuracy is taken as a cubic in the logarithm of training, on
+the angle scale, where a proportion of ``n`` images has the variance ``1 / (4n + 2)``
 whatever it is (Anscombe 1948).  How strongly it bends and how far the evaluations scatter
 beyond the binomial are not known: every combination of a short list is fitted, and each counts
 as much as the evaluations speak for it.  Bends and scatter thus widen the answer, as a wide
@@ -26,12 +26,12 @@ Array = NDArray[np.float64]
 NEAR_LOG_X = 1.0
 """How far from the crossing evaluations count: a factor e of training either way."""
 NEAR_ANGLE = 0.2
-"""And in accuracy: 0.2 rad, about 17 points at 50 %-80 %, where a polynomial still follows."""
-LEAST_POINTS = 6
-"""The nearest so many count in any case: two for the line, the others for bend and scatter."""
-DEGREE = 4
+"""And in accuracy: 0.2 rad, about 17 points at 50 %-80 %, where a cubic still follows."""
+LEAST_POINTS = 5
+"""The nearest so many count in any case: a line, a bend and two to judge the scatter by."""
+DEGREE = 3
 FACTORIALS = np.array([math.factorial(k) for k in range(DEGREE + 1)], dtype=float)
-BENDS = (0.3, 1.0, 3.0)
+BENDS = (0.5, 1.0, 2.0)
 """Change of slope per unit of log x, relative to the slope: power laws have about their
 exponent (0.3-1), a logistic curve in x itself has 1, the end of a schedule more."""
 DISPERSIONS = (1.0, 1.5, 2.5, 5.0, 12.0, 30.0)
@@ -42,7 +42,7 @@ DISPERSION_PRIOR_POWER = 3.0
 
 @dataclass(frozen=True)
 class SmoothCurve:
-    """Polynomials in ``u = log(x / centre)``, angle less the target's, one a combination."""
+    """Cubics in ``u = log(x / centre)``, angle less the target's, one a combination."""
 
     centre: float
     """Isotonic crossing, or the nearest evaluation, in the unit of the curve's x."""

@@ -2,12 +2,14 @@
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from efficiency_bench.fitting.crossing import LearningCurve
 from efficiency_bench.fitting.crossing_interval import crossing_estimate, entry_crossing
+from efficiency_bench.fitting.smooth_curve import fit_smooth_curve
 from efficiency_bench.fitting.synthetic import TrueCurve
 from tests.ledger.factory import make_entry, make_evaluation, make_target
 
@@ -113,12 +115,25 @@ def test_scatter_beyond_the_binomial_widens_it():
     assert rough.low <= 9.3 <= rough.high
 
 
-def test_the_population_interval_holds_a_common_error_of_the_whole_set():
-    # all evaluations 1.5 standard errors too high: a lucky validation set
-    error = 1.5 * math.sqrt(0.8 * 0.2 / 2000)
-    lucky = curve([LOGISTIC.accuracy(x) + error for x in range(1, 25)], val_images=2000)
-    found = crossing_estimate("sustained", make_target(value=0.8), lucky, False)
-    assert found.high < 9.3
+def test_the_ends_are_where_the_curve_is_over_the_target_with_the_stated_probability():
+    target, points = make_target(value=0.8), noiseless(2_000)
+    found = crossing_estimate("first", target, points, False)
+    smooth = fit_smooth_curve(target, points)
+    ends = np.log(np.array([found.low, found.high]) / smooth.centre)
+    assert smooth.probability_over(ends, shared=False) == pytest.approx([0.025, 0.975], abs=1e-4)
+    population = np.log(np.array([found.population_low, found.population_high]) / smooth.centre)
+    assert smooth.probability_over(population, shared=True) == pytest.approx(
+        [0.025, 0.975], abs=1e-4
+    )
+
+
+@pytest.mark.parametrize("luck", [-1.5, 1.5])
+def test_the_population_interval_holds_a_common_error_of_the_whole_set(luck):
+    # all evaluations as many standard errors off: an unlucky or a lucky validation set
+    error = luck * math.sqrt(0.8 * 0.2 / 2000)
+    points = curve([LOGISTIC.accuracy(x) + error for x in range(1, 25)], val_images=2000)
+    found = crossing_estimate("isotonic", make_target(value=0.8), points, False)
+    assert not found.low <= 9.3 <= found.high
     assert found.population_low < 9.3 < found.population_high
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from efficiency_bench.errors import UserError
-from efficiency_bench.models import build_model, known_arguments
+from efficiency_bench.models import build_model, check_input, known_arguments
 
 
 def test_a_name_with_a_prefix_is_that_librarys_network():
@@ -49,3 +49,39 @@ def test_without_timm_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "timm", None)
     with pytest.raises(UserError, match=r"efficiency-bench\[timm\]"):
         build_model("timm:resnet18", form="imagenet", num_classes=10)
+
+
+@pytest.mark.parametrize(
+    ("name", "argument"),
+    [
+        ("timm:resnet18", {"pretrained": True}),
+        ("timm:resnet18", {"checkpoint_path": "x.pth"}),
+        ("torchvision:resnet18", {"weights": "DEFAULT"}),
+    ],
+)
+def test_weights_are_never_loaded(name, argument):
+    (key,) = argument
+    with pytest.raises(UserError, match=f"{key} is not allowed, weights are never loaded"):
+        build_model(name, form="imagenet", num_classes=10, **argument)
+
+
+def test_a_hub_address_is_no_name():
+    """timm would fetch it from the network."""
+    pytest.importorskip("timm", reason="the timm extra is not installed")
+    with pytest.raises(UserError, match="timm has no network 'hf-hub:timm/resnet18'"):
+        build_model("timm:hf-hub:timm/resnet18", form="imagenet", num_classes=10)
+
+
+@pytest.mark.parametrize("name", ["googlenet", "inception_v3"])
+def test_networks_that_warn_of_their_initialisation_are_told_one(name):
+    with torch.device("meta"):
+        model = build_model(f"torchvision:{name}", form="small", num_classes=3)
+    assert model.fc.out_features == 3
+
+
+def test_a_transformers_one_size_is_said_as_the_library_says_it():
+    with torch.device("meta"):
+        model = build_model("torchvision:vit_b_16", form="imagenet", num_classes=3)
+    with pytest.raises(UserError, match=r"cannot take 64 px images \(Wrong image height.*224"):
+        check_input(model, 64, "torchvision:vit_b_16", "imagenet")
+    check_input(model, 224, "torchvision:vit_b_16", "imagenet")
