@@ -5,7 +5,7 @@ STAMP := .venv/.stamp
 DEMO := runs/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo smoke test lint bench gpu-check format clean
+.PHONY: help env demo smoke test lint bench soak gpu-check format clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,7 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP) ## the whole chain on handwritten digits: five families, ledger, fit, chart
 	$(BIN)/efficiency-bench train -m suite=card data=digits tracking.wandb=false ledger_dir=$(DEMO)/ledger
 	$(BIN)/efficiency-bench fit $(DEMO)/ledger --chart $(DEMO)
+	$(BIN)/efficiency-bench verify --ledger $(DEMO)/ledger
 	@echo "Digits are a rehearsal of the chain: small images say nothing about ImageNet."
 
 smoke: $(STAMP) ## the five families on a CIFAR-10 subset to a fixed accuracy (ROOT=folder)
@@ -38,8 +39,15 @@ lint: $(STAMP) ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(STAMP) ## what the harness costs over a bare loop, side by side
+bench: $(STAMP) ## harness against a bare loop, and how often each stated interval holds
 	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python benchmarks/fit_coverage.py
+	$(BIN)/python benchmarks/crossing_coverage.py
+
+soak: $(STAMP) ## kill runs of three recipes 200 times each: an hour or two
+	for experiment in alexnet resnet18 efficientnet_b0; do \
+	  $(BIN)/efficiency-bench verify-resume experiment=$$experiment data=digits target.value=0.99 \
+	    --kills 200 --out runs/soak/$$experiment || exit 1; done
 
 gpu-check: $(STAMP) ## the checks that need a CUDA device; they skip without one
 	$(BIN)/python -m pytest -m gpu

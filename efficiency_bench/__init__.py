@@ -1,3 +1,3 @@
 """efficiency-bench measures how fast the compute to a fixed accuracy falls."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

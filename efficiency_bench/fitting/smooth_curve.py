@@ -26,7 +26,7 @@ Array = NDArray[np.float64]
 NEAR_LOG_X = 1.0
 """How far from the crossing evaluations count: a factor e of training either way."""
 NEAR_ANGLE = 0.2
-"""And in accuracy: 0.2 rad, about 17 points at 50 %-80 %, where a cubic still follows."""
+"""And in accuracy: 0.2 rad, 16 to 20 points between 50 % and 80 %, where a cubic still follows."""
 LEAST_POINTS = 5
 """The nearest so many count in any case: a line, a bend and two to judge the scatter by."""
 DEGREE = 3

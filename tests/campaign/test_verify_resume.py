@@ -8,7 +8,7 @@ from tests.ledger.factory import make_entry, make_evaluation
 
 RUN = (
     "experiment=resnet18",
-    "recipe.epochs=2",
+    "recipe.epochs=1",
     "recipe.batch_size=16",
     "target.value=0.99",
     "tracking.wandb=false",
@@ -24,7 +24,7 @@ def test_twenty_kills_leave_the_result_the_same_to_the_bit(tmp_path):
     assert row["problems"] == []
     assert len(row["kills"]) == 20
     assert any("write" in place for place in row["kills"])
-    assert row["images"] == 600
+    assert row["images"] == 300
 
 
 def test_a_run_that_loses_its_state_is_told(tmp_path):
@@ -42,7 +42,7 @@ def test_a_run_that_loses_its_state_is_told(tmp_path):
         "            Step.restore = restore\n"
         "sys.meta_path.insert(0, Forget())\n"
     )
-    options = ("--kills", "4", "--draw", "3", "--json")
+    options = ("--kills", "3", "--draw", "3", "--json")
     result = command("verify-resume", *RUN, *options, cwd=tmp_path, PYTHONPATH=str(tmp_path))
     assert result.returncode == 1, result.stderr
     row = json.loads(result.stdout)
