@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,9 @@ DRAWS = 4000
 MOST_NUMBERS = 2_000_000
 """Rows times draws held at once; more rows get fewer draws, which they also need less."""
 
+ENUMERATED = 6
+"""Rows up to which all draws are taken, 6^6 = 46,656."""
+
 LEAST_DRAWS = 200
 
 SEED = 20200508
@@ -29,9 +33,15 @@ def draws_for(rows: int) -> int:
 
 
 def pairs_bootstrap(x: Array, y: Array) -> Array:
-    """Slopes of ``y`` on ``x`` over draws of the rows with replacement; a single x gives none."""
-    generator = np.random.default_rng(SEED)
-    rows = generator.integers(len(x), size=(draws_for(len(x)), len(x)))
+    """Slopes of ``y`` on ``x`` over draws of the rows with replacement; a single x gives none.
+
+    Of up to six rows every possible draw is taken once: nothing is left to chance.
+    """
+    n = len(x)
+    if n <= ENUMERATED:
+        rows = np.indices((n,) * n).reshape(n, -1).T
+    else:
+        rows = np.random.default_rng(SEED).integers(n, size=(draws_for(n), n))
     return slopes(x[rows], y[rows], np.ones(rows.shape, dtype=bool))
 
 
@@ -52,10 +62,14 @@ def hierarchical_bootstrap(rows: Sequence[FitRow], x: Array, on_frontier: bool) 
     if not on_frontier:
         return slopes(drawn_x, drawn_y, np.ones(drawn_x.shape, dtype=bool))
     cheapest_first = np.argsort(drawn_y, axis=1)
-    drawn_x, drawn_y = (np.take_along_axis(a, cheapest_first, axis=1) for a in (drawn_x, drawn_y))
+    drawn_x, drawn_y, chosen = _ordered(cheapest_first, drawn_x, drawn_y, chosen)
     by_date = np.argsort(drawn_x, axis=1, kind="stable")
-    drawn_x, drawn_y = (np.take_along_axis(a, by_date, axis=1) for a in (drawn_x, drawn_y))
-    return slopes(drawn_x, drawn_y, running_minimum(drawn_y))
+    drawn_x, drawn_y, chosen = _ordered(by_date, drawn_x, drawn_y, chosen)
+    taken = running_minimum(drawn_y)
+    # a row drawn twice stands on the frontier twice, as it would in a fit over all rows
+    again = chosen[:, 1:] == chosen[:, :-1]
+    taken[:, 1:] |= again & (drawn_y[:, 1:] <= np.minimum.accumulate(drawn_y, axis=1)[:, :-1])
+    return slopes(drawn_x, drawn_y, taken)
 
 
 def running_minimum(y: Array) -> NDArray[np.bool_]:
@@ -70,13 +84,19 @@ def running_minimum(y: Array) -> NDArray[np.bool_]:
     return below
 
 
+def _ordered(order: NDArray[np.intp], *arrays: Any) -> list[Any]:
+    return [np.take_along_axis(array, order, axis=1) for array in arrays]
+
+
 def slopes(x: Array, y: Array, taken: NDArray[np.bool_]) -> Array:
     """Least-squares slope of each line over its taken points; lines of a single x are left out."""
     count = taken.sum(axis=1, keepdims=True)
     dx = np.where(taken, x - np.where(taken, x, 0.0).sum(axis=1, keepdims=True) / count, 0.0)
     spread = (dx * dx).sum(axis=1)
     usable = spread > 1e-9
-    return np.asarray((dx * np.where(taken, y, 0.0)).sum(axis=1)[usable] / spread[usable])
+    # y less its first value, so that equal values give no slope by rounding
+    dy = np.where(taken, y - y[:, :1], 0.0)
+    return np.asarray((dx * dy).sum(axis=1)[usable] / spread[usable])
 
 
 def _drawn_row(row: FitRow, draws: int, generator: np.random.Generator) -> Array:

@@ -35,6 +35,10 @@ DATE_ERRORS_DAYS = (15, 90)
 """Half a month, the most that a date known by its month is off, and a quarter of a year, about
 what lies between a preprint and its conference."""
 
+LEAST_DRAWN = 5
+"""Rows under which draws of them give no interval: of four rows it would be a third as long as
+Student's."""
+
 MOST_LEFT_OUT = 200
 """Rows up to which each is left out in turn; one of more cannot move the result."""
 
@@ -116,7 +120,7 @@ def _methods(
             line.slope,
             hierarchical_bootstrap(usable, months_of(usable), variant == "frontier"),
             len(usable),
-            "rows, seeds and crossings drawn; frontier chosen anew",
+            "rows, seeds and crossings drawn (one seed: no scatter of seeds)",
         ),
     ]
     if variant == "frontier":
@@ -167,6 +171,8 @@ def _test(line: Line, name: str, months: float) -> RateTest:
 
 
 def _drawn(name: str, slope: float, every: Array, n: int, assumes: str) -> Method:
+    if n < LEAST_DRAWN:
+        return _method(name, slope, -math.inf, math.inf, n, f"{assumes}; too few rows to draw")
     low, high = np.quantile(every, [0.025, 0.975])
     return _method(name, slope, float(low), float(high), n, assumes)
 
@@ -184,6 +190,7 @@ def _method(name: str, slope: float, low: float, high: float, n: int, assumes: s
 
 
 def _halving(slope: float) -> float | None:
+    """None for a rise, and for an end that is open."""
     return -1 / slope if -math.inf < slope < 0 else None
 
 

@@ -194,3 +194,17 @@ def test_points_out_of_order_are_refused():
         curve([0.1, 0.2], [2.0, 1.0])
     with pytest.raises(ValueError, match="every point"):
         LearningCurve((1.0,), (0.1, 0.2), (400,))
+
+
+def test_far_evaluations_count_only_where_few_are_near():
+    target, x = make_target(value=0.8), [1.0, 4.0, 16.0, 64.0, 256.0]
+    sparse = [curve([0.1, early, 0.6, 0.9, 0.95], x) for early in (0.2, 0.4)]
+    one, other = (crossing_estimate("isotonic", target, each, True) for each in sparse)
+    assert (one.low, one.high) != (other.low, other.high)
+    many = [*range(20, 60, 4)]
+    dense = [
+        curve([early, *(LOGISTIC.accuracy(v / 4) for v in many)], [4, *many])
+        for early in (0.2, 0.4)
+    ]
+    one, other = (crossing_estimate("isotonic", target, each, True) for each in dense)
+    assert one == other

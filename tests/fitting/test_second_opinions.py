@@ -1,6 +1,7 @@
 """Other methods on the same rows: golden values, scipy, brute force, and coverage."""
 
 import datetime
+import itertools
 import math
 import time
 
@@ -10,16 +11,22 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from efficiency_bench.fitting.bootstrap import running_minimum, slopes
-from efficiency_bench.fitting.censored import censored_line, log_likelihood
+from efficiency_bench.fitting.bootstrap import (
+    hierarchical_bootstrap,
+    pairs_bootstrap,
+    running_minimum,
+    slopes,
+)
+from efficiency_bench.fitting.censored import censored_line, likelihood_drop, log_likelihood
 from efficiency_bench.fitting.groups import Selection
 from efficiency_bench.fitting.halving import frontier, halving_time
 from efficiency_bench.fitting.power import further_rows, power
 from efficiency_bench.fitting.regression import fit_line
 from efficiency_bench.fitting.rows import fit_rows
-from efficiency_bench.fitting.second_opinions import second_opinions
-from efficiency_bench.fitting.theil_sen import exact_reach, theil_sen
+from efficiency_bench.fitting.second_opinions import months_of, second_opinions
+from efficiency_bench.fitting.theil_sen import _falling_pairs, rows_beyond, theil_sen
 from efficiency_bench.ledger.reference import published_entries
+from tests.fitting.test_halving import SIX
 from tests.ledger.factory import make_entry, make_evaluation
 
 X6 = [0.0, 27.5, 58.5, 61.0, 73.0, 83.9]
@@ -59,9 +66,9 @@ class TestGolden:
         assert published.leave_one_out_months == pytest.approx((15.3, 16.8), abs=0.05)
 
     def test_pairs_bootstrap(self, published):
-        """13.6-18.7 in the trial; six rows give lumps 0.2 months apart, whatever the draws."""
+        """All 46,656 draws: 13.66 to 18.47; the trial's 13.6-18.7 came from a few thousand."""
         found = method(published, "pairs bootstrap")
-        assert (found.low_months, found.high_months) == pytest.approx((13.6, 18.7), abs=0.35)
+        assert (found.low_months, found.high_months) == pytest.approx((13.66, 18.47), abs=0.005)
 
     def test_moores_law_is_rejected_and_sixteen_months_are_not(self, published):
         paper, moore = published.tests
@@ -105,13 +112,32 @@ def test_theil_sen_follows_a_change_of_scale_and_of_slope(found, scale, tilt):
     assert moved.high == pytest.approx(scale * plain.high + tilt, abs=1e-6)
 
 
-@pytest.mark.parametrize(("n", "reach"), [(4, 6), (5, 8), (6, 11), (8, 16), (10, 21)])
-def test_the_exact_interval_has_hollander_and_wolfes_constants(n, reach):
-    """Table A.30 of Hollander & Wolfe: the least k with P(S >= k) <= 2.5 %, less two.
+@pytest.mark.parametrize(
+    ("n", "critical"), [(5, 10), (6, 13), (7, 15), (8, 18), (9, 20), (10, 23), (11, 27), (12, 30)]
+)
+def test_the_exact_interval_has_kendalls_critical_values(n, critical):
+    """Kendall's S at 5 %, two-sided, as printed in tables of his tau (n = 10: 23 / 45 = 0.511).
 
-    For four rows no S is that improbable (P(S = 6) = 1/24), so the interval takes all slopes.
+    One falling pair less than S = critical is the last slope left outside.
     """
-    assert exact_reach(n) == reach
+    falling = (n * (n - 1) // 2 - critical) // 2
+    assert rows_beyond((1,) * n) == falling + 1
+
+
+def test_four_rows_have_no_bounded_interval():
+    """P(all six pairs rise) = 1/24: not even the extreme slopes reach 95 %."""
+    found = theil_sen(np.arange(4.0), np.array([0.0, -1.1, -1.9, -3.2]))
+    assert (found.low, found.high) == (-math.inf, math.inf)
+
+
+@pytest.mark.parametrize("tied", [(1,) * 6, (2, 3, 1), (3, 3), (1, 1, 2, 2)])
+def test_falling_pairs_are_those_of_all_orders(tied):
+    x = np.repeat(range(len(tied)), tied)
+    first, second = np.triu_indices(len(x), 1)
+    orders = np.array(list(itertools.permutations(range(len(x)))))
+    falling = (orders[:, second] < orders[:, first]) & (x[second] > x[first])
+    counts = np.bincount(falling.sum(axis=1))
+    assert _falling_pairs(tied) == pytest.approx(counts / counts.sum())
 
 
 def test_theil_sens_exact_interval_covers():
@@ -134,6 +160,15 @@ def test_the_t_interval_on_given_rows_covers():
     assert 0.92 <= inside / 2000 <= 0.98
 
 
+def test_few_rows_are_drawn_in_every_way_once():
+    """Three rows: 27 draws, of which three take one row alone and have no slope."""
+    every = pairs_bootstrap(np.array([0.0, 1, 3]), np.array([0.0, 1, 2]))
+    assert len(every) == 24
+    # 6 draws of two rows for each pair, 6 of all three
+    drawn = dict(zip(*np.unique(every.round(9), return_counts=True), strict=True))
+    assert drawn[1.0] == drawn[0.5] == 6
+
+
 def test_slopes_of_many_lines_are_scipys():
     generator = np.random.default_rng(3)
     x, y = generator.normal(size=(5, 9)), generator.normal(size=(5, 9))
@@ -150,6 +185,14 @@ def test_the_running_minimum_is_the_frontiers():
     ]
 
 
+def test_a_row_drawn_twice_stands_on_the_frontier_twice():
+    """Where every row is on the frontier, choosing it anew in each draw changes nothing."""
+    rows = [row for row in fit_rows(published_entries(), Selection()).rows if row.model in SIX]
+    x = months_of(rows)
+    chosen, every = (hierarchical_bootstrap(rows, x, on_frontier) for on_frontier in (True, False))
+    assert chosen == pytest.approx(every)
+
+
 class TestCensored:
     X = np.array([0.0, 10, 20, 30, 40, 50, 60, 70])
     Y = np.array([0.3, -0.9, -1.0, -2.2, -2.1, -3.6, -3.5, -4.4])
@@ -160,13 +203,24 @@ class TestCensored:
         residual = self.Y - line.intercept - line.slope * self.X
         assert found.slope == pytest.approx(line.slope, rel=1e-6)
         assert found.scatter == pytest.approx(math.sqrt((residual**2).mean()), rel=1e-5)
-        # profile interval in closed form: n log(1 + d) = 3.841, d the relative growth of the sum
-        growth = math.expm1(2 * 1.920729 / 8)
-        spread = ((self.X - self.X.mean()) ** 2).sum()
-        half = math.sqrt(growth * (residual**2).sum() / spread)
-        assert (found.low, found.high) == pytest.approx(
-            (line.slope - half, line.slope + half), rel=1e-4
-        )
+        exact = fit_line(list(self.X), list(self.Y))
+        assert (found.low, found.high) == pytest.approx((exact.slope_low, exact.slope_high))
+
+    def test_the_drop_of_many_rows_is_chi_squareds(self):
+        assert likelihood_drop(100_000) == pytest.approx(scipy.stats.chi2.ppf(0.95, 1) / 2, 1e-4)
+
+    @pytest.mark.parametrize("bound", [-9.0, -2.5])
+    def test_rows_on_a_line_have_no_scatter_and_say_so(self, bound):
+        x = np.arange(0.0, 50, 10)
+        y = np.append(-x[:4] / 16, bound)
+        found = censored_line(x, y, np.array([False] * 4 + [True]))
+        assert (found.slope, found.low, found.high) == pytest.approx((-1 / 16,) * 3)
+
+    def test_a_bound_above_an_exact_line_gives_it_scatter(self):
+        x = np.arange(0.0, 50, 10)
+        y = np.append(-x[:4] / 16, -1.5)
+        found = censored_line(x, y, np.array([False] * 4 + [True]))
+        assert found.low < -1 / 16 < found.slope < found.high
 
     def test_with_censoring_it_is_the_best_of_a_grid(self):
         never = np.array([False, True, False, False, True, False, False, False])
@@ -251,6 +305,7 @@ def test_seeds_and_crossings_widen_the_hierarchical_interval():
                 ("b", "2014-06-01", 2000.0),
                 ("c", "2016-06-01", 1000.0),
                 ("d", "2018-06-01", 500.0),
+                ("e", "2019-06-01", 350.0),
             )
             for seed, factor in enumerate(crossings)
         ]
