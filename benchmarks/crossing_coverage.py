@@ -2,8 +2,8 @@
 
 Simulated runs whose crossing is known: five shapes, four validation sets, stopped by the rule or
 trained on, the crossing's place between the evaluations drawn anew each time.  Within the stated
-conditions (a smooth rising curve, binomial errors of their own at each
-evaluation) 92 % to 98 % is wanted; the last rows break the conditions and show what that does.
+conditions (a smooth rising curve, binomial errors of its own at each evaluation) 92 % to 98 % is
+wanted; the last rows, marked with a star, break the conditions and show what that does.
 
     python benchmarks/crossing_coverage.py [--draws 1000] [--json]
 """

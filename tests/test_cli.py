@@ -284,6 +284,16 @@ def test_verify_a_trained_ledger_and_an_edited_one(trained):
     assert found["images: entry"]["found"] == content["images"] + 1
 
 
+def test_crossings_with_their_intervals(trained):
+    folder, _, _ = trained
+    result = command("ledger", "crossings", "--ledger", "ledger", "--json", cwd=folder)
+    (row,) = json.loads(result.stdout)
+    assert row["sustained_epochs"] is None, "its target of 100 % was not reached"
+    assert row["high_epochs"] is None
+    assert 0 <= row["low_epochs"] <= 0.4
+    assert command("ledger", "crossings", "--ledger", "ledger", cwd=folder).returncode == 0
+
+
 def test_verify_the_published_rows(typed):
     result = typed("verify", "--ledger", "published")
     assert result.returncode == 0

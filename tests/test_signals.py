@@ -1,15 +1,11 @@
 """A real process, a real signal: exit 75, no entry, and the same command goes on to the end."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-from tests.campaign.tiny import TINY, command, events_of
+from tests.campaign.tiny import TINY, command, events_of, started
 
 LONG = (
     "experiment=shufflenet_v2_x1_0",
@@ -22,25 +18,9 @@ LONG = (
 )
 
 
-def started(folder):
-    """The run as a process, once it trains."""
-    program = Path(sys.executable).with_name("efficiency-bench")
-    process = subprocess.Popen(
-        [program, "train", *LONG],
-        cwd=folder,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    for line in process.stderr:
-        if "epoch" in line and "left" in line:
-            return process
-    raise AssertionError("it never trained")
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2])
 def test_a_signal_stops_the_run_at_a_step_and_the_same_command_goes_on(number, tmp_path):
-    with started(tmp_path) as process:
+    with started(tmp_path, *LONG) as process:
         process.send_signal(number)
         rest = process.stderr.read()
     assert process.returncode == 75
@@ -64,7 +44,7 @@ def test_a_signal_stops_the_run_at_a_step_and_the_same_command_goes_on(number, t
 
 
 def test_a_second_process_on_the_same_folder_is_refused_and_named_the_first(tmp_path):
-    with started(tmp_path) as process:
+    with started(tmp_path, *LONG) as process:
         second = command("train", *LONG, cwd=tmp_path)
         assert second.returncode == 2
         assert "in use" in second.stderr

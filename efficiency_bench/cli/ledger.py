@@ -42,6 +42,21 @@ def ledger_show(run_id: str, ledger: LedgerDir = DEFAULT_LEDGER) -> None:
     print_json(find(ledger, run_id).model_dump(mode="json"))
 
 
+@app.command("crossings")
+def ledger_crossings(ledger: LedgerDir = DEFAULT_LEDGER, as_json: Json = False) -> None:
+    """Where each run crossed its target: first, sustained, isotonic, with 95 % intervals.
+
+    In epochs; `new images` is the wider interval for other validation images of the same kind.
+    """
+    from efficiency_bench.report.crossings_table import crossing_rows, crossings_table
+
+    rows = list(crossing_rows(read_entries(str(ledger))))
+    if as_json:
+        print_json(rows)
+    else:
+        stdout_console().print(crossings_table(rows))
+
+
 @app.command("export")
 def ledger_export(
     form: Annotated[str, typer.Option("--format", help="csv or openai.")] = "csv",

@@ -45,3 +45,20 @@ def command(*arguments: str, cwd: Path, **environment: str) -> subprocess.Comple
 
 def events_of(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
+
+
+def started(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    """A run as a process of its own, as soon as it has shown its first evaluation."""
+    program = Path(sys.executable).with_name("efficiency-bench")
+    process = subprocess.Popen(
+        [program, "train", *arguments],
+        cwd=folder,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "epoch" in line and "left" in line:
+            return process
+    raise AssertionError(f"it never trained; exit code {process.wait()}")
