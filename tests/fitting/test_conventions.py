@@ -281,6 +281,7 @@ def test_imported_published_rows_are_not_replaced_by_the_papers():
             date=day,
             tier="published",
             target=target,
+            evaluations=(),
             paper3x_to_target_tfs_days=compute,
         )
         for model, (day, compute) in zip(
