@@ -27,6 +27,7 @@ def build_entry(
     ending: Ending,
     evaluations: Sequence[Evaluation],
     train_images: int,
+    total_steps: int,
     data_digest: str,
     weights_digest: str | None,
     setup_seconds: float,
@@ -60,7 +61,7 @@ def build_entry(
         forward_macs=paper3x * records.TERAFLOPS_DAY / (3 * passed) if passed else 0.0,
         paper3x_tfs_days=paper3x,
         exact_flops=exact,
-        **arrival(target, ending, evaluations, train_images),
+        **arrival(target, ending, evaluations, train_images=train_images, total_steps=total_steps),
         repeated_images=repeated.images,
         repeated_seconds=repeated.seconds,
         repeated_paper3x_tfs_days=repeated.paper3x_tfs_days,
@@ -90,14 +91,20 @@ def _reason(ending: Ending) -> records.EndReason:
 
 
 def arrival(
-    target: Target, ending: Ending, evaluations: Sequence[Evaluation], train_images: int
+    target: Target,
+    ending: Ending,
+    evaluations: Sequence[Evaluation],
+    *,
+    train_images: int,
+    total_steps: int,
 ) -> dict[str, Any]:
     """Whether and where the run arrived: crossings in images and epochs, compute to them.
 
-    A baseline that ran its schedule to the end has set its own target: it has arrived by
-    definition and is charged the whole schedule, as AlexNet was in 2020.
+    The schedule's end confirms what is over the target then.  A baseline that ran its schedule
+    to the end has set its own target: it has arrived by definition and is charged the whole
+    schedule, as AlexNet was in 2020.
     """
-    over = ending.schedule_over and ending.reason in ("target", "schedule")
+    over = ending.steps == total_steps and ending.reason in ("target", "schedule")
     first = crossing.first_crossing(target, evaluations)
     sustained = crossing.sustained_crossing(target, evaluations, schedule_over=over)
     if target.source == "own_schedule":

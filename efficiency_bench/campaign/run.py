@@ -167,6 +167,7 @@ def execute(run: Prepared, mirrors: tuple[Mirror, ...]) -> Outcome:
         ending=ending,
         evaluations=evaluations,
         train_images=run.data.train_images,
+        total_steps=run.job.total_steps,
         data_digest=run.data.digest,
         weights_digest=digest,
         setup_seconds=start["setup_seconds"],
@@ -259,4 +260,9 @@ def _final_target(run: Prepared, evaluations: list[Evaluation]) -> Target:
     if evaluations:
         return own_target(run.config, run.data, evaluations[-1])
     metric = metric_of(run.config, len(run.data.classes))
-    return Target(metric=metric, value=0.0, source="own_schedule")
+    return Target(
+        metric=metric,
+        value=0.0,
+        confirmations=run.config.target.confirmations,
+        source="own_schedule",
+    )

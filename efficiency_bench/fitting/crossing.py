@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from efficiency_bench.fitting.isotonic import isotonic
-from efficiency_bench.records import Evaluation, Target
+from efficiency_bench.records import Entry, Evaluation, Target
 from efficiency_bench.target import first_index, sustained_index
 
 CrossingKind = Literal["first", "sustained", "isotonic"]
@@ -39,6 +39,18 @@ def learning_curve(target: Target, evaluations: Sequence[Evaluation]) -> Learnin
         accuracies=tuple(e.accuracy(target.metric) for e in evaluations),
         val_images=tuple(e.val_images for e in evaluations),
     )
+
+
+def entry_curve(entry: Entry) -> tuple[LearningCurve, bool]:
+    """An entry's curve, and whether it goes to its schedule's end, which confirms what remains.
+
+    An entry does not say whether a run that stopped at its target was also at that end.  It was,
+    if its own crossing lacks the confirmations that only a schedule's end replaces.
+    """
+    curve = learning_curve(entry.target, entry.evaluations)
+    confirmed = sustained_index(entry.target, curve.accuracies, schedule_over=False) is not None
+    over = entry.end_reason == "schedule" or (entry.end_reason == "target" and not confirmed)
+    return curve, over
 
 
 def first_crossing(target: Target, evaluations: Sequence[Evaluation]) -> float | None:

@@ -20,7 +20,7 @@ from efficiency_bench.fitting.crossing import (
     CrossingKind,
     LearningCurve,
     crossing_of,
-    learning_curve,
+    entry_curve,
     located,
 )
 from efficiency_bench.fitting.regression import CONFIDENCE
@@ -100,8 +100,8 @@ def entry_crossing(entry: Entry, kind: CrossingKind) -> CrossingEstimate | None:
     """
     if not entry.evaluations:
         return None
-    curve = learning_curve(entry.target, entry.evaluations)
-    return crossing_estimate(kind, entry.target, curve, entry.end_reason == "schedule")
+    curve, schedule_over = entry_curve(entry)
+    return crossing_estimate(kind, entry.target, curve, schedule_over)
 
 
 def _stretched(interval: Interval, value: float | None, missed: bool, last: float) -> Interval:

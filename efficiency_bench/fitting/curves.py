@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from efficiency_bench.fitting.crossing import LearningCurve, crossing_of, learning_curve
+from efficiency_bench.fitting.crossing import LearningCurve, crossing_of, entry_curve
 from efficiency_bench.fitting.rows import Crossing, Currency, FitRow
 from efficiency_bench.records import (
     Entry,
@@ -15,7 +15,6 @@ from efficiency_bench.records import (
     paper3x_tfs_days,
     segments_until,
 )
-from efficiency_bench.target import sustained_index
 
 
 @dataclass(frozen=True)
@@ -123,9 +122,5 @@ def _has_curve(entry: Entry) -> bool:
 
 
 def _run(entry: Entry) -> Run:
-    curve = learning_curve(entry.target, entry.evaluations)
-    # An entry does not say whether a run that stopped at its target was also at its end.  It
-    # was, if its own crossing lacks the confirmations that only a schedule's end replaces.
-    confirmed = sustained_index(entry.target, curve.accuracies, schedule_over=False) is not None
-    over = entry.end_reason == "schedule" or (entry.end_reason == "target" and not confirmed)
+    curve, over = entry_curve(entry)
     return Run(entry, curve, max(curve.accuracies), over)

@@ -81,8 +81,6 @@ class Ending:
     segments: tuple[Segment, ...]
     train_seconds: float
     evaluation_seconds: float
-    schedule_over: bool = False
-    """Whether the recipe's last step was done, whatever the reason."""
 
 
 @dataclass(frozen=True)
@@ -281,5 +279,4 @@ class Run:
             segments=self.meter.segments,
             train_seconds=self.clock.train_seconds,
             evaluation_seconds=self.clock.evaluation_seconds,
-            schedule_over=self.schedule_over,
         )

@@ -25,7 +25,7 @@ def ending(images, **overrides):
 def test_a_crossing_that_only_the_schedules_end_confirms_has_arrived():
     target = Target(metric="top1", value=0.9)
     evaluations = [make_evaluation(1000, 0.8), make_evaluation(2000, 0.9)]
-    found = arrival(target, ending(2000, schedule_over=True), evaluations, 1000)
+    found = arrival(target, ending(2000), evaluations, train_images=1000, total_steps=200)
     assert found["reached"]
     assert found["sustained_crossing_images"] == pytest.approx(2000)
     assert found["paper3x_to_target_tfs_days"] == paper3x_tfs_days([make_segment(2000)])
@@ -34,7 +34,9 @@ def test_a_crossing_that_only_the_schedules_end_confirms_has_arrived():
 def test_the_same_curve_cut_short_has_not():
     target = Target(metric="top1", value=0.9)
     evaluations = [make_evaluation(1000, 0.8), make_evaluation(2000, 0.9)]
-    found = arrival(target, ending(2000, reason="diverged"), evaluations, 1000)
+    found = arrival(
+        target, ending(2000, reason="diverged"), evaluations, train_images=1000, total_steps=200
+    )
     assert not found["reached"]
     assert found["paper3x_to_target_tfs_days"] is None
     assert found["first_crossing_images"] == pytest.approx(2000)

@@ -36,7 +36,6 @@ def stop(evidence: Evidence) -> Iterator[Finding]:
     """The run ended where the stop rule, the schedule or a fault ended it, and not later."""
     entry, end, target = evidence.entry, evidence.end, _aimed_at(evidence)
     over = entry.steps == plan_of(evidence).total_steps
-    yield from equal("stop: schedule_over", over, end["schedule_over"])
     yield from equal("stop: reason", end["reason"], entry.end_reason)
     yield from equal("stop: detail", end["detail"], entry.end_detail)
     yield from equal("stop: weights_digest", end["weights_digest"], entry.weights_digest)
@@ -65,7 +64,7 @@ def crossings(evidence: Evidence) -> Iterator[Finding]:
     train_images = evidence.start["train_images"]
     points = [(e.images, e.accuracy(target.metric), e.val_images) for e in entry.evaluations]
     accuracies = [accuracy for _, accuracy, _ in points]
-    over = evidence.end["schedule_over"] and entry.end_reason not in FAULTS
+    over = entry.steps == plan_of(evidence).total_steps and entry.end_reason not in FAULTS
     found = {
         "first": first_index(target, accuracies),
         "sustained": sustained_index(target, accuracies, over),
