@@ -76,7 +76,7 @@ def simulated(
     logs = -months_of(rows) / TRUE_MONTHS + generator.normal(0, scatter, len(rows))
     computes = 2.0 ** (logs - logs.mean())
     return [
-        replace(row, compute=float(c), seed_computes=(float(c),), seed_errors=(0.0,))
+        replace(row, compute=float(c), seed_computes={row.model: float(c)})
         for row, c in zip(rows, computes, strict=True)
     ]
 
@@ -94,7 +94,7 @@ def intervals(rows: list[FitRow], select: bool) -> Iterator[tuple[str, Interval]
     median = theil_sen(x, y)
     yield "Theil-Sen", (median.low, median.high)
     yield "pairs bootstrap", _ends(pairs_bootstrap(x, y))
-    every = hierarchical_bootstrap(rows, months_of(rows), select)
+    every = hierarchical_bootstrap(rows, months_of(rows), select, {})
     yield "hierarchical bootstrap", _ends(every)
     if select:
         all_x, all_y = months_of(rows), logs_of(rows)

@@ -6,6 +6,7 @@ imported to name them.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.util
 import json
@@ -66,11 +67,13 @@ def digest_json(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+@functools.cache
 def code_digest() -> str:
     """SHA-256 (hex) over names and bytes of the package's Python and YAML files.
 
     Names are those of the installed package (``efficiency_bench/models/alexnet.py``), so a
-    checkout and a wheel of the same code have the same digest.
+    checkout and a wheel of the same code have the same digest.  Read once a process: what it
+    runs is what it has imported.
     """
     return _digest_files(dict(_code_files()))
 

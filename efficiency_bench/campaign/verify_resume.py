@@ -239,9 +239,10 @@ def _check_ended(code: int) -> None:
 
 
 def _code_of(child: Callable[[], int]) -> int:
+    """The exit code of a fork, which nothing may leave: it would go on as a second parent."""
     try:
         return child()
-    except BaseException:
+    except BaseException:  # SystemExit and Ctrl-C too; all of it is printed
         traceback.print_exc()
         return 70  # EX_SOFTWARE of sysexits.h
     finally:

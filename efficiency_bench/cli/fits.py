@@ -25,6 +25,9 @@ from efficiency_bench.cli.shared import (
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from efficiency_bench.fitting.groups import Selection
+    from efficiency_bench.records import Entry
+
 
 def fit(
     source: Source = str(DEFAULT_LEDGER),
@@ -50,34 +53,37 @@ def fit(
     as_json: Json = False,
 ) -> None:
     """Fit the halving time: log2 compute against publication date, with its 95 % interval."""
+    from efficiency_bench.errors import UserError
     from efficiency_bench.fitting.groups import Selection
+
+    selection = Selection(data=data, target=target, tier=tier, estimand=estimand)
+    entries = read_entries(source)
+    choices = {"variant": variant, "crossing": crossing, "currency": currency}
+    if sweep is None:
+        fit_one(entries, selection, choices, chart, as_json)
+    elif chart is None:
+        fit_sweep(entries, selection, choices, sweep, as_json)
+    else:
+        raise UserError("a sweep has no chart yet: leave out --chart, or --sweep")
+
+
+def fit_one(
+    entries: tuple[Entry, ...],
+    selection: Selection,
+    choices: dict[str, Any],
+    chart: Path | None,
+    as_json: bool,
+) -> None:
+    """One fit with its second opinions, and its chart where a folder is named."""
+    from efficiency_bench.fitting.crossing_errors import crossing_errors
     from efficiency_bench.fitting.halving import halving_time
     from efficiency_bench.fitting.rows import fit_rows
     from efficiency_bench.fitting.second_opinions import second_opinions
 
-    selection = Selection(data=data, target=target, tier=tier, estimand=estimand)
-    entries = read_entries(source)
-    if sweep is not None:
-        from efficiency_bench.fitting.sweep import parse_sweep
-        from efficiency_bench.fitting.sweep import sweep as sweep_thresholds
-        from efficiency_bench.report.sweep_table import print_sweep
-
-        low, high, step = parse_sweep(sweep)
-        swept = sweep_thresholds(
-            entries,
-            selection,
-            low,
-            high,
-            step,
-            variant=variant,
-            crossing=crossing,
-            currency=currency,
-        )
-        shown(swept, print_sweep, as_json)
-        return
-    rows = fit_rows(entries, selection, crossing=crossing, currency=currency)
+    variant = choices.pop("variant")
+    rows = fit_rows(entries, selection, **choices)
     result = halving_time(rows, variant)
-    opinions = second_opinions(rows, result)
+    opinions = second_opinions(rows, result, crossing_errors(entries, rows))
     if as_json:
         print_json({**result.model_dump(mode="json"), **opinions.model_dump(mode="json")})
     else:
@@ -91,6 +97,21 @@ def fit(
 
         for path in write_chart(result, chart):
             print(f"wrote {path}", file=sys.stderr)
+
+
+def fit_sweep(
+    entries: tuple[Entry, ...],
+    selection: Selection,
+    choices: dict[str, Any],
+    thresholds: str,
+    as_json: bool,
+) -> None:
+    """The fit at every threshold."""
+    from efficiency_bench.fitting.sweep import parse_sweep, sweep
+    from efficiency_bench.report.sweep_table import print_sweep
+
+    swept = sweep(entries, selection, *parse_sweep(thresholds), **choices)
+    shown(swept, print_sweep, as_json)
 
 
 def conventions(

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from efficiency_bench.fitting.crossing_errors import SeedErrors
 from efficiency_bench.fitting.rows import FitRow
 
 Array = NDArray[np.float64]
@@ -45,17 +46,19 @@ def pairs_bootstrap(x: Array, y: Array) -> Array:
     return slopes(x[rows], y[rows], np.ones(rows.shape, dtype=bool))
 
 
-def hierarchical_bootstrap(rows: Sequence[FitRow], x: Array, on_frontier: bool) -> Array:
+def hierarchical_bootstrap(
+    rows: Sequence[FitRow], x: Array, on_frontier: bool, errors: SeedErrors
+) -> Array:
     """Slopes over draws of architectures, of their seeds, and of each seed's crossing.
 
     A draw takes rows with replacement, for each row as many of its seeds with replacement, for
     each seed a crossing within its own error (normal on the log2 scale); the row stands at the
     mean.  With ``on_frontier`` the running minimum by date is chosen anew in every draw.
-    ``x`` is months by row; every row has reached.
+    ``x`` is months by row; every row has reached.  ``errors`` are those of the crossings.
     """
     generator = np.random.default_rng(SEED)
     draws = draws_for(sum(len(row.seed_computes) for row in rows))
-    values = np.stack([_drawn_row(row, draws, generator) for row in rows], axis=1)
+    values = np.stack([_drawn_row(row, draws, errors, generator) for row in rows], axis=1)
     chosen = generator.integers(len(rows), size=(draws, len(rows)))
     drawn_x = x[chosen]
     drawn_y = np.take_along_axis(values, chosen, axis=1)
@@ -99,9 +102,12 @@ def slopes(x: Array, y: Array, taken: NDArray[np.bool_]) -> Array:
     return np.asarray((dx * dy).sum(axis=1)[usable] / spread[usable])
 
 
-def _drawn_row(row: FitRow, draws: int, generator: np.random.Generator) -> Array:
+def _drawn_row(
+    row: FitRow, draws: int, errors: SeedErrors, generator: np.random.Generator
+) -> Array:
     """log2 of a row's compute in each draw."""
-    logs, errors = np.log2(row.seed_computes), np.asarray(row.seed_errors)
+    logs = np.log2(list(row.seed_computes.values()))
+    own = np.array([errors.get(run_id, 0.0) for run_id in row.seed_computes])
     seeds = generator.integers(len(logs), size=(draws, len(logs)))
-    noise = generator.standard_normal(seeds.shape) * errors[seeds]
+    noise = generator.standard_normal(seeds.shape) * own[seeds]
     return np.asarray((logs[seeds] + noise).mean(axis=1))

@@ -61,7 +61,7 @@ def _split(first: FitRow, row: FitRow) -> EpochsAndImages:
         epochs_factor=epochs,
         images_factor=images,
         product=epochs * images,
-        reduction_factor=_known(first.compute) / _known(row.compute),
+        reduction_factor=first.known_compute / row.known_compute,
     )
 
 

@@ -9,11 +9,14 @@ from typing import Any, Literal
 
 from efficiency_bench.errors import UserError
 from efficiency_bench.fitting.regression import Line, fit_line
-from efficiency_bench.fitting.rows import FitRow, RowSet
+from efficiency_bench.fitting.rows import DAYS_PER_MONTH, FitRow, RowSet
 from efficiency_bench.records import Estimand, Record, Target, Tier
 
-DAYS_PER_MONTH = 365.25 / 12
-"""A month of the Julian year, so that twelve are one year."""
+PAPER_2020_MONTHS = 16
+"""Halving time of Hernandez & Brown 2020 (arXiv 2005.04305), abstract."""
+
+MOORE_MONTHS = 24
+"""Moore's law as that paper takes it: a doubling every two years, 11x in seven."""
 
 LEAST_ROWS = 3
 """Two points always lie on a line: they leave no degree of freedom for an interval."""
@@ -81,18 +84,18 @@ def halving_time(row_set: RowSet, variant: Variant = "frontier") -> HalvingTime:
             f"the frontier has only {len(on_frontier)} rows: fitted over all {len(usable)} models"
         )
     fitted = on_frontier if variant == "frontier" else usable
-    months = [_months(row) for row in fitted]
+    months = [row.months for row in fitted]
     if min(months) == max(months):
         raise UserError(
             f"all {len(fitted)} rows are of {fitted[0].date}: no rate without a second date\n"
             "measure a network of another year: efficiency-bench train experiment=resnet18"
         )
-    line = fit_line(months, [math.log2(_compute(row)) for row in fitted])
-    first, last = _ends(fitted)
+    line = fit_line(months, [math.log2(row.known_compute) for row in fitted])
+    first, last = ends(fitted)
     return HalvingTime(
-        **_interval(line),
-        end_points_months=_end_points_months(first, last),
-        reduction_factor=_compute(first) / _compute(last),
+        **rates(line),
+        end_points_months=-1 / slope if (slope := end_points_slope(first, last)) < 0 else None,
+        reduction_factor=first.known_compute / last.known_compute,
         r_squared=line.r_squared,
         n=line.n,
         method="least squares on log2 of compute, 95 % t-interval",
@@ -116,13 +119,13 @@ def frontier(rows: Sequence[FitRow]) -> list[FitRow]:
     Of several on one date the cheapest counts.  ``rows`` have a date and reached the target.
     """
     kept: list[FitRow] = []
-    for row in sorted(rows, key=lambda row: (_day(row), _compute(row))):
-        if not kept or _compute(row) < _compute(kept[-1]):
+    for row in sorted(rows, key=lambda row: (row.day, row.known_compute)):
+        if not kept or row.known_compute < kept[-1].known_compute:
             kept.append(row)
     return kept
 
 
-def _interval(line: Line) -> dict[str, Any]:
+def rates(line: Line) -> dict[str, Any]:
     """H, its interval, the doubling time and the verdict from the slope's interval."""
     falls, rises = line.slope < 0, line.slope > 0
     verdict: Verdict = "doubling" if rises else "halving"
@@ -140,21 +143,22 @@ def _interval(line: Line) -> dict[str, Any]:
     }
 
 
-def _end_points_months(first: FitRow, last: FitRow) -> float | None:
-    halvings = math.log2(_compute(first) / _compute(last))
-    return (_months(last) - _months(first)) / halvings if halvings > 0 else None
+def end_points_slope(first: FitRow, last: FitRow) -> float:
+    """log2 of compute per month, through two rows of different dates."""
+    halvings = math.log2(last.known_compute / first.known_compute)
+    return halvings / (last.months - first.months)
 
 
-def _ends(rows: Sequence[FitRow]) -> tuple[FitRow, FitRow]:
+def ends(rows: Sequence[FitRow]) -> tuple[FitRow, FitRow]:
     """The oldest and the newest row; the cheapest where several share that date."""
-    oldest = min(rows, key=lambda row: (_day(row), _compute(row)))
-    newest = min(rows, key=lambda row: (-_day(row), _compute(row)))
+    oldest = min(rows, key=lambda row: (row.day, row.known_compute))
+    newest = min(rows, key=lambda row: (-row.day, row.known_compute))
     return oldest, newest
 
 
 def _band(line: Line, rows: Sequence[FitRow], steps: int = 24) -> tuple[dict[str, Any], ...]:
     """The line from the first to the last date, in ``steps`` equal steps."""
-    start, end = min(map(_day, rows)), max(map(_day, rows))
+    start, end = min(row.day for row in rows), max(row.day for row in rows)
     points = []
     for day in sorted({start + round((end - start) * i / steps) for i in range(steps + 1)}):
         x = day / DAYS_PER_MONTH
@@ -191,7 +195,7 @@ def _shown(row: FitRow, on_frontier: bool, fitted: bool, first: FitRow) -> dict[
         "reached": row.reached,
         "on_frontier": on_frontier,
         "fitted": fitted,
-        "reduction_factor": _compute(first) / row.compute if row.compute else None,
+        "reduction_factor": first.known_compute / row.compute if row.compute else None,
     }
 
 
@@ -203,17 +207,3 @@ def _too_few(row_set: RowSet, usable: int) -> str:
         "measure more: efficiency-bench train experiment=resnet18; "
         "or fit the published rows: efficiency-bench fit published"
     )
-
-
-def _day(row: FitRow) -> int:
-    assert row.date is not None
-    return date.fromisoformat(row.date).toordinal()
-
-
-def _months(row: FitRow) -> float:
-    return _day(row) / DAYS_PER_MONTH
-
-
-def _compute(row: FitRow) -> float:
-    assert row.compute is not None
-    return row.compute

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from datetime import date
-from typing import Literal
+from typing import Any, Literal
 
 from efficiency_bench.fitting.halving import (
-    DAYS_PER_MONTH,
     LEAST_ROWS,
     Variant,
     Verdict,
+    end_points_slope,
+    ends,
     frontier,
+    rates,
 )
-from efficiency_bench.fitting.regression import Line, fit_line
+from efficiency_bench.fitting.regression import fit_line
 from efficiency_bench.fitting.rows import FitRow
 from efficiency_bench.records import Record
 
@@ -56,58 +57,25 @@ def outcome(
     fitted = frontier(usable) if variant == "frontier" else usable
     if len(fitted) < LEAST_ROWS:
         fitted, variant = usable, "all"
-    days = [_day(row) for row in fitted]
-    if min(days) == max(days):
+    oldest, newest = ends(fitted)
+    if oldest.day == newest.day:
         return Outcome(n=len(fitted), variant=variant, reason="all rows are of one date")
-    oldest = min(fitted, key=lambda row: (_day(row), _compute(row)))
-    newest = min(fitted, key=lambda row: (-_day(row), _compute(row)))
     if method == "end points":
-        months, halvings = _slope(_end_points(oldest, newest))
-        parts = Outcome(halving_months=months, doubling_months=halvings)
+        found: dict[str, Any] = _through(end_points_slope(oldest, newest))
     else:
-        x = [day / DAYS_PER_MONTH for day in days]
-        parts = _by_line(fit_line(x, [math.log2(_compute(row)) for row in fitted]))
-    return parts.model_copy(
-        update={
-            "reduction_factor": _compute(oldest) / _compute(newest),
-            "n": len(fitted),
-            "variant": variant,
-        }
-    )
-
-
-def _by_line(line: Line) -> Outcome:
-    halving, doubling = _slope(line.slope)
-    verdict: Verdict = "halving" if line.slope <= 0 else "doubling"
-    if line.slope_low <= 0 <= line.slope_high:
-        verdict = "not shown to halve" if line.slope <= 0 else "not shown to halve, doubling"
+        months = [row.months for row in fitted]
+        found = rates(fit_line(months, [math.log2(row.known_compute) for row in fitted]))
     return Outcome(
-        halving_months=halving,
-        low_months=-1 / line.slope_low if line.slope_low < 0 else None,
-        high_months=-1 / line.slope_high if line.slope_high < 0 else None,
-        doubling_months=doubling,
-        verdict=verdict,
+        **{name: value for name, value in found.items() if name in Outcome.model_fields},
+        reduction_factor=oldest.known_compute / newest.known_compute,
+        n=len(fitted),
+        variant=variant,
     )
 
 
-def _end_points(oldest: FitRow, newest: FitRow) -> float:
-    months = (_day(newest) - _day(oldest)) / DAYS_PER_MONTH
-    return math.log2(_compute(newest) / _compute(oldest)) / months
-
-
-def _slope(log2_per_month: float) -> tuple[float | None, float | None]:
-    """Halving and doubling time in months: one of the two, or neither for no change."""
-    if log2_per_month == 0:
-        return None, None
-    months = -1 / log2_per_month
-    return (months, None) if months > 0 else (None, -months)
-
-
-def _day(row: FitRow) -> int:
-    assert row.date is not None
-    return date.fromisoformat(row.date).toordinal()
-
-
-def _compute(row: FitRow) -> float:
-    assert row.compute is not None
-    return row.compute
+def _through(slope: float) -> dict[str, float | None]:
+    """Halving or doubling time of a slope, log2 per month; neither for no change."""
+    return {
+        "halving_months": -1 / slope if slope < 0 else None,
+        "doubling_months": 1 / slope if slope > 0 else None,
+    }

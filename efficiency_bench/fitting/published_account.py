@@ -7,11 +7,9 @@ from dataclasses import replace
 
 from efficiency_bench.fitting.axes import Account, Axis, Choice
 from efficiency_bench.fitting.rows import FitRow, RowSet
+from efficiency_bench.ledger.importers.curve import IMAGENET
 from efficiency_bench.ledger.reference import PAPER_IMAGES_PER_EPOCH, reference_rows
 from efficiency_bench.records import TERAFLOPS_DAY
-
-IMAGENET_TRAIN_IMAGES = 1_281_167
-"""Training images of ILSVRC 2012 (Russakovsky et al. 2015, arXiv 1409.0575, table 2)."""
 
 ALEXNET_EPOCHS = 90
 """AlexNet's whole schedule, which table 3 charges (Hernandez & Brown 2020, appendix B)."""
@@ -78,7 +76,7 @@ def _compute(fact: dict[str, str], choice: Choice) -> float:
             # 2.136, to the digits that the leaderboard prints; unrounded it halves in 17.2 months
             compute = round(compute, PRINTED_DECIMALS)
     if choice["images_per_epoch"] == "1281167":
-        compute *= IMAGENET_TRAIN_IMAGES / PAPER_IMAGES_PER_EPOCH
+        compute *= IMAGENET.train_images / PAPER_IMAGES_PER_EPOCH
     return compute * (2 if choice["unit"] == "FLOP" else 1)
 
 

@@ -10,6 +10,9 @@ from scipy.special import stdtrit  # not scipy.stats: half a second of import fo
 
 CONFIDENCE = 0.95
 
+NORMAL_QUANTILE = 1.959964
+"""Of the standard normal at 97.5 %: two-sided 95 %."""
+
 
 @dataclass(frozen=True)
 class Line:

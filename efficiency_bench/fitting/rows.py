@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import datetime
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
-from efficiency_bench.fitting.crossing_interval import entry_crossing
 from efficiency_bench.fitting.groups import Group, Selection, select
 from efficiency_bench.records import (
     Entry,
@@ -20,14 +20,8 @@ from efficiency_bench.records import (
 Crossing = Literal["first", "sustained"]
 Currency = Literal["paper3x", "exact"]
 
-MOST_CURVES = 400
-"""Runs up to which each learning curve's own error is worked out (a few milliseconds each).
-
-Beyond, it is set to 0: among so many rows the scatter between them is all that matters.
-"""
-
-NORMAL_QUANTILE = 1.959964
-"""Of the standard normal at 97.5 %."""
+DAYS_PER_MONTH = 365.25 / 12
+"""A month of the Julian year, so that twelve are one year."""
 
 COMPUTE_UNITS: dict[str, str] = {"paper3x": "paper3x_tfs_days", "exact": "exact_flops"}
 """Currency -> the entry's field, which names the unit."""
@@ -57,15 +51,30 @@ class FitRow:
     """Mean over the seeds, MACs per image."""
     is_baseline: bool
     run_ids: tuple[str, ...]
-    seed_computes: tuple[float, ...] = ()
-    """Compute to target of each seed that reached, in the order of the run ids."""
-    seed_errors: tuple[float, ...] = ()
-    """Standard error of log2 of each of these, from its own learning curve alone; 0: unknown."""
+    seed_computes: Mapping[str, float] = field(default_factory=dict, hash=False)
+    """Run id -> compute to target, of the seeds that reached."""
 
     @property
     def reached(self) -> bool:
         """Whether any seed reached the target."""
         return self.compute is not None
+
+    @property
+    def day(self) -> int:
+        """The date of a dated row as a count of days."""
+        assert self.date is not None
+        return datetime.date.fromisoformat(self.date).toordinal()
+
+    @property
+    def months(self) -> float:
+        """The date of a dated row in months."""
+        return self.day / DAYS_PER_MONTH
+
+    @property
+    def known_compute(self) -> float:
+        """The compute of a row that reached."""
+        assert self.compute is not None
+        return self.compute
 
 
 @dataclass(frozen=True)
@@ -106,8 +115,7 @@ def fit_rows(
     for entry in [*members, *baselines]:
         key = (entry.model, entry.recipe, entry.date, entry.config_digest)
         gathered.setdefault(key, []).append(entry)
-    with_errors = sum(map(len, gathered.values())) <= MOST_CURVES
-    rows = [_row(seeds, crossing, currency, with_errors) for seeds in gathered.values()]
+    rows = [_row(seeds, crossing, currency) for seeds in gathered.values()]
     rows.sort(key=lambda row: (row.date or "9999", row.model, row.recipe))
     target = min((entry.target for entry in members), key=lambda target: target.tolerance)
     notes += _remarks(members, rows)
@@ -131,21 +139,6 @@ def compute_to_target(entry: Entry, crossing: Crossing, currency: Currency) -> f
         return None
     segments = segments_until(entry.segments, entry.first_crossing_images)
     return paper3x_tfs_days(segments) if currency == "paper3x" else exact_flops(segments)
-
-
-def crossing_error(entry: Entry, crossing: Crossing) -> float:
-    """Standard error of log2 of an entry's compute to target, from its learning curve.
-
-    A fourth of the crossing's 95 % interval, on the log2 scale (2 x 1.96 standard errors).
-    0 where the interval is open or there is no curve, and for a run that set its own target,
-    which is charged its whole schedule.
-    """
-    if entry.target.source == "own_schedule":
-        return 0.0
-    estimate = entry_crossing(entry, crossing)
-    if estimate is None or estimate.high is None or estimate.low <= 0:
-        return 0.0
-    return math.log2(estimate.high / estimate.low) / (2 * NORMAL_QUANTILE)
 
 
 def _whole(entry: Entry, currency: Currency) -> float | None:
@@ -178,9 +171,7 @@ def _joining_baselines(
     return joining, notes
 
 
-def _row(
-    seeds: Sequence[Entry], crossing: Crossing, currency: Currency, with_errors: bool
-) -> FitRow:
+def _row(seeds: Sequence[Entry], crossing: Crossing, currency: Currency) -> FitRow:
     seeds = sorted(seeds, key=lambda entry: entry.run_id)
     first = seeds[0]
     pairs = [(entry, compute_to_target(entry, crossing, currency)) for entry in seeds]
@@ -202,10 +193,7 @@ def _row(
         forward_macs=math.fsum(entry.forward_macs or 0.0 for entry in seeds) / len(seeds),
         is_baseline=first.target.source == "own_schedule",
         run_ids=tuple(entry.run_id for entry in seeds),
-        seed_computes=tuple(computes),
-        seed_errors=tuple(
-            crossing_error(entry, crossing) if with_errors else 0.0 for entry, _ in reached
-        ),
+        seed_computes={entry.run_id: compute for entry, compute in reached},
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from datetime import date
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,17 +18,21 @@ from efficiency_bench.fitting.bootstrap import (
     slopes,
 )
 from efficiency_bench.fitting.censored import censored_line
-from efficiency_bench.fitting.halving import DAYS_PER_MONTH, HalvingTime, Variant, frontier
+from efficiency_bench.fitting.crossing_errors import SeedErrors
+from efficiency_bench.fitting.halving import (
+    MOORE_MONTHS,
+    PAPER_2020_MONTHS,
+    HalvingTime,
+    Variant,
+    frontier,
+)
 from efficiency_bench.fitting.power import Needed, further_rows
 from efficiency_bench.fitting.regression import Line, fit_line
-from efficiency_bench.fitting.rows import FitRow, RowSet
+from efficiency_bench.fitting.rows import DAYS_PER_MONTH, FitRow, RowSet
 from efficiency_bench.fitting.theil_sen import MOST_ROWS, theil_sen
 from efficiency_bench.records import Record
 
 Array = NDArray[np.float64]
-
-PAPER_MONTHS, MOORE_MONTHS = 16.0, 24.0
-"""Halving time of Hernandez & Brown 2020 (abstract), and Moore's law as that paper takes it."""
 
 DATE_ERRORS_DAYS = (15, 90)
 """Half a month, the most that a date known by its month is off, and a quarter of a year, about
@@ -81,8 +84,13 @@ class SecondOpinions(Record):
     opinion_notes: tuple[str, ...]
 
 
-def second_opinions(row_set: RowSet, halving: HalvingTime) -> SecondOpinions:
-    """Question ``halving``, which was fitted to ``row_set``."""
+def second_opinions(
+    row_set: RowSet, halving: HalvingTime, errors: SeedErrors | None = None
+) -> SecondOpinions:
+    """Question ``halving``, which was fitted to ``row_set``.
+
+    ``errors``: those of the crossings (``crossing_errors``); None takes them as exact.
+    """
     dated = [row for row in row_set.rows if row.date is not None and row.compute_spent > 0]
     usable = [row for row in dated if row.reached]
     fitted = frontier(usable) if halving.variant == "frontier" else usable
@@ -91,11 +99,11 @@ def second_opinions(row_set: RowSet, halving: HalvingTime) -> SecondOpinions:
     if len(usable) > MOST_ROWS:
         notes.append(f"Theil-Sen takes {MOST_ROWS} rows at most, evenly by date")
     return SecondOpinions(
-        methods=tuple(_methods(usable, fitted, dated, halving.variant)),
+        methods=tuple(_methods(usable, fitted, dated, halving.variant, errors or {})),
         leave_one_out_months=_leave_one_out(fitted),
         moved_dates=tuple(_moved_dates(usable, halving.variant, days) for days in DATE_ERRORS_DAYS),
         tests=(
-            _test(line, "the 2020 paper", PAPER_MONTHS),
+            _test(line, "the 2020 paper", PAPER_2020_MONTHS),
             _test(line, "Moore's law", MOORE_MONTHS),
         ),
         power=further_rows(line, months_of(fitted).tolist()),
@@ -105,7 +113,11 @@ def second_opinions(row_set: RowSet, halving: HalvingTime) -> SecondOpinions:
 
 
 def _methods(
-    usable: Sequence[FitRow], fitted: Sequence[FitRow], dated: Sequence[FitRow], variant: Variant
+    usable: Sequence[FitRow],
+    fitted: Sequence[FitRow],
+    dated: Sequence[FitRow],
+    variant: Variant,
+    errors: SeedErrors,
 ) -> list[Method]:
     x, y, n = months_of(fitted), logs_of(fitted), len(fitted)
     line = fit_line(x.tolist(), y.tolist())
@@ -118,7 +130,7 @@ def _methods(
         _drawn(
             f"hierarchical bootstrap, {variant}",
             line.slope,
-            hierarchical_bootstrap(usable, months_of(usable), variant == "frontier"),
+            hierarchical_bootstrap(usable, months_of(usable), variant == "frontier", errors),
             len(usable),
             "rows, seeds and crossings drawn (one seed: no scatter of seeds)",
         ),
@@ -196,10 +208,9 @@ def _halving(slope: float) -> float | None:
 
 def months_of(rows: Sequence[FitRow]) -> Array:
     """Dates of dated rows, months since the calendar's beginning."""
-    days = [date.fromisoformat(row.date or "").toordinal() for row in rows]
-    return np.array(days) / DAYS_PER_MONTH
+    return np.array([row.months for row in rows])
 
 
 def logs_of(rows: Sequence[FitRow]) -> Array:
     """log2 of the compute of rows that reached."""
-    return np.log2([row.compute or math.nan for row in rows])
+    return np.log2([row.known_compute for row in rows])

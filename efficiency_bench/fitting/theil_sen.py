@@ -14,11 +14,10 @@ from functools import cache, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from efficiency_bench.fitting.regression import NORMAL_QUANTILE
+
 TAIL = 0.025
 """Probability beyond each end of a 95 % interval."""
-
-NORMAL_QUANTILE = 1.959964
-"""Of the standard normal at 97.5 %."""
 
 EXACT_UP_TO = 60
 """Rows up to which the distribution of S is counted out; beyond, it is normal to four digits."""

@@ -62,7 +62,7 @@ class EventLog:
         self._link = CHAIN_START
         try:
             self._repair()
-        except BaseException:
+        except BaseException:  # whatever it was goes on; only the file is closed before
             self.close()
             raise
 

@@ -9,6 +9,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from efficiency_bench.report.layout import plain_table
+
 MOST_MODULES = 20
 """Rows of the table of modules: deeper ones are added up until no more are left."""
 
@@ -34,7 +36,7 @@ def print_audit(row: Mapping[str, Any], console: Console) -> None:
 
 
 def _totals(row: Mapping[str, Any]) -> Table:
-    table = _table("", "fvcore", "independent")
+    table = plain_table("", "", "fvcore", "independent")
     pairs = (
         ("forward MACs (F)", row["forward_macs"], row["independent_forward_macs"]),
         ("backward MACs (B)", row["backward_macs"], row["independent_backward_macs"]),
@@ -50,7 +52,7 @@ def _totals(row: Mapping[str, Any]) -> Table:
 
 def _operators(row: Mapping[str, Any]) -> Table:
     """By operator: fvcore's names are the network's, the dispatcher's are what really ran."""
-    table = _table("contraction", "forward MACs", "share")
+    table = plain_table("", "contraction", "forward MACs", "share")
     for source, operators in (
         ("traced", row["operators"]),
         ("ran", row["independent_operators"]["forward"]),
@@ -61,7 +63,7 @@ def _operators(row: Mapping[str, Any]) -> Table:
 
 
 def _modules(row: Mapping[str, Any]) -> Table:
-    table = _table("module", "fvcore", "independent", "share of F")
+    table = plain_table("", "module", "fvcore", "independent", "share of F")
     traced, watched = _gathered(row["modules"])
     for name, macs in traced.items():
         share = _share(macs, row["forward_macs"])
@@ -86,7 +88,7 @@ def _gathered(modules: list[dict[str, Any]]) -> tuple[Counter[str], Counter[str]
 
 def _uncounted(row: Mapping[str, Any]) -> Table:
     """Output elements of what F leaves out, against F: an element costs a few operations."""
-    table = _table("not counted", "elements", "elements / F")
+    table = plain_table("", "not counted", "elements", "elements / F")
     ordered = sorted(row["uncounted"].items(), key=lambda item: -item[1])
     for name, elements in ordered[:MOST_UNCOUNTED]:
         table.add_row(name, _macs(elements), _share(elements, row["forward_macs"]))
@@ -96,14 +98,6 @@ def _uncounted(row: Mapping[str, Any]) -> Table:
         table.add_row(name, _macs(elements), _share(elements, row["forward_macs"]))
     total = sum(row["uncounted"].values())
     table.add_row("all of it", _macs(total), _share(total, row["forward_macs"]))
-    return table
-
-
-def _table(first: str, *others: str) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title_justify="left")
-    table.add_column(first, overflow="fold")
-    for name in others:
-        table.add_column(name, justify="right", no_wrap=True)
     return table
 
 

@@ -13,9 +13,10 @@ from typing import Any
 import altair as alt
 
 from efficiency_bench.errors import UserError
-from efficiency_bench.fitting.halving import DAYS_PER_MONTH, HalvingTime
+from efficiency_bench.fitting.halving import MOORE_MONTHS, HalvingTime
+from efficiency_bench.fitting.rows import DAYS_PER_MONTH
 from efficiency_bench.report.labels import GAP_PX, LINE_PX, Box, line_boxes, sides
-from efficiency_bench.report.sentences import MOORE_MONTHS, basis, goal, headline
+from efficiency_bench.report.sentences import basis, goal, headline
 
 WIDTH_PX, HEIGHT_PX = 720, 420
 PNG_SCALE = 2.0  # twice the pixels, for print and dense screens

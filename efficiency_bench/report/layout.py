@@ -13,9 +13,9 @@ from rich.text import Text
 ABSENT = "-"
 
 
-def plain_table(title: str, first: str, *others: str) -> Table:
-    """A table whose first column is words, folded where long, and whose others are numbers."""
-    table = Table(
+def bare_table(title: str = "") -> Table:
+    """A table without columns yet."""
+    return Table(
         title=title,
         title_justify="left",
         box=SIMPLE_HEAD,
@@ -23,6 +23,11 @@ def plain_table(title: str, first: str, *others: str) -> Table:
         padding=(0, 1),
         collapse_padding=True,
     )
+
+
+def plain_table(title: str, first: str, *others: str) -> Table:
+    """A table whose first column is words, folded where long, and whose others are numbers."""
+    table = bare_table(title)
     table.add_column(first, overflow="fold")
     for name in others:
         table.add_column(name, justify="right", no_wrap=True)

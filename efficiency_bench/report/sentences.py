@@ -5,13 +5,8 @@ from __future__ import annotations
 import math
 from datetime import date
 
-from efficiency_bench.fitting.halving import DAYS_PER_MONTH, HalvingTime
-
-PAPER_2020_MONTHS = 16
-"""Halving time of Hernandez & Brown 2020 (arXiv 2005.04305), abstract."""
-
-MOORE_MONTHS = 24
-"""Moore's law as that paper takes it: a doubling every two years, 11x in seven."""
+from efficiency_bench.fitting.halving import MOORE_MONTHS, PAPER_2020_MONTHS, HalvingTime
+from efficiency_bench.fitting.rows import DAYS_PER_MONTH
 
 
 def goal(halving: HalvingTime) -> str:
@@ -51,6 +46,14 @@ def basis(halving: HalvingTime) -> str:
         f"n = {halving.n} {rows}; {halving.method}{fit}; "
         f"{halving.estimand}, {halving.crossing} crossing, {currency}, {halving.tier}"
     )
+
+
+def why(halving: HalvingTime) -> str:
+    """Why the interval is the one it is, and what it leaves out."""
+    reason = "Student's t: with so few rows a normal interval would be too short"
+    if halving.variant == "frontier":
+        return f"{reason}; choosing the frontier by its own numbers is not in it (docs/numbers.md)"
+    return reason
 
 
 def comparison(halving: HalvingTime) -> str:

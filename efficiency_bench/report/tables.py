@@ -1,4 +1,4 @@
-"""The terminal's tables: the models, the ledger, a fit laid out like the paper's table."""
+"""The terminal's tables of a ledger and of a fit, laid out like the paper's table."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from efficiency_bench.fitting.halving import HalvingTime
 from efficiency_bench.records import Entry
+from efficiency_bench.report.layout import ABSENT, bare_table, print_lines
 from efficiency_bench.report.sentences import (
     basis,
     comparison,
@@ -21,15 +20,14 @@ from efficiency_bench.report.sentences import (
     headline,
     number,
     percent,
+    why,
 )
-
-ABSENT = "-"
 
 
 def fit_table(halving: HalvingTime, console: Console) -> None:
     """Print the rows of a fit and then the halving time in words; fits 80 columns."""
     unit = "tfs-days" if halving.currency == "paper3x_tfs_days" else "FLOP"
-    table = _table(f"Training compute to {goal(halving)}")
+    table = bare_table(f"Training compute to {goal(halving)}")
     table.add_column("publication", overflow="fold")
     table.add_column("date", no_wrap=True)
     for name in (unit, "factor", "epochs", "MMAC", "seeds"):
@@ -43,13 +41,12 @@ def fit_table(halving: HalvingTime, console: Console) -> None:
         console.print(_legend(halving), style="dim", highlight=False)
     console.print()
     console.print(Text(f"Compute to {goal(halving)}: {headline(halving)}.", style="bold"))
-    for line in (basis(halving), comparison(halving), *halving.notes):
-        console.print(Padding(Text(line), (0, 0, 0, 2)))
+    print_lines((basis(halving), why(halving), comparison(halving), *halving.notes), console)
 
 
 def ledger_table(entries: Sequence[Entry]) -> Table:
     """One line an entry: how it ended and what it took; fits 80 columns."""
-    table = _table(None)
+    table = bare_table()
     # an id says model, data and seed, so these need no columns of their own
     table.add_column("run id", overflow="fold", min_width=24)
     table.add_column("date", no_wrap=True)
@@ -59,17 +56,6 @@ def ledger_table(entries: Sequence[Entry]) -> Table:
     for entry in entries:
         table.add_row(*_ledger_cells(entry))
     return table
-
-
-def _table(title: str | None) -> Table:
-    return Table(
-        title=title,
-        title_justify="left",
-        box=SIMPLE_HEAD,
-        pad_edge=False,
-        padding=(0, 1),
-        collapse_padding=True,
-    )
 
 
 def _cells(row: Mapping[str, Any], name: str) -> tuple[str, ...]:

@@ -249,43 +249,43 @@ def test_an_edit_is_caught_even_where_the_entrys_digest_is_made_anew(originals, 
         assert caught(copied, run_id), (path, old, new)
 
 
-@fuzz
-@given(st.data())
-def test_every_edit_of_a_number_in_a_log_is_caught(originals, copied, data):
-    run_id = data.draw(st.sampled_from(sorted(originals)))
-    log = copied / "events" / f"{run_id}.jsonl.gz"
-    lines = [json.loads(line) for line in gzip.decompress(log.read_bytes()).splitlines()]
+def edited_log(copied, run_id, data):
+    """The log's lines with one number changed, and what was changed: event, path, old, new."""
+    content = (copied / "events" / f"{run_id}.jsonl.gz").read_bytes()
+    lines = [json.loads(line) for line in gzip.decompress(content).splitlines()]
     at = data.draw(st.sampled_from(range(len(lines))))
     path = data.draw(st.sampled_from(numbers(lines[at])))
     old = get(lines[at], path)
     new = changed(old, data)
     lines[at] = put(lines[at], path, new)
-    edited = "".join(json.dumps(line) + "\n" for line in lines).encode()
-    with replaced({log: gzip.compress(edited)}):
-        assert caught(copied, run_id), (lines[at]["event"], path, old, new)
+    return lines, (lines[at]["event"], path, old, new)
+
+
+@fuzz
+@given(st.data())
+def test_every_edit_of_a_number_in_a_log_is_caught(originals, copied, data):
+    run_id = data.draw(st.sampled_from(sorted(originals)))
+    lines, edit = edited_log(copied, run_id, data)
+    written = "".join(json.dumps(line) + "\n" for line in lines).encode()
+    with replaced({copied / "events" / f"{run_id}.jsonl.gz": gzip.compress(written)}):
+        assert caught(copied, run_id), edit
 
 
 @fuzz
 @given(st.data())
 def test_an_edit_of_a_log_is_caught_even_where_every_digest_is_made_anew(originals, copied, data):
     run_id = data.draw(st.sampled_from(sorted(originals)))
-    log = copied / "events" / f"{run_id}.jsonl.gz"
-    lines = [json.loads(line) for line in gzip.decompress(log.read_bytes()).splitlines()]
-    at = data.draw(st.sampled_from(range(len(lines))))
-    path = data.draw(st.sampled_from(numbers(lines[at])))
-    if (lines[at]["event"], path[0]) in NOT_DERIVABLE:
+    lines, edit = edited_log(copied, run_id, data)
+    if (edit[0], edit[1][0]) in NOT_DERIVABLE:
         return
-    old = get(lines[at], path)
-    new = changed(old, data)
-    lines[at] = put(lines[at], path, new)
     forged = chained(lines)
     entry = Entry.model_validate_json(originals[run_id])
     digest = hashlib.sha256(forged).hexdigest()
     forged_entry = sealed(entry.model_copy(update={"event_log_digest": digest}))
-    entry_path = copied / f"{run_id}.json"
+    log, entry_path = copied / "events" / f"{run_id}.jsonl.gz", copied / f"{run_id}.json"
     written = forged_entry.model_dump_json().encode()
     with replaced({log: gzip.compress(forged), entry_path: written}):
-        assert caught(copied, run_id), (lines[at]["event"], path, old, new)
+        assert caught(copied, run_id), edit
 
 
 def chained(lines):

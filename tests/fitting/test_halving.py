@@ -12,9 +12,9 @@ from scipy import stats
 
 from efficiency_bench.errors import UserError
 from efficiency_bench.fitting.groups import Selection
-from efficiency_bench.fitting.halving import DAYS_PER_MONTH, halving_time
+from efficiency_bench.fitting.halving import halving_time
 from efficiency_bench.fitting.regression import fit_line, t_quantile
-from efficiency_bench.fitting.rows import fit_rows
+from efficiency_bench.fitting.rows import DAYS_PER_MONTH, fit_rows
 from efficiency_bench.ledger.reference import published_entries
 from tests.ledger.factory import make_entry
 

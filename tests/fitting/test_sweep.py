@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from efficiency_bench.errors import UserError
 from efficiency_bench.fitting.curves import compute_at, target_at, unpacked
 from efficiency_bench.fitting.groups import Selection
-from efficiency_bench.fitting.halving import DAYS_PER_MONTH, halving_time
-from efficiency_bench.fitting.rows import fit_rows
+from efficiency_bench.fitting.halving import halving_time
+from efficiency_bench.fitting.rows import DAYS_PER_MONTH, fit_rows
 from efficiency_bench.fitting.sweep import parse_sweep, sweep, thresholds
 from efficiency_bench.ledger.reference import published_entries
 from tests.fitting.curve_factory import (

@@ -76,13 +76,21 @@ def test_models_fit_80_columns():
         "name": "shufflenet_v2_x1_0",
         "form": "imagenet",
         "published": "2018-07-30",
+        "paper": "Ma, Zhang, Zheng, Sun 2018, ShuffleNet V2, arXiv:1807.11164",
         "params": 2_278_604,
+        "resolution_px": 224,
         "forward_macs": 144_907_992,
         "first_layer_macs": 8_128_512,
         "backward_macs": 281_687_472,
+        "resolutions": {
+            "160": {"forward_macs": 10**8, "first_layer_macs": 10**7, "backward_macs": 19 * 10**7}
+        },
     }
     text = printed(lambda console: print_models([row], console))
     assert max(map(len, text.splitlines())) <= 80
-    cells = text.splitlines()[-1].split()
-    assert cells[:5] == ["shufflenet_v2_x1_0", "imagenet", "2018-07-30", "2,278,604", "144.9"]
-    assert cells[5:] == ["5.61", "1.944"]  # 8.13/144.91 and 281.69/144.91
+    *_, paper, own, other = text.splitlines()
+    assert "arXiv:1807.11164" in paper
+    name, *cells = own.split()
+    assert [name, *cells[:3]] == ["shufflenet_v2_x1_0", "imagenet", "2018-07-30", "2,278,604"]
+    assert cells[3:] == ["224", "144.9", "5.61", "1.944"]  # 8.13/144.91 and 281.69/144.91
+    assert other.split() == ["160", "100.0", "10.00", "1.900"]

@@ -29,7 +29,7 @@ class DataSet:
 
 
 IMAGENET = DataSet("imagenet", 1_281_167, 50_000, 1000)
-"""ILSVRC 2012, its training and its validation set."""
+"""ILSVRC 2012 (Russakovsky et al. 2015, arXiv 1409.0575, table 2)."""
 
 CIFAR10 = DataSet("cifar10", 50_000, 10_000, 10)
 """Krizhevsky 2009, chapter 3."""

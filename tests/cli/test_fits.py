@@ -1,0 +1,76 @@
+"""`fit`, `conventions` and `decompose`: keys and golden values."""
+
+import json
+
+import pytest
+
+from efficiency_bench.ledger import store
+from tests.campaign.tiny import command
+from tests.cli.users import refused
+from tests.fitting.curve_factory import planted
+from tests.ledger.factory import make_baseline, make_entry, make_target
+
+FIT_KEYS = {
+    "halving_months",
+    "low_months",
+    "high_months",
+    "reduction_factor",
+    "r_squared",
+    "n",
+    "method",
+    "variant",
+    "rows",
+}
+
+
+def test_fit_published_gives_the_golden_halving_time(tmp_path):
+    result = command("fit", "published", "--json", cwd=tmp_path)
+    fitted = json.loads(result.stdout)
+    assert set(fitted) >= FIT_KEYS
+    assert round(fitted["halving_months"], 1) == 15.7
+    assert fitted["n"] == 6
+    assert len(fitted["rows"]) == 16
+
+
+def test_fit_on_a_ledger_joins_the_baseline_at_its_whole_schedule(tmp_path):
+    target = make_target(source="baseline", baseline_run_ids=("a0",))
+    store.append(tmp_path, make_baseline("a0"))
+    for name, date in (("vgg11", "2014-09-04"), ("resnet18", "2015-12-10")):
+        store.append(tmp_path, make_entry(name, model=name, date=date, target=target))
+    result = command("fit", str(tmp_path), "--json", "--chart", "chart", cwd=tmp_path)
+    assert json.loads(result.stdout)["n"] == 3, result.stderr
+    assert {p.suffix for p in (tmp_path / "chart").iterdir()} == {".png", ".svg", ".html"}
+
+
+def test_too_few_points_for_a_fit(tmp_path):
+    store.append(tmp_path, make_entry("one"))
+    refused(command("fit", str(tmp_path), cwd=tmp_path), "at least 3 rows")
+
+
+def test_conventions_from_the_published_rows(typed):
+    rows = json.loads(typed("conventions", "published", "--json").stdout)["rows"]
+    factors = {round(row["reduction_factor"], 1) for row in rows}
+    months = [row["halving_months"] for row in rows]
+    assert {44.9, 44.4, 41.7, 40.7} <= factors
+    assert min(months) == pytest.approx(13.7, abs=0.05)
+    assert max(months) == pytest.approx(17.3, abs=0.05)
+    assert "over" in typed("conventions", "published").stdout
+
+
+def test_a_sweep_of_the_published_rows_and_of_a_ledger(typed, tmp_path):
+    rows = json.loads(typed("fit", "published", "--sweep", "0.5:0.93", "--json").stdout)["rows"]
+    assert [round(row["halving_months"], 1) for row in rows] == [15.7]
+    refused(typed("fit", "published", "--sweep", "nonsense"), "LOW:HIGH")
+    refused(typed("fit", "published", "--sweep", "0.5:0.9", "--chart", "x"), "--chart")
+    for entry in planted(18.0):
+        store.append(tmp_path / "planted", entry)
+    swept = typed("fit", str(tmp_path / "planted"), "--sweep", "0.6:0.8:0.1", "--json")
+    rows = json.loads(swept.stdout)["rows"]
+    assert [round(row["halving_months"], 1) for row in rows] == [18.0] * 3
+
+
+def test_the_papers_own_split(typed):
+    rows = json.loads(typed("decompose", "published", "--json").stdout)
+    last = rows[-1]
+    assert last["model"] == "efficientnet_b0"
+    assert typed("decompose", "published", "--from", "alexnet,small").returncode == 2

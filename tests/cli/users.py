@@ -1,0 +1,38 @@
+"""What a user's mistake must look like, and how short a run is here."""
+
+LEDGER_LIST_KEYS = {
+    "run_id",
+    "experiment",
+    "model",
+    "recipe",
+    "data",
+    "seed",
+    "tier",
+    "end_reason",
+    "reached",
+    "target",
+    "images",
+    "epochs",
+    "steps",
+    "forward_macs",
+    "paper3x_tfs_days",
+    "exact_flops",
+    "paper3x_to_target_tfs_days",
+    "first_crossing_epochs",
+    "sustained_crossing_epochs",
+    "first_epoch_at_target",
+    "weights_digest",
+    "date",
+    "source",
+}
+
+SHORT = ("recipe.epochs=0.3", "target.value=1.0", "tracking.wandb=false")
+
+
+def refused(result, *words):
+    """The user's mistake: exit 2, at most a few lines, every word named, no traceback."""
+    assert result.returncode == 2, result.stderr
+    assert "Traceback" not in result.stderr
+    assert len(result.stderr.strip().splitlines()) <= 3, result.stderr
+    for word in words:
+        assert word in result.stderr
