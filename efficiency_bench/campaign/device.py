@@ -36,11 +36,15 @@ def resolve(config: RunConfig) -> RunConfig:
     )
 
 
-def hardware(config: RunConfig) -> dict[str, Any]:
-    """Facts about the resolved device, for the entry."""
-    facts: dict[str, Any] = {"device": config.device, "precision": config.precision}
+def hardware(config: RunConfig, processes: int) -> dict[str, Any]:
+    """Facts about the resolved device and the number of processes, for the entry."""
+    facts: dict[str, Any] = {
+        "device": config.device,
+        "precision": config.precision,
+        "processes": processes,
+    }
     if config.device == "cuda":
-        properties = torch.cuda.get_device_properties(0)
+        properties = torch.cuda.get_device_properties(torch.cuda.current_device())
         facts |= {"card": properties.name, "card_memory_bytes": properties.total_memory}
     else:
         facts["torch_threads"] = config.threads

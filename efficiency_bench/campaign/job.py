@@ -14,12 +14,17 @@ from efficiency_bench.counting import ForwardCount, audited_count
 from efficiency_bench.data import Data
 from efficiency_bench.models import build_model, check_input, known_arguments
 from efficiency_bench.records import Target
+from efficiency_bench.training.ranks import ALL_HERE, Ranks
 from efficiency_bench.training.resolution import all_sides_px
 from efficiency_bench.training.trainer import Job
 
 
 def build_job(
-    config: RunConfig, data: Data, target: Target | None, stop_requested: Callable[[], bool]
+    config: RunConfig,
+    data: Data,
+    target: Target | None,
+    stop_requested: Callable[[], bool],
+    ranks: Ranks = ALL_HERE,
 ) -> Job:
     """Model, counts at every side it will see, and the rest of what the trainer takes."""
     torch.manual_seed(derived_seed(config.seed, config.repeat, "weights"))
@@ -38,6 +43,7 @@ def build_job(
         precision=config.precision,
         auxiliary_loss_weight=config.model.auxiliary_loss_weight,
         stop_requested=stop_requested,
+        ranks=ranks,
     )
 
 

@@ -27,6 +27,8 @@ class Earlier:
     events: EventsRead
     state: State | None
     """None: no checkpoint fits, so the run begins again."""
+    checkpoint: Path | None
+    """Where the state lies."""
     steps: int
     images: int
     lost: Lost
@@ -83,16 +85,23 @@ def earlier_attempt(folder: Path, run_id: str) -> Earlier | None:
         else:
             if about["code_digest"] != code_digest():
                 problems.append(f"the code has changed since {found.path.name} was saved")
-            images = found.state["images"]
-            return _earlier(events, found.state, found.steps, images, problems)
-    return _earlier(events, None, 0, 0, problems)
+            return _earlier(events, found, problems)
+    return _earlier(events, None, problems)
 
 
 def _earlier(
-    events: EventsRead, state: State | None, steps: int, images: int, problems: Sequence[str]
+    events: EventsRead, found: checkpoint.Checkpoint | None, problems: Sequence[str]
 ) -> Earlier:
-    lost = lost_by_resuming(events.events, steps)
-    return Earlier(events, state, steps, images, lost, tuple(problems))
+    steps = found.steps if found else 0
+    return Earlier(
+        events=events,
+        state=found.state if found else None,
+        checkpoint=found.path if found else None,
+        steps=steps,
+        images=found.state["images"] if found else 0,
+        lost=lost_by_resuming(events.events, steps),
+        problems=tuple(problems),
+    )
 
 
 class Keeper:

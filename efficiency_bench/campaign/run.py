@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-import torch
-
 from efficiency_bench import identity, provenance
 from efficiency_bench.campaign import device as devices
 from efficiency_bench.campaign import folder as folders
@@ -24,7 +22,9 @@ from efficiency_bench.campaign.prepared import (
     progress_fields,
     start_fields,
 )
+from efficiency_bench.campaign.processes import GONE, is_lost_process, join, this_process
 from efficiency_bench.campaign.resumption import Keeper, earlier_attempt
+from efficiency_bench.campaign.taking_part import Orders, take_part
 from efficiency_bench.campaign.target import metric_of, own_target, resolve_target
 from efficiency_bench.config import RunConfig, measured_part
 from efficiency_bench.config_checks import check
@@ -61,17 +61,22 @@ WORKER_DIED = "DataLoader worker"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a run: its entry, or None when a signal stopped it before its end."""
+    """What came of a run: its entry, or None when a signal stopped it before its end.
+
+    A process that only took its share of the work has no entry either, but the end reason.
+    """
 
     entry: Entry | None
     already_finished: bool = False
+    end_reason: str = "interrupted"
 
     @property
     def exit_code(self) -> int:
         """0 entry written or found, 1 ended by a fault, 75 stopped by a signal."""
-        if self.entry is None:
+        reason = self.end_reason if self.entry is None else self.entry.end_reason
+        if reason == "interrupted":
             return 75
-        return 1 if self.entry.end_reason in FAULTS and not self.already_finished else 0
+        return 1 if reason in FAULTS and not self.already_finished else 0
 
 
 def run(
@@ -83,14 +88,20 @@ def run(
 
     A run that is finished already gives its entry again and trains nothing; one that was left
     goes on from its newest checkpoint.  Raises UserError for the user's mistakes; a fault of any
-    other kind becomes an entry with reason ``failed``.
+    other kind becomes an entry with reason ``failed``.  Of several processes that torchrun or
+    Slurm has started the first does all this, and the others take their share of every batch.
     """
     check(config)
     config = devices.resolve(config)
-    if config.run_dir is not None:
-        with folders.locked(Path(config.run_dir)):
-            return _run_in(Path(config.run_dir), config, mirrors, stop_requested)
-    return _run_in(None, config, mirrors, stop_requested)
+    process = this_process()
+    ranks = join(process, config.device)
+    if not process.leads:
+        return Outcome(None, end_reason=take_part(config, ranks, process, stop_requested))
+    with Orders(ranks) as orders:
+        if config.run_dir is not None:
+            with folders.locked(Path(config.run_dir)):
+                return _run_in(Path(config.run_dir), config, mirrors, stop_requested, orders)
+        return _run_in(None, config, mirrors, stop_requested, orders)
 
 
 def _run_in(
@@ -98,6 +109,7 @@ def _run_in(
     config: RunConfig,
     mirrors: Mirrors,
     stop_requested: Callable[[], bool],
+    orders: Orders,
 ) -> Outcome:
     """The run in ``folder``, which this process holds; None: in the folder of its own id."""
     ledger_dir = Path(config.ledger_dir)
@@ -105,7 +117,8 @@ def _run_in(
         folders.check_same(entry, config, folder)
         return _finished(entry, folder, ledger_dir)
     began = time.perf_counter()
-    data = build_data(config.data, config.recipe, config.seed, torch.device(config.device))
+    ranks = orders.ranks
+    data = build_data(config.data, config.recipe, config.seed, ranks.device, ranks.share)
     target = resolve_target(config, data)
     run_id = identity.run_id(measured_part(config), data.digest, target)
     with contextlib.nullcontext() if folder else folders.locked(folders.RUNS / run_id):
@@ -115,12 +128,13 @@ def _run_in(
             return _finished(entry, folder, ledger_dir)
         store.check_writable(ledger_dir)
         earlier = earlier_attempt(folder, run_id)
-        job = build_job(config, data, target, stop_requested)
+        job = build_job(config, data, target, stop_requested, ranks)
         setup_seconds = time.perf_counter() - began
         prepared = Prepared(
             config, run_id, folder, ledger_dir, data, target, job, setup_seconds, earlier
         )
         watching = tuple(mirrors(folder))
+        orders.go(target, data.digest, earlier.checkpoint if earlier else None)
         try:
             return execute(prepared, watching)
         finally:
@@ -144,7 +158,8 @@ def _in_ledger(ledger_dir: Path, run_id: str) -> Entry | None:
 def execute(run: Prepared, mirrors: tuple[Mirror, ...]) -> Outcome:
     """Train, writing each event down as it happens, and end with an entry."""
     event_log = EventLog(run.folder / folders.EVENTS)
-    facts = provenance.collect(devices.hardware(run.config))
+    processes = run.job.ranks.share.of
+    facts = provenance.collect(devices.hardware(run.config, processes))
 
     def tell(kind: str, **fields: Any) -> None:
         event_log.append(kind, **fields)
@@ -198,8 +213,14 @@ def _begin(
     start = next(dict(e) for e in run.earlier.events.events if e["event"] == "start")
     for mirror in mirrors:
         mirror(start)
-    resuming = {"setup_seconds": run.setup_seconds, "provenance": written}
-    tell("resume", **run.earlier.fields(), **resuming)
+    fields = run.earlier.fields() | {"setup_seconds": run.setup_seconds, "provenance": written}
+    before = start["provenance"]["hardware"].get("processes", 1)
+    if before != run.job.ranks.share.of:
+        fields["notes"] += [
+            f"{run.job.ranks.share.of} processes where it began with {before}: the same batches,"
+            " but sums are rounded in another order and dropout draws anew"
+        ]
+    tell("resume", **fields)
     return start
 
 
@@ -225,17 +246,20 @@ def _follow(
     except (UserError, KeyboardInterrupt):
         raise
     except Exception as error:
-        if WORKER_DIED in str(error):  # the system ended it, most often for want of memory
-            log.error("%s: %s", run.run_id, error)
-            return evaluations, _failure(error, latest, evaluations, "interrupted")
+        lost = is_lost_process(error, run.job.ranks)
+        # the system ends a loading process most often for want of memory
+        if lost or WORKER_DIED in str(error):
+            detail = GONE if lost else str(error).splitlines()[0]
+            return evaluations, _failure(detail, latest, evaluations, "interrupted")
         (run.folder / "fault.txt").write_text(traceback.format_exc())
         log.error("%s failed: %s (traceback in %s)", run.run_id, error, run.folder / "fault.txt")
-        return evaluations, _failure(error, latest, evaluations, "failed")
+        detail = f"{type(error).__name__}: {error}".splitlines()[0]
+        return evaluations, _failure(detail, latest, evaluations, "failed")
     raise AssertionError("the trainer ended without an ending")
 
 
 def _failure(
-    error: Exception,
+    detail: str,
     latest: Progress | None,
     evaluations: Sequence[Evaluation],
     reason: Literal["failed", "interrupted"],
@@ -243,7 +267,7 @@ def _failure(
     """An ending at the last progress known, for a fault that the trainer did not expect."""
     return Ending(
         reason=reason,
-        detail=f"{type(error).__name__}: {error}".splitlines()[0],
+        detail=detail,
         steps=latest.steps if latest else 0,
         images=latest.images if latest else 0,
         epochs=latest.epochs if latest else 0.0,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from efficiency_bench.campaign.processes import leave, this_process
 from efficiency_bench.config import RunConfig
 from efficiency_bench.config_checks import check
 from efficiency_bench.errors import UserError
@@ -35,7 +36,7 @@ def train_all(arguments: Sequence[str]) -> tuple[list[dict[str, Any]], int]:
     A run that fails does not keep the others of a sweep from running; the worst exit code is
     returned.  A signal ends the running one at its next step and starts no other.
     """
-    console = Console(stderr=True)
+    console = Console(stderr=True, quiet=not this_process().leads)
     entries: list[dict[str, Any]] = []
     codes: list[int] = []
 
@@ -58,7 +59,10 @@ def train_all(arguments: Sequence[str]) -> tuple[list[dict[str, Any]], int]:
             if outcome.entry is not None:
                 entries.append(outcome.entry.model_dump(mode="json"))
 
-        launch(arguments, one)
+        try:
+            launch(arguments, one)
+        finally:
+            leave()
     return entries, worst(codes)
 
 
@@ -90,7 +94,8 @@ def stop_flag() -> Iterator[list[int]]:
         if received and number == signal.SIGINT:
             raise KeyboardInterrupt
         received.append(number)
-        print("stopping after this step; the same command goes on from there", file=sys.stderr)
+        if this_process().leads:
+            print("stopping after this step; the same command goes on", file=sys.stderr)
 
     before = {number: signal.signal(number, handler) for number in STOP_SIGNALS}
     try:

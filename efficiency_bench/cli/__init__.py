@@ -12,6 +12,7 @@ import sys
 
 import typer
 
+from efficiency_bench.campaign.processes import joined, this_process
 from efficiency_bench.cli import checks, fits, ledger, runs
 from efficiency_bench.cli.shared import USER_MISTAKE
 from efficiency_bench.errors import UserError
@@ -39,7 +40,11 @@ def main() -> None:
     try:
         app()
     except UserError as error:
-        print(f"efficiency-bench: {error}", file=sys.stderr)
+        process = this_process()
+        if process.leads:
+            print(f"efficiency-bench: {error}", file=sys.stderr)
+        elif joined():  # a mistake found before that is found by all, and told by the first
+            print(f"efficiency-bench, {process}: {error}", file=sys.stderr)
         sys.exit(USER_MISTAKE)
     except BrokenPipeError:  # `... | head` closed the pipe: nothing is wrong
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -21,10 +21,11 @@ def train(context: typer.Context, as_json: Json = False) -> None:
     target.metric=top1 or top5, target.value=0.6; seed=N, device=cpu, run_dir=DIR,
     ledger_dir=DIR, repeat=N; -m with suite=smoke, card or paper, or seed=0,1,2.
     """
+    from efficiency_bench.campaign.processes import this_process
     from efficiency_bench.campaign.sweep import train_all
 
     entries, exit_code = train_all(context.args)
-    if as_json:
+    if as_json and this_process().leads:
         print_json(entries[0] if len(entries) == 1 else entries)
     raise typer.Exit(exit_code)
 

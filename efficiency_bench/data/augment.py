@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from efficiency_bench.config import AugmentationConfig
+from efficiency_bench.data.share import ALONE, Share
 
 
 def derived_seed(*parts: int | str) -> int:
@@ -46,27 +47,51 @@ class Normalisation:
         return (images.float() - self._mean) * self._inverse_std
 
 
-def augment(
-    images: Tensor, config: AugmentationConfig, flip: bool, generator: torch.Generator
-) -> Tensor:
+class Draws:
+    """Random numbers for a whole batch, of which one process keeps its share.
+
+    They are drawn for all its images whoever takes them, so that an image meets the same fate
+    however many processes there are.
+    """
+
+    def __init__(self, generator: torch.Generator, images: int, share: Share = ALONE) -> None:
+        """``images`` is the size of the whole batch."""
+        self._generator = generator
+        self._images = images
+        self._share = share
+
+    def uniform(self) -> Tensor:
+        """Float32 in [0, 1), one an image: [B]."""
+        draws = torch.rand(self._images, generator=self._generator, device=self._generator.device)
+        return self._share.part(draws)
+
+    def integers(self, below: int, each: int) -> Tensor:
+        """Whole numbers from 0 to ``below`` - 1, ``each`` an image: int64 [each, B]."""
+        shape = (each, self._images)
+        device = self._generator.device
+        draws = torch.randint(below, shape, generator=self._generator, device=device)
+        return self._share.part(draws.T).T
+
+
+def augment(images: Tensor, config: AugmentationConfig, flip: bool, draws: Draws) -> Tensor:
     """Normalised images float [B, C, H, W], each cropped, flipped and cut by its own draw.
 
     Images are normalised already, so the zeros of padding and cutout are the mean colour.
     """
     if config.crop_pad_px:
-        images = random_crop(images, config.crop_pad_px, generator)
+        images = random_crop(images, config.crop_pad_px, draws)
     if flip:
-        images = random_flip(images, generator)
+        images = random_flip(images, draws)
     if config.cutout_px:
-        images = cutout(images, config.cutout_px, generator)
+        images = cutout(images, config.cutout_px, draws)
     return images
 
 
-def random_crop(images: Tensor, pad_px: int, generator: torch.Generator) -> Tensor:
+def random_crop(images: Tensor, pad_px: int, draws: Draws) -> Tensor:
     """Shift each image by up to ``pad_px`` in each direction, zeros coming in."""
     batch, _, height, width = images.shape
     device = images.device
-    top, left = torch.randint(2 * pad_px + 1, (2, batch, 1, 1), generator=generator, device=device)
+    top, left = draws.integers(2 * pad_px + 1, each=2)[:, :, None, None]
     rows = (top + torch.arange(height, device=device)[:, None]).expand(batch, height, width)
     columns = (left + torch.arange(width, device=device)).expand(batch, height, width)
     padded = F.pad(images, (pad_px,) * 4).permute(0, 2, 3, 1)
@@ -74,19 +99,18 @@ def random_crop(images: Tensor, pad_px: int, generator: torch.Generator) -> Tens
     return padded[which, rows, columns].permute(0, 3, 1, 2)
 
 
-def random_flip(images: Tensor, generator: torch.Generator) -> Tensor:
+def random_flip(images: Tensor, draws: Draws) -> Tensor:
     """Mirror each image left to right with probability 1/2."""
-    draws = torch.rand(len(images), generator=generator, device=images.device)
-    return torch.where((draws < 0.5)[:, None, None, None], images.flip(3), images)
+    return torch.where((draws.uniform() < 0.5)[:, None, None, None], images.flip(3), images)
 
 
-def cutout(images: Tensor, side_px: int, generator: torch.Generator) -> Tensor:
+def cutout(images: Tensor, side_px: int, draws: Draws) -> Tensor:
     """Zero one square of ``side_px`` in each image, its centre anywhere (DeVries & Taylor
     2017, arXiv:1708.04552), so that it may lie partly outside."""
-    batch, _, height, width = images.shape
+    _, _, height, width = images.shape
     device = images.device
-    row = torch.randint(height, (batch, 1, 1), generator=generator, device=device)
-    column = torch.randint(width, (batch, 1, 1), generator=generator, device=device)
+    row = draws.integers(height, each=1)[0, :, None, None]
+    column = draws.integers(width, each=1)[0, :, None, None]
     before, after = side_px // 2, side_px - side_px // 2
     down = torch.arange(height, device=device)[:, None] - row
     across = torch.arange(width, device=device) - column

@@ -21,6 +21,7 @@ from torchvision.transforms import v2
 from efficiency_bench.data.augment import Normalisation, derived_seed, epoch_order
 from efficiency_bench.data.folder import PhotoSet, PhotoSplits
 from efficiency_bench.data.loader import Batch, batch_sizes
+from efficiency_bench.data.share import ALONE, Share
 from efficiency_bench.errors import UserError
 
 RESIZE_OVER_CROP = 256 / 224
@@ -67,6 +68,7 @@ class FolderLoader:
         seed: int,
         device: torch.device,
         workers: int,
+        share: Share = ALONE,
     ) -> None:
         """Validation resizes the shorter side to ``resize_px`` and crops ``image_px``."""
         resize_px = resize_px or round(image_px * RESIZE_OVER_CROP)
@@ -74,6 +76,7 @@ class FolderLoader:
         self._normalise = normalise
         self._seed = seed
         self._device = device
+        self._share = share
         self._train = _Reader(_TrainPhotos(splits.train, augmentation, seed), workers, device)
         self._val = _Reader(_ValPhotos(splits.val, image_px, resize_px), workers, device)
 
@@ -85,13 +88,14 @@ class FolderLoader:
         parts = order.split(batch_sizes(len(order), batch_size))
         return self._normalised(
             self._train.read(
-                [(epoch, index, image_px) for index in part.tolist()] for part in parts[start_step:]
+                [(epoch, index, image_px) for index in self._share.part(whole).tolist()]
+                for whole in parts[start_step:]
             )
         )
 
     def validation(self, batch_size: int) -> Iterator[Batch]:
         """See Loader.validation."""
-        indices = torch.arange(len(self._splits.val)).split(batch_size)
+        indices = self._share.part(torch.arange(len(self._splits.val))).split(batch_size)
         return self._normalised(self._val.read(part.tolist() for part in indices))
 
     def _normalised(self, batches: Iterable[Batch]) -> Iterator[Batch]:

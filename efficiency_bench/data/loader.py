@@ -13,7 +13,11 @@ Batch = tuple[Tensor, Tensor]
 
 
 class Loader(Protocol):
-    """A training set and a validation set, delivered to the device."""
+    """A training set and a validation set, delivered to the device.
+
+    Where a run has several processes each has a loader of its own, which delivers its share of
+    every batch; together they deliver each image once.
+    """
 
     def epoch(
         self, epoch: int, batch_size: int, image_px: int, start_step: int = 0

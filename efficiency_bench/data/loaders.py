@@ -12,38 +12,60 @@ from efficiency_bench.data import cifar, folder
 from efficiency_bench.data.augment import Normalisation
 from efficiency_bench.data.folder_loader import FolderLoader, PhotoAugmentation
 from efficiency_bench.data.image_set import DataSplits, ImageSet, check_splits
-from efficiency_bench.data.loader import Data
+from efficiency_bench.data.loader import Data, batch_sizes
 from efficiency_bench.data.memory import MemoryLoader
+from efficiency_bench.data.share import ALONE, Share
 from efficiency_bench.data.subset import balanced_indices
 from efficiency_bench.errors import UserError, unknown
 
 DEFAULT_ROOT = "data"
 """Where data is looked for, and downloaded to, unless data.root names a folder."""
 
-Builder = Callable[[DataConfig, RecipeConfig, int, torch.device], Data]
+Builder = Callable[[DataConfig, RecipeConfig, int, torch.device, Share], Data]
 
 
-def build_data(data: DataConfig, recipe: RecipeConfig, seed: int, device: torch.device) -> Data:
-    """Load what ``data`` names and serve it with ``recipe``'s augmentation.
+def build_data(
+    data: DataConfig,
+    recipe: RecipeConfig,
+    seed: int,
+    device: torch.device,
+    share: Share = ALONE,
+) -> Data:
+    """Load what ``data`` names and serve a process's ``share`` with ``recipe``'s augmentation.
 
     Raises UserError for an unknown name, data that is missing or broken, a subset that cannot
-    be drawn and a batch larger than the training set.
+    be drawn, a batch larger than the training set, and one too small to be shared.
     """
     if data.name not in BUILDERS:
         raise unknown("data", data.name, BUILDERS)
-    built = BUILDERS[data.name](data, recipe, seed, device)
+    built = BUILDERS[data.name](data, recipe, seed, device, share)
     if recipe.batch_size > built.train_images:
         raise UserError(
             f"recipe.batch_size={recipe.batch_size} is larger than the training set of"
             f" {built.train_images} images; type recipe.batch_size={built.train_images} or less"
         )
+    check_shares(built, recipe.batch_size, share.of)
     return built
+
+
+def check_shares(data: Data, batch_size: int, processes: int) -> None:
+    """Refuse a set of which some batch has fewer images than there are processes."""
+    least = min(*batch_sizes(data.train_images, batch_size), data.val_images)
+    if least < processes:
+        raise UserError(
+            f"{processes} processes cannot share a batch of {least} images"
+            f" ({data.train_images} training images in batches of {batch_size},"
+            f" {data.val_images} validation images);\n"
+            f"start {least} processes or fewer, or change recipe.batch_size"
+        )
 
 
 def in_memory(read: Callable[[DataConfig], DataSplits]) -> Builder:
     """A builder for sets that fit into memory."""
 
-    def build(data: DataConfig, recipe: RecipeConfig, seed: int, device: torch.device) -> Data:
+    def build(
+        data: DataConfig, recipe: RecipeConfig, seed: int, device: torch.device, share: Share
+    ) -> Data:
         whole = check_splits(read(data), data.name)
         splits = DataSplits(
             train=cut(whole.train, data.train_images, "data.train_images"),
@@ -52,7 +74,7 @@ def in_memory(read: Callable[[DataConfig], DataSplits]) -> Builder:
         flip = recipe.augmentation.flip and data.flip_keeps_class
         normalise = Normalisation(data.mean, data.std, device)
         loader = MemoryLoader(
-            splits, recipe.augmentation, flip, normalise, data.image_px, seed, device
+            splits, recipe.augmentation, flip, normalise, data.image_px, seed, device, share
         )
         return Data(
             train=loader,
@@ -101,7 +123,9 @@ def _cifar(data: DataConfig) -> DataSplits:
     return cifar.load(data.name, Path(data.root or DEFAULT_ROOT), data.download)
 
 
-def _folder(data: DataConfig, recipe: RecipeConfig, seed: int, device: torch.device) -> Data:
+def _folder(
+    data: DataConfig, recipe: RecipeConfig, seed: int, device: torch.device, share: Share
+) -> Data:
     """ImageNet and whatever else lies in train/CLASS/ and val/CLASS/."""
     root = Path(data.root or DEFAULT_ROOT)
     splits = folder.load(root, data.train_images, data.val_images)
@@ -119,6 +143,7 @@ def _folder(data: DataConfig, recipe: RecipeConfig, seed: int, device: torch.dev
         seed=seed,
         device=device,
         workers=data.workers,
+        share=share,
     )
     return Data(
         train=loader,

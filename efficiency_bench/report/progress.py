@@ -38,9 +38,9 @@ class RunProgress:
             case "end" | "interrupted":
                 self.close()
                 if event["event"] == "interrupted":
-                    self.console.print(f"{self._name()}: {event['detail']}")
+                    self._say(f"{self._name()}: {event['detail']}")
             case "entry":
-                self.console.print(ending_line(event["entry"]), highlight=False)
+                self._say(ending_line(event["entry"]))
 
     def close(self) -> None:
         """Stop drawing; a second call does nothing."""
@@ -51,14 +51,13 @@ class RunProgress:
     def _begin(self, event: Event) -> None:
         self.start = event
         numerics = event["config"]
-        self.console.print(
+        self._say(
             f"{self.place}{self._name()} on {event['data']}: {target_words(event)}; "
             f"{numerics['device']} {numerics['precision']}"
-            f"{' channels_last' if numerics['channels_last'] else ''}",
-            highlight=False,
+            f"{' channels_last' if numerics['channels_last'] else ''}"
         )
         for note in event["notes"]:
-            self.console.print(f"  note: {note}", highlight=False)
+            self._say(f"  note: {note}")
         if self.console.is_terminal:
             columns = TextColumn("  {task.fields[state]}"), BarColumn(bar_width=None)
             self.live = Progress(*columns, console=self.console, transient=True)
@@ -69,9 +68,9 @@ class RunProgress:
         lost = event["lost"]["images"]
         again = f"; {lost} images are processed again" if lost else ""
         text = f"  goes on after step {event['steps']} ({event['images']} images){again}"
-        self.console.print(text, highlight=False)
+        self._say(text)
         for note in event["notes"]:
-            self.console.print(f"  note: {note}", highlight=False)
+            self._say(f"  note: {note}")
 
     def _advance(self, event: Event) -> None:
         if event["event"] == "evaluation":
@@ -82,7 +81,11 @@ class RunProgress:
         if self.live is not None:
             self.live.update(self.task, completed=event["steps"], state=state)
         elif event["event"] == "evaluation":
-            self.console.print(f"  {state}", highlight=False)
+            self._say(f"  {state}")
+
+    def _say(self, text: str) -> None:
+        # an error's text may hold brackets, which are no markup
+        self.console.print(text, highlight=False, markup=False)
 
     def _name(self) -> str:
         return f"{self.start['experiment'] or self.start['model']} seed {self.start['seed']}"

@@ -61,26 +61,15 @@ def usable(folder: Path, problems: list[str]) -> Iterator[Checkpoint]:
     Loaded without running code from the file (``weights_only``), onto the CPU.
     """
     for path in _present(folder):
-        checkpoint = _read(path)
+        checkpoint = read(path)
         if isinstance(checkpoint, str):
             problems.append(f"{path.name}: {checkpoint}")
         else:
             yield checkpoint
 
 
-def remove_all(folder: Path) -> None:
-    """Remove every checkpoint of a run that has ended, and what an interrupted write left."""
-    for path in [
-        *_present(folder),
-        *folder.glob("checkpoint-*.sha256"),
-        *folder.glob(".checkpoint-*"),
-    ]:
-        path.unlink(missing_ok=True)
-        _digest_path(path).unlink(missing_ok=True)
-
-
-def _read(path: Path) -> Checkpoint | str:
-    """The checkpoint in ``path``, or why it is not used."""
+def read(path: Path) -> Checkpoint | str:
+    """The checkpoint in ``path``, or why it cannot be used."""
     try:
         data = path.read_bytes()
         written = _digest_path(path).read_text(encoding="ascii").strip()
@@ -95,6 +84,17 @@ def _read(path: Path) -> Checkpoint | str:
         return Checkpoint(path, int(found["state"]["steps"]), found["state"], found["about"])
     except (pickle.UnpicklingError, RuntimeError, KeyError, TypeError, ValueError) as error:
         return f"not a checkpoint: {str(error).splitlines()[0]}"
+
+
+def remove_all(folder: Path) -> None:
+    """Remove every checkpoint of a run that has ended, and what an interrupted write left."""
+    for path in [
+        *_present(folder),
+        *folder.glob("checkpoint-*.sha256"),
+        *folder.glob(".checkpoint-*"),
+    ]:
+        path.unlink(missing_ok=True)
+        _digest_path(path).unlink(missing_ok=True)
 
 
 def _present(folder: Path) -> list[Path]:

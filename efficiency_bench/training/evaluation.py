@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from efficiency_bench.training.ranks import ALL_HERE, Ranks
+
 
 @dataclass(frozen=True)
 class Score:
@@ -23,11 +25,15 @@ class Score:
 
 @torch.no_grad()
 def evaluate(
-    model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], autocast: torch.autocast
+    model: nn.Module,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    autocast: torch.autocast,
+    ranks: Ranks = ALL_HERE,
 ) -> Score:
     """Score ``model`` in eval mode over ``batches`` of (images [B,C,H,W], labels [B]).
 
-    Sums stay on the device until the end, so that no batch waits for the one before.
+    Each process scores the batches it has; the score is that of all together.  Sums stay on the
+    device until the end, so that no batch waits for the one before.
     """
     was_training = model.training
     model.eval()
@@ -44,12 +50,14 @@ def evaluate(
     model.train(was_training)
     if sums is None:
         raise ValueError("the validation set is empty")
-    top1, top5, loss = (sums / images).tolist()
+    count = torch.tensor([images], dtype=sums.dtype, device=sums.device)
+    *totals, whole = ranks.summed(torch.cat([sums, count])).tolist()
+    top1, top5, loss = (total / whole for total in totals)
     return Score(
         top1=top1,
         top5=top5 if classes >= 5 else None,
         loss=loss if math.isfinite(loss) else None,
-        images=images,
+        images=int(whole),
     )
 
 

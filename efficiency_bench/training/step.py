@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from efficiency_bench.config import RecipeConfig
 from efficiency_bench.training.average import MovingAverage
 from efficiency_bench.training.optimizer import build_optimizer
+from efficiency_bench.training.ranks import Ranks
 from efficiency_bench.training.schedule import rate_multiple
 
 
@@ -23,23 +24,31 @@ class Step:
         recipe: RecipeConfig,
         autocast: torch.autocast,
         auxiliary_loss_weight: float,
+        ranks: Ranks,
     ) -> None:
-        self.model = model
+        self.model, self.shared_model = ranks.parallel(model)
+        self.ranks = ranks
         self.recipe = recipe
         self.autocast = autocast
         self.auxiliary_loss_weight = auxiliary_loss_weight
-        self.optimizer = build_optimizer(model, recipe.optimizer)
-        self.average = MovingAverage(model, recipe.ema_decay) if recipe.ema_decay else None
+        self.optimizer = build_optimizer(self.model, recipe.optimizer)
+        self.average = MovingAverage(self.model, recipe.ema_decay) if recipe.ema_decay else None
         self.all_finite: Tensor | None = None
         """Whether every loss so far was finite: a boolean on the device, read now and then."""
 
-    def __call__(self, images: Tensor, labels: Tensor, progress: float) -> Tensor:
-        """Train on images [B,C,H,W] and labels [B] at ``progress``; the loss, on the device."""
+    def __call__(self, images: Tensor, labels: Tensor, whole: int, progress: float) -> Tensor:
+        """Train on images [B,C,H,W] and labels [B] at ``progress``; the loss, on the device.
+
+        ``whole`` is the size of the batch of which these are this process's share; the mean of
+        all processes' losses is the mean over it.
+        """
         rate = self.recipe.optimizer.lr * rate_multiple(self.recipe.schedule, progress)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         with self.autocast:
-            loss = self.loss(self.model(images), labels)
+            loss = self.loss(self.shared_model(images), labels)
+        if not self.ranks.alone:
+            loss = loss * self.ranks.weight(len(labels), whole)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()

@@ -18,11 +18,14 @@ from torch import nn
 from efficiency_bench.config import EvaluationConfig, RecipeConfig
 from efficiency_bench.counting import ForwardCount, SegmentMeter
 from efficiency_bench.data import Data
+from efficiency_bench.data.augment import derived_seed
+from efficiency_bench.data.loader import batch_sizes
 from efficiency_bench.records import Evaluation, Segment, Target
 from efficiency_bench.target import sustained_index
 from efficiency_bench.training.cadence import due, evaluations_per_epoch
 from efficiency_bench.training.clock import Clock
 from efficiency_bench.training.evaluation import evaluate
+from efficiency_bench.training.ranks import ALL_HERE, Ranks
 from efficiency_bench.training.resolution import side_px
 from efficiency_bench.training.step import Step
 
@@ -49,6 +52,7 @@ class Job:
     precision: str = "fp32"
     auxiliary_loss_weight: float = 0.0
     stop_requested: Callable[[], bool] = field(default=lambda: False)
+    ranks: Ranks = ALL_HERE
 
     @property
     def total_steps(self) -> int:
@@ -103,19 +107,21 @@ def train(
 
     Yields Progress every few steps, every Evaluation, Resting where the state may be saved, and
     one Ending last.  ``resumed`` is such a state: the run then goes on as if it had never been
-    left.  ``job.model`` holds the weights of the stop afterwards.
+    left.  ``job.model`` holds the weights of the stop afterwards.  Several processes of one run
+    each go through all of this, with their share of every batch, and yield the same.
     """
     torch.manual_seed(job.seed)
     run = Run(job)
     if resumed is not None:
         run.restore(resumed)
-    for images, labels, side in batches(job, run.steps):
-        loss = run.step(images, labels, progress=(run.steps + 0.5) / job.total_steps)
-        run.count(len(labels), side)
+    run.draw_apart()
+    for images, labels, whole, side in batches(job, run.steps):
+        loss = run.step(images, labels, whole, progress=(run.steps + 0.5) / job.total_steps)
+        run.count(whole, side)
         due = run.evaluation_due()
         looking = due or run.steps % READ_EVERY_STEPS == 0
         if looking:
-            yield run.progress(float(loss))
+            yield run.progress(loss)
             if not run.losses_finite():
                 break
         if due:
@@ -124,27 +130,31 @@ def train(
                 break
         if run.schedule_over:
             break
-        stopping = job.stop_requested()
+        stopping = run.stop_requested(looking)
         if looking or stopping:
             with run.clock.paused():
                 yield run.resting(stopping)
+            run.draw_apart()
         if stopping:
             break
     yield run.ending()
 
 
-def batches(job: Job, done: int = 0) -> Iterator[tuple[torch.Tensor, torch.Tensor, int]]:
-    """Training batches after ``done`` steps to the schedule's end, with their side in px."""
-    steps_per_epoch = job.data.steps_per_epoch(job.recipe.batch_size)
+def batches(job: Job, done: int = 0) -> Iterator[tuple[torch.Tensor, torch.Tensor, int, int]]:
+    """Training batches after ``done`` steps to the schedule's end.
+
+    With each the size of the whole batch, of which a process has its share, and its side in px.
+    """
+    sizes = batch_sizes(job.data.train_images, job.recipe.batch_size)
     while done < job.total_steps:
-        epoch, inside = divmod(done, steps_per_epoch)
+        epoch, inside = divmod(done, len(sizes))
         start = min(1.0, epoch / job.recipe.epochs)
         side = side_px(job.recipe.progressive, job.image_px, start)
         epoch_batches = job.data.train.epoch(
             epoch, batch_size=job.recipe.batch_size, image_px=side, start_step=inside
         )
-        for images, labels in epoch_batches:
-            yield images, labels, side
+        for whole, (images, labels) in zip(sizes[inside:], epoch_batches, strict=True):
+            yield images, labels, whole, side
             done += 1
             if done == job.total_steps:
                 return
@@ -158,13 +168,31 @@ class Run:
         self.autocast = torch.autocast(
             job.device.type, dtype=torch.bfloat16, enabled=job.precision == "bf16"
         )
-        self.step = Step(job.model.train(), job.recipe, self.autocast, job.auxiliary_loss_weight)
+        self.step = Step(
+            job.model.train(), job.recipe, self.autocast, job.auxiliary_loss_weight, job.ranks
+        )
         self.meter = SegmentMeter()
         self.clock = Clock(job.device)
         self.steps = 0
         self.images = 0
         self.steps_per_epoch = job.data.steps_per_epoch(job.recipe.batch_size)
         self.accuracies: list[float] = []
+
+    def stop_requested(self, looking: bool) -> bool:
+        """Whether the run is to be left here; several processes agree on it where they look."""
+        if self.job.ranks.alone:
+            return self.job.stop_requested()
+        return looking and self.job.ranks.any(self.job.stop_requested())
+
+    def draw_apart(self) -> None:
+        """Give each process but the first a stream of its own for dropout and the like.
+
+        It depends on where the run stands and nothing else, so that a checkpoint need not hold
+        it.
+        """
+        share = self.job.ranks.share
+        if share.rank > 0:
+            torch.manual_seed(derived_seed(self.job.seed, "process", share.rank, self.steps))
 
     def resting(self, stopping: bool) -> Resting:
         """The offer to save the run here."""
@@ -222,7 +250,8 @@ class Run:
         """Look at the whole validation set, off the training clock and off the compute."""
         job, before = self.job, self.clock.evaluation_seconds
         with self.clock.evaluating():
-            score = evaluate(self.step.evaluated_model, job.data.validation(), self.autocast)
+            model = self.step.evaluated_model
+            score = evaluate(model, job.data.validation(), self.autocast, job.ranks)
         evaluation = Evaluation(
             images=self.images,
             steps=self.steps,
@@ -246,16 +275,18 @@ class Run:
         return sustained_index(target, self.accuracies, self.schedule_over) is not None
 
     def losses_finite(self) -> bool:
-        """Whether every loss so far was finite; waits for the device."""
-        return self.step.all_finite is None or bool(self.step.all_finite)
+        """Whether every loss so far was finite, in every process; waits for the device."""
+        finite = self.step.all_finite is None or bool(self.step.all_finite)
+        return not self.job.ranks.any(not finite)
 
-    def progress(self, loss: float) -> Progress:
-        """Where the run stands; ``loss`` is the latest batch's."""
+    def progress(self, loss: torch.Tensor) -> Progress:
+        """Where the run stands; ``loss`` is this process's part of the latest batch's."""
+        mean = float(self.job.ranks.summed(loss)) / self.job.ranks.share.of
         return Progress(
             images=self.images,
             steps=self.steps,
             epochs=self.epochs,
-            loss=loss if math.isfinite(loss) else None,
+            loss=mean if math.isfinite(mean) else None,
             train_seconds=self.clock.train_seconds,
             segments=self.meter.segments,
         )

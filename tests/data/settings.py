@@ -8,6 +8,7 @@ import torch
 
 from efficiency_bench.config import AugmentationConfig, DataConfig, RecipeConfig
 from efficiency_bench.data import Data, build_data
+from efficiency_bench.data.share import ALONE, Share
 
 
 def data_config(name: str, image_px: int, **settings: Any) -> DataConfig:
@@ -22,6 +23,11 @@ def recipe_config(batch_size: int = 4, **augmentation: Any) -> RecipeConfig:
     return RecipeConfig(batch_size=batch_size, augmentation=AugmentationConfig(**augmentation))
 
 
-def build(data: DataConfig, recipe: RecipeConfig | None = None, seed: int = 0) -> Data:
+def build(
+    data: DataConfig,
+    recipe: RecipeConfig | None = None,
+    seed: int = 0,
+    share: Share = ALONE,
+) -> Data:
     """Build on the CPU."""
-    return build_data(data, recipe or recipe_config(), seed, torch.device("cpu"))
+    return build_data(data, recipe or recipe_config(), seed, torch.device("cpu"), share)

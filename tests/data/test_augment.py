@@ -10,6 +10,7 @@ from torch import Tensor
 
 from efficiency_bench.config import AugmentationConfig
 from efficiency_bench.data.augment import (
+    Draws,
     augment,
     cutout,
     derived_generator,
@@ -23,6 +24,10 @@ from efficiency_bench.data.augment import (
 def _batch(images: int, height: int = 6, width: int = 5) -> Tensor:
     """Images whose pixels are all different and none zero."""
     return torch.arange(1, images * 2 * height * width + 1).float().view(images, 2, height, width)
+
+
+def _draws(seed: int, images: Tensor) -> Draws:
+    return Draws(derived_generator("cpu", seed), len(images))
 
 
 def _all_crops(image: Tensor, pad: int) -> list[Tensor]:
@@ -45,14 +50,15 @@ def _all_crops(image: Tensor, pad: int) -> list[Tensor]:
 @given(pad=st.integers(0, 3), seed=st.integers(0, 1000))
 def test_a_crop_is_one_of_the_shifts(pad: int, seed: int) -> None:
     images = _batch(4)
-    cropped = random_crop(images, pad, derived_generator("cpu", seed))
+    cropped = random_crop(images, pad, _draws(seed, images))
     for image, crop in zip(images, cropped, strict=True):
         assert sum(torch.equal(crop, shift) for shift in _all_crops(image, pad)) == 1
 
 
 def test_every_shift_occurs_about_equally_often_and_images_differ() -> None:
     image = _batch(1)
-    cropped = random_crop(image.expand(1800, -1, -1, -1), 1, derived_generator("cpu", 3))
+    images = image.expand(1800, -1, -1, -1)
+    cropped = random_crop(images, 1, _draws(3, images))
     counts = [
         sum(torch.equal(crop, shift) for crop in cropped) for shift in _all_crops(image[0], 1)
     ]
@@ -63,7 +69,7 @@ def test_every_shift_occurs_about_equally_often_and_images_differ() -> None:
 
 def test_a_flip_mirrors_half_of_the_images() -> None:
     images = _batch(1).expand(400, -1, -1, -1)
-    flipped = random_flip(images, derived_generator("cpu", 0))
+    flipped = random_flip(images, _draws(0, images))
     mirrored = torch.stack([images[0, :, :, c] for c in range(4, -1, -1)], dim=2)
     kinds = [
         "same" if torch.equal(f, images[0]) else "mirrored" if torch.equal(f, mirrored) else "?"
@@ -77,7 +83,7 @@ def test_a_flip_mirrors_half_of_the_images() -> None:
 @given(side=st.integers(1, 5), seed=st.integers(0, 1000))
 def test_cutout_hides_one_square_about_a_pixel(side: int, seed: int) -> None:
     images = _batch(4, 6, 6)
-    cut = cutout(images, side, derived_generator("cpu", seed))
+    cut = cutout(images, side, _draws(seed, images))
     squares = []
     for row in range(6):
         for column in range(6):
@@ -94,7 +100,8 @@ def test_cutout_hides_one_square_about_a_pixel(side: int, seed: int) -> None:
 
 
 def test_cutout_reaches_every_pixel() -> None:
-    cut = cutout(torch.ones(2000, 1, 6, 6), 2, derived_generator("cpu", 1))
+    images = torch.ones(2000, 1, 6, 6)
+    cut = cutout(images, 2, _draws(1, images))
     assert (cut == 0).any(0).all()
     assert len({tuple((c == 0).flatten().tolist()) for c in cut}) == 36
 
@@ -103,7 +110,7 @@ def test_nothing_is_changed_in_place() -> None:
     images = _batch(4, 6, 6)
     before = images.clone()
     config = AugmentationConfig(crop_pad_px=2, cutout_px=3)
-    augmented = augment(images, config, True, derived_generator("cpu", 0))
+    augmented = augment(images, config, True, _draws(0, images))
     assert torch.equal(images, before)
     assert augmented.shape == images.shape
     assert not torch.equal(augmented, before)
@@ -111,9 +118,7 @@ def test_nothing_is_changed_in_place() -> None:
 
 def test_an_augmentation_switched_off_changes_nothing() -> None:
     images = _batch(4)
-    assert torch.equal(
-        augment(images, AugmentationConfig(), False, derived_generator("cpu", 0)), images
-    )
+    assert torch.equal(augment(images, AugmentationConfig(), False, _draws(0, images)), images)
 
 
 def test_seeds_depend_on_every_part() -> None:

@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from efficiency_bench.data import folder
+from efficiency_bench.data.share import Share
 from efficiency_bench.errors import UserError
 from tests.data.photos import picture, plant
 from tests.data.settings import build, data_config, recipe_config
@@ -74,6 +75,17 @@ def test_workers_do_not_change_a_pixel(tmp_path: Path, auto_augment: bool) -> No
     here = _epoch(tmp_path, epoch=1, auto_augment=auto_augment)
     assert _same(here, _epoch(tmp_path, epoch=1, workers=2, auto_augment=auto_augment))
     assert not _same(here, _epoch(tmp_path, epoch=1, auto_augment=not auto_augment))
+
+
+def test_shares_make_up_the_batches_of_one_process(tmp_path: Path) -> None:
+    plant(tmp_path, train=5, val=4)
+    config, recipe = _config(tmp_path), recipe_config(3, flip=True)
+    whole = _epoch(tmp_path, epoch=1)
+    shares = [build(config, recipe, share=Share(rank, 2)) for rank in range(2)]
+    for rank, data in enumerate(shares):
+        batches = list(data.train.epoch(1, 3, image_px=24))
+        assert _same(batches, [(images[rank::2], labels[rank::2]) for images, labels in whole])
+    assert sum(len(labels) for data in shares for _, labels in data.validation()) == 8
 
 
 def test_workers_stay_and_an_epoch_left_early_harms_nothing(tmp_path: Path) -> None:

@@ -26,8 +26,9 @@ def losses(experiment: str) -> list[float]:
     data = build_data(config.data, config.recipe, config.seed, "cpu")
     run = Run(build_job(config, data, None, lambda: False))
     found = []
-    for images, labels, _ in batches(run.job):
-        loss = run.step(images, labels, progress=(run.steps + 0.5) / run.job.total_steps)
+    for images, labels, whole, _ in batches(run.job):
+        progress = (run.steps + 0.5) / run.job.total_steps
+        loss = run.step(images, labels, whole, progress=progress)
         run.steps += 1
         found.append(loss.item())
         if len(found) == STEPS:

@@ -1,0 +1,1 @@
+"""Two real processes that train one run."""

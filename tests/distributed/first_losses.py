@@ -1,0 +1,50 @@
+"""Run under torchrun: the first losses of a recipe in float64, into the file named.
+
+In float64 the rounding of sums taken in another order stays near 1e-12, so that a slip of any
+size (a batch not shared, a gradient not averaged, an image augmented anew) stands out.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+
+from efficiency_bench.campaign.device import resolve
+from efficiency_bench.campaign.job import build_job
+from efficiency_bench.campaign.processes import join, leave, this_process
+from efficiency_bench.data import build_data
+from efficiency_bench.training.trainer import Run, batches
+from tests.campaign.tiny import TINY, composed
+
+STEPS = 11
+"""One more than an epoch of 300 images in batches of 32: the partial batch is among them."""
+
+
+def main(experiment: str, out: Path) -> None:
+    config = resolve(composed(f"experiment={experiment}", *TINY))
+    ranks = join(this_process(), "cpu")
+    data = build_data(config.data, config.recipe, 0, ranks.device, ranks.share)
+    job = build_job(config, data, None, lambda: False, ranks)
+    job.model.double()
+    torch.Tensor.float = torch.Tensor.double  # type: ignore[method-assign]  # images, loss
+    torch.manual_seed(0)
+    run = Run(job)
+    losses, sizes = [], []
+    for images, labels, whole, _ in batches(job):
+        progress = (run.steps + 0.5) / job.total_steps
+        loss = run.step(images, labels, whole, progress)
+        run.steps += 1
+        losses.append(float(ranks.summed(loss)) / ranks.share.of)
+        sizes.append(int(ranks.summed(torch.tensor(len(labels)))))
+        if run.steps == STEPS:
+            break
+    state = run.step.evaluated_model.state_dict()
+    buffers = {k: float(v.double().sum()) for k, v in state.items() if "running" in k}
+    if ranks.leads:
+        out.write_text(json.dumps({"losses": losses, "sizes": sizes, "buffers": buffers}))
+    leave()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]))

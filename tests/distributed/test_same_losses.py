@@ -1,0 +1,34 @@
+"""One process and several take the same steps: in float64 their losses differ by rounding alone."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.distributed.starting import torchrun
+
+ROOT = Path(__file__).parents[2]
+
+
+def run_of(processes: int, experiment: str, folder: Path) -> dict:
+    out = folder / f"{processes}.json"
+    ended = torchrun(
+        processes, "-m", "tests.distributed.first_losses", experiment, str(out), cwd=ROOT
+    )
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    return json.loads(out.read_text())
+
+
+@pytest.mark.parametrize(
+    ("experiment", "processes"),
+    # three share no batch of 32 evenly; EfficientNet brings the average, smoothing, RMSprop
+    [("resnet18", 3), ("efficientnet_b0", 2)],
+)
+def test_several_processes_have_the_losses_of_one(experiment, processes, tmp_path):
+    one = run_of(1, experiment, tmp_path)
+    several = run_of(processes, experiment, tmp_path)
+    assert several["sizes"] == one["sizes"] == [32] * 9 + [12, 32]
+    # differences of 1e-15 in the first step grow tenfold in a few: 1e-12 after eleven
+    assert several["losses"] == pytest.approx(one["losses"], rel=0, abs=1e-9)
+    assert several["buffers"] == pytest.approx(one["buffers"], rel=1e-6)
+    assert len(one["buffers"]) > 10
