@@ -164,7 +164,9 @@ class RunConfig:
     repeat: int = 0
     device: str = "auto"  # auto, cpu, cuda
     precision: str = "auto"  # auto, fp32, bf16; auto: fp32 on CPU, bf16 on CUDA
-    channels_last: bool | None = None  # null: on CUDA
+    channels_last: bool | None = None  # null: on
+    optimizer_kernel: str = "auto"  # auto, single, foreach, fused: how the update is computed
+    compile: bool = False  # torch.compile the training step, before the clock starts
     threads: int | None = None  # CPU threads; null: torch's own choice
     run_dir: str | None = None  # null: runs/<run_id>
     ledger_dir: str = "runs/ledger"

@@ -13,6 +13,9 @@ SCHEDULES = ("constant", "step", "exponential", "staircase", "cosine", "linear",
 METRICS = ("top1", "top5")
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("auto", "fp32", "bf16")
+KERNELS = ("auto", "single", "foreach", "fused")
+FUSED = ("sgd", "adamw")
+"""Optimizers for which torch has one kernel for the whole update."""
 FORMS = ("imagenet", "small")
 
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]*")
@@ -40,11 +43,17 @@ def _check_choices(config: RunConfig) -> None:
         ("recipe.schedule.name", config.recipe.schedule.name, SCHEDULES),
         ("device", config.device, DEVICES),
         ("precision", config.precision, PRECISIONS),
+        ("optimizer_kernel", config.optimizer_kernel, KERNELS),
         ("form", config.form, FORMS),
     )
     for key, value, known in chosen:
         if value not in known:
             raise unknown(key, value, known)
+    optimizer = config.recipe.optimizer.name
+    if config.optimizer_kernel == "fused" and optimizer not in FUSED:
+        raise UserError(f"{optimizer} has no fused kernel; type optimizer_kernel=foreach")
+    if optimizer == "rmsprop_tf" and config.optimizer_kernel == "single":
+        raise UserError("rmsprop_tf updates many at once only; type optimizer_kernel=foreach")
     if config.target.metric is not None and config.target.metric not in METRICS:
         raise unknown("target.metric", config.target.metric, METRICS)
 

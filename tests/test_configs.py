@@ -124,6 +124,7 @@ def test_the_digits_mean_and_deviation_are_those_of_the_scans():
         "recipe.optimizer.name=adam",
         "recipe.schedule.name=wave",
         "precision=fp8",
+        "optimizer_kernel=fast",
         "target.comparison='>'",
         "target.tolerance=5",
         "recipe.date=yesterday",

@@ -12,10 +12,11 @@ from efficiency_bench.errors import UserError
 
 
 def resolve(config: RunConfig) -> RunConfig:
-    """``config`` with device, precision, layout and threads as they will be.
+    """``config`` with device, precision, layout, kernels and threads as they will be.
 
     Defaults: CUDA where there is one; bf16 autocast there and fp32 on a CPU (bf16 on a CPU was
-    twenty times slower); channels_last on both (10 to 90 % faster for small networks on a CPU).
+    twenty times slower); channels_last on both (10 to 90 % faster for small networks on a CPU);
+    the optimizer's kernel as measured on a CPU (docs/performance.md).
     """
     device = config.device
     if device == "auto":
@@ -25,6 +26,10 @@ def resolve(config: RunConfig) -> RunConfig:
     precision = config.precision
     if precision == "auto":
         precision = "bf16" if device == "cuda" else "fp32"
+    kernel = config.optimizer_kernel
+    if kernel == "auto":
+        fused = device == "cpu" and config.recipe.optimizer.name == "adamw"
+        kernel = "fused" if fused else "foreach"
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     return replace(
@@ -32,6 +37,7 @@ def resolve(config: RunConfig) -> RunConfig:
         device=device,
         precision=precision,
         channels_last=True if config.channels_last is None else config.channels_last,
+        optimizer_kernel=kernel,
         threads=torch.get_num_threads() if device == "cpu" else None,
     )
 

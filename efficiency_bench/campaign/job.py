@@ -14,6 +14,7 @@ from efficiency_bench.counting import ForwardCount, audited_count
 from efficiency_bench.data import Data
 from efficiency_bench.models import build_model, check_input, known_arguments
 from efficiency_bench.records import Target
+from efficiency_bench.training.numerics import Numerics
 from efficiency_bench.training.ranks import ALL_HERE, Ranks
 from efficiency_bench.training.resolution import all_sides_px
 from efficiency_bench.training.trainer import Job
@@ -40,7 +41,7 @@ def build_job(
         image_px=config.data.image_px,
         seed=derived_seed(config.seed, config.repeat, "training"),
         device=torch.device(config.device),
-        precision=config.precision,
+        numerics=Numerics(config.precision, config.optimizer_kernel, config.compile),
         auxiliary_loss_weight=config.model.auxiliary_loss_weight,
         stop_requested=stop_requested,
         ranks=ranks,

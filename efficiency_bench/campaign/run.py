@@ -34,7 +34,7 @@ from efficiency_bench.ledger import store
 from efficiency_bench.ledger.events import EventLog
 from efficiency_bench.records import Entry, Evaluation, Provenance, Target
 from efficiency_bench.training import checkpoint
-from efficiency_bench.training.trainer import Ending, Progress, Resting, train
+from efficiency_bench.training.trainer import Compiled, Ending, Progress, Resting, train
 from efficiency_bench.training.weights import weights_digest
 
 log = logging.getLogger(__name__)
@@ -233,6 +233,8 @@ def _follow(
     try:
         for record in train(run.job, run.earlier.state if run.earlier else None):
             match record:
+                case Compiled():
+                    tell("compiled", seconds=record.seconds)
                 case Progress():
                     latest = record
                     tell("progress", **progress_fields(record))

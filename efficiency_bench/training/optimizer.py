@@ -11,12 +11,24 @@ from efficiency_bench.config import OptimizerConfig
 from efficiency_bench.training.rmsprop_tf import RMSpropTF
 
 
-def build_optimizer(model: nn.Module, config: OptimizerConfig) -> Optimizer:
-    """Optimizer over the trained parameters of ``model``; ``config.lr`` is the peak rate."""
+def build_optimizer(model: nn.Module, config: OptimizerConfig, kernel: str) -> Optimizer:
+    """Optimizer over the trained parameters of ``model``; ``config.lr`` is the peak rate.
+
+    ``kernel``: ``single`` updates one parameter after the other, ``foreach`` and ``fused`` many
+    at once.  RMSpropTF knows ``foreach`` only.
+    """
     groups = decay_groups(model, config)
+    many = {"foreach": kernel == "foreach"}
+    fused = {"fused": True} if kernel == "fused" else many
     match config.name:
         case "sgd":
-            return SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=config.nesterov)
+            return SGD(
+                groups,
+                lr=config.lr,
+                momentum=config.momentum,
+                nesterov=config.nesterov,
+                **fused,
+            )
         case "rmsprop":
             return RMSprop(
                 groups,
@@ -24,6 +36,7 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig) -> Optimizer:
                 alpha=config.alpha,
                 eps=config.eps,
                 momentum=config.momentum,
+                **many,
             )
         case "rmsprop_tf":
             return RMSpropTF(
@@ -35,7 +48,7 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig) -> Optimizer:
             )
         case "adamw":
             beta1, beta2 = config.betas
-            return AdamW(groups, lr=config.lr, betas=(beta1, beta2), eps=config.eps)
+            return AdamW(groups, lr=config.lr, betas=(beta1, beta2), eps=config.eps, **fused)
     raise ValueError(f"unknown optimizer {config.name!r}")
 
 

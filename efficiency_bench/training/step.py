@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from efficiency_bench.config import RecipeConfig
 from efficiency_bench.training.average import MovingAverage
+from efficiency_bench.training.numerics import Numerics
 from efficiency_bench.training.optimizer import build_optimizer
 from efficiency_bench.training.ranks import Ranks
 from efficiency_bench.training.schedule import rate_multiple
@@ -22,16 +23,16 @@ class Step:
         self,
         model: nn.Module,
         recipe: RecipeConfig,
-        autocast: torch.autocast,
+        numerics: Numerics,
         auxiliary_loss_weight: float,
         ranks: Ranks,
     ) -> None:
         self.model, self.shared_model = ranks.parallel(model)
         self.ranks = ranks
         self.recipe = recipe
-        self.autocast = autocast
+        self.autocast = numerics.autocast(ranks.device)
         self.auxiliary_loss_weight = auxiliary_loss_weight
-        self.optimizer = build_optimizer(self.model, recipe.optimizer)
+        self.optimizer = build_optimizer(self.model, recipe.optimizer, numerics.optimizer_kernel)
         self.average = MovingAverage(self.model, recipe.ema_decay) if recipe.ema_decay else None
         self.all_finite: Tensor | None = None
         """Whether every loss so far was finite: a boolean on the device, read now and then."""

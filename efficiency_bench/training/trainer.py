@@ -24,7 +24,9 @@ from efficiency_bench.records import Evaluation, Segment, Target
 from efficiency_bench.target import sustained_index
 from efficiency_bench.training.cadence import due, evaluations_per_epoch
 from efficiency_bench.training.clock import Clock
+from efficiency_bench.training.compiling import compile_step
 from efficiency_bench.training.evaluation import evaluate
+from efficiency_bench.training.numerics import Numerics
 from efficiency_bench.training.ranks import ALL_HERE, Ranks
 from efficiency_bench.training.resolution import side_px
 from efficiency_bench.training.step import Step
@@ -49,7 +51,7 @@ class Job:
     image_px: int
     seed: int
     device: torch.device
-    precision: str = "fp32"
+    numerics: Numerics
     auxiliary_loss_weight: float = 0.0
     stop_requested: Callable[[], bool] = field(default=lambda: False)
     ranks: Ranks = ALL_HERE
@@ -71,6 +73,13 @@ class Progress:
     loss: float | None  # nats an image, of the latest batch; None if not finite
     train_seconds: float
     segments: tuple[Segment, ...]
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """The training step was compiled, off every clock."""
+
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -102,7 +111,7 @@ class Resting:
 
 def train(
     job: Job, resumed: State | None = None
-) -> Iterator[Progress | Evaluation | Resting | Ending]:
+) -> Iterator[Compiled | Progress | Evaluation | Resting | Ending]:
     """Train until the target is confirmed, the schedule is over or the loss is not finite.
 
     Yields Progress every few steps, every Evaluation, Resting where the state may be saved, and
@@ -114,6 +123,9 @@ def train(
     run = Run(job)
     if resumed is not None:
         run.restore(resumed)
+    if job.numerics.compile:
+        with run.clock.paused():
+            yield run.compiled()
     run.draw_apart()
     for images, labels, whole, side in batches(job, run.steps):
         loss = run.step(images, labels, whole, progress=(run.steps + 0.5) / job.total_steps)
@@ -165,11 +177,8 @@ class Run:
 
     def __init__(self, job: Job) -> None:
         self.job = job
-        self.autocast = torch.autocast(
-            job.device.type, dtype=torch.bfloat16, enabled=job.precision == "bf16"
-        )
         self.step = Step(
-            job.model.train(), job.recipe, self.autocast, job.auxiliary_loss_weight, job.ranks
+            job.model.train(), job.recipe, job.numerics, job.auxiliary_loss_weight, job.ranks
         )
         self.meter = SegmentMeter()
         self.clock = Clock(job.device)
@@ -177,6 +186,14 @@ class Run:
         self.images = 0
         self.steps_per_epoch = job.data.steps_per_epoch(job.recipe.batch_size)
         self.accuracies: list[float] = []
+
+    def compiled(self) -> Compiled:
+        """Compile the step for every batch that is to come."""
+        job = self.job
+        wholes = dict.fromkeys(batch_sizes(job.data.train_images, job.recipe.batch_size))
+        images = dict.fromkeys(len(job.ranks.share.part(list(range(n)))) for n in wholes)
+        shapes = [(n, side) for side in job.counts for n in images]
+        return Compiled(compile_step(self.step, shapes, job.device))
 
     def stop_requested(self, looking: bool) -> bool:
         """Whether the run is to be left here; several processes agree on it where they look."""
@@ -251,7 +268,7 @@ class Run:
         job, before = self.job, self.clock.evaluation_seconds
         with self.clock.evaluating():
             model = self.step.evaluated_model
-            score = evaluate(model, job.data.validation(), self.autocast, job.ranks)
+            score = evaluate(model, job.data.validation(), self.step.autocast, job.ranks)
         evaluation = Evaluation(
             images=self.images,
             steps=self.steps,

@@ -13,11 +13,26 @@ GRADIENTS = [np.array([0.5, -2.0, 1e-4]), np.array([-1.0, 0.25, 3e-4]), np.array
 START = np.array([1.0, -1.0, 0.5])
 
 
+KERNELS = {
+    "sgd": ("single", "foreach", "fused"),
+    "rmsprop": ("single", "foreach"),
+    "rmsprop_tf": ("foreach",),
+    "adamw": ("single", "foreach", "fused"),
+}
+
+
 def weights_after(config: OptimizerConfig) -> np.ndarray:
-    """Weights after feeding GRADIENTS to the optimizer that ``config`` names."""
+    """Weights after feeding GRADIENTS to the optimizer, the same by every kernel it has."""
+    first, *others = (_weights_after(config, kernel) for kernel in KERNELS[config.name])
+    for other in others:
+        assert other == pytest.approx(first, rel=1e-12)
+    return first
+
+
+def _weights_after(config: OptimizerConfig, kernel: str) -> np.ndarray:
     model = nn.Module()
     model.w = nn.Parameter(torch.tensor(START, dtype=torch.float64))
-    optimizer = build_optimizer(model, config)
+    optimizer = build_optimizer(model, config, kernel)
     for gradient in GRADIENTS:
         model.w.grad = torch.tensor(gradient)
         optimizer.step()

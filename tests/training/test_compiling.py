@@ -1,0 +1,62 @@
+"""Compiling the step leaves the run as it was, and costs no clock."""
+
+import functools
+import time
+
+import pytest
+import torch
+from torch import nn
+
+from efficiency_bench.campaign.device import resolve
+from efficiency_bench.campaign.job import build_job
+from efficiency_bench.data import build_data
+from efficiency_bench.training.compiling import compile_step
+from efficiency_bench.training.numerics import Numerics
+from efficiency_bench.training.ranks import ALL_HERE
+from efficiency_bench.training.step import Step
+from efficiency_bench.training.trainer import Compiled, Progress, train
+from efficiency_bench.training.weights import weights_digest
+from tests.campaign.tiny import TINY, composed
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def _without_code_generator(monkeypatch):
+    # torch's own tracing and differentiation; generating and compiling C++ takes minutes
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="aot_eager"))
+    yield
+    torch._dynamo.reset()
+
+
+def step() -> Step:
+    torch.manual_seed(0)
+    layers = nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 36, 10)
+    recipe = composed("experiment=resnet18").recipe
+    return Step(nn.Sequential(*layers).train(), recipe, Numerics(), 0.0, ALL_HERE)
+
+
+def test_weights_buffers_generators_and_losses_are_as_without():
+    plain, compiled = step(), step()
+    random, weights = torch.get_rng_state(), weights_digest(compiled.model)
+    assert compile_step(compiled, [(4, 8), (3, 8)], CPU) > 0
+    assert compiled.shared_model is not compiled.model
+    assert torch.equal(torch.get_rng_state(), random)
+    assert weights_digest(compiled.model) == weights == weights_digest(plain.model)
+    assert all(p.grad is None for p in compiled.model.parameters())
+    for images in (4, 3, 4):
+        batch, labels = torch.randn(images, 3, 8, 8), torch.arange(images)
+        expected = plain(batch, labels, images, 0.5)
+        assert compiled(batch, labels, images, 0.5) == pytest.approx(float(expected), rel=1e-4)
+    assert compiled.model[1].num_batches_tracked == 3
+
+
+def test_the_time_it_took_is_told_and_is_on_no_clock():
+    config = resolve(composed("experiment=alexnet", "compile=true", *TINY))
+    data = build_data(config.data, config.recipe, config.seed, CPU)
+    records = train(build_job(config, data, None, lambda: False))
+    assert isinstance(next(records), Compiled)
+    began = time.perf_counter()
+    progress = next(records)
+    assert isinstance(progress, Progress)
+    assert progress.train_seconds <= time.perf_counter() - began
