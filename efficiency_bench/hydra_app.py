@@ -6,19 +6,18 @@ Hydra is imported here and nowhere else.  Below this file there are only plain v
 from __future__ import annotations
 
 import itertools
-import math
 import os
 import re
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import hydra
 import yaml
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
@@ -31,34 +30,116 @@ from efficiency_bench.errors import UserError
 ConfigStore.instance().store(name="schema", node=RunConfig)
 
 
+LAUNCHER_SETTING = re.compile(r"(\+\+|\+|~)?hydra[./]launcher\b")
+OWN_FILES = re.compile(r"(\+\+|\+)?hydra\.searchpath=|--config-dir=")
+MULTIRUN = ("-m", "--multirun", "hydra.mode=MULTIRUN")
+
+
 @dataclass(frozen=True)
-class Place:
-    """Where a run stands in its sweep: number (from 1) of total; 1 of 1 alone."""
+class Composed:
+    """One job of a command line: its configuration, and the overrides that made it."""
 
-    number: int
-    total: int
+    config: RunConfig
+    overrides: tuple[str, ...]
 
 
-def launch(arguments: Sequence[str], run: Callable[[RunConfig, Place], None]) -> None:
-    """Compose ``arguments`` (Hydra's command line) and call ``run`` for every job of it.
+def compose(arguments: Sequence[str]) -> list[Composed]:
+    """Every job that ``arguments`` (Hydra's command line) name, none of them run.
 
-    With ``-m`` the jobs of a sweep run one after the other in this process (other launchers
-    are Hydra's business).  Raises UserError for anything wrong on the command line.
+    None where Hydra only shows something (``--cfg job``).  Raises UserError for anything wrong
+    on the command line; of a sweep, for the first job that has something wrong.
     """
-    # Hydra would print a trimmed traceback and exit 1; this makes it raise instead.
-    os.environ["HYDRA_FULL_ERROR"] = "1"
+    jobs: list[Composed] = []
     refused: list[UserError] = []
 
     def task(composed: DictConfig) -> None:
+        overrides = tuple(HydraConfig.get().overrides.task)
         try:
-            loaded = configuration.load(composed)
+            jobs.append(Composed(with_group(configuration.load(composed)), overrides))
         except UserError as error:  # raised inside, Hydra would print lines of its own
             refused.append(error)
-            return
-        run(with_group(loaded), place(arguments))
 
+    if is_sweep(arguments):
+        with tempfile.TemporaryDirectory() as aside:  # the sweeper writes its configuration there
+            here = [text for text in arguments if not LAUNCHER_SETTING.match(text)]
+            _main("train", [*here, f"hydra.sweep.dir={aside}"], task)
+    else:
+        _main("train", arguments, task)
+    if refused:
+        raise refused[0]
+    return jobs
+
+
+def is_sweep(arguments: Sequence[str]) -> bool:
+    """Whether several runs are asked for."""
+    return any(flag in arguments for flag in MULTIRUN)
+
+
+@dataclass(frozen=True)
+class Launcher:
+    """What starts the runs of a sweep somewhere else."""
+
+    plugin: str
+    """Its class, dotted."""
+    arguments: tuple[str, ...]
+    """The part of the command line that chose it and its settings."""
+
+    @property
+    def on_slurm(self) -> bool:
+        """Whether it submits to Slurm."""
+        return self.plugin.endswith(".SlurmLauncher")
+
+
+def launcher(arguments: Sequence[str]) -> Launcher | None:
+    """The launcher that ``arguments`` choose; None: this process.
+
+    Raises UserError for a launcher that is unknown, not installed or set wrongly.
+    """
+    if not any(LAUNCHER_SETTING.match(text) for text in arguments):
+        return None
+    kept = tuple(
+        text for text in arguments if LAUNCHER_SETTING.match(text) or OWN_FILES.match(text)
+    )
+    found: list[str] = []
+    # `name` and `number` are whatever: only the settings are looked at
+    _main("sweep_job", [*kept, "sweep=-", "number=0"], lambda _: found.append(_launcher_class()))
+    return None if found[0].endswith(".BasicLauncher") else Launcher(found[0], kept)
+
+
+def _launcher_class() -> str:
+    return str(HydraConfig.get().launcher._target_)
+
+
+@dataclass(frozen=True)
+class SweepJob:
+    """Hydra's task for one run of a sweep; of module level, so that a launcher can pickle it."""
+
+    work: Callable[[Path, int], None]
+
+    def __call__(self, composed: DictConfig) -> None:
+        """Do the work on the run that ``configs/sweep_job.yaml`` names."""
+        self.work(Path(composed.sweep), int(composed.number))
+
+
+def submit(
+    launcher: Launcher, folder: Path, numbers: Sequence[int], work: Callable[[Path, int], None]
+) -> None:
+    """Let ``launcher`` call ``work(folder, number)`` for each number, and wait until it returns.
+
+    ``work`` is a function of a module, which the job imports again.  Whatever the launcher
+    raises (a job that died, a cluster that refuses) comes through as it is.
+    """
+    jobs = (f"sweep={folder}", f"number={','.join(map(str, numbers))}")
+    places = (f"hydra.sweep.dir={folder}", f"hydra.job.name={folder.name}")
+    _main("sweep_job", ["-m", *launcher.arguments, *jobs, *places], SweepJob(work))
+
+
+def _main(config_name: str, arguments: Sequence[str], task: Callable[[DictConfig], None]) -> None:
+    """Hydra's main with ``arguments``; what it refuses becomes a UserError."""
+    # Hydra would print a trimmed traceback and exit 1; this makes it raise instead.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
     main = hydra.main(
-        version_base="1.3", config_path="pkg://efficiency_bench.configs", config_name="train"
+        version_base="1.3", config_path="pkg://efficiency_bench.configs", config_name=config_name
     )(task)
     arguments_before = sys.argv
     sys.argv = ["efficiency-bench train", *arguments]
@@ -72,8 +153,6 @@ def launch(arguments: Sequence[str], run: Callable[[RunConfig, Place], None]) ->
         ) from error
     finally:
         sys.argv = arguments_before
-    if refused:
-        raise refused[0]
 
 
 def with_group(config: RunConfig) -> RunConfig:
@@ -83,28 +162,16 @@ def with_group(config: RunConfig) -> RunConfig:
     return config
 
 
-def place(arguments: Sequence[str]) -> Place:
-    """This job's place in the sweep of ``arguments``; a suite adds its own parameters."""
-    settings = HydraConfig.get()
-    if settings.mode is None or settings.mode.name != "MULTIRUN":
-        return Place(1, 1)
-    swept = {name: f"{name}={values}" for name, values in (settings.sweeper.params or {}).items()}
-    given = [text for text in arguments if "=" in text and not text.startswith("-")]
-    swept |= {text.split("=", 1)[0]: text for text in given}
-    parsed = OverridesParser.create().parse_overrides(list(swept.values()))
-    total = math.prod(_choices(override) for override in parsed)
-    return Place(int(settings.job.num) + 1, total)
-
-
-def _choices(override: Override) -> int:
-    return sum(1 for _ in override.sweep_string_iterator()) if override.is_sweep_override() else 1
-
-
 def one_message(error: Exception, arguments: Sequence[str]) -> str:
     """Hydra's message in one or two lines: what was wrong, the known choices, what to type."""
     whole = str(error)
     lines = [line.strip() for line in whole.splitlines() if line.strip()]
     text = lines[0] if lines else type(error).__name__
+    if re.search(r"Could not (find|load) 'hydra/launcher/submitit_", whole):
+        return (
+            "this launcher needs submitit, which is not installed: make env, or\n"
+            "pip install 'efficiency-bench[slurm]'; without -m and launcher a run trains here"
+        )
     if text.startswith("You must specify"):
         return _nothing_to_train(arguments)
     if text.startswith("Ambiguous value"):

@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,9 @@ EVENTS = "events.jsonl"
 ENTRY = "entry.json"
 LOCK = "lock"
 RUNS = Path("runs")
+
+GLANCE_SECONDS = 0.2
+"""How long taking a lock is tried: ``in_use`` holds it for a moment to see whether it is free."""
 
 
 @contextmanager
@@ -37,8 +41,7 @@ def locked(folder: Path) -> Iterator[None]:
         ) from error
     try:
         try:
-            # the kernel lets go of it however the process ends, so a lock is never stale
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _take(descriptor)
         except BlockingIOError as error:
             holder = os.pread(descriptor, 1000, 0).decode(errors="replace").strip()
             raise UserError(
@@ -51,6 +54,33 @@ def locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _take(descriptor: int) -> None:
+    """Lock the file.  The kernel lets go of it however the process ends: no lock is ever stale."""
+    until = time.monotonic() + GLANCE_SECONDS
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(GLANCE_SECONDS / 20)
+
+
+def in_use(folder: Path) -> bool:
+    """Whether a process holds ``folder``, on any host that shares the file system's locks."""
+    try:
+        descriptor = os.open(folder / LOCK, os.O_RDONLY)
+    except OSError:  # no lock was ever taken, or the folder is not ours to read
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def finished_entry(folder: Path) -> Entry | None:
@@ -79,16 +109,24 @@ def write_entry(folder: Path, entry: Entry) -> None:
 
     Raises UserError where the disk does not take it; the event log then still holds the run.
     """
-    aside = folder / f".{ENTRY}.{os.getpid()}"
     try:
-        with aside.open("w") as file:
-            file.write(entry.model_dump_json(indent=2) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(folder / ENTRY)
+        put(folder / ENTRY, entry.model_dump_json(indent=2) + "\n")
     except OSError as error:
-        aside.unlink(missing_ok=True)
         raise UserError(
             f"cannot write {folder / ENTRY}: {error.strerror or error}; free some space or make"
             " the folder writable, then type the same command again"
         ) from error
+
+
+def put(path: Path, text: str) -> None:
+    """Write ``text`` under ``path`` complete and on the disk, or not at all.  Raises OSError."""
+    aside = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}")
+    try:
+        with aside.open("w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    except OSError:
+        aside.unlink(missing_ok=True)
+        raise

@@ -1,108 +1,107 @@
-"""One run or many, in this process: each composed by Hydra, shown, mirrored and answered for."""
+"""What `train` does: one run here, or a sweep, here or through a launcher."""
 
 from __future__ import annotations
 
-import signal
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Any
+import shlex
+from collections.abc import Sequence
+from typing import Any
 
 from rich.console import Console
 
-from efficiency_bench.campaign.processes import leave, this_process
+from efficiency_bench import hydra_app
+from efficiency_bench.campaign import manifest
+from efficiency_bench.campaign.folder import locked
+from efficiency_bench.campaign.manifest import Sweep
+from efficiency_bench.campaign.shown import shown
+from efficiency_bench.campaign.stopping import STOPPED, stop_on_signal
+from efficiency_bench.campaign.submission import Submission
+from efficiency_bench.campaign.sweep_job import work_on
+from efficiency_bench.campaign.sweep_status import FINISHED, RunStatus, status_of
 from efficiency_bench.config import RunConfig
 from efficiency_bench.config_checks import check
 from efficiency_bench.errors import UserError
-from efficiency_bench.hydra_app import Place, launch
-from efficiency_bench.report.progress import RunProgress, ending_line
-from efficiency_bench.tracking.wandb_mirror import WandbMirror
+from efficiency_bench.report.progress import ending_line
 
-if TYPE_CHECKING:
-    from efficiency_bench.campaign.run import Mirror, Outcome
-
-STOPPED = 75
-"""EX_TEMPFAIL of sysexits.h: the same command continues."""
-
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
-"""From a person, the system, and a scheduler whose time limit comes near."""
+Json = dict[str, Any]
 
 
-def train_all(arguments: Sequence[str]) -> tuple[list[dict[str, Any]], int]:
+def train_all(arguments: Sequence[str]) -> tuple[list[Json], int]:
     """Run what Hydra's ``arguments`` say; the entries as JSON values, and the exit code.
 
     A run that fails does not keep the others of a sweep from running; the worst exit code is
     returned.  A signal ends the running one at its next step and starts no other.
     """
-    console = Console(stderr=True, quiet=not this_process().leads)
-    entries: list[dict[str, Any]] = []
-    codes: list[int] = []
-
-    with stop_flag() as stop:
-
-        def one(config: RunConfig, place: Place) -> None:
-            if stop:
-                codes.append(STOPPED)
-                return
-            try:
-                check(config)
-                outcome = shown(config, place, console, stop)
-            except UserError as error:
-                if place.total == 1:
-                    raise
-                console.print(f"run {place.number}/{place.total}: {error}", markup=False)
-                codes.append(2)
-                return
-            codes.append(outcome.exit_code)
-            if outcome.entry is not None:
-                entries.append(outcome.entry.model_dump(mode="json"))
-
+    console = Console(stderr=True)
+    launcher = hydra_app.launcher(arguments)
+    jobs = hydra_app.compose(arguments)
+    if not jobs:  # Hydra has only shown something
+        return [], 0
+    if not hydra_app.is_sweep(arguments):
+        if launcher is not None:
+            raise UserError("a launcher starts the runs of a sweep: add -m, also for a single run")
+        return train_one(jobs[0].config, console)
+    for number, job in enumerate(jobs, start=1):
         try:
-            launch(arguments, one)
-        finally:
-            leave()
+            check(job.config)
+        except UserError as error:
+            raise UserError(f"run {number}/{len(jobs)}, so none was started: {error}") from error
+    command = shlex.join(["efficiency-bench", "train", *arguments])
+    sweep = manifest.planned([(job.config, job.overrides) for job in jobs], command)
+    with locked(sweep.folder):
+        if launcher is None:
+            manifest.write(sweep)
+            return train_here(sweep, console)
+        submission = Submission(sweep, launcher, console)
+        manifest.write(sweep)
+        return submitted(submission)
+
+
+def train_one(config: RunConfig, console: Console) -> tuple[list[Json], int]:
+    """One run, with no sweep around it."""
+    check(config)
+    with stop_on_signal() as stop:
+        outcome = shown(config, console, stop)
+        if outcome.exit_code == STOPPED:
+            stop.hand_over()
+    entries = [] if outcome.entry is None else [outcome.entry.model_dump(mode="json")]
+    return entries, outcome.exit_code
+
+
+def train_here(sweep: Sweep, console: Console) -> tuple[list[Json], int]:
+    """The runs of a sweep one after the other, in this process."""
+    console.print(f"sweep {sweep.name}: efficiency-bench status shows it", highlight=False)
+    codes: list[int] = []
+    entries: list[Json] = []
+    with stop_on_signal() as stop:
+        for number in sweep.numbers:
+            code, entry = (STOPPED, None) if stop else work_on(sweep, number, console, stop)
+            codes.append(code)
+            entries += [] if entry is None else [entry]
+        if STOPPED in codes:
+            stop.hand_over()
     return entries, worst(codes)
 
 
-def shown(config: RunConfig, place: Place, console: Console, stop: list[int]) -> Outcome:
-    """One run with its progress on the terminal and its mirrors."""
-    from efficiency_bench.campaign.run import run  # torch: a mistake is told before its seconds
-
-    progress = RunProgress(console, place.number, place.total)
-
-    def mirrors(folder: Path) -> Iterator[Mirror]:
-        yield progress
-        if config.tracking.wandb:
-            yield WandbMirror(config.tracking.project, config.tracking.group, folder)
-
-    outcome = run(config, mirrors, stop_requested=lambda: bool(stop))
-    if outcome.already_finished and outcome.entry is not None:
-        entry = outcome.entry.model_dump(mode="json")
-        console.print(f"finished before, in the ledger as {entry['run_id']}:", highlight=False)
-        console.print(ending_line(entry), highlight=False)
-    return outcome
+def submitted(submission: Submission) -> tuple[list[Json], int]:
+    """The runs of a sweep through a launcher; what came of them is read from their records."""
+    problem = submission.run()
+    console = submission.console
+    statuses = [status_of(submission.sweep, number) for number in submission.sweep.numbers]
+    for status in statuses:
+        console.print(outcome_line(status), highlight=False, markup=False)
+    if problem is not None:
+        console.print(problem, highlight=False, markup=False)
+    if any(status.state not in FINISHED for status in statuses):
+        console.print(submission.way_on, highlight=False, markup=False)
+    entries = [status.entry for status in statuses if status.entry is not None]
+    return entries, worst([status.exit_code for status in statuses])
 
 
-@contextmanager
-def stop_flag() -> Iterator[list[int]]:
-    """A list that holds the signals received; the second Ctrl-C ends the process at once."""
-    received: list[int] = []
-
-    def handler(number: int, _: FrameType | None) -> None:
-        if received and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        received.append(number)
-        if this_process().leads:
-            print("stopping after this step; the same command goes on", file=sys.stderr)
-
-    before = {number: signal.signal(number, handler) for number in STOP_SIGNALS}
-    try:
-        yield received
-    finally:
-        for number, previous in before.items():
-            signal.signal(number, previous)
+def outcome_line(status: RunStatus) -> str:
+    """What came of a run, in one line."""
+    if status.entry is not None:
+        return ending_line(status.entry)
+    return f"  {status.name}: {status.state}{f', {status.detail}' if status.detail else ''}"
 
 
 def worst(codes: Sequence[int]) -> int:

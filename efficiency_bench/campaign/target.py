@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from efficiency_bench.config import RunConfig
-from efficiency_bench.data import Data
 from efficiency_bench.errors import UserError
 from efficiency_bench.ledger import store
 from efficiency_bench.ledger.baseline import baseline_target
 from efficiency_bench.records import Evaluation, Metric, Target
+
+if TYPE_CHECKING:
+    from efficiency_bench.data import Data
 
 TOP5_FROM_CLASSES = 100
 """With fewer classes top-5 says little (AlexNet passes 97 % of ten classes at once)."""

@@ -25,7 +25,7 @@ from efficiency_bench.campaign.same_result import differences
 from efficiency_bench.config import RunConfig
 from efficiency_bench.config_checks import check as check_config
 from efficiency_bench.errors import UserError
-from efficiency_bench.hydra_app import Place, launch
+from efficiency_bench.hydra_app import compose, is_sweep
 from efficiency_bench.ledger import store
 from efficiency_bench.ledger.verification import verify
 from efficiency_bench.records import Entry
@@ -55,17 +55,15 @@ def command(
     """
     proofs: list[Proof] = []
 
-    def one(config: RunConfig, place: Place) -> None:
-        if place.total > 1:
-            raise UserError("verify-resume takes one run: leave -m and comma lists out")
-        check_config(config)
-        for news in prove(config, out, kills, seed):
+    if is_sweep(arguments):
+        raise UserError("verify-resume takes one run: leave -m and comma lists out")
+    for composed in compose(arguments):
+        check_config(composed.config)
+        for news in prove(composed.config, out, kills, seed):
             if isinstance(news, Proof):
                 proofs.append(news)
             else:
                 print(f"  {news}", file=sys.stderr)
-
-    launch(arguments, one)
     (proof,) = proofs[:1]
     verdict = "differs" if proof.problems else "the same to the bit"
     repeated = f"{proof.disturbed.repeated_images} images were processed again"

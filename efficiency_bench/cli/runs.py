@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from efficiency_bench.cli.shared import Json, print_json, stdout_console
@@ -9,7 +11,8 @@ from efficiency_bench.cli.shared import Json, print_json, stdout_console
 TRAIN_EXAMPLES = (
     "Examples: train experiment=resnet18 data=cifar10 seed=1 | "
     "train model=resnet50 recipe=small_modern data=digits target.value=0.9 | "
-    "train -m suite=card data=digits | train experiment=resnet18 --cfg job (shows every key)"
+    "train -m suite=card data=digits | train -m suite=paper hydra/launcher=slurm | "
+    "train experiment=resnet18 --cfg job (shows every key)"
 )
 
 
@@ -28,6 +31,28 @@ def train(context: typer.Context, as_json: Json = False) -> None:
     if as_json and this_process().leads:
         print_json(entries[0] if len(entries) == 1 else entries)
     raise typer.Exit(exit_code)
+
+
+def status(
+    sweep: Annotated[
+        str | None, typer.Argument(help="A sweep's name or its beginning; the latest.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show every run of a sweep: state, progress, accuracy, time left, compute so far.
+
+    It reads the runs' own records, so it works while they train, here or on a cluster that
+    shares this folder.  Time left is to the end of the schedule at the run's own pace so far.
+    """
+    from efficiency_bench.campaign.sweep_status import sweep_row
+
+    row = sweep_row(sweep)
+    if as_json:
+        print_json(row)
+    else:
+        from efficiency_bench.report.status_table import print_status
+
+        print_status(row, stdout_console())
 
 
 def models(as_json: Json = False) -> None:

@@ -1,0 +1,55 @@
+"""A sweep's runs as a terminal table: state, progress, accuracy, time left, compute."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+
+from efficiency_bench.report.layout import ABSENT, bare_table, print_lines
+from efficiency_bench.report.progress import clock
+from efficiency_bench.report.sentences import number
+
+STYLES = {"failed": "bold red", "preempted": "yellow", "running": "green", "waiting": "dim"}
+
+
+def print_status(sweep: Mapping[str, Any], console: Console) -> None:
+    """Print a row a run, what went wrong, and the totals; fits 80 columns."""
+    table = bare_table(f"Sweep {sweep['sweep']}")
+    table.add_column("run", overflow="fold")
+    table.add_column("state", no_wrap=True)
+    for name in ("epochs", "accuracy %", "left", "tfs-days"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for run in sweep["runs"]:
+        table.add_row(*_cells(run), style=STYLES.get(run["state"], ""))
+    console.print(table)
+    details = [run for run in sweep["runs"] if run["detail"]]
+    print_lines((f"{run['name']}: {run['detail']}" for run in details), console)
+    print_lines(_totals(sweep), console)
+
+
+def _cells(run: Mapping[str, Any]) -> tuple[str, ...]:
+    begun = run["total_epochs"] is not None
+    reached = ABSENT if run["accuracy"] is None else f"{100 * run['accuracy']:.1f}"
+    target = "" if run["target"] is None else f" of {100 * run['target']:.1f}"
+    return (
+        run["name"],
+        run["state"],
+        f"{run['epochs']:.2f}/{run['total_epochs']:g}" if begun else ABSENT,
+        f"{reached}{target}",
+        ABSENT if run["left_seconds"] is None else clock(run["left_seconds"]),
+        number(run["paper3x_tfs_days"]) if begun else ABSENT,
+    )
+
+
+def _totals(sweep: Mapping[str, Any]) -> list[str]:
+    counts = [f"{count} {state}" for state, count in sweep["states"].items() if count]
+    left = sweep["left_seconds"]
+    spent = f"{number(sweep['paper3x_tfs_days'])} tfs-days so far" if _begun(sweep) else ""
+    time = f"at most {clock(left)} left for those that have begun" if left else ""
+    return ["; ".join(filter(None, (f"{', '.join(counts)}", spent, time)))]
+
+
+def _begun(sweep: Mapping[str, Any]) -> bool:
+    return any(run["total_epochs"] is not None for run in sweep["runs"])
