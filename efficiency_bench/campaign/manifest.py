@@ -97,7 +97,10 @@ def planned(runs: Sequence[tuple[RunConfig, Sequence[str]]], command: str) -> Sw
             " then has its own,\nor let it differ: run_dir='somewhere/${experiment}-${seed}'"
         )
     shared = set.intersection(*(set(overrides) for _, overrides in runs))
-    names = [" ".join(o for o in overrides if o not in shared) for _, overrides in runs]
+    names = [
+        " ".join(o for o in overrides if o not in shared and not o.startswith("run_dir="))
+        for _, overrides in runs
+    ]
     measured = [(measured_part(c), c.run_dir, c.ledger_dir) for c in configs]
     suite = re.sub(r"[^A-Za-z0-9_-]", "-", configs[0].suite or "sweep")
     return Sweep(

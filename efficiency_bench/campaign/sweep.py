@@ -16,7 +16,7 @@ from efficiency_bench.campaign.shown import shown
 from efficiency_bench.campaign.stopping import STOPPED, stop_on_signal
 from efficiency_bench.campaign.submission import Submission
 from efficiency_bench.campaign.sweep_job import work_on
-from efficiency_bench.campaign.sweep_status import FINISHED, RunStatus, status_of
+from efficiency_bench.campaign.sweep_status import RunStatus, status_of
 from efficiency_bench.config import RunConfig
 from efficiency_bench.config_checks import check
 from efficiency_bench.errors import UserError
@@ -91,7 +91,7 @@ def submitted(submission: Submission) -> tuple[list[Json], int]:
         console.print(outcome_line(status), highlight=False, markup=False)
     if problem is not None:
         console.print(problem, highlight=False, markup=False)
-    if any(status.state not in FINISHED for status in statuses):
+    if any(status.entry is None for status in statuses):
         console.print(submission.way_on, highlight=False, markup=False)
     entries = [status.entry for status in statuses if status.entry is not None]
     return entries, worst([status.exit_code for status in statuses])

@@ -15,7 +15,7 @@ from efficiency_bench.errors import UserError
 from efficiency_bench.ledger import store
 from efficiency_bench.ledger.events import read_events
 from efficiency_bench.ledger.history import useful
-from efficiency_bench.records import Entry
+from efficiency_bench.records import Entry, Segment, paper3x_tfs_days
 
 STATES = ("running", "preempted", "waiting", "arrived", "ended", "failed")
 """``preempted`` was stopped, or killed without a word, and goes on when it is started again;
@@ -156,7 +156,6 @@ def _of_events(
     latest = next((e for e in reversed(kept) if "train_seconds" in e and e.get("steps")), None)
     target = start["target"]
     metric = target["metric"] if target else "top5" if start["classes"] >= 100 else "top1"
-    spent = [event["paper3x_tfs_days"] for event in kept if event["event"] == "progress"]
     return RunStatus(
         **known,
         state="running" if running else "failed" if note.problem else "preempted",
@@ -167,9 +166,15 @@ def _of_events(
         accuracy=evaluations[-1][metric] if evaluations else None,
         target=target["value"] if target else None,
         left_seconds=_left_seconds(start, evaluations, latest),
-        paper3x_tfs_days=spent[-1] if spent else 0.0,
+        paper3x_tfs_days=max(map(_spent_tfs_days, kept)),
         run_id=start["run_id"],
     )
+
+
+def _spent_tfs_days(event: Event) -> float:
+    if event["event"] == "interrupted":
+        return paper3x_tfs_days([Segment(**segment) for segment in event["segments"]])
+    return float(event["paper3x_tfs_days"]) if event["event"] == "progress" else 0.0
 
 
 def _how_it_stopped(last: Event) -> str:
