@@ -48,6 +48,7 @@ class Cluster:
             process.communicate()
         if "SLURM_CONF" in self.environment:
             self.typed("scancel", "--me")
+            until(lambda: not self.typed("squeue", "--noheader").stdout)
 
     def typed(self, *command: str) -> subprocess.CompletedProcess[str]:
         """Type a command and wait for it."""

@@ -1,6 +1,7 @@
 """Sweeps on a real Slurm: requeued, at their time limit, preempted, failed, and typed again."""
 
 import json
+import signal
 
 from tests.cluster.sweeps import RUN, SLURM, until
 
@@ -81,8 +82,8 @@ def test_a_run_that_meets_its_real_time_limit_goes_on_in_the_next_job(cluster):
 def test_while_jobs_are_queued_the_same_command_is_refused_and_says_how_to_go_on(cluster):
     command = (*RUN, "run_dir=run", *SLURM, "+hydra.launcher.additional_parameters.hold=true")
     first = cluster.start(*command)
-    until(lambda: cluster.typed("squeue", "--noheader").stdout)
-    first.send_signal(2)
+    until(lambda: cluster.typed("squeue", "--noheader", "--states=PENDING").stdout)
+    first.send_signal(signal.SIGINT)
     output = cluster.ended(first)
     assert first.returncode == 75
     assert "scancel --name=" in output
