@@ -30,8 +30,12 @@ from efficiency_bench.errors import UserError
 ConfigStore.instance().store(name="schema", node=RunConfig)
 
 
-LAUNCHER_SETTING = re.compile(r"(\+\+|\+|~)?hydra[./]launcher\b")
-OWN_FILES = re.compile(r"(\+\+|\+)?hydra\.searchpath=|--config-dir=")
+LAUNCHER_SETTING = re.compile(r"~hydra[./]launcher\b|\+{0,2}hydra[./]launcher\b[^=]*=")
+OWN_FILES = re.compile(r"\+{0,2}hydra\.searchpath=|--config-dir=")
+CONFIG_DIR = ("--config-dir", "-cd")
+"""As a word of its own, with the folder as the next."""
+
+SHOWING = ("--cfg", "-c")
 MULTIRUN = ("-m", "--multirun", "hydra.mode=MULTIRUN")
 
 
@@ -60,14 +64,22 @@ def compose(arguments: Sequence[str]) -> list[Composed]:
             refused.append(error)
 
     if is_sweep(arguments):
+        if any(flag in arguments for flag in SHOWING):
+            raise UserError("--cfg shows the settings of a single run: leave -m out")
+        here = [text for text in arguments if not LAUNCHER_SETTING.match(text)]
         with tempfile.TemporaryDirectory() as aside:  # the sweeper writes its configuration there
-            here = [text for text in arguments if not LAUNCHER_SETTING.match(text)]
-            _main("train", [*here, f"hydra.sweep.dir={aside}"], task)
+            _main("train", _with_override(here, f"hydra.sweep.dir={aside}"), task)
     else:
         _main("train", arguments, task)
     if refused:
         raise refused[0]
     return jobs
+
+
+def _with_override(arguments: Sequence[str], override: str) -> list[str]:
+    """``override`` after the last one given: Hydra's parser takes only those in a row."""
+    last = max((i for i, a in enumerate(arguments) if "=" in a and a[0] != "-"), default=-1)
+    return [*arguments[: last + 1], override, *arguments[last + 1 :]]
 
 
 def is_sweep(arguments: Sequence[str]) -> bool:
@@ -97,13 +109,19 @@ def launcher(arguments: Sequence[str]) -> Launcher | None:
     """
     if not any(LAUNCHER_SETTING.match(text) for text in arguments):
         return None
-    kept = tuple(
-        text for text in arguments if LAUNCHER_SETTING.match(text) or OWN_FILES.match(text)
-    )
+    kept = _for_launcher(arguments)
     found: list[str] = []
     # `name` and `number` are whatever: only the settings are looked at
     _main("sweep_job", [*kept, "sweep=-", "number=0"], lambda _: found.append(_launcher_class()))
     return None if found[0].endswith(".BasicLauncher") else Launcher(found[0], kept)
+
+
+def _for_launcher(arguments: Sequence[str]) -> tuple[str, ...]:
+    """What of a command line chooses the launcher, sets it, and says where its files are."""
+    kept = [text for text in arguments if LAUNCHER_SETTING.match(text) or OWN_FILES.match(text)]
+    for flag, folder in itertools.pairwise(arguments):
+        kept += [f"--config-dir={folder}"] if flag in CONFIG_DIR else []
+    return tuple(kept)
 
 
 def _launcher_class() -> str:
@@ -205,7 +223,13 @@ def _without_parent(text: str) -> str:
 
 
 def _known_keys(name: str) -> str:
-    """The keys beside ``name`` in the typed configuration."""
+    """The keys beside ``name`` in the typed configuration, or where a launcher's are shown."""
+    if name.startswith("hydra.launcher"):
+        return (
+            "to see them all: efficiency-bench train experiment=alexnet hydra/launcher=NAME"
+            " --cfg hydra --package hydra.launcher\n"
+            "options of sbatch beyond them: +hydra.launcher.additional_parameters.OPTION=VALUE"
+        )
     kind: object = RunConfig()
     for part in name.split(".")[:-1]:
         kind = getattr(kind, part, None)

@@ -113,7 +113,7 @@ def queue(name: str) -> list[str]:
     command = ["squeue", "--noheader", "--me", f"--name={name}", "--format=%i"]
     asked = subprocess.run(command, capture_output=True, text=True, check=False)
     if asked.returncode != 0:
-        raise UserError(f"Slurm does not answer: {' '.join(asked.stderr.split())}")
+        raise UserError(f"Slurm does not answer: {asked.stderr.strip().splitlines()[-1]}")
     return asked.stdout.split()
 
 

@@ -101,7 +101,9 @@ def test_the_states_of_runs_that_wait_end_are_stopped_killed_or_fail(sweep_of, t
     assert ended["accuracy"] == entry.evaluations[-1].top1
     assert (stopped["state"], stopped["detail"]) == ("preempted", "stopped after step 1")
     per_image = entry.paper3x_tfs_days / entry.images
-    assert stopped["paper3x_tfs_days"] == pytest.approx(sweep.config(2).recipe.batch_size * per_image)
+    assert stopped["paper3x_tfs_days"] == pytest.approx(
+        sweep.config(2).recipe.batch_size * per_image
+    )
     assert (failed["state"], failed["detail"]) == ("failed", "no such data")
     assert waiting["state"] == "waiting"
     assert row["states"]["waiting"] == row["states"]["preempted"] == row["states"]["ended"] == 1

@@ -1,0 +1,89 @@
+"""Sweeps and their status, as a user types them, without Slurm."""
+
+import json
+import subprocess
+import sys
+
+from tests.campaign.tiny import TINY, command
+from tests.cli.users import SHORT, refused
+from tests.cluster.sweeps import Cluster, plain_environment
+
+RUN = ("experiment=alexnet", *TINY, *SHORT)
+
+
+def test_status_without_a_sweep_says_how_to_start_one(typed):
+    refused(typed("status"), "train -m suite=")
+
+
+def test_a_sweep_is_accounted_for_and_the_same_command_continues_it(typed):
+    swept = ("train", "-m", *RUN, "ledger_dir=ledger,/proc/nothing", "run_dir=in-${ledger_dir}")
+    first = typed(*swept, "--json")
+    assert first.returncode == 2
+    assert len([json.loads(first.stdout)]) == 1
+    status = typed("status")
+    assert status.returncode == 0
+    assert "1 ended, 1 failed" in status.stdout
+    assert "/proc/nothing" in status.stdout
+    assert max(map(len, status.stdout.splitlines())) <= 80
+    assert "\x1b" not in status.stdout
+    again = typed(*swept)
+    assert again.returncode == 2
+    assert "finished before" in again.stderr
+    name = json.loads(typed("status", "--json").stdout)["sweep"]
+    assert json.loads(typed("status", name[:9], "--json").stdout)["states"]["ended"] == 1
+
+
+def test_a_mistake_in_one_run_of_a_sweep_starts_none(typed, tmp_path):
+    refused(typed("train", "-m", *RUN, "recipe.batch_size=16,0"), "run 2/2", "batch_size")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_flag_after_the_overrides_is_understood(typed):
+    refused(typed("train", *RUN, "recipe.epochs=1,0", "-m"), "run 2/2", "epochs")
+
+
+def test_a_launcher_that_is_not_there_or_set_wrongly_is_one_message(typed):
+    refused(typed("train", *RUN, "hydra/launcher=slurm"), "add -m")
+    refused(typed("train", "-m", *RUN, "hydra/launcher=slrum"), "slurm_local")
+    slurm = ("train", "-m", *RUN, "hydra/launcher=slurm")
+    refused(typed(*slurm, "hydra.launcher.partiton=x"), "partiton", "--package hydra.launcher")
+    refused(typed(*slurm, "hydra.launcher.timeout_min=long"), "timeout_min", "long")
+    refused(typed(*slurm, "--cfg", "hydra"), "-m")
+
+
+def test_where_there_is_no_slurm_the_message_says_what_else_to_do(typed, monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    refused(typed("train", "-m", *RUN, "hydra/launcher=slurm"), "login node", "slurm_local")
+
+
+def test_without_the_extra_the_message_says_what_to_install(tmp_path):
+    # as Hydra sees it where the plug-in was never installed: its package of plug-ins is empty
+    without = (
+        "import hydra_plugins, sys; hydra_plugins.__path__ = []; from efficiency_bench.cli import"
+        " main; sys.argv = ['', 'train', '-m', 'experiment=alexnet', 'hydra/launcher=slurm'];"
+        " main()"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", without], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    refused(result, "efficiency-bench[slurm]")
+
+
+def test_a_sweep_through_the_local_launcher_ends_as_one_in_this_process(tmp_path):
+    here, there = tmp_path / "here", tmp_path / "there"
+    for folder in (here, there):
+        folder.mkdir()
+    swept = ("experiment=alexnet", "recipe.epochs=0.3", "target.value=1.0", "seed=0,1")
+    assert command("train", "-m", *TINY, *swept, SHORT[-1], cwd=here).returncode == 0
+    with Cluster(there, plain_environment()) as user:
+        sweep = user.start(*swept, "hydra/launcher=slurm_local")
+        output = user.ended(sweep)
+        assert sweep.returncode == 0, output
+        assert "submitting 2 runs" in output
+        assert user.status()["states"]["ended"] == 2
+    digests = [
+        {p.name: json.loads(p.read_text())["weights_digest"] for p in folder.glob("*.json")}
+        for folder in (here / "runs" / "ledger", there / "runs" / "ledger")
+    ]
+    assert digests[0] == digests[1]
+    assert len(digests[0]) == 2

@@ -1,0 +1,56 @@
+"""The page on clusters, followed command by command on a real Slurm."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def commands():
+    """The page's blocks that can run anywhere, in order."""
+    page = (ROOT / "docs" / "cluster.md").read_text()
+    return re.findall(r"^```bash\n(.*?)^```$", page, flags=re.MULTILINE | re.DOTALL)
+
+
+def test_every_command_of_the_page_does_what_the_page_says(cluster):
+    shutil.copytree(ROOT / "launch", cluster.folder / "launch")
+    blocks = commands()
+    printed = []
+    for block in blocks:
+        done = cluster.typed("bash", "-euc", f"export WANDB_MODE=disabled\n{block}")
+        assert done.returncode == 0, (block, done.stdout, done.stderr)
+        printed.append(done.stdout + done.stderr)
+    settings, site, submitted, watched, again, batch, local = printed
+    assert "array_parallelism: 16" in settings
+    assert not site
+    assert "submitting 2 runs" in submitted
+    assert "2 ended" in watched
+    assert max(map(len, watched.splitlines())) <= 80
+    status = json.loads((cluster.folder / "status.json").read_text())
+    assert [run["state"] for run in status["runs"]] == ["ended", "ended"]
+    assert [run["job"].split("_")[1] for run in status["runs"]] == ["0", "1"]
+    assert "2 runs have ended" in again
+    assert "submitting" not in again
+    assert "Submitted batch job" in batch
+    assert "submitting 1 runs" in local
+    entries = [json.loads(p.read_text()) for p in (cluster.folder / "runs/ledger").glob("*.json")]
+    assert sorted(entry["seed"] for entry in entries) == [0, 1, 2, 3]
+
+
+def test_the_batch_script_requeues_itself_near_the_time_limit(cluster, undisturbed):
+    shutil.copytree(ROOT / "launch", cluster.folder / "launch")
+    from tests.campaign.tiny import TINY
+    from tests.cluster.sweeps import QUIET, RUN, until
+
+    sizes = ("--gpus-per-node=0", "--cpus-per-task=1", "--parsable")
+    arguments = (*RUN, *TINY, *QUIET, "run_dir=run")
+    job = cluster.typed("sbatch", *sizes, "launch/train.sbatch", *arguments).stdout.strip()
+    until(lambda: cluster.evaluated("run"))
+    assert cluster.typed("scancel", "--signal=USR2", job).returncode == 0
+    until(lambda: "end" in cluster.kinds("run"))
+    assert cluster.kinds("run") == ["start", "interrupted", "resume", "end"]
+    until(lambda: list((cluster.folder / "runs/ledger").glob("*.json")))
+    (entry,) = (cluster.folder / "runs/ledger").glob("*.json")
+    assert json.loads(entry.read_text())["weights_digest"] == undisturbed

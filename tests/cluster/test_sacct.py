@@ -1,0 +1,68 @@
+"""The stand-in for sacct: what submitit's own reader makes of its answers, on a real Slurm."""
+
+import subprocess
+import sys
+
+import pytest
+
+from efficiency_bench.campaign.sacct import lines
+from tests.cluster.sweeps import until
+
+
+def test_an_array_partly_run_is_read_task_by_task():
+    # as scontrol 22.05.8 prints them, shortened
+    pending = "JobId=5 ArrayJobId=5 ArrayTaskId=2-9%2 JobName=s JobState=PENDING Reason=None"
+    passing = "JobId=7 ArrayJobId=5 ArrayTaskId=1 JobState=COMPLETING NodeList=n1 ExitCode=0:0"
+    dead = "JobId=6 ArrayJobId=5 ArrayTaskId=0 JobName=a=b JobState=FAILED NodeList=n1"
+    single = "JobId=8 JobName=s JobState=SUSPENDED NodeList=n2"
+    assert lines([pending, passing, dead, single, "", "no job"]) == [
+        "5_[2-9%2]|PENDING|",
+        "5_1|RUNNING|n1",
+        "5_0|FAILED|n1",
+        "8|RUNNING|n2",
+    ]
+
+
+@pytest.fixture
+def read(cluster):
+    """What submitit reads from the stand-in about a job."""
+    from submitit.slurm.slurm import SlurmInfoWatcher
+
+    def answers(job):
+        command = [sys.executable, "-m", "efficiency_bench.campaign.sacct", "-o", "JobID,State"]
+        asked = subprocess.run(
+            [*command, "--parsable2", "-j", job],
+            env=cluster.environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return SlurmInfoWatcher().read_info(asked.stdout)
+
+    return answers
+
+
+def test_jobs_that_wait_run_fail_or_are_forgotten(cluster, read):
+    sbatch = ("sbatch", "--parsable", "--output=/dev/null", "--array=0-2%2")
+    job = cluster.typed(*sbatch, "--wrap", '[ "$SLURM_ARRAY_TASK_ID" = 0 ] || sleep 60').stdout
+    job = job.strip()
+    until(lambda: read(job)[f"{job}_0"]["State"] == "COMPLETED")
+    until(lambda: read(job)[f"{job}_1"]["State"] == "RUNNING")
+    assert read(job)[f"{job}_2"]["State"] in ("PENDING", "RUNNING")
+    cluster.typed("scancel", job)
+    until(lambda: read(job)[f"{job}_2"]["State"] == "CANCELLED")
+    # a job that ended longer ago than the controller remembers
+    assert read("999999")["999999_3"]["State"] == read("999999")["999999"]["State"] == "COMPLETED"
+
+
+def test_a_controller_that_does_not_answer_is_no_end_of_a_job(cluster):
+    environment = {**cluster.environment, "SLURM_CONF": str(cluster.folder / "none.conf")}
+    asked = subprocess.run(
+        [sys.executable, "-m", "efficiency_bench.campaign.sacct", "-j", "1"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert asked.returncode == 1
+    assert "COMPLETED" not in asked.stdout
