@@ -4,7 +4,9 @@ import json
 import subprocess
 import sys
 
-from tests.campaign.tiny import TINY, command
+from efficiency_bench.campaign.run import run
+from efficiency_bench.ledger import store
+from tests.campaign.tiny import TINY, tiny
 from tests.cli.users import SHORT, refused
 from tests.cluster.sweeps import Cluster, plain_environment
 
@@ -69,21 +71,17 @@ def test_without_the_extra_the_message_says_what_to_install(tmp_path):
     refused(result, "efficiency-bench[slurm]")
 
 
-def test_a_sweep_through_the_local_launcher_ends_as_one_in_this_process(tmp_path):
-    here, there = tmp_path / "here", tmp_path / "there"
-    for folder in (here, there):
-        folder.mkdir()
-    swept = ("experiment=alexnet", "recipe.epochs=0.3", "target.value=1.0", "seed=0,1")
-    assert command("train", "-m", *TINY, *swept, SHORT[-1], cwd=here).returncode == 0
-    with Cluster(there, plain_environment()) as user:
-        sweep = user.start(*swept, "hydra/launcher=slurm_local")
+def test_a_sweep_through_the_local_launcher_ends_as_runs_in_this_process(tmp_path):
+    swept = ("experiment=alexnet", "recipe.epochs=0.3", "target.value=1.0")
+    with Cluster(tmp_path, plain_environment()) as user:
+        sweep = user.start(*swept, "seed=0,1", "hydra/launcher=slurm_local")
         output = user.ended(sweep)
         assert sweep.returncode == 0, output
         assert "submitting 2 runs" in output
         assert user.status()["states"]["ended"] == 2
-    digests = [
-        {p.name: json.loads(p.read_text())["weights_digest"] for p in folder.glob("*.json")}
-        for folder in (here / "runs" / "ledger", there / "runs" / "ledger")
-    ]
-    assert digests[0] == digests[1]
-    assert len(digests[0]) == 2
+    for seed in (0, 1):
+        here = run(
+            tiny(tmp_path / "here", *swept, f"seed={seed}", f"run_dir={tmp_path / 'in'}{seed}")
+        )
+        there = store.find(tmp_path / "runs" / "ledger", here.entry.run_id)
+        assert there.weights_digest == here.entry.weights_digest

@@ -1,7 +1,9 @@
 """The stand-in for sacct: what submitit's own reader makes of its answers, on a real Slurm."""
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -56,13 +58,16 @@ def test_jobs_that_wait_run_fail_or_are_forgotten(cluster, read):
 
 
 def test_a_controller_that_does_not_answer_is_no_end_of_a_job(cluster):
-    environment = {**cluster.environment, "SLURM_CONF": str(cluster.folder / "none.conf")}
+    working = Path(cluster.environment["SLURM_CONF"]).read_text()
+    nobody = re.sub(r"SlurmctldPort=\d+", "SlurmctldPort=1\nMessageTimeout=1", working)
+    (cluster.folder / "slurm.conf").write_text(nobody)
     asked = subprocess.run(
         [sys.executable, "-m", "efficiency_bench.campaign.sacct", "-j", "1"],
-        env=environment,
+        env={**cluster.environment, "SLURM_CONF": str(cluster.folder / "slurm.conf")},
         capture_output=True,
         text=True,
         check=False,
     )
     assert asked.returncode == 1
     assert "COMPLETED" not in asked.stdout
+    assert "contact" in asked.stderr
