@@ -16,12 +16,15 @@ from rich.console import Console
 
 from efficiency_bench import hydra_app
 from efficiency_bench.campaign import manifest
-from efficiency_bench.campaign.manifest import Sweep
+from efficiency_bench.campaign.manifest import Note, Sweep
 from efficiency_bench.campaign.sweep_job import job
 from efficiency_bench.campaign.sweep_status import FINISHED, status_of
 from efficiency_bench.campaign.target import is_baseline
 from efficiency_bench.errors import UserError
 from efficiency_bench.hydra_app import Launcher
+from efficiency_bench.ledger import store
+from efficiency_bench.ledger.baseline import held_to_todays_baseline
+from efficiency_bench.records import Entry
 
 
 class Submission:
@@ -53,7 +56,7 @@ class Submission:
         A wave waits for the one before: runs whose target is a baseline of this sweep cannot
         begin until that has ended.  Raises UserError where the cluster takes no job at all.
         """
-        missing = [n for n in self.sweep.numbers if status_of(self.sweep, n).missing]
+        missing = [n for n in self.sweep.numbers if self._to_be_started(n)]
         if others := len(self.sweep.runs) - len(missing):
             self.console.print(f"{others} runs have ended or are running", highlight=False)
         with standing_in_for_sacct(self.console) if self.launcher.on_slurm else nullcontext():
@@ -69,12 +72,21 @@ class Submission:
                     return None  # the next wave needs what these were to measure
         return None
 
+    def _to_be_started(self, number: int) -> bool:
+        status = status_of(self.sweep, number)
+        if status.entry is None:
+            return status.missing
+        ledger_dir = Path(self.sweep.runs[number - 1].config["ledger_dir"])
+        entries = store.read(ledger_dir).entries if ledger_dir.is_dir() else ()
+        # once a baseline was measured again, the run is another, to another level
+        return not held_to_todays_baseline(Entry(**status.entry), entries)
+
     def _launch(self, numbers: Sequence[int]) -> str | None:
         """One array of jobs; returns when the launcher does."""
-        for number in numbers:  # what was wrong the last time is being tried again
-            note = manifest.read_note(self.sweep.folder, number)
-            cleared = note.model_copy(update={"problem": None})
-            manifest.write_note(self.sweep.folder, number, cleared)
+        for number in numbers:  # what was wrong the last time, or another level, is over
+            status = status_of(self.sweep, number)
+            kept = Note(run_dir=None if status.entry else status.run_dir)
+            manifest.write_note(self.sweep.folder, number, kept)
         try:
             hydra_app.submit(self.launcher, self.sweep.folder, numbers, job)
         except UserError:

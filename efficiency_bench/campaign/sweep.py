@@ -10,7 +10,7 @@ from rich.console import Console
 
 from efficiency_bench import hydra_app
 from efficiency_bench.campaign import manifest
-from efficiency_bench.campaign.folder import locked
+from efficiency_bench.campaign.folder import in_use, locked
 from efficiency_bench.campaign.manifest import Sweep
 from efficiency_bench.campaign.shown import shown
 from efficiency_bench.campaign.stopping import STOPPED, stop_on_signal
@@ -47,6 +47,11 @@ def train_all(arguments: Sequence[str]) -> tuple[list[Json], int]:
             raise UserError(f"run {number}/{len(jobs)}, so none was started: {error}") from error
     command = shlex.join(["efficiency-bench", "train", *arguments])
     sweep = manifest.planned([(job.config, job.overrides) for job in jobs], command)
+    if in_use(sweep.folder):
+        raise UserError(
+            f"another process is working on sweep {sweep.name}; watch it: efficiency-bench status"
+            f" {sweep.name}\nor end it, and type the same command again"
+        )
     with locked(sweep.folder):
         if launcher is None:
             manifest.write(sweep)

@@ -47,7 +47,7 @@ def baseline_target(
       the level ``p``.  Ten thousand images at 79 % allow 1.2 points between seeds.
     """
     own = _own_schedules(entries, model, recipe, data_digest, metric)
-    finished = [e for e in own if e.end_reason == "schedule" and e.evaluations]
+    finished = _finished(own)
     for entry in own:
         if entry not in finished:
             log.warning(
@@ -70,13 +70,37 @@ def baseline_target(
     )
 
 
+def held_to_todays_baseline(entry: Entry, entries: Iterable[Entry]) -> bool:
+    """Whether ``entry`` was held to the baseline runs that ``entries`` hold now.
+
+    True where its target came from elsewhere.  A run measured to an older level stays in the
+    ledger as what it is; what its configuration asks for today is another run.
+    """
+    if entry.target.source != "baseline":
+        return True
+    asked = entry.config["target"]
+    own = _own_schedules(
+        entries,
+        asked["baseline_model"],
+        asked["baseline_recipe"],
+        entry.data_digest,
+        entry.target.metric,
+    )
+    return entry.target.baseline_run_ids == tuple(e.run_id for e in _finished(own))
+
+
 def chance_level(metric: Metric, classes: int) -> float:
     """Accuracy of guessing among ``classes`` equally frequent ones, a fraction."""
     return min(1.0, (1 if metric == "top1" else 5) / classes)
 
 
+def _finished(own: Iterable[Entry]) -> list[Entry]:
+    """Those that came to their schedule's end, and so say what level the baseline has."""
+    return [e for e in own if e.end_reason == "schedule" and e.evaluations]
+
+
 def _own_schedules(
-    entries: Iterable[Entry], model: str, recipe: str, data_digest: str, metric: Metric
+    entries: Iterable[Entry], model: str, recipe: str, data_digest: str | None, metric: Metric
 ) -> list[Entry]:
     """Baseline runs in order of run id, so that the mean does not depend on file order."""
     own = (

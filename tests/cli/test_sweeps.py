@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 
+from efficiency_bench.campaign.folder import locked
+from efficiency_bench.campaign.manifest import SWEEPS
 from efficiency_bench.campaign.run import run
 from efficiency_bench.ledger import store
 from tests.campaign.tiny import TINY, tiny
@@ -33,6 +35,8 @@ def test_a_sweep_is_accounted_for_and_the_same_command_continues_it(typed):
     assert "finished before" in again.stderr
     name = json.loads(typed("status", "--json").stdout)["sweep"]
     assert json.loads(typed("status", name[:9], "--json").stdout)["states"]["ended"] == 1
+    with locked(SWEEPS / name):
+        refused(typed(*swept), f"status {name}")
 
 
 def test_a_mistake_in_one_run_of_a_sweep_starts_none(typed, tmp_path):

@@ -6,7 +6,11 @@ import math
 import pytest
 
 from efficiency_bench.errors import UserError
-from efficiency_bench.ledger.baseline import baseline_target, chance_level
+from efficiency_bench.ledger.baseline import (
+    baseline_target,
+    chance_level,
+    held_to_todays_baseline,
+)
 from tests.ledger.factory import DIGEST, make_baseline, make_entry, make_evaluation, make_target
 
 COMMAND = "efficiency-bench train experiment=alexnet data=digits"
@@ -40,6 +44,17 @@ def test_the_level_is_the_mean_over_seeds_of_the_final_accuracy():
 def test_the_level_does_not_depend_on_the_order_of_files():
     seeds = [make_baseline(f"s{i}", a) for i, a in enumerate((0.9, 0.9025, 0.9075))]
     assert level(seeds) == level(seeds[::-1])
+
+
+def test_a_run_is_another_once_the_baseline_was_measured_again():
+    before = [make_baseline(f"s{i}", a) for i, a in enumerate((0.9, 0.9025))]
+    asked = {"target": {"baseline_model": "alexnet", "baseline_recipe": "small_alexnet"}}
+    entry = make_entry(target=level(before), config=asked)
+    spoiled = make_baseline("s2", end_reason="diverged")
+    assert held_to_todays_baseline(entry, [entry, spoiled, *before[::-1]])
+    assert not held_to_todays_baseline(entry, [*before, make_baseline("s2", 0.9075)])
+    assert not held_to_todays_baseline(entry, before[:1])
+    assert held_to_todays_baseline(make_entry(), [])
 
 
 @pytest.mark.parametrize(
