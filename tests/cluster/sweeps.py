@@ -7,11 +7,12 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.campaign.tiny import TINY, events_of
+from efficiency_bench.ledger.events import read_events
+from tests.campaign.tiny import TINY
 
 RUN = ("experiment=alexnet", "recipe.batch_size=16", "recipe.epochs=20", "target.value=1.0")
 """380 steps: a few seconds of training, long enough to be caught in the middle."""
@@ -87,10 +88,10 @@ class Cluster:
         assert result.returncode == 0, result.stderr
         return json.loads(result.stdout)
 
-    def events(self, run_dir: str) -> list[dict[str, Any]]:
-        """The events of a run so far."""
-        folder = self.folder / run_dir
-        return events_of(folder) if (folder / "events.jsonl").exists() else []
+    def events(self, run_dir: str) -> list[Mapping[str, Any]]:
+        """The events of a run so far; it may be writing the next."""
+        log = self.folder / run_dir / "events.jsonl"
+        return list(read_events(log).events) if log.exists() else []
 
     def evaluated(self, run_dir: str) -> bool:
         """Whether a run has looked at the validation set: it is in the middle of training."""
