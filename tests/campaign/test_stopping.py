@@ -79,8 +79,11 @@ def test_a_preempted_job_waits_to_be_killed_and_is_requeued_if_its_time_comes_fi
         signal.raise_signal(signal.SIGTERM)
         later = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGUSR2))
         later.start()
-        with pytest.raises(Requeued):
-            stop.hand_over()
+        try:
+            with pytest.raises(Requeued):
+                stop.hand_over()
+        finally:
+            later.join()  # the signal must not come when its handler is gone
         assert stop.received == [signal.SIGTERM, signal.SIGUSR2]
 
 
