@@ -21,8 +21,9 @@ ENTRY = "entry.json"
 LOCK = "lock"
 RUNS = Path("runs")
 
-GLANCE_SECONDS = 0.2
-"""How long taking a lock is tried: ``in_use`` holds it for a moment to see whether it is free."""
+GLANCE_SECONDS = 1.0
+"""How long taking a lock is tried: ``in_use`` holds it for a moment to see whether it is free, and
+on a busy machine a moment is long."""
 
 
 @contextmanager
@@ -65,7 +66,7 @@ def _take(descriptor: int) -> None:
         except BlockingIOError:
             if time.monotonic() > until:
                 raise
-            time.sleep(GLANCE_SECONDS / 20)
+            time.sleep(GLANCE_SECONDS / 50)
 
 
 def in_use(folder: Path) -> bool:

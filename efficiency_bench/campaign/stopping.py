@@ -64,8 +64,8 @@ class Stop:
 
         Returns where nothing is left but to leave with ``STOPPED``.
         """
-        if signal.SIGINT in self.received:
-            return
+        if not self.received or signal.SIGINT in self.received:
+            return  # without a signal, a loading process had died
         if not self.time_limit_near and "SLURM_JOB_ID" in os.environ:
             print("saved; waiting for Slurm to end this job and requeue it", file=sys.stderr)
             while not self.time_limit_near:  # then there was no kill, but the job's time is over

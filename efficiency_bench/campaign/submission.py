@@ -57,14 +57,20 @@ class Submission:
         begin until that has ended.  Raises UserError where the cluster takes no job at all.
         """
         missing = [n for n in self.sweep.numbers if self._to_be_started(n)]
-        if others := len(self.sweep.runs) - len(missing):
-            self.console.print(f"{others} runs have ended or are running", highlight=False)
+        total = len(self.sweep.runs)
+        if others := total - len(missing):
+            self.console.print(
+                f"{others} of {total} runs have ended or are running",
+                highlight=False,
+                soft_wrap=True,
+            )
         with standing_in_for_sacct(self.console) if self.launcher.on_slurm else nullcontext():
             for wave in waves(self.sweep, missing):
                 self.console.print(
-                    f"submitting {len(wave)} runs of sweep {self.sweep.name}; watch them:"
+                    f"submitting {len(wave)} of {total} runs of sweep {self.sweep.name}; watch them:"
                     f" efficiency-bench status {self.sweep.name}",
                     highlight=False,
+                    soft_wrap=True,
                 )
                 if problem := self._launch(wave):
                     return problem
@@ -135,7 +141,11 @@ def standing_in_for_sacct(console: Console) -> Iterator[None]:
     if shutil.which("sacct") and _works(["sacct", "--noheader", "--jobs=1"]):
         yield
         return
-    console.print("sacct does not work here: scontrol is asked about the jobs", highlight=False)
+    console.print(
+        "sacct does not work here: scontrol is asked about the jobs",
+        highlight=False,
+        soft_wrap=True,
+    )
     before = os.environ["PATH"]
     with tempfile.TemporaryDirectory() as folder:
         ours = Path(folder) / "sacct"

@@ -74,7 +74,9 @@ def train_one(config: RunConfig, console: Console) -> tuple[list[Json], int]:
 
 def train_here(sweep: Sweep, console: Console) -> tuple[list[Json], int]:
     """The runs of a sweep one after the other, in this process."""
-    console.print(f"sweep {sweep.name}: efficiency-bench status shows it", highlight=False)
+    console.print(
+        f"sweep {sweep.name}: efficiency-bench status shows it", highlight=False, soft_wrap=True
+    )
     codes: list[int] = []
     entries: list[Json] = []
     with stop_on_signal() as stop:
@@ -93,11 +95,11 @@ def submitted(submission: Submission) -> tuple[list[Json], int]:
     console = submission.console
     statuses = [status_of(submission.sweep, number) for number in submission.sweep.numbers]
     for status in statuses:
-        console.print(outcome_line(status), highlight=False, markup=False)
+        console.print(outcome_line(status), highlight=False, markup=False, soft_wrap=True)
     if problem is not None:
-        console.print(problem, highlight=False, markup=False)
+        console.print(problem, highlight=False, markup=False, soft_wrap=True)
     if any(status.entry is None for status in statuses):
-        console.print(submission.way_on, highlight=False, markup=False)
+        console.print(submission.way_on, highlight=False, markup=False, soft_wrap=True)
     entries = [status.entry for status in statuses if status.entry is not None]
     return entries, worst([status.exit_code for status in statuses])
 

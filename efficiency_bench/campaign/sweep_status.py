@@ -179,7 +179,7 @@ def _spent_tfs_days(event: Event) -> float:
 
 def _how_it_stopped(last: Event) -> str:
     if last["event"] == "interrupted":
-        return f"stopped after step {last['steps']}"
+        return f"after step {last['steps']}: {last['detail']}"
     return "killed; work since its last checkpoint is done again"
 
 

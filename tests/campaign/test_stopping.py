@@ -91,3 +91,8 @@ def test_ctrl_c_in_a_slurm_job_leaves(in_submitit):
     with stop_on_signal() as stop:
         signal.raise_signal(signal.SIGINT)
         stop.hand_over()
+
+
+def test_a_run_that_stopped_without_a_signal_waits_for_nobody(in_submitit):
+    with stop_on_signal() as stop:
+        stop.hand_over()

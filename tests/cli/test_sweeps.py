@@ -81,7 +81,7 @@ def test_a_sweep_through_the_local_launcher_ends_as_runs_in_this_process(tmp_pat
         sweep = user.start(*swept, "seed=0,1", "hydra/launcher=slurm_local")
         output = user.ended(sweep)
         assert sweep.returncode == 0, output
-        assert "submitting 2 runs" in output
+        assert "submitting 2 of 2 runs" in output
         assert user.status()["states"]["ended"] == 2
     for seed in (0, 1):
         here = run(

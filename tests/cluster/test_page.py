@@ -25,16 +25,16 @@ def test_every_command_of_the_page_does_what_the_page_says(cluster):
     settings, site, submitted, watched, again, batch, local = printed
     assert "array_parallelism: 16" in settings
     assert not site
-    assert "submitting 2 runs" in submitted
+    assert "submitting 2 of 2 runs" in submitted
     assert "2 ended" in watched
     assert max(map(len, watched.splitlines())) <= 80
     status = json.loads((cluster.folder / "status.json").read_text())
     assert [run["state"] for run in status["runs"]] == ["ended", "ended"]
     assert [run["job"].split("_")[1] for run in status["runs"]] == ["0", "1"]
-    assert "2 runs have ended" in again
+    assert "2 of 2 runs have ended" in again
     assert "submitting" not in again
     assert "Submitted batch job" in batch
-    assert "submitting 1 runs" in local
+    assert "submitting 1 of 1 runs" in local
     entries = [json.loads(p.read_text()) for p in (cluster.folder / "runs/ledger").glob("*.json")]
     assert sorted(entry["seed"] for entry in entries) == [0, 1, 2, 3]
 

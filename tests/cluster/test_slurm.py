@@ -47,7 +47,7 @@ def test_a_sweep_of_four_is_disturbed_in_three_ways_and_ends_the_same(cluster, u
     again = cluster.start(*command)
     output = cluster.ended(again)
     assert again.returncode == 0, output
-    assert "submitting 1 runs" in output
+    assert "submitting 1 of 4 runs" in output
     assert digest(cluster, "broken") == undisturbed
     assert cluster.kinds("in-calm") == ["start", "end"]
     assert cluster.status()["states"]["ended"] == 4
