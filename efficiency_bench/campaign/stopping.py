@@ -23,6 +23,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+from efficiency_bench.campaign.processes import this_process
+
 STOPPED = 75
 """EX_TEMPFAIL of sysexits.h: the same command continues."""
 
@@ -50,7 +52,7 @@ class Stop:
         """Note a signal; the second Ctrl-C ends the process at once."""
         if self.received and number == signal.SIGINT:
             raise KeyboardInterrupt
-        if not self.received:
+        if not self.received and this_process().leads:
             print("stopping after this step; the same command goes on from there", file=sys.stderr)
         self.received.append(number)
 

@@ -12,6 +12,7 @@ from efficiency_bench import hydra_app
 from efficiency_bench.campaign import manifest
 from efficiency_bench.campaign.folder import in_use, locked
 from efficiency_bench.campaign.manifest import Sweep
+from efficiency_bench.campaign.processes import Process, leave, this_process
 from efficiency_bench.campaign.shown import shown
 from efficiency_bench.campaign.stopping import STOPPED, stop_on_signal
 from efficiency_bench.campaign.submission import Submission
@@ -31,7 +32,15 @@ def train_all(arguments: Sequence[str]) -> tuple[list[Json], int]:
     A run that fails does not keep the others of a sweep from running; the worst exit code is
     returned.  A signal ends the running one at its next step and starts no other.
     """
-    console = Console(stderr=True)
+    try:
+        return _train_all(arguments)
+    finally:
+        leave()
+
+
+def _train_all(arguments: Sequence[str]) -> tuple[list[Json], int]:
+    process = this_process()
+    console = Console(stderr=True, quiet=not process.leads)
     launcher = hydra_app.launcher(arguments)
     jobs = hydra_app.compose(arguments)
     if not jobs:  # Hydra has only shown something
@@ -47,6 +56,8 @@ def train_all(arguments: Sequence[str]) -> tuple[list[Json], int]:
             raise UserError(f"run {number}/{len(jobs)}, so none was started: {error}") from error
     command = shlex.join(["efficiency-bench", "train", *arguments])
     sweep = manifest.planned([(job.config, job.overrides) for job in jobs], command)
+    if not process.leads:
+        return train_here(sweep, console, process)
     if in_use(sweep.folder):
         raise UserError(
             f"another process is working on sweep {sweep.name}; watch it: efficiency-bench status"
@@ -55,7 +66,7 @@ def train_all(arguments: Sequence[str]) -> tuple[list[Json], int]:
     with locked(sweep.folder):
         if launcher is None:
             manifest.write(sweep)
-            return train_here(sweep, console)
+            return train_here(sweep, console, process)
         submission = Submission(sweep, launcher, console)
         manifest.write(sweep)
         return submitted(submission)
@@ -72,8 +83,12 @@ def train_one(config: RunConfig, console: Console) -> tuple[list[Json], int]:
     return entries, outcome.exit_code
 
 
-def train_here(sweep: Sweep, console: Console) -> tuple[list[Json], int]:
-    """The runs of a sweep one after the other, in this process."""
+def train_here(sweep: Sweep, console: Console, process: Process) -> tuple[list[Json], int]:
+    """The runs of a sweep one after the other, in this process.
+
+    Several processes stop at the first run that does not end well, since they may not be at the
+    same place any more; the same command goes on from there.
+    """
     console.print(
         f"sweep {sweep.name}: efficiency-bench status shows it", highlight=False, soft_wrap=True
     )
@@ -81,7 +96,8 @@ def train_here(sweep: Sweep, console: Console) -> tuple[list[Json], int]:
     entries: list[Json] = []
     with stop_on_signal() as stop:
         for number in sweep.numbers:
-            code, entry = (STOPPED, None) if stop else work_on(sweep, number, console, stop)
+            over = stop or (process.of > 1 and any(codes))
+            code, entry = (STOPPED, None) if over else work_on(sweep, number, console, stop)
             codes.append(code)
             entries += [] if entry is None else [entry]
         if STOPPED in codes:

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from efficiency_bench.campaign import manifest
 from efficiency_bench.campaign.manifest import Note, Sweep
+from efficiency_bench.campaign.processes import leave, this_process
 from efficiency_bench.campaign.shown import shown
 from efficiency_bench.campaign.stopping import STOPPED, Stop, stop_on_signal
 from efficiency_bench.errors import UserError
@@ -21,10 +22,14 @@ def job(folder: Path, number: int) -> None:
     A launcher knows less: a task that raises counts as completed in Slurm.
     """
     sweep = manifest.read(folder)
-    with stop_on_signal() as stop:
-        code, _ = work_on(sweep, number, Console(stderr=True), stop)
-        if code == STOPPED:
-            stop.hand_over()
+    console = Console(stderr=True, quiet=not this_process().leads)
+    try:
+        with stop_on_signal() as stop:
+            code, _ = work_on(sweep, number, console, stop)
+            if code == STOPPED:
+                stop.hand_over()
+    finally:
+        leave()
 
 
 def work_on(
@@ -32,7 +37,8 @@ def work_on(
 ) -> tuple[int, dict[str, Any] | None]:
     """Train a run, or take it up again; its exit code, and its entry where it has one.
 
-    A mistake of the user's is printed and noted, and is exit code 2.
+    A mistake of the user's is printed and noted, and is exit code 2.  Of several processes the
+    first one notes.
     """
     total = len(sweep.runs)
     note = Note(job=job_name(), run_dir=manifest.read_note(sweep.folder, number).run_dir)
@@ -65,5 +71,7 @@ def job_name() -> str | None:
 
 
 def _note_problem(sweep: Sweep, number: int, note: Note, problem: str) -> None:
+    if not this_process().leads:
+        return
     noted = note.model_copy(update={"problem": problem})
     manifest.write_note(sweep.folder, number, noted)
