@@ -22,7 +22,7 @@ def test_every_command_of_the_page_does_what_the_page_says(cluster):
         done = cluster.typed("bash", "-euc", f"export WANDB_MODE=disabled\n{block}")
         assert done.returncode == 0, (block, done.stdout, done.stderr)
         printed.append(done.stdout + done.stderr)
-    settings, site, submitted, watched, again, batch, local = printed
+    settings, site, submitted, watched, again, srun, torchrun, batch, local = printed
     assert "array_parallelism: 16" in settings
     assert not site
     assert "submitting 2 of 2 runs" in submitted
@@ -33,10 +33,12 @@ def test_every_command_of_the_page_does_what_the_page_says(cluster):
     assert [run["job"].split("_")[1] for run in status["runs"]] == ["0", "1"]
     assert "2 of 2 runs have ended" in again
     assert "submitting" not in again
+    for several in (srun, torchrun):
+        assert several.count("on digits: to top1") == 1
     assert "Submitted batch job" in batch
     assert "submitting 1 of 1 runs" in local
     entries = [json.loads(p.read_text()) for p in (cluster.folder / "runs/ledger").glob("*.json")]
-    assert sorted(entry["seed"] for entry in entries) == [0, 1, 2, 3]
+    assert sorted(entry["seed"] for entry in entries) == [0, 1, 2, 3, 4, 5]
 
 
 def test_the_batch_script_requeues_itself_near_the_time_limit(cluster, undisturbed):
