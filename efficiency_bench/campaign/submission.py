@@ -67,8 +67,8 @@ class Submission:
         with standing_in_for_sacct(self.console) if self.launcher.on_slurm else nullcontext():
             for wave in waves(self.sweep, missing):
                 self.console.print(
-                    f"submitting {len(wave)} of {total} runs of sweep {self.sweep.name}; watch them:"
-                    f" efficiency-bench status {self.sweep.name}",
+                    f"submitting {len(wave)} of {total} runs of sweep {self.sweep.name};"
+                    f" watch them: efficiency-bench status {self.sweep.name}",
                     highlight=False,
                     soft_wrap=True,
                 )
