@@ -25,7 +25,7 @@ MAY_IMPORT = {
 }
 ONE_DOOR = {
     "hydra": {"efficiency_bench/hydra_app.py"},
-    "wandb": {"efficiency_bench/tracking/wandb_mirror.py"},
+    "wandb": {"efficiency_bench/tracking/wandb_process.py"},
 }
 
 

@@ -1,33 +1,32 @@
-"""Weights & Biases as a mirror of a run's event log.
+"""Weights & Biases as a mirror of a run's event log: the run's side.
 
-wandb is imported here and nowhere else, and used from one background thread: whatever it does
-(hang, raise, lose the network), the run goes on and its event log holds everything.
+The run only queues events; a thread passes them to a process of their own
+(``wandb_process.py``), which is killed if it is not done in time.  Whatever happens to it, the
+run goes on and its event log holds everything.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
-import logging
 import netrc
 import os
 import queue
+import subprocess
+import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-log = logging.getLogger(__name__)
-
 Event = Mapping[str, Any]
 
-INIT_TIMEOUT_SECONDS = 20
-"""wandb's own default of 90 s would hold the first curves back for as long."""
+CLOSE_TIMEOUT_SECONDS = 20.0
+"""How long the end of a run waits for the mirror at most; then it goes on without."""
 
-CLOSE_TIMEOUT_SECONDS = 20
-"""How long the end of a run waits for the mirror; then it goes on without."""
-
-CURVES = ("top1", "top5", "validation_loss", "train_loss", "epochs", "steps")
-X_AXES = ("images", "paper3x_tfs_days", "train_seconds")
+KEY_VARIABLES = ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE")
+PROCESS = (sys.executable, "-P", "-m", "efficiency_bench.tracking.wandb_process")
 
 
 def mode() -> str:
@@ -38,123 +37,170 @@ def mode() -> str:
 
 
 def has_key() -> bool:
-    """Whether WANDB_API_KEY or a netrc entry would let wandb log in; the key is not read."""
-    if os.environ.get("WANDB_API_KEY"):
+    """Whether the environment or a netrc entry would let wandb log in; the key is not used."""
+    if any(os.environ.get(name) for name in KEY_VARIABLES):
         return True
     try:
         host = os.environ.get("WANDB_BASE_URL", "api.wandb.ai").split("//")[-1].split("/")[0]
-        return netrc.netrc().authenticators(host) is not None
+        return netrc.netrc(os.environ.get("NETRC")).authenticators(host) is not None
     except (OSError, netrc.NetrcParseError):
         return False
 
 
-class WandbMirror:
-    """Takes events as they are written and passes them on from a thread of its own."""
+@dataclass
+class Session:
+    """What the runs of one command share: a server that failed is not tried by each of them."""
 
-    def __init__(self, project: str, group: str | None, folder: Path) -> None:
+    say: Callable[[str], None]
+    mode: str = field(default_factory=mode)
+    told: set[str] = field(default_factory=set)
+
+    def tell(self, text: str) -> None:
+        """Say it, once."""
+        if text not in self.told:
+            self.told.add(text)
+            self.say(text)
+
+
+class WandbMirror:
+    """Takes events as they are written and passes them on to a process of their own."""
+
+    def __init__(
+        self,
+        project: str,
+        group: str | None,
+        folder: Path,
+        session: Session,
+        upload_later: str,
+        wait_seconds: float = CLOSE_TIMEOUT_SECONDS,
+    ) -> None:
+        """``folder`` takes wandb's files; ``upload_later`` is the command that does so."""
         self.project = project
         self.group = group
         self.folder = folder
-        self.mode = mode()
+        self.session = session
+        self.upload_later = upload_later
+        self.wait_seconds = wait_seconds
         self.failure: str | None = None
         self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
+        self._thread = threading.Thread(target=self._work, name="wandb mirror", daemon=True)
+        self._process: subprocess.Popen[str] | None = None
+        self._starting = threading.Lock()
+        self._given_up = False
 
     def __call__(self, event: Event) -> None:
         """Queue one event; returns at once."""
-        if self.mode == "disabled":
+        if self.session.mode == "disabled":
             return
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="wandb", daemon=True)
+        if self._thread.ident is None:
             self._thread.start()
         self._events.put(event)
 
     def close(self) -> None:
         """Let the mirror finish, for a while; what it could not do is said, not raised."""
-        if self._thread is None:
+        if self._thread.ident is None:
             return
         self._events.put(None)
-        self._thread.join(CLOSE_TIMEOUT_SECONDS)
+        self._thread.join(self.wait_seconds)
         if self._thread.is_alive():
-            self.failure = f"no answer for {CLOSE_TIMEOUT_SECONDS} s"
-        self._thread = None
+            with self._starting:
+                self._given_up = True
+                if self._process is not None:
+                    self._process.kill()  # wandb's own process watches it and ends with it
+            self._thread.join()
         if self.failure is not None:
-            log.warning("W&B mirror incomplete: %s; the event log is whole", self.failure)
+            if self.session.mode == "online":
+                self.session.mode = "offline"  # the next run of this command need not wait too
+            self._say(f"W&B mirror incomplete: {self.failure}; the event log is whole")
+        elif self.session.mode == "offline" and not self.session.told:
+            self._say("W&B was recorded offline")
+
+    def _say(self, what: str) -> None:
+        self.session.tell(f"{what}; upload later: {self.upload_later}")
 
     def _work(self) -> None:
-        run: Any = None
-        latest: dict[str, Any] = {}
+        """The thread: open the run, pass every event on, and hear how it ended."""
         try:
-            while (event := self._events.get()) is not None:
-                if event["event"] == "start":
-                    run = self._begin(event)
-                elif run is not None:
-                    self._pass_on(run, event, latest)
-            if run is not None:
-                run.finish()
-        except Exception as error:  # whatever wandb raises must not reach the run
-            self.failure = f"{type(error).__name__}: {error}".splitlines()[0]
+            start = self._events.get()
+            if start is None or not self._opened(start):
+                return
+            with contextlib.suppress(BrokenPipeError):  # it has ended, and said why
+                while (event := self._events.get()) is not None:
+                    self._send(event)
+                self._send(None)
+            self._heard("finished")
+        except OSError as error:  # no folder, no process
+            self.failure = str(error)
+        finally:
+            self._reap()
 
-    def _begin(self, start: Event) -> Any:
-        """Open the run; without an answer online it is opened offline."""
-        aside = self.folder.parent / ".wandb"
-        for name in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR", "WANDB_CONFIG_DIR"):
-            os.environ.setdefault(name, str(aside.absolute()))
-        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
-        import wandb
+    def _opened(self, start: Event) -> bool:
+        """Have a process open the run; where online fails, another one offline."""
+        self._begin(start)
+        if self._heard("opened"):
+            return True
+        self._reap()
+        if self.session.mode == "offline" or self._given_up:
+            return False
+        self.session.mode = "offline"
+        self._say(f"W&B does not answer: {self.failure}; recorded offline")
+        self.failure = None
+        self._begin(start)
+        return self._heard("opened")
 
-        try:
-            return self._init(wandb, start, self.mode)
-        except wandb.errors.Error as error:
-            log.warning("W&B is offline for this run: %s", str(error).splitlines()[0])
-            self.mode = "offline"
-            return self._init(wandb, start, "offline")
+    def _begin(self, start: Event) -> None:
+        """Start a process; its complaints go into a file beside wandb's own."""
+        order = {
+            "project": self.project,
+            "group": self.group,
+            "folder": str(self.folder.absolute()),
+            "mode": self.session.mode,
+            "wait_seconds": self.wait_seconds,
+            "watched_process": os.getpid(),
+        }
+        (self.folder / "wandb").mkdir(parents=True, exist_ok=True)
+        with self._starting, (self.folder / "wandb" / "mirror.log").open("a") as complaints:
+            if self._given_up:
+                return
+            self._process = subprocess.Popen(
+                PROCESS,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=complaints,
+                text=True,
+                env=_environment(self.folder),
+                start_new_session=True,  # Ctrl-C is for the run alone
+            )
+        with contextlib.suppress(BrokenPipeError):
+            self._send(order)
+            self._send(start)
 
-    def _init(self, wandb: Any, start: Event, chosen: str) -> Any:
-        experiment = start["experiment"] or f"{start['model']}-{start['recipe']}"
-        settings = wandb.Settings(
-            init_timeout=INIT_TIMEOUT_SECONDS,
-            console="off",
-            silent=True,
-            disable_git=True,
-            x_disable_meta=True,
-        )
-        self.folder.mkdir(parents=True, exist_ok=True)
-        run = wandb.init(
-            project=self.project,
-            group=self.group,
-            name=f"{experiment} seed {start['seed']}",
-            id=start["run_id"],
-            resume="allow",
-            tags=[experiment, start["data"], start["recipe"]],
-            config={**start["config"], "target": start["target"], "counts": start["counts"]},
-            dir=str(self.folder),
-            mode=chosen,
-            reinit="create_new",
-            settings=settings,
-        )
-        for curve in CURVES:
-            run.define_metric(curve, step_metric="images")
-        return run
+    def _send(self, line: Event | None) -> None:
+        assert self._process is not None
+        assert self._process.stdin is not None
+        print(json.dumps(line), file=self._process.stdin, flush=True)
 
-    def _pass_on(self, run: Any, event: Event, latest: dict[str, Any]) -> None:
-        match event["event"]:
-            case "progress":
-                latest.update({axis: event[axis] for axis in X_AXES})
-                run.log(latest | {"train_loss": event["loss"], "epochs": event["epochs"]})
-            case "evaluation":
-                values = {key: event[key] for key in ("top1", "top5", "epochs", "steps")}
-                run.log(latest | values | {"validation_loss": event["loss"]})
-            case "entry":
-                self._end(run, event["entry"])
+    def _heard(self, word: str) -> bool:
+        """Whether the process says ``word`` next; what it says instead is the failure."""
+        said: dict[str, Any] = {}
+        if self._process is not None and self._process.stdout is not None:
+            line = self._process.stdout.readline()
+            said = json.loads(line) if line.endswith("\n") else {}
+        if word not in said:
+            self.failure = said.get("failure", f"no answer within {self.wait_seconds:g} s")
+        return word in said
 
-    def _end(self, run: Any, entry: Event) -> None:
-        """The crossing and the account into the summary, the entry as an artifact."""
-        import wandb
+    def _reap(self) -> None:
+        """Let go of a process that has ended, or is to end now."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            with contextlib.suppress(BrokenPipeError):
+                process.communicate()
 
-        plain = {k: v for k, v in entry.items() if isinstance(v, str | int | float | bool)}
-        run.summary.update(plain)
-        artifact = wandb.Artifact(f"entry-{entry['run_id']}", type="ledger-entry")
-        with artifact.new_file("entry.json", encoding="utf-8") as file:
-            json.dump(entry, file, indent=2)
-        run.log_artifact(artifact)
+
+def _environment(folder: Path) -> dict[str, str]:
+    """This process's environment, with wandb's own files kept together and out of the home."""
+    aside = str((folder.parent / ".wandb").absolute())
+    kept = {"WANDB_DATA_DIR": aside, "WANDB_CACHE_DIR": aside, "WANDB_ERROR_REPORTING": "false"}
+    return kept | os.environ

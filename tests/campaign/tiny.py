@@ -47,7 +47,9 @@ def events_of(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
 
 
-def started(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+def started(
+    folder: Path, *arguments: str, start_new_session: bool = False
+) -> subprocess.Popen[str]:
     """A run as a process of its own, as soon as it has shown its first evaluation."""
     program = Path(sys.executable).with_name("efficiency-bench")
     process = subprocess.Popen(
@@ -56,6 +58,7 @@ def started(folder: Path, *arguments: str) -> subprocess.Popen[str]:
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
     assert process.stderr is not None
     for line in process.stderr:

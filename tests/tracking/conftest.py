@@ -1,0 +1,73 @@
+"""One short run for all tests of mirrors, and an environment in which wandb knows no key."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from efficiency_bench.campaign.run import run
+from efficiency_bench.records import Entry
+from efficiency_bench.tracking.wandb_mirror import Session, WandbMirror
+from tests.campaign.tiny import events_of, tiny
+
+OPTIONS = ("experiment=shufflenet_v2_x1_0", "recipe.epochs=2", "target.value=0.9")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run that no mirror has seen."""
+
+    folder: Path
+    ledger_dir: Path
+    events: list[dict[str, Any]]
+    entry: Entry
+
+    def shown_to(self, mirror: WandbMirror) -> None:
+        """Every event to a mirror, as the run would have."""
+        for event in self.events:
+            mirror(event)
+        mirror({"event": "entry", "entry": self.entry.model_dump(mode="json")})
+        mirror.close()
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    folder = tmp_path_factory.mktemp("trained")
+    outcome = run(tiny(folder, *OPTIONS, f"run_dir={folder / 'run'}"))
+    assert outcome.entry is not None
+    events = events_of(folder / "run")
+    return Trained(folder / "run", folder / "ledger", events, outcome.entry)
+
+
+@pytest.fixture
+def said() -> list[str]:
+    """What a session told its user."""
+    return []
+
+
+@pytest.fixture
+def session(keyless: None, said: list[str]) -> Session:
+    return Session(said.append)
+
+
+@pytest.fixture
+def keyless(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No key, no mode, and a home of its own."""
+    for name in ("WANDB_MODE", "WANDB_API_KEY", "WANDB_BASE_URL", "NETRC"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+
+
+def contents(folder: Path) -> str:
+    """Every file under a folder as one text, names included."""
+    parts = []
+    for path in sorted(folder.rglob("*")):
+        parts.append(str(path))
+        if path.is_file():
+            parts.append(path.read_bytes().decode("latin1"))
+    return json.dumps(parts)
