@@ -118,6 +118,7 @@ class Shown:
         repeat = f" repeat {start['repeat']}" if start["repeat"] else ""
         tags = dict.fromkeys((experiment, start["model"], start["recipe"], start["data"]))
         facts = ("target", "counts", "classes", "train_images", "total_steps", "data_digest")
+        facts += ("provenance",)
         settings = wandb.Settings(
             init_timeout=INIT_TIMEOUT_SECONDS,
             finish_timeout=max(1.0, self.order.wait_seconds - EXIT_SECONDS),
@@ -140,14 +141,13 @@ class Shown:
             tags=[tag[:TAG_LENGTH] for tag in tags],
             config={
                 **start["config"],
-                **{name: start[name] for name in (*facts, "provenance")},
+                **{name: start[name] for name in facts},
             },
             dir=self.order.folder,
             mode=self.order.mode,
             settings=settings,
         )
-        if not run.offline:
-            self.first_step = run.step  # what an earlier attempt has handed over
+        self.first_step = run.starting_step  # past what earlier attempts have handed over
         for curve in CURVES:
             run.define_metric(curve, step_metric=AXES[0])
         self.tell(opened=True)

@@ -129,7 +129,7 @@ class Handler(BaseHTTPRequestHandler):
             "logLineCount": 0,
             "config": run.get("config", "{}"),
             "tags": [],
-            "wandbConfig": "{}",
+            "wandbConfig": json.dumps({"t": 1}),  # without it no run has begun yet
         }
 
 

@@ -15,8 +15,8 @@ LIMIT_SECONDS = 120
 
 
 def files(folder: Path) -> list[Path]:
-    """The run files in a run's folder, in order of their start."""
-    return sorted(folder.glob("wandb/*run-*/*.wandb"))
+    """The offline files in a run's folder, in order of their start."""
+    return sorted(folder.glob("wandb/offline-run-*/*.wandb"))
 
 
 def records(path: Path) -> list[dict[str, Any]]:
