@@ -26,6 +26,7 @@ MAY_IMPORT = {
 ONE_DOOR = {
     "hydra": {"efficiency_bench/hydra_app.py"},
     "wandb": {"efficiency_bench/tracking/wandb_process.py"},
+    "wandb_workspaces": {"efficiency_bench/tracking/dashboard.py"},
 }
 
 

@@ -13,7 +13,7 @@ import sys
 import typer
 
 from efficiency_bench.campaign.processes import joined, this_process
-from efficiency_bench.cli import checks, fits, ledger, runs
+from efficiency_bench.cli import checks, fits, ledger, runs, track
 from efficiency_bench.cli.shared import USER_MISTAKE
 from efficiency_bench.errors import UserError
 
@@ -33,6 +33,7 @@ app.command()(fits.decompose)
 app.command()(checks.verify)
 app.command(context_settings=HYDRAS_ARGUMENTS)(checks.verify_resume)
 app.add_typer(ledger.app, name="ledger", no_args_is_help=True)
+app.add_typer(track.app, name="track", no_args_is_help=True)
 
 
 def main() -> None:

@@ -22,6 +22,7 @@ from typing import Any, Literal, TextIO
 
 from efficiency_bench.ledger.events import read_events
 from efficiency_bench.ledger.history import useful
+from efficiency_bench.tracking.axes import AXES, CURVES
 
 Event = Mapping[str, Any]
 
@@ -38,9 +39,8 @@ FLUSH_SECONDS = 2.0
 EXIT_SECONDS = 4.0
 """Kept of the time to finish for all but the upload: closing the file, and the exit itself."""
 
-CURVES = ("top1", "top5", "validation_loss", "train_loss")
-AXES = ("paper3x_tfs_days", "images", "epochs", "train_seconds")
-"""The first is the one that curves are drawn against unless a panel says otherwise."""
+FACTS = ("target", "counts", "classes", "train_images", "total_steps", "data_digest", "provenance")
+"""What stands in the configuration beside the run's own keys."""
 
 NOT_FOR_US = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP)
 """Meant for the run: it stops, says so, and the end of its events ends this process."""
@@ -117,8 +117,6 @@ class Shown:
         experiment = start["experiment"] or f"{start['model']}-{start['recipe']}"
         repeat = f" repeat {start['repeat']}" if start["repeat"] else ""
         tags = dict.fromkeys((experiment, start["model"], start["recipe"], start["data"]))
-        facts = ("target", "counts", "classes", "train_images", "total_steps", "data_digest")
-        facts += ("provenance",)
         settings = wandb.Settings(
             init_timeout=INIT_TIMEOUT_SECONDS,
             finish_timeout=max(1.0, self.order.wait_seconds - EXIT_SECONDS),
@@ -139,10 +137,7 @@ class Shown:
             id=start["run_id"],
             resume="allow",
             tags=[tag[:TAG_LENGTH] for tag in tags],
-            config={
-                **start["config"],
-                **{name: start[name] for name in facts},
-            },
+            config={**start["config"], **{name: start[name] for name in FACTS}},
             dir=self.order.folder,
             mode=self.order.mode,
             settings=settings,
@@ -165,7 +160,10 @@ class Shown:
                 self._add(event)
 
     def _add(self, event: Event) -> None:
-        """Progress and evaluation of one step make one row; it is logged when the next begins."""
+        """Progress and the evaluation after it make one row of their step.
+
+        Progress alone waits for the next event: W&B takes no step twice.
+        """
         if event["steps"] != self.row.get("steps"):
             self._log_row()
         if event["event"] == "progress":
@@ -174,6 +172,8 @@ class Shown:
             own = ("images", "epochs", "train_seconds", "top1", "top5")
             values = {name: event[name] for name in own} | {"validation_loss": event["loss"]}
         self.row |= {"steps": event["steps"], **values}
+        if event["event"] == "evaluation":
+            self._log_row()
 
     def _log_row(self) -> None:
         row, self.row = self.row, {}

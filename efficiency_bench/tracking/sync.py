@@ -1,0 +1,90 @@
+"""Runs shown in W&B later, from their event logs: those that had no server, or no wandb."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from efficiency_bench.errors import UserError
+from efficiency_bench.ledger import store
+from efficiency_bench.ledger.events import read_events
+from efficiency_bench.ledger.history import useful
+from efficiency_bench.ledger.verification.evidence import gather
+from efficiency_bench.records import Entry
+from efficiency_bench.tracking.wandb_mirror import Session, WandbMirror
+
+Event = Mapping[str, Any]
+
+UPLOAD_TIMEOUT_SECONDS = 300.0
+"""For one run over a slow line: no measurement waits for it here."""
+
+WITH_A_KEY = "set WANDB_API_KEY, or let `wandb login` store a key, and type the same command again"
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A run as its log tells it."""
+
+    run_id: str
+    folder: Path
+    """Takes wandb's own files."""
+    events: Sequence[Event]
+    entry: Entry | None
+    """None: it has not ended yet."""
+
+
+def of_folder(folder: Path) -> Recorded:
+    """The run in ``folder``, ended or not.  UserError where there is none."""
+    events = read_events(folder / "events.jsonl").events
+    start = next((event for event in events if event["event"] == "start"), None)
+    if start is None:
+        raise UserError(f"the run in {folder} never started: its event log has no start")
+    path = folder / "entry.json"
+    try:
+        entry = Entry.model_validate_json(path.read_text()) if path.exists() else None
+    except (OSError, ValidationError) as error:
+        raise UserError(f"{path} is no entry that can be read; move it away") from error
+    return Recorded(start["run_id"], folder, useful(events), entry)
+
+
+def of_ledger(ledger_dir: Path) -> tuple[list[Recorded], list[str]]:
+    """The runs of a ledger that have their event log, and what was left out and why.
+
+    Raises UserError where there is no ledger.
+    """
+    ledger = store.read(ledger_dir)
+    left_out = [f"{problem.path}: {problem.reason}" for problem in ledger.problems]
+    found = []
+    for entry in ledger.entries:
+        evidence = gather(ledger_dir, entry, ledger.entries)
+        if evidence.start:
+            found.append(Recorded(entry.run_id, ledger_dir, evidence.useful, entry))
+        else:
+            left_out.append(f"{entry.run_id}: no event log")
+    return found, left_out
+
+
+def sync(
+    runs: Sequence[Recorded], project: str, group: str | None, session: Session
+) -> Iterator[dict[str, Any]]:
+    """Show each run under its own id; what W&B has of it already is not sent again.
+
+    ``group`` None: the suite that the run was part of.  Yields JSON values of a run: ``run_id``,
+    ``mode`` (online or offline) and ``failure``.
+    """
+    for run in runs:
+        where = group or run.events[0].get("suite")
+        mirror = WandbMirror(
+            project, where, run.folder, session, WITH_A_KEY, UPLOAD_TIMEOUT_SECONDS
+        )
+        for event in run.events:
+            if event["event"] != "resume":  # nothing is missing that a resumption could fill in
+                mirror(event)
+        if run.entry is not None:
+            mirror({"event": "entry", "entry": run.entry.model_dump(mode="json")})
+        mirror.close()
+        yield {"run_id": run.run_id, "mode": session.mode, "failure": mirror.failure}

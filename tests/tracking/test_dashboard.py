@@ -1,0 +1,59 @@
+"""The workspace as the real library builds it; saving needs a key and is not tried here."""
+
+import json
+import sys
+
+import pytest
+
+from efficiency_bench.errors import UserError
+from efficiency_bench.tracking import dashboard
+from efficiency_bench.tracking.axes import AXES
+
+# wandb-workspaces is written for the pydantic before
+pytestmark = pytest.mark.filterwarnings("ignore:Pydantic V1 style")
+
+
+def panels_of(plain):
+    sections = plain["spec"]["section"]["panel_bank_config"]["sections"]
+    return {section["name"]: section["panels"] for section in sections}
+
+
+def test_accuracy_is_drawn_against_every_axis_that_runs_have():
+    plain = dashboard.as_json(dashboard.workspace("someone", "project"))
+    panels = panels_of(plain)
+    configs = [panel["config"] for panel in panels["Accuracy"]]
+    assert [config["x_axis"] for config in configs] == list(AXES)
+    assert {tuple(config["metrics"]) for config in configs} == {("top1",)}
+    assert [bool(config["x_log_scale"]) for config in configs] == [True, False, False, False]
+    shown = [m for panel in panels["To the target"] for m in panel["config"]["metrics"]]
+    assert shown == [
+        "summary_metrics.paper3x_to_target_tfs_days",
+        "summary_metrics.sustained_crossing_epochs",
+    ]
+    assert (plain["entity"], plain["project"]) == ("someone", "project")
+
+
+def test_it_is_the_same_every_time():
+    one, other = (
+        json.dumps(dashboard.as_json(dashboard.workspace("someone", "project"))) for _ in range(2)
+    )
+    assert one == other
+    ids = json.loads(dashboard.workspace("someone", "project")._to_model().model_dump_json())
+    assert json.dumps(ids) != one, "the library itself draws ids"
+
+
+def test_without_the_library_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "wandb_workspaces.workspaces", None)
+    monkeypatch.setitem(sys.modules, "wandb_workspaces", None)
+    with pytest.raises(UserError, match=r"efficiency-bench\[dashboard\]"):
+        dashboard.workspace("someone", "project")
+
+
+def test_what_refuses_to_save_it_is_named():
+    class Refusing:
+        def save(self):
+            raise RuntimeError("no such entity\nand more")
+
+    with pytest.raises(UserError, match="no such entity") as refusal:
+        dashboard.save(Refusing())
+    assert len(str(refusal.value).splitlines()) == 2
