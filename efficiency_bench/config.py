@@ -103,7 +103,7 @@ class DataConfig:
 
     name: str = MISSING  # digits, cifar10, cifar100, imagenet
     root: str | None = None  # folder that holds it; null: the default place
-    download: bool = True  # let torchvision fetch the full archive when root has none
+    download: bool = True  # fetch the full archive when root has none
     image_px: int = MISSING  # side of a training image
     resize_px: int | None = None  # ImageNet: shorter side before the validation crop
     mean: list[float] = MISSING  # per channel, of pixels in [0, 1]

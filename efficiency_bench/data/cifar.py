@@ -1,13 +1,11 @@
 """CIFAR-10 and CIFAR-100 in the layout of their Python archives, whole or cut to a subset.
 
-torchvision fetches the full archives; it is not used to read them, because it compares checksums
-and so refuses subsets.  What was read is recorded by its digest instead.
+torchvision is not used to read them, because it compares checksums and so refuses subsets.  What
+was read is recorded by its digest instead.
 """
 
 from __future__ import annotations
 
-import contextlib
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +14,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from efficiency_bench.data import restricted_pickle
+from efficiency_bench.data import fetch, restricted_pickle
+from efficiency_bench.data.fetch import Source
 from efficiency_bench.data.image_set import DataSplits, ImageSet
 from efficiency_bench.errors import UserError
 
@@ -28,9 +27,7 @@ CHANNELS = 3
 class Archive:
     """Where an archive keeps what (Krizhevsky 2009, cs.toronto.edu/~kriz/cifar.html)."""
 
-    name: str
-    torchvision_name: str
-    folder: str
+    source: Source
     train_files: tuple[str, ...]
     test_file: str
     label_key: str
@@ -38,10 +35,14 @@ class Archive:
     class_names_key: str
 
 
+# Addresses and checksums as torchvision.datasets.cifar has them; a test compares both.
 CIFAR10 = Archive(
-    name="CIFAR-10",
-    torchvision_name="CIFAR10",
-    folder="cifar-10-batches-py",
+    source=Source(
+        name="CIFAR-10",
+        url="https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
+        md5="c58f30108f718f92721af3b95e74349a",
+        folder="cifar-10-batches-py",
+    ),
     train_files=tuple(f"data_batch_{i}" for i in range(1, 6)),
     test_file="test_batch",
     label_key="labels",
@@ -49,9 +50,12 @@ CIFAR10 = Archive(
     class_names_key="label_names",
 )
 CIFAR100 = Archive(
-    name="CIFAR-100",
-    torchvision_name="CIFAR100",
-    folder="cifar-100-python",
+    source=Source(
+        name="CIFAR-100",
+        url="https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz",
+        md5="eb9058c3a382ffc7106e4002c42a8d85",
+        folder="cifar-100-python",
+    ),
     train_files=("train",),
     test_file="test",
     label_key="fine_labels",
@@ -67,37 +71,22 @@ def load(name: str, root: Path, download: bool) -> DataSplits:
     """Training and test images, uint8 [N, 3, 32, 32], in the files' order; fine classes.
 
     ``name`` is a key of ARCHIVES.  ``root`` holds the archive's folder; a missing one is fetched
-    by torchvision where ``download`` allows it.  UserError, naming the file, for one that is
+    where ``download`` allows it.  UserError, naming the file, for one that is
     missing, damaged or of another archive.
     """
     archive = ARCHIVES[name]
-    folder = root / archive.folder
+    folder = root / archive.source.folder
     if not folder.is_dir():
         if not download:
             raise UserError(
-                f"no {archive.folder} in {root}; data.root=DIR names the folder that holds it"
+                f"no {archive.source.folder} in {root}; data.root=DIR names the folder that holds"
+                f" it,\nor fetch it: efficiency-bench data fetch {name} --root {root}"
             )
-        _download(archive, root)
+        fetch.fetch(archive.source, root)
     classes = _read_classes(archive, folder / archive.meta_file)
     train = [_read_batch(archive, folder / name, len(classes)) for name in archive.train_files]
     test = [_read_batch(archive, folder / archive.test_file, len(classes))]
     return DataSplits(_join(train, classes), _join(test, classes))
-
-
-def _download(archive: Archive, root: Path) -> None:
-    """Let torchvision fetch and check the full archive; UserError where it cannot."""
-    import torchvision
-
-    dataset = getattr(torchvision.datasets, archive.torchvision_name)
-    try:
-        # standard output belongs to the command's own answer
-        with contextlib.redirect_stdout(sys.stderr):
-            dataset(str(root), train=False, download=True)
-    except (OSError, RuntimeError) as error:
-        raise UserError(
-            f"no {archive.folder} in {root}, and downloading {archive.name} failed: {error}.\n"
-            "Where you have it already, type data.root=DIR with the folder that holds it"
-        ) from error
 
 
 def _read_classes(archive: Archive, path: Path) -> tuple[str, ...]:
@@ -131,7 +120,9 @@ def _read_batch(archive: Archive, path: Path, classes: int) -> tuple[np.ndarray,
 
 def _field(archive: Archive, path: Path, content: dict[str, Any], key: str) -> Any:
     if key not in content:
-        raise UserError(f"{path} is no file of {archive.name}'s Python archive: it has no {key!r}")
+        raise UserError(
+            f"{path} is no file of {archive.source.name}'s Python archive: it has no {key!r}"
+        )
     return content[key]
 
 
