@@ -43,6 +43,7 @@ def of_folder(folder: Path) -> Recorded:
     start = next((event for event in events if event["event"] == "start"), None)
     if start is None:
         raise UserError(f"the run in {folder} never started: its event log has no start")
+    store.entry_path(folder, start["run_id"])  # wandb names its own folder by it
     path = folder / "entry.json"
     try:
         entry = Entry.model_validate_json(path.read_text()) if path.exists() else None

@@ -97,7 +97,10 @@ def _kept(path: Path) -> LogCopy | None:
 
 
 def _own(path: Path) -> LogCopy | None:
+    """The copy that the entry names; the entry may be anybody's, and name a device without end."""
     try:
+        if path.exists() and not path.is_file():
+            return LogCopy(str(path), None, "cannot be read: no ordinary file")
         return LogCopy(str(path), path.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         return None  # run folders are cleared; the ledger's own copy is what must be there
