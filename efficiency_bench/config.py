@@ -144,7 +144,7 @@ class TrackingConfig:
 
     wandb: bool = True
     project: str = "efficiency-bench"
-    group: str | None = None  # null: the suite's name
+    group: str | None = None  # null: the suite's name, or a sweep's time
 
 
 @dataclass

@@ -174,10 +174,13 @@ def _main(config_name: str, arguments: Sequence[str], task: Callable[[DictConfig
 
 
 def with_group(config: RunConfig) -> RunConfig:
-    """A sweep's runs are grouped by its suite where no group was named."""
-    if config.tracking.group is None and config.suite is not None:
-        return replace(config, tracking=replace(config.tracking, group=config.suite))
-    return config
+    """A sweep's runs are grouped: by the name given, by the suite, else by the sweep's time."""
+    if config.tracking.group is not None:
+        return config
+    settings = HydraConfig.get()
+    sweep = settings.mode is not None and settings.mode.name == "MULTIRUN"
+    group = config.suite or (f"sweep {Path(settings.sweep.dir).name}" if sweep else None)
+    return replace(config, tracking=replace(config.tracking, group=group))
 
 
 def one_message(error: Exception, arguments: Sequence[str]) -> str:
