@@ -46,6 +46,7 @@ NOT_FOR_US = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, sig
 """Meant for the run: it stops, says so, and the end of its events ends this process."""
 
 EXIT_CODES = {"target": 0, "schedule": 0, "diverged": 1, "failed": 1}
+UNNAMED = "efficiency-bench"  # wandb sends the host's name and the program's path otherwise
 TAG_LENGTH = 64  # wandb refuses longer ones
 
 
@@ -125,7 +126,9 @@ class Shown:
             silent=True,
             disable_git=True,
             disable_code=True,
-            x_disable_meta=True,  # host name, program path and arguments
+            host=UNNAMED,
+            program=UNNAMED,
+            x_disable_meta=True,  # paths, arguments, user
             x_stats_pid=self.order.watched_process,
             x_transaction_log_flush_interval=FLUSH_SECONDS,
         )
