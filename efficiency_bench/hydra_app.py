@@ -11,7 +11,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import hydra
@@ -59,7 +59,7 @@ def compose(arguments: Sequence[str]) -> list[Composed]:
     def task(composed: DictConfig) -> None:
         overrides = tuple(HydraConfig.get().overrides.task)
         try:
-            jobs.append(Composed(with_group(configuration.load(composed)), overrides))
+            jobs.append(Composed(configuration.load(composed), overrides))
         except UserError as error:  # raised inside, Hydra would print lines of its own
             refused.append(error)
 
@@ -171,16 +171,6 @@ def _main(config_name: str, arguments: Sequence[str], task: Callable[[DictConfig
         ) from error
     finally:
         sys.argv = arguments_before
-
-
-def with_group(config: RunConfig) -> RunConfig:
-    """A sweep's runs are grouped: by the name given, by the suite, else by the sweep's time."""
-    if config.tracking.group is not None:
-        return config
-    settings = HydraConfig.get()
-    sweep = settings.mode is not None and settings.mode.name == "MULTIRUN"
-    group = config.suite or (f"sweep {Path(settings.sweep.dir).name}" if sweep else None)
-    return replace(config, tracking=replace(config.tracking, group=group))
 
 
 def one_message(error: Exception, arguments: Sequence[str]) -> str:

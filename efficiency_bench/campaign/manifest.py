@@ -65,8 +65,13 @@ class Sweep(BaseModel):
         return range(1, len(self.runs) + 1)
 
     def config(self, number: int) -> RunConfig:
-        """The configuration of run ``number``, checked against today's keys."""
-        return configuration.load(OmegaConf.create(self.runs[number - 1].config))
+        """The configuration of run ``number``, checked against today's keys.
+
+        The runs of a sweep are shown together: under the group named, the suite, or the sweep.
+        """
+        config = configuration.load(OmegaConf.create(self.runs[number - 1].config))
+        config.tracking.group = config.tracking.group or config.suite or self.name
+        return config
 
 
 class Note(BaseModel):

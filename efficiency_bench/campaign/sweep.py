@@ -6,14 +6,12 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
-from rich.console import Console
-
 from efficiency_bench import hydra_app
 from efficiency_bench.campaign import manifest
 from efficiency_bench.campaign.folder import in_use, locked
 from efficiency_bench.campaign.manifest import Sweep
 from efficiency_bench.campaign.processes import Process, leave, this_process
-from efficiency_bench.campaign.shown import shown
+from efficiency_bench.campaign.shown import Terminal, shown, terminal
 from efficiency_bench.campaign.stopping import STOPPED, stop_on_signal
 from efficiency_bench.campaign.submission import Submission
 from efficiency_bench.campaign.sweep_job import work_on
@@ -40,7 +38,7 @@ def train_all(arguments: Sequence[str]) -> tuple[list[Json], int]:
 
 def _train_all(arguments: Sequence[str]) -> tuple[list[Json], int]:
     process = this_process()
-    console = Console(stderr=True, quiet=not process.leads)
+    here = terminal(process)
     launcher = hydra_app.launcher(arguments)
     jobs = hydra_app.compose(arguments)
     if not jobs:  # Hydra has only shown something
@@ -48,7 +46,7 @@ def _train_all(arguments: Sequence[str]) -> tuple[list[Json], int]:
     if not hydra_app.is_sweep(arguments):
         if launcher is not None:
             raise UserError("a launcher starts the runs of a sweep: add -m, also for a single run")
-        return train_one(jobs[0].config, console)
+        return train_one(jobs[0].config, here)
     for number, job in enumerate(jobs, start=1):
         try:
             check(job.config)
@@ -57,7 +55,7 @@ def _train_all(arguments: Sequence[str]) -> tuple[list[Json], int]:
     command = shlex.join(["efficiency-bench", "train", *arguments])
     sweep = manifest.planned([(job.config, job.overrides) for job in jobs], command)
     if not process.leads:
-        return train_here(sweep, console, process)
+        return train_here(sweep, here, process)
     if in_use(sweep.folder):
         raise UserError(
             f"another process is working on sweep {sweep.name}; watch it: efficiency-bench status"
@@ -66,30 +64,30 @@ def _train_all(arguments: Sequence[str]) -> tuple[list[Json], int]:
     with locked(sweep.folder):
         if launcher is None:
             manifest.write(sweep)
-            return train_here(sweep, console, process)
-        submission = Submission(sweep, launcher, console)
+            return train_here(sweep, here, process)
+        submission = Submission(sweep, launcher, here.console)
         manifest.write(sweep)
         return submitted(submission)
 
 
-def train_one(config: RunConfig, console: Console) -> tuple[list[Json], int]:
+def train_one(config: RunConfig, here: Terminal) -> tuple[list[Json], int]:
     """One run, with no sweep around it."""
     check(config)
     with stop_on_signal() as stop:
-        outcome = shown(config, console, stop)
+        outcome = shown(config, here, stop)
         if outcome.exit_code == STOPPED:
             stop.hand_over()
     entries = [] if outcome.entry is None else [outcome.entry.model_dump(mode="json")]
     return entries, outcome.exit_code
 
 
-def train_here(sweep: Sweep, console: Console, process: Process) -> tuple[list[Json], int]:
+def train_here(sweep: Sweep, here: Terminal, process: Process) -> tuple[list[Json], int]:
     """The runs of a sweep one after the other, in this process.
 
     Several processes stop at the first run that does not end well, since they may not be at the
     same place any more; the same command goes on from there.
     """
-    console.print(
+    here.console.print(
         f"sweep {sweep.name}: efficiency-bench status shows it", highlight=False, soft_wrap=True
     )
     codes: list[int] = []
@@ -97,7 +95,7 @@ def train_here(sweep: Sweep, console: Console, process: Process) -> tuple[list[J
     with stop_on_signal() as stop:
         for number in sweep.numbers:
             over = stop or (process.of > 1 and any(codes))
-            code, entry = (STOPPED, None) if over else work_on(sweep, number, console, stop)
+            code, entry = (STOPPED, None) if over else work_on(sweep, number, here, stop)
             codes.append(code)
             entries += [] if entry is None else [entry]
         if STOPPED in codes:

@@ -6,12 +6,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from efficiency_bench.campaign import manifest
 from efficiency_bench.campaign.manifest import Note, Sweep
 from efficiency_bench.campaign.processes import leave, this_process
-from efficiency_bench.campaign.shown import shown
+from efficiency_bench.campaign.shown import Terminal, shown, terminal
 from efficiency_bench.campaign.stopping import STOPPED, Stop, stop_on_signal
 from efficiency_bench.errors import UserError
 
@@ -22,10 +20,10 @@ def job(folder: Path, number: int) -> None:
     A launcher knows less: a task that raises counts as completed in Slurm.
     """
     sweep = manifest.read(folder)
-    console = Console(stderr=True, quiet=not this_process().leads)
+    here = terminal(this_process())
     try:
         with stop_on_signal() as stop:
-            code, _ = work_on(sweep, number, console, stop)
+            code, _ = work_on(sweep, number, here, stop)
             if code == STOPPED:
                 stop.hand_over()
     finally:
@@ -33,7 +31,7 @@ def job(folder: Path, number: int) -> None:
 
 
 def work_on(
-    sweep: Sweep, number: int, console: Console, stop: Stop
+    sweep: Sweep, number: int, here: Terminal, stop: Stop
 ) -> tuple[int, dict[str, Any] | None]:
     """Train a run, or take it up again; its exit code, and its entry where it has one.
 
@@ -49,9 +47,9 @@ def work_on(
         manifest.write_note(sweep.folder, number, note)
 
     try:
-        outcome = shown(sweep.config(number), console, stop, (number, total), begins)
+        outcome = shown(sweep.config(number), here, stop, (number, total), begins)
     except UserError as error:
-        console.print(f"run {number}/{total}: {error}", markup=False)
+        here.console.print(f"run {number}/{total}: {error}", markup=False)
         _note_problem(sweep, number, note, str(error))
         return 2, None
     except Exception as error:

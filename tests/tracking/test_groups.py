@@ -1,35 +1,30 @@
-"""Under which group the runs of a command line stand together, as Hydra composes them."""
+"""Under which group the runs of a command line stand together."""
 
-import re
-
-import pytest
-
-from efficiency_bench.hydra_app import launch
+from efficiency_bench.campaign.manifest import planned
+from efficiency_bench.hydra_app import compose
 
 ONE = ("experiment=resnet18", "data=digits")
 
 
-def groups(*arguments):
-    found = []
-    launch(arguments, lambda config, place: found.append(config.tracking.group))
-    return found
+def sweep_of(*arguments):
+    jobs = compose(["-m", *arguments])
+    return planned([(job.config, job.overrides) for job in jobs], " ".join(arguments))
 
 
-@pytest.fixture(autouse=True)
-def _elsewhere(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)  # Hydra makes a sweep's folder
+def groups(sweep):
+    return {sweep.config(number).tracking.group for number in sweep.numbers}
 
 
 def test_a_run_alone_has_none():
-    assert groups(*ONE) == [None]
+    (alone,) = compose(ONE)
+    assert alone.config.tracking.group is None
 
 
-def test_the_runs_of_a_sweep_share_one_by_its_time():
-    first, second = groups("-m", *ONE, "seed=0,1")
-    assert first == second
-    assert re.fullmatch(r"sweep \d{4}-\d\d-\d\d_\d\d-\d\d-\d\d", first)
+def test_the_runs_of_a_sweep_share_its_name():
+    sweep = sweep_of(*ONE, "seed=0,1")
+    assert groups(sweep) == {sweep.name}
 
 
 def test_a_suite_names_it_and_a_name_given_goes_before():
-    assert set(groups("-m", "suite=smoke", "data=digits")) == {"smoke"}
-    assert groups("-m", *ONE, "seed=0,1", "tracking.group=mine") == ["mine"] * 2
+    assert groups(sweep_of("suite=smoke", "data=digits")) == {"smoke"}
+    assert groups(sweep_of(*ONE, "seed=0,1", "tracking.group=mine")) == {"mine"}
