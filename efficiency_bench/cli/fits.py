@@ -88,9 +88,9 @@ def fit_one(
         print_json({**result.model_dump(mode="json"), **opinions.model_dump(mode="json")})
     else:
         from efficiency_bench.report.opinions_table import print_opinions
-        from efficiency_bench.report.tables import fit_table
+        from efficiency_bench.report.tables import print_fit
 
-        fit_table(result, stdout_console())
+        print_fit(result, stdout_console())
         print_opinions(opinions, stdout_console())
     if chart is not None:
         from efficiency_bench.report.charts import write_chart

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from efficiency_bench.fitting.conventions import ConventionRow, ConventionTable, NotApplicable, Span
@@ -12,9 +13,24 @@ from efficiency_bench.fitting.slips import Slip
 from efficiency_bench.report.layout import interval, one_decimal, plain_table, print_lines
 from efficiency_bench.report.sentences import percent
 
+CONVENTIONS_LEGEND = "halving in months; ∞: the interval reaches no change"
+
 
 def print_conventions(result: ConventionTable, console: Console) -> None:
     """The headline, each departure, the span, what does not apply, the slips; 80 columns."""
+    console.print(conventions_table(result))
+    console.print(Text(CONVENTIONS_LEGEND, style="dim"))
+    console.print()
+    console.print(Text(span_sentence(result.span), style="bold"))
+    _print_block(
+        "Does not apply here:", console, (not_applicable_line(n) for n in result.not_applicable)
+    )
+    _print_block("Slips of the published material:", console, (slip_line(s) for s in result.slips))
+    print_lines(result.notes, console)
+
+
+def conventions_table(result: ConventionTable) -> Table:
+    """The headline in bold and a line for each choice made differently."""
     level = f"{result.target.metric.replace('top', 'top-')} {percent(result.target.value)}"
     table = plain_table(
         f"One choice made differently at a time: {result.data}, {level}, {result.tier}",
@@ -26,15 +42,7 @@ def print_conventions(result: ConventionTable, console: Console) -> None:
     )
     for row in result.rows:
         table.add_row(*_cells(row), style="" if row.changed else "bold")
-    console.print(table)
-    console.print(Text("halving in months; ∞: the interval reaches no change", style="dim"))
-    console.print()
-    console.print(Text(span_sentence(result.span), style="bold"))
-    _print_block(
-        "Does not apply here:", console, (_not_applicable(n) for n in result.not_applicable)
-    )
-    _print_block("Slips of the published material:", console, (_slip(s) for s in result.slips))
-    print_lines(result.notes, console)
+    return table
 
 
 def span_sentence(span: Span | None) -> str:
@@ -63,11 +71,13 @@ def _print_block(title: str, console: Console, lines: Iterable[str]) -> None:
         print_lines(found, console)
 
 
-def _not_applicable(choice: NotApplicable) -> str:
+def not_applicable_line(choice: NotApplicable) -> str:
+    """A choice that does not exist for these rows, and why."""
     return f"{choice.convention}: {choice.reason}"
 
 
-def _slip(slip: Slip) -> str:
+def slip_line(slip: Slip) -> str:
+    """What the published material prints and what was expected there."""
     printed, expected = _value(slip.printed), _value(slip.expected)
     return f"{slip.what}: printed {printed}, expected {expected} ({slip.why})"
 

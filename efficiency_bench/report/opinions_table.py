@@ -5,25 +5,34 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from efficiency_bench.fitting.power import FAST_MONTHS, MOST_ROWS, POWER, SLOW_MONTHS, Needed
 from efficiency_bench.fitting.second_opinions import SecondOpinions
 from efficiency_bench.report.layout import interval, one_decimal, plain_table, print_lines
 
+OPINIONS_LEGEND = (
+    "halving in months; ∞: the interval reaches no change; the headline is the first line"
+)
+
 
 def print_opinions(opinions: SecondOpinions, console: Console) -> None:
     """Other methods, rows left out, dates moved, the two tests and the power; 80 columns."""
+    console.print(opinions_table(opinions))
+    console.print(Text(OPINIONS_LEGEND, style="dim"))
+    console.print()
+    print_lines(opinion_sentences(opinions), console)
+
+
+def opinions_table(opinions: SecondOpinions) -> Table:
+    """A line a method, the headline's first."""
     table = plain_table("The same rows by other methods", "method", "halving", "95 %", "n")
     for method in (*opinions.methods, *opinions.moved_dates):
         months = one_decimal(method.halving_months)
         bounds = interval(method.low_months, method.high_months)
         table.add_row(method.method, months, bounds, str(method.n))
-    console.print(table)
-    legend = "halving in months; ∞: the interval reaches no change; the headline is the first line"
-    console.print(Text(legend, style="dim"))
-    console.print()
-    print_lines(opinion_sentences(opinions), console)
+    return table
 
 
 def opinion_sentences(opinions: SecondOpinions) -> Iterator[str]:

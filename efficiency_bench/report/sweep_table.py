@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from efficiency_bench.fitting.sweep import SweepRow, ThresholdSweep
@@ -17,9 +18,21 @@ from efficiency_bench.report.layout import (
 )
 from efficiency_bench.report.sentences import percent
 
+SWEEP_LEGEND = (
+    "halving in months; n: rows fitted; never: runs that did not reach it; "
+    "bound: runs over it at their first evaluation, charged up to there"
+)
+
 
 def print_sweep(result: ThresholdSweep, console: Console) -> None:
     """A line a threshold, the runs' own target in bold; fits 80 columns."""
+    console.print(sweep_table(result))
+    console.print(Text(SWEEP_LEGEND, style="dim"))
+    print_lines(result.notes, console)
+
+
+def sweep_table(result: ThresholdSweep) -> Table:
+    """A line a threshold, the runs' own target in bold."""
     metric = result.metric.replace("top", "top-")
     table = plain_table(
         f"Halving time by threshold: {result.data}, {metric}, {result.crossing} crossing",
@@ -35,15 +48,7 @@ def print_sweep(result: ThresholdSweep, console: Console) -> None:
     for row in result.rows:
         own = math.isclose(row.threshold, result.own_target)
         table.add_row(*_cells(row), style="bold" if own else "")
-    console.print(table)
-    console.print(
-        Text(
-            "halving in months; n: rows fitted; never: runs that did not reach it; "
-            "bound: runs over it at their first evaluation, charged up to there",
-            style="dim",
-        )
-    )
-    print_lines(result.notes, console)
+    return table
 
 
 def _cells(row: SweepRow) -> tuple[str, ...]:

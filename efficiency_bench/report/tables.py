@@ -24,8 +24,18 @@ from efficiency_bench.report.sentences import (
 )
 
 
-def fit_table(halving: HalvingTime, console: Console) -> None:
+def print_fit(halving: HalvingTime, console: Console) -> None:
     """Print the rows of a fit and then the halving time in words; fits 80 columns."""
+    console.print(fit_table(halving))
+    if halving.rows:
+        console.print(fit_legend(halving), style="dim", highlight=False)
+    console.print()
+    console.print(Text(f"Compute to {goal(halving)}: {headline(halving)}.", style="bold"))
+    print_lines((basis(halving), why(halving), comparison(halving), *halving.notes), console)
+
+
+def fit_table(halving: HalvingTime) -> Table:
+    """A line a row of the fit, the frontier in bold."""
     unit = "tfs-days" if halving.currency == "paper3x_tfs_days" else "FLOP"
     table = bare_table(f"Training compute to {goal(halving)}")
     table.add_column("publication", overflow="fold")
@@ -36,12 +46,7 @@ def fit_table(halving: HalvingTime, console: Console) -> None:
     for row in halving.rows:
         name = row["model"] if models[row["model"]] == 1 else f"{row['model']} {row['recipe']}"
         table.add_row(*_cells(row, name), style="bold" if row["on_frontier"] else "")
-    console.print(table)
-    if halving.rows:
-        console.print(_legend(halving), style="dim", highlight=False)
-    console.print()
-    console.print(Text(f"Compute to {goal(halving)}: {headline(halving)}.", style="bold"))
-    print_lines((basis(halving), why(halving), comparison(halving), *halving.notes), console)
+    return table
 
 
 def ledger_table(entries: Sequence[Entry]) -> Table:
@@ -73,7 +78,8 @@ def _cells(row: Mapping[str, Any], name: str) -> tuple[str, ...]:
     )
 
 
-def _legend(halving: HalvingTime) -> str:
+def fit_legend(halving: HalvingTime) -> str:
+    """What the marks of ``fit_table`` mean."""
     parts = ["* on the frontier", "seeds: reached/run"]
     if not all(row["reached"] for row in halving.rows):
         parts.append("> never reached: compute spent")

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from efficiency_bench.ledger.reference import published_entries
 from efficiency_bench.report.models_table import print_models
-from efficiency_bench.report.tables import fit_table, ledger_table
+from efficiency_bench.report.tables import ledger_table, print_fit
 from tests.report import results
 
 
@@ -19,7 +19,7 @@ def printed(show, width=80, **settings):
 
 @pytest.mark.parametrize("result", [results.published(), results.rehearsal()])
 def test_a_fit_fits_80_columns_and_loses_no_figure(result):
-    text = printed(lambda console: fit_table(result, console))
+    text = printed(lambda console: print_fit(result, console))
     assert max(map(len, text.splitlines())) <= 80
     assert "…" not in text
     for row in result.rows:
@@ -28,7 +28,7 @@ def test_a_fit_fits_80_columns_and_loses_no_figure(result):
 
 
 def test_a_fit_reads_like_the_papers_table():
-    text = printed(lambda console: fit_table(results.published(), console))
+    text = printed(lambda console: print_fit(results.published(), console))
     (alexnet,) = [line for line in text.splitlines() if "alexnet" in line]
     assert alexnet.split() == ["*", "alexnet", "2012-06-01", "3.10", "1.00", "90.0", "770", "1/1"]
     (efficientnet,) = [line for line in text.splitlines() if "efficientnet_b0" in line]
@@ -48,7 +48,7 @@ def test_a_fit_reads_like_the_papers_table():
 
 
 def test_missed_seeds_are_seen():
-    text = printed(lambda console: fit_table(results.rehearsal(), console))
+    text = printed(lambda console: print_fit(results.rehearsal(), console))
     table = {line.strip("* ").split()[0]: line.split() for line in text.splitlines()[2:9]}
     assert table["shufflenet_v2_x1_0"][-1] == "2/3"
     # 8 MMAC over 15,000 images: 3 x 8e6 x 15000 / 8.64e16
