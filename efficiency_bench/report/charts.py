@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -12,25 +11,34 @@ from typing import Any
 
 import altair as alt
 
-from efficiency_bench.errors import UserError
 from efficiency_bench.fitting.halving import MOORE_MONTHS, HalvingTime
 from efficiency_bench.fitting.rows import DAYS_PER_MONTH
+from efficiency_bench.records import Entry
+from efficiency_bench.report.chart_hover import origin, tooltip
+from efficiency_bench.report.chart_style import (
+    BLUE,
+    GREY,
+    INK,
+    ORANGE,
+    PAPER,
+    WIDE,
+    AxisOf,
+    Size,
+    above,
+    cannot_write,
+    milliseconds,
+    ticks,
+    titled,
+    write_images,
+    years_apart,
+)
 from efficiency_bench.report.labels import GAP_PX, LINE_PX, Box, line_boxes, sides
 from efficiency_bench.report.sentences import basis, goal, headline
-
-WIDTH_PX, HEIGHT_PX = 720, 420
-PNG_SCALE = 2.0  # twice the pixels, for print and dense screens
-
-# Okabe & Ito 2008: told apart with every common colour vision
-BLUE, ORANGE, GREY, BLACK = "#0072B2", "#D55E00", "#777777", "#222222"
 
 UNIT_TITLES = {
     "paper3x_tfs_days": "training compute, teraflop/s-days (3 × forward MACs)",
     "exact_flops": "training compute, FLOP",
 }
-
-AxisOf = Callable[[str], alt.Y]
-"""A field's name -> the y channel with the chart's one scale and title."""
 
 LABEL_OFFSETS: dict[str, dict[str, Any]] = {
     "right": {"align": "left", "dx": GAP_PX},
@@ -55,59 +63,55 @@ def write_chart(halving: HalvingTime, out_dir: Path, name: str = "halving") -> l
     folder cannot be written.
     """
     chart = halving_chart(halving)
-    paths = [out_dir / f"{name}.{suffix}" for suffix in ("png", "svg", "html")]
+    images = write_images(chart.to_dict(), out_dir, name)
+    html = out_dir / f"{name}.html"
     try:
-        out_dir.mkdir(parents=True, exist_ok=True)
-        chart.save(paths[0], scale_factor=PNG_SCALE)
-        chart.save(paths[1])
-        paths[2].write_text(chart.to_html(inline=True), encoding="utf-8")
+        html.write_text(chart.to_html(inline=True), encoding="utf-8")
     except OSError as error:
-        raise UserError(
-            f"cannot write the chart into {out_dir}: {error.strerror or error}; "
-            "name a folder that can be written, with some space"
-        ) from error
-    return paths
+        raise cannot_write(out_dir, error) from error
+    return [*images, html]
 
 
-def halving_chart(halving: HalvingTime) -> alt.LayerChart:
-    """The chart's specification: points with their seeds, fit with its band, Moore's law."""
-    points = _points(halving)
+def halving_chart(
+    halving: HalvingTime, size: Size = WIDE, entries: Sequence[Entry] = ()
+) -> alt.LayerChart:
+    """The chart's specification: points with their seeds, fit with its band, Moore's law.
+
+    What is known of the runs of a point stands in its hover text where ``entries`` has them.
+    """
+    points = _points(halving, {entry.run_id: entry for entry in entries})
     x = alt.X(
         "date:T",
         title="publication date",
         # a date without a time is read as UTC: shown in another zone it could be a day off
         scale=alt.Scale(type="utc", domain=list(_date_domain(points)), nice=False),
-        axis=alt.Axis(grid=False, format="%b %Y", tickCount=8),
+        axis=alt.Axis(
+            grid=False,
+            format="%Y",
+            tickCount={"interval": "year", "step": years_apart(_date_domain(points), size)},
+        ),
     )
     domain = _domain(points)
     y = partial(
         alt.Y,
-        title=UNIT_TITLES[halving.currency],
         scale=alt.Scale(type="log", domain=domain, nice=False),
         axis=alt.Axis(
-            format="~g" if domain[0] >= 1e-3 and domain[1] < 1e5 else ".0e", gridOpacity=0.4
+            **above(UNIT_TITLES[halving.currency]),
+            format="~g" if domain[0] >= 1e-3 and domain[1] < 1e5 else ".0e",
+            values=ticks(*domain),
         ),
     )
     layers = [
         *_fit_layers(halving, x, y),
         *_point_layers(points, x, y),
-        *_label_layers(halving, points, x, y),
+        *_label_layers(halving, points, x, y, size),
     ]
-    title = alt.TitleParams(
-        text=f"Training compute to {goal(halving)}",
-        subtitle=[headline(halving), *textwrap.wrap(basis(halving), 110)],
-        anchor="start",
-        subtitleColor=GREY,
-    )
-    return (
-        alt.layer(*layers)
-        .properties(width=WIDTH_PX, height=HEIGHT_PX, title=title)
-        .configure_view(strokeWidth=0)
-        .configure_legend(orient="bottom", title=None, symbolStrokeWidth=2, labelLimit=400)
-    )
+    chart = alt.layer(*layers).properties(width=size.width_px, height=size.height_px)
+    remarks = (headline(halving), basis(halving))
+    return titled(chart, f"Training compute to {goal(halving)}", remarks, size)
 
 
-def _points(halving: HalvingTime) -> list[dict[str, Any]]:
+def _points(halving: HalvingTime, entries: Mapping[str, Entry]) -> list[dict[str, Any]]:
     """One dict a row with a date; a row that never arrived lies at what it spent."""
     points = []
     for row in halving.rows:
@@ -126,6 +130,7 @@ def _points(halving: HalvingTime) -> list[dict[str, Any]]:
                 "recipe": row["recipe"],
                 "seeds": f"{row['reached_seeds']} of {row['seeds']} reached",
                 "epochs": row["epochs_to_target"],
+                **origin(row["run_ids"], entries),
             }
         )
     return points
@@ -195,25 +200,26 @@ def _point_layers(points: list[dict[str, Any]], x: alt.X, y: AxisOf) -> list[alt
     spread = data.mark_rule(strokeWidth=2, opacity=0.6).encode(
         x=x, y=y("low:Q"), y2="high:Q", color=colour
     )
-    marks = data.mark_point(size=70, strokeWidth=2, fill="white", opacity=1).encode(
+    marks = data.mark_point(size=70, strokeWidth=2, fill=PAPER, opacity=1).encode(
         x=x,
         y=y("compute:Q"),
         color=colour,
         shape=shape,
-        tooltip=["name:N", "recipe:N", "date:T", "compute:Q", "epochs:Q", "seeds:N"],
+        tooltip=tooltip(points),
     )
     return [spread, marks]
 
 
 def _label_layers(
-    halving: HalvingTime, points: list[dict[str, Any]], x: alt.X, y: AxisOf
+    halving: HalvingTime, points: list[dict[str, Any]], x: alt.X, y: AxisOf, size: Size
 ) -> list[alt.Chart]:
     """The names for which there is room; the frontier's choose first."""
     (start, end), (low, high) = _date_domain(points), _domain(points)
 
     def place(at: Mapping[str, Any]) -> tuple[float, float]:
-        across = (_milliseconds(at["date"]) - start) / (end - start)
-        return WIDTH_PX * across, HEIGHT_PX * math.log(high / at["compute"]) / math.log(high / low)
+        across = (milliseconds(at["date"]) - start) / (end - start)
+        down = math.log(high / at["compute"]) / math.log(high / low)
+        return size.width_px * across, size.height_px * down
 
     lines = [
         box
@@ -222,25 +228,21 @@ def _label_layers(
     ]
     ordered = sorted(points, key=lambda point: point["kind"] != KINDS["frontier"])
     named = [(*place(point), point["name"]) for point in ordered]
-    chosen_sides = sides(named, Box(0, 0, WIDTH_PX, HEIGHT_PX), lines)
+    chosen_sides = sides(named, Box(0, 0, size.width_px, size.height_px), lines)
     by_side: dict[str, list[dict[str, Any]]] = {}
     for point, side in zip(ordered, chosen_sides, strict=True):
         if side is not None:
             by_side.setdefault(side, []).append(point)
     return [
         alt.Chart(alt.Data(values=chosen))
-        .mark_text(color=BLACK, fontSize=11, baseline="middle", **LABEL_OFFSETS[side])
+        .mark_text(color=INK, fontSize=11, baseline="middle", **LABEL_OFFSETS[side])
         .encode(x=x, y=y("compute:Q"), text="name:N")
         for side, chosen in by_side.items()
     ]
 
 
-def _milliseconds(day: str) -> float:
-    return (date.fromisoformat(day).toordinal() - date(1970, 1, 1).toordinal()) * 86_400_000.0
-
-
 def _date_domain(points: list[dict[str, Any]]) -> tuple[float, float]:
     """The x axis in milliseconds: all dates with room for a name at either end."""
-    times = [_milliseconds(point["date"]) for point in points]
+    times = [milliseconds(point["date"]) for point in points]
     room = 0.08 * (max(times) - min(times))
     return min(times) - room, max(times) + room
