@@ -57,10 +57,7 @@ def select(
     tier; which of them belong to the group is for the caller to judge.  Raises UserError
     where no group is left or several are, with what to type.
     """
-    groups: dict[Group, list[Entry]] = {}
-    for entry in entries:
-        if entry.target.source != "own_schedule":
-            groups.setdefault(_group(entry), []).append(entry)
+    groups = _gathered(entries)
     left = [group for group in sorted(groups) if _admits(selection, group)]
     if len(left) == 1:
         chosen = left[0]
@@ -69,6 +66,25 @@ def select(
         listed = "".join(f"\n  {group.options()}  ({len(groups[group])} runs)" for group in left)
         raise UserError(f"several data sets or targets are in this ledger; name one:{listed}")
     raise UserError(_nothing_left(entries, groups))
+
+
+def comparable_sets(entries: Sequence[Entry]) -> dict[Group, list[Entry]]:
+    """Every group of a ledger, each with its entries and the baselines beside it.
+
+    ``select`` leaves exactly that group where it is given these entries alone.
+    """
+    return {
+        group: [*members, *(entry for entry in entries if _is_beside(entry, group))]
+        for group, members in sorted(_gathered(entries).items())
+    }
+
+
+def _gathered(entries: Sequence[Entry]) -> dict[Group, list[Entry]]:
+    groups: dict[Group, list[Entry]] = {}
+    for entry in entries:
+        if entry.target.source != "own_schedule":
+            groups.setdefault(_group(entry), []).append(entry)
+    return groups
 
 
 def _group(entry: Entry) -> Group:

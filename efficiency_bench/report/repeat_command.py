@@ -1,0 +1,134 @@
+"""The command that repeats a run: its names, and every setting that differs from theirs."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import yaml
+
+from efficiency_bench.config import RunConfig
+from efficiency_bench.identity import PROSE
+from efficiency_bench.records import Entry
+
+GROUPS = ("model", "recipe", "data")
+"""Parts of a configuration that a name stands for, each with a file a name."""
+
+DESCRIPTIONS = frozenset({*PROSE, "paper"})
+"""What describes and measures nothing: not worth a setting."""
+
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./:-]*")
+
+
+def repeat_command(entry: Entry, ledger: str) -> str | None:
+    """``efficiency-bench train ...`` for a run that was trained here; None for any other.
+
+    Settings that follow from a named file are left to it; the rest is spelled out, so that the
+    command gives the recorded configuration.  Where the target came from the ledger the
+    command asks ``ledger`` for it again; folders of data (``data.root``) are not recorded.
+    """
+    config = entry.config
+    if entry.tier != "measured" or not all(isinstance(config.get(g), Mapping) for g in GROUPS):
+        return None
+    names = [f"{group}={_value(_file_of(group, config[group]))}" for group in GROUPS]
+    settings = [
+        # a free table of arguments takes new keys only where they are forced in
+        f"{'++' if isinstance(value, Mapping) else ''}{key}={_value(value)}"
+        for key, value in _differences(config)
+    ]
+    form = [] if config["form"] == "small" else [f"form={config['form']}"]
+    typed = [*names, *form, *settings, f"ledger_dir={_value(ledger)}"]
+    return "efficiency-bench train " + " ".join(map(shlex.quote, typed))
+
+
+_ABSENT = object()
+
+
+def _file_of(group: str, part: Mapping[str, Any]) -> str:
+    """The file that the name stands for; a library's network (``timm:NAME``) has one for all."""
+    name = str(part["name"])
+    return "timm" if group == "model" and ":" in name else name
+
+
+def _differences(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Every setting, dotted, whose value the named files and the defaults do not give."""
+    for name, value in config.items():
+        if name == "form":
+            continue
+        given: Any = _defaults().get(name)
+        if name in GROUPS:
+            given = _merged(given, _group_file(name, _file_of(name, value)))
+        elif name == "target":
+            given = _merged(given, _group_file(name, str(config["form"])))
+        for key, recorded, default in _leaves(name, value, given):
+            if recorded != _resolved(default, config):
+                yield key, recorded
+
+
+def _resolved(default: Any, config: Mapping[str, Any]) -> Any:
+    """A default that refers to another setting (``${data.crop_pad_px}``) takes its value."""
+    reference = re.fullmatch(r"\$\{(\w+)\.(\w+)\}", default) if isinstance(default, str) else None
+    return config.get(reference[1], {}).get(reference[2]) if reference else default
+
+
+def _leaves(key: str, value: Any, given: Any) -> Iterator[tuple[str, Any, Any]]:
+    """(dotted key, value, its default) of every setting under ``value``."""
+    inside = isinstance(value, Mapping) and isinstance(given, Mapping)
+    if inside and (given or not value):
+        for name, below in value.items():
+            if name not in DESCRIPTIONS:
+                yield from _leaves(f"{key}.{name}", below, given.get(name, _ABSENT))
+    else:
+        yield key, value, given
+
+
+def _merged(defaults: Any, file: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(defaults or {})
+    for name, value in file.items():
+        nested = isinstance(value, Mapping) and isinstance(merged.get(name), Mapping)
+        merged[name] = _merged(merged[name], value) if nested else value
+    return merged
+
+
+@cache
+def _defaults() -> dict[str, Any]:
+    """RunConfig's own defaults, under those of train.yaml."""
+    schema = dataclasses.asdict(RunConfig())
+    text = resources.files("efficiency_bench.configs").joinpath("train.yaml").read_text("utf-8")
+    root = {name: value for name, value in yaml.safe_load(text).items() if name in schema}
+    return _merged(schema, root)
+
+
+@cache
+def _group_file(group: str, name: str) -> dict[str, Any]:
+    """The settings of ``configs/GROUP/NAME.yaml``; none where there is no such file any more."""
+    if not re.fullmatch(r"\w+", name):
+        return {}
+    file = resources.files("efficiency_bench.configs").joinpath(group, f"{name}.yaml")
+    if not file.is_file():
+        return {}
+    values: dict[str, Any] = yaml.safe_load(file.read_text("utf-8"))
+    return values[group] if isinstance(values.get(group), dict) else values
+
+
+def _value(value: Any) -> str:
+    """A value in Hydra's grammar of overrides."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return str(value).lower()
+        case int() | float():
+            return repr(value)
+        case Mapping():
+            return "{" + ",".join(f"{key}:{_value(v)}" for key, v in value.items()) + "}"
+        case list() | tuple():
+            return "[" + ",".join(map(_value, value)) + "]"
+    if _PLAIN.fullmatch(value) and value.lower() not in ("null", "true", "false", "nan", "inf"):
+        return str(value)
+    return "'" + str(value).replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -1,0 +1,68 @@
+"""The command that repeats a run composes to the configuration that the run recorded."""
+
+import shlex
+
+import pytest
+
+from efficiency_bench.config import measured_part
+from efficiency_bench.identity import config_digest
+from efficiency_bench.ledger.reference import published_entries
+from efficiency_bench.report.repeat_command import repeat_command
+from tests.campaign.tiny import composed
+from tests.ledger.factory import make_entry
+from tests.test_configs import EXPERIMENTS
+
+RESOLVED = ("device=cpu", "precision=fp32", "channels_last=true", "threads=2")
+
+
+def repeated(*settings):
+    """(what a run of these settings records, what its command composes to, the command)."""
+    config = measured_part(composed(*settings, *RESOLVED))
+    command = repeat_command(make_entry(config=config), "runs/some ledger")
+    program, verb, *typed = shlex.split(command)
+    assert (program, verb) == ("efficiency-bench", "train")
+    return config, composed(*typed), command
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+@pytest.mark.parametrize("data", ["digits", "cifar100", "imagenet"])
+def test_every_experiment_is_repeated_exactly(experiment, data):
+    config, again, command = repeated(f"experiment={experiment}", f"data={data}", "seed=3")
+    assert measured_part(again) == config
+    assert again.ledger_dir == "runs/some ledger"
+    assert "recipe." not in command  # the recipe's name says it all
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ("model=resnet50", "recipe=small_modern", "recipe.epochs=2.5", "recipe.optimizer.lr=0.3"),
+        ("experiment=resnet18", "target.value=0.6", "target.confirmations=1", "repeat=2"),
+        ("experiment=vgg11", "data.train_images=500", "recipe.optimizer.betas=[0.8,0.99]"),
+        ("experiment=vgg11", "evaluation.per_epoch=7", "+recipe.model_arguments.dropout=0.25"),
+        (
+            "model=timm",
+            "model.name=timm:mobilenetv4_conv_small",
+            "model.published=2024-04-16",
+            "recipe=small_smoothed",
+            "+model.arguments.drop_path_rate=0.1",
+        ),
+    ],
+)
+def test_settings_that_differ_are_spelled_out(settings):
+    config, again, command = repeated(*settings, "data=digits")
+    assert config_digest(measured_part(again)) == config_digest(config)
+    assert (again.seed, again.repeat) == (config["seed"], config["repeat"])
+    assert "departures" not in command
+
+
+def test_a_name_that_is_a_command_stays_a_name():
+    config = measured_part(composed("experiment=resnet18", "data=digits", *RESOLVED))
+    config["model"] = {**config["model"], "name": "a'; rm -rf $HOME; '"}
+    typed = shlex.split(repeat_command(make_entry(config=config), "ledger"))
+    assert r"model='a\'; rm -rf $HOME; \''" in typed
+
+
+def test_what_was_not_trained_here_has_no_command():
+    assert repeat_command(published_entries()[0], "published") is None
+    assert repeat_command(make_entry(config={}), "ledger") is None
