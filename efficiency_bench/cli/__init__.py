@@ -13,7 +13,7 @@ import sys
 import typer
 
 from efficiency_bench.campaign.processes import joined, this_process
-from efficiency_bench.cli import checks, data, fits, ledger, runs, track
+from efficiency_bench.cli import checks, data, fits, ledger, pages, runs, track
 from efficiency_bench.cli.shared import USER_MISTAKE
 from efficiency_bench.errors import UserError
 
@@ -30,6 +30,7 @@ app.command()(checks.audit)
 app.command()(fits.fit)
 app.command()(fits.conventions)
 app.command()(fits.decompose)
+app.command()(pages.report)
 app.command()(checks.verify)
 app.command(context_settings=HYDRAS_ARGUMENTS)(checks.verify_resume)
 app.add_typer(data.app, name="data", no_args_is_help=True)

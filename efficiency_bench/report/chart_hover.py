@@ -30,7 +30,7 @@ def tooltip(points: Sequence[Mapping[str, Any]]) -> list[alt.Tooltip]:
     named = [
         alt.Tooltip("name:N", title="network"),
         alt.Tooltip("recipe:N"),
-        alt.Tooltip("date:T", title="published", format="%Y-%m-%d"),
+        alt.Tooltip("date:N", title="published"),
         alt.Tooltip("compute:Q", title="compute", format=".3~g"),
         alt.Tooltip("epochs:Q", title="epochs", format=".3~g"),
         alt.Tooltip("seeds:N"),

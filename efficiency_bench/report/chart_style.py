@@ -22,7 +22,7 @@ AxisOf = Callable[[str], Any]
 PNG_SCALE = 2.0  # twice the pixels, for print and dense screens
 
 
-DAY_MS = 86_400_000.0
+DAYS_PER_YEAR = 365.2425  # of the calendar
 
 
 @dataclass(frozen=True)
@@ -66,15 +66,16 @@ def ticks(low: float, high: float) -> list[float]:
     return [tick for tick in found if low <= tick <= high]
 
 
-def milliseconds(day: str) -> float:
-    """An ISO date as a chart's axis counts it."""
-    return (date.fromisoformat(day).toordinal() - date(1970, 1, 1).toordinal()) * DAY_MS
+def decimal_year(day: str) -> float:
+    """An ISO date as years since year 0, evenly by days: a line through dates stays straight."""
+    days = date.fromisoformat(day).toordinal() - date(1970, 1, 1).toordinal()
+    return 1970 + days / DAYS_PER_YEAR
 
 
-def years_apart(domain: tuple[float, float], size: Size) -> int:
-    """Years from one date under a chart to the next, ``domain`` in milliseconds."""
-    years = (domain[1] - domain[0]) / DAY_MS / 365.25
-    return max(1, math.ceil(years / size.date_ticks))
+def year_ticks(span: tuple[float, float], size: Size) -> list[int]:
+    """Whole years within ``span``, as many as fit."""
+    step = max(1, math.ceil((span[1] - span[0]) / size.date_ticks))
+    return [year for year in range(math.ceil(span[0]), math.floor(span[1]) + 1) if year % step == 0]
 
 
 def above(title: str) -> dict[str, Any]:

@@ -26,11 +26,11 @@ from efficiency_bench.report.chart_style import (
     Size,
     above,
     cannot_write,
-    milliseconds,
+    decimal_year,
     ticks,
     titled,
     write_images,
-    years_apart,
+    year_ticks,
 )
 from efficiency_bench.report.labels import GAP_PX, LINE_PX, Box, line_boxes, sides
 from efficiency_bench.report.sentences import basis, goal, headline
@@ -80,16 +80,12 @@ def halving_chart(
     What is known of the runs of a point stands in its hover text where ``entries`` has them.
     """
     points = _points(halving, {entry.run_id: entry for entry in entries})
+    span = _years(points)
     x = alt.X(
-        "date:T",
+        "year:Q",
         title="publication date",
-        # a date without a time is read as UTC: shown in another zone it could be a day off
-        scale=alt.Scale(type="utc", domain=list(_date_domain(points)), nice=False),
-        axis=alt.Axis(
-            grid=False,
-            format="%Y",
-            tickCount={"interval": "year", "step": years_apart(_date_domain(points), size)},
-        ),
+        scale=alt.Scale(domain=list(span), nice=False),
+        axis=alt.Axis(grid=False, format="d", values=year_ticks(span, size)),
     )
     domain = _domain(points)
     y = partial(
@@ -122,6 +118,7 @@ def _points(halving: HalvingTime, entries: Mapping[str, Entry]) -> list[dict[str
         points.append(
             {
                 "date": row["date"],
+                "year": decimal_year(row["date"]),
                 "compute": compute,
                 "low": row["compute_low"] or compute,
                 "high": row["compute_high"] or compute,
@@ -145,7 +142,7 @@ def _domain(points: list[dict[str, Any]]) -> tuple[float, float]:
 
 
 def _fit_layers(halving: HalvingTime, x: alt.X, y: AxisOf) -> list[alt.Chart]:
-    fit = list(halving.line)
+    fit = [{**point, "year": decimal_year(point["date"])} for point in halving.line]
     band = (
         alt.Chart(alt.Data(values=fit))
         .mark_area(color=BLUE, opacity=0.12, clip=True)
@@ -178,8 +175,8 @@ def _moore(halving: HalvingTime) -> list[dict[str, Any]]:
     days = date.fromisoformat(end).toordinal() - date.fromisoformat(first["date"]).toordinal()
     compute = first["compute"] * 2 ** (-days / DAYS_PER_MONTH / MOORE_MONTHS)
     return [
-        {"date": first["date"], "compute": first["compute"]},
-        {"date": end, "compute": compute},
+        {"date": first["date"], "year": decimal_year(first["date"]), "compute": first["compute"]},
+        {"date": end, "year": decimal_year(end), "compute": compute},
     ]
 
 
@@ -214,10 +211,10 @@ def _label_layers(
     halving: HalvingTime, points: list[dict[str, Any]], x: alt.X, y: AxisOf, size: Size
 ) -> list[alt.Chart]:
     """The names for which there is room; the frontier's choose first."""
-    (start, end), (low, high) = _date_domain(points), _domain(points)
+    (start, end), (low, high) = _years(points), _domain(points)
 
     def place(at: Mapping[str, Any]) -> tuple[float, float]:
-        across = (milliseconds(at["date"]) - start) / (end - start)
+        across = (decimal_year(at["date"]) - start) / (end - start)
         down = math.log(high / at["compute"]) / math.log(high / low)
         return size.width_px * across, size.height_px * down
 
@@ -241,8 +238,8 @@ def _label_layers(
     ]
 
 
-def _date_domain(points: list[dict[str, Any]]) -> tuple[float, float]:
-    """The x axis in milliseconds: all dates with room for a name at either end."""
-    times = [milliseconds(point["date"]) for point in points]
-    room = 0.08 * (max(times) - min(times))
-    return min(times) - room, max(times) + room
+def _years(points: list[dict[str, Any]]) -> tuple[float, float]:
+    """The x axis in years: all dates with room for a name at either end."""
+    years = [point["year"] for point in points]
+    room = 0.08 * (max(years) - min(years))
+    return min(years) - room, max(years) + room

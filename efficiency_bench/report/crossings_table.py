@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, get_args
 
 from rich.table import Table
@@ -32,11 +32,12 @@ def crossing_rows(entries: Iterable[Entry]) -> Iterator[dict[str, Any]]:
         estimates = {kind: [_estimate(e, kind) for e in seeds] for kind in get_args(CrossingKind)}
         length = _images_per_epoch(seeds[0])
         for i, entry in enumerate(seeds):
-            yield _row(entry.run_id, {kind: found[i] for kind, found in estimates.items()}, length)
+            found = {kind: every[i] for kind, every in estimates.items()}
+            yield _row(entry.run_id, [entry], found, length)
         if len(seeds) > 1 and seeds[0].config_digest is not None:
             name = f"{seeds[0].model} {seeds[0].recipe}: {len(seeds)} seeds"
             together = {kind: combine_seeds(found) for kind, found in estimates.items()}
-            yield _row(name, together, length)
+            yield _row(name, seeds, together, length)
 
 
 def crossings_table(rows: Iterable[Mapping[str, Any]]) -> Table:
@@ -68,7 +69,10 @@ def _images_per_epoch(entry: Entry) -> float:
 
 
 def _row(
-    name: str, estimates: Mapping[CrossingKind, CrossingEstimate], images_per_epoch: float
+    name: str,
+    entries: Sequence[Entry],
+    estimates: Mapping[CrossingKind, CrossingEstimate],
+    images_per_epoch: float,
 ) -> dict[str, Any]:
     def epochs(images: float | None) -> float | None:
         return None if images is None else images / images_per_epoch
@@ -76,6 +80,7 @@ def _row(
     sustained = estimates["sustained"]
     return {
         "run": name,
+        "run_ids": [entry.run_id for entry in entries],
         "seeds": sustained.seeds,
         **{f"{kind}_epochs": epochs(found.value) for kind, found in estimates.items()},
         "left_censored": sustained.left_censored,

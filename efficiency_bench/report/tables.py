@@ -59,7 +59,7 @@ def ledger_table(entries: Sequence[Entry]) -> Table:
     for name in ("target", "epochs", "tfs-days"):
         table.add_column(name, justify="right", no_wrap=True)
     for entry in entries:
-        table.add_row(*_ledger_cells(entry))
+        table.add_row(*ledger_cells(entry))
     return table
 
 
@@ -86,7 +86,8 @@ def fit_legend(halving: HalvingTime) -> str:
     return "; ".join(parts)
 
 
-def _ledger_cells(entry: Entry) -> tuple[str, ...]:
+def ledger_cells(entry: Entry) -> tuple[str, ...]:
+    """Run id, date, ending, target, epochs and compute to it, in words."""
     compute = entry.paper3x_to_target_tfs_days
     epochs = entry.sustained_crossing_epochs
     if entry.target.source == "own_schedule":

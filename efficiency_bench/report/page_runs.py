@@ -1,0 +1,134 @@
+"""Every run as a row of the page: its line, and what it opens to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from efficiency_bench.ledger.starts import start_event
+from efficiency_bench.ledger.store import log_path
+from efficiency_bench.records import Entry
+from efficiency_bench.report.curve_chart import thinned
+from efficiency_bench.report.layout import ABSENT
+from efficiency_bench.report.repeat_command import repeat_command
+from efficiency_bench.report.sentences import number, percent
+from efficiency_bench.report.tables import ledger_cells
+
+NO_SUITE = "no suite"
+
+
+@dataclass(frozen=True)
+class RunLine:
+    """What stands in the row before it is opened."""
+
+    run_id: str
+    network: str
+    recipe: str
+    seed: str
+    data: str
+    tier: str
+    suite: str
+    date: str
+    ended: str
+    target: str
+    epochs: str
+    compute: str
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The rows, and once each what they open to, as JSON values."""
+
+    lines: tuple[RunLine, ...]
+    opened: dict[str, dict[str, Any]]
+    """Run id -> facts, command, curve, and the places of its configuration in ``shared``."""
+    shared: list[Any]
+    """Parts of configurations; most runs share most of them."""
+
+
+def runs(entries: Sequence[Entry], source: str) -> Runs:
+    """All of ``entries`` in their order; ``source`` is ``published`` or the ledger's folder."""
+    lines, opened, shared = [], {}, _Shared()
+    for entry in entries:
+        begun = None if source == "published" else start_event(Path(source), entry.run_id)
+        suite = str((begun or {}).get("suite") or NO_SUITE)
+        lines.append(_line(entry, suite))
+        opened[entry.run_id] = {
+            "suite": suite,
+            "data": entry.data,
+            "tier": entry.tier,
+            "facts": _facts(entry, source, begun is not None),
+            "command": repeat_command(entry, source),
+            "level": round(100 * entry.target.threshold, 3),
+            "metric": entry.target.metric,
+            "evaluations": len(entry.evaluations),
+            "curve": thinned(entry),
+            "config": {name: shared.place(part) for name, part in entry.config.items()},
+            "provenance": shared.place(entry.provenance and entry.provenance.model_dump()),
+        }
+    return Runs(tuple(lines), opened, shared.values)
+
+
+class _Shared:
+    """Values held once each, found again by their JSON."""
+
+    def __init__(self) -> None:
+        self.values: list[Any] = []
+        self._places: dict[str, int] = {}
+
+    def place(self, value: Any) -> int:
+        """Where ``value`` stands in ``values``."""
+        text = json.dumps(value, sort_keys=True)
+        if text not in self._places:
+            self._places[text] = len(self.values)
+            self.values.append(value)
+        return self._places[text]
+
+
+def _line(entry: Entry, suite: str) -> RunLine:
+    _, date, ended, target, epochs, compute = ledger_cells(entry)
+    return RunLine(
+        run_id=entry.run_id,
+        network=entry.model,
+        recipe=entry.recipe,
+        seed=ABSENT if entry.seed is None else str(entry.seed),
+        data=entry.data,
+        tier=entry.tier,
+        suite=suite,
+        date=date,
+        ended=ended if entry.reached or entry.end_reason != "schedule" else "not reached",
+        target=f"{entry.target.metric.replace('top', 'top-')} {target}",
+        epochs=epochs,
+        compute=compute,
+    )
+
+
+def _facts(entry: Entry, source: str, has_log: bool) -> list[tuple[str, str]]:
+    """(name, value) in words; what is not known is left out, but for the log."""
+    log = str(log_path(Path(source), entry.run_id)) if has_log else "none in this ledger"
+    facts = [
+        ("run id", entry.run_id),
+        ("source", entry.source),
+        ("ended", f"{entry.end_reason}; {entry.end_detail}".rstrip("; ")),
+        ("target", f"{percent(entry.target.threshold)} or more, {entry.target.source}"),
+        ("estimand", entry.estimand),
+        ("images, whole run", None if entry.images is None else f"{entry.images:,}"),
+        ("tfs-days, whole run", _number(entry.paper3x_tfs_days)),
+        ("FLOP, whole run", _number(entry.exact_flops)),
+        ("images repeated after a crash", f"{entry.repeated_images:,}"),
+        ("training clock, s", entry.clocks and number(entry.clocks.train_seconds)),
+        ("evaluation clock, s", entry.clocks and number(entry.clocks.evaluation_seconds)),
+        ("written", entry.created_utc),
+        ("event log", log),
+        ("data digest", entry.data_digest),
+        ("weights digest", entry.weights_digest),
+        ("entry digest", entry.entry_digest),
+    ]
+    return [(name, value) for name, value in facts if value]
+
+
+def _number(value: float | None) -> str | None:
+    return None if value is None else number(value)

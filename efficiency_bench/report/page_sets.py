@@ -1,0 +1,122 @@
+"""What a page shows of one comparable set of runs, computed by the functions of the verbs."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from efficiency_bench.errors import UserError
+from efficiency_bench.fitting.conventions import ConventionTable, conventions
+from efficiency_bench.fitting.crossing_errors import crossing_errors
+from efficiency_bench.fitting.decomposition import Decomposition, decompose
+from efficiency_bench.fitting.epochs_and_images import EpochsAndImages, epochs_and_images
+from efficiency_bench.fitting.grids import complete_grids
+from efficiency_bench.fitting.groups import Group, Selection, comparable_sets
+from efficiency_bench.fitting.halving import HalvingTime, halving_time
+from efficiency_bench.fitting.rows import RowSet, fit_rows
+from efficiency_bench.fitting.second_opinions import SecondOpinions, second_opinions
+from efficiency_bench.fitting.sweep import ThresholdSweep, sweep
+from efficiency_bench.records import Entry
+from efficiency_bench.report.crossings_table import crossing_rows
+
+T = TypeVar("T")
+
+ALL = Selection()
+"""Nothing is left to choose within one comparable set."""
+
+SWEPT_FROM = 0.5
+"""Part of the target's accuracy at which the sweep begins; it ends at the target, which the
+runs stop at."""
+
+MOST_GRIDS = 6
+"""Splits into architecture and recipe that are shown; each is two tables."""
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Why something cannot be shown, in the words of the verb."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class SetResults:
+    """The results of one set; what has none says why."""
+
+    group: Group
+    entries: tuple[Entry, ...]
+    source: str
+    """What the verbs are given to print the same, with the options that name the set."""
+    rows: RowSet
+    halving: HalvingTime | Missing
+    opinions: SecondOpinions | Missing
+    exact: HalvingTime | Missing
+    """The same fit in exact FLOPs."""
+    crossings: tuple[Mapping[str, Any], ...]
+    split: tuple[EpochsAndImages, ...] | Missing
+    grids: tuple[Decomposition, ...]
+    grids_left_out: int
+    sweep: ThresholdSweep | Missing
+    swept: str
+    """The sweep's range as the verb takes it."""
+    conventions: ConventionTable | Missing
+
+
+def set_results(entries: Sequence[Entry], source: str) -> list[SetResults]:
+    """One result a comparable set of ``entries``, read from ``source``; sets are never mixed."""
+    sets = comparable_sets(entries)
+    return [
+        _results(group, tuple(members), _named(source, group, len(sets)))
+        for group, members in sets.items()
+    ]
+
+
+def _named(source: str, group: Group, sets: int) -> str:
+    typed = "" if source == "runs/ledger" else f" {shlex.quote(source)}"
+    return typed if sets == 1 else f"{typed} {group.options()}"
+
+
+def _results(group: Group, entries: tuple[Entry, ...], source: str) -> SetResults:
+    rows = fit_rows(entries, ALL)
+    halving = _attempt(lambda: halving_time(rows))
+    low, high = _range(group.target_value)
+    grids = complete_grids(rows.rows)
+    return SetResults(
+        group=group,
+        entries=entries,
+        source=source,
+        rows=rows,
+        halving=halving,
+        opinions=_opinions(entries, rows, halving),
+        exact=_attempt(lambda: halving_time(fit_rows(entries, ALL, currency="exact"))),
+        crossings=tuple(crossing_rows(entries)),
+        split=_attempt(lambda: epochs_and_images(entries, ALL)),
+        grids=tuple(decompose(entries, ALL, old, new) for old, new in grids[:MOST_GRIDS]),
+        grids_left_out=max(0, len(grids) - MOST_GRIDS),
+        sweep=_attempt(lambda: sweep(entries, ALL, low, high)),
+        swept=f"{low:g}:{high:g}",
+        conventions=_attempt(lambda: conventions(entries, ALL)),
+    )
+
+
+def _opinions(
+    entries: Sequence[Entry], rows: RowSet, halving: HalvingTime | Missing
+) -> SecondOpinions | Missing:
+    if isinstance(halving, Missing):
+        return halving
+    return second_opinions(rows, halving, crossing_errors(entries, rows))
+
+
+def _range(target: float) -> tuple[float, float]:
+    """From about half the target up to it, short of 100 %."""
+    high = min(max(target, 0.01), 0.999)
+    return min(max(round(SWEPT_FROM * high, 2), 0.01), high), float(f"{high:.6g}")
+
+
+def _attempt(compute: Callable[[], T]) -> T | Missing:
+    try:
+        return compute()
+    except UserError as error:
+        return Missing(str(error))
