@@ -86,9 +86,10 @@ def curve_chart(
     tick_values = ticks(*domain)
     bare = alt.Axis(values=tick_values, labels=False, ticks=False, domain=False, title=None)
     full = alt.Axis(values=tick_values, grid=True, title="epochs", format="~g")
-    upper = alt.layer(*_curve_layers(target, curves, x("epochs:Q", axis=bare))).properties(
-        width=size.width_px, height=size.height_px * 2 // 3
-    )
+    upper = alt.layer(
+        *_curve_layers(target, curves, x("epochs:Q", axis=bare)),
+        _drops(target, crossings[:MOST_ROWS], x("epochs:Q", axis=bare)),
+    ).properties(width=size.width_px, height=size.height_px * 2 // 3)
     lower = _crossing_layers(crossings[:MOST_ROWS], partial(x, axis=full), domain[1], size)
     chart = alt.vconcat(upper, lower, spacing=8) if crossings else alt.vconcat(upper)
     level = f"{target.metric.replace('top', 'top-')} {percent(target.value)}"
@@ -143,6 +144,21 @@ def _curve_layers(target: Target, curves: Sequence[Mapping[str, Any]], x: alt.X)
             x=alt.value(0), y=y, text="text:N"
         ),
     ]
+
+
+def _drops(target: Target, crossings: Crossings, x: alt.X) -> alt.Chart:
+    """A line from the target down to each row's place under the curves."""
+    level = 100 * target.threshold
+    values = [
+        {"epochs": row["sustained_epochs"], "accuracy": level, "floor": 0}
+        for row in crossings
+        if row["sustained_epochs"]
+    ]
+    return (
+        alt.Chart(alt.Data(values=values))
+        .mark_rule(color=INK, strokeDash=[1, 3], clip=True)
+        .encode(x=x, y=alt.Y("accuracy:Q"), y2="floor:Q")
+    )
 
 
 def _crossing_layers(crossings: Crossings, x: AxisOf, end: float, size: Size) -> Any:

@@ -23,6 +23,9 @@ from efficiency_bench.report.sentences import percent
 
 INDEX = "index.html"
 
+FOLD_FROM = 12
+"""Rows of a table that are more than a glance takes in: the table is then folded away."""
+
 
 @dataclass(frozen=True)
 class Section:
@@ -98,6 +101,7 @@ def _html(sections: Sequence[Section], listed: Runs, source: str, remarks: Seque
         filters=filters,
         source=source,
         remarks=remarks,
+        fold_from=FOLD_FROM,
         version=__version__,
         data=_data(sections, listed),
         styles=styles(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterable
+from functools import cache
 from importlib import resources
 
 import vl_convert
@@ -12,6 +13,7 @@ import vl_convert
 from efficiency_bench.report.chart_style import ON_DARK
 
 
+@cache
 def chart_library() -> str:
     """Vega, Vega-Lite and Vega-Embed as one script, safe inside a script element."""
     bundle: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")

@@ -26,9 +26,9 @@ T = TypeVar("T")
 ALL = Selection()
 """Nothing is left to choose within one comparable set."""
 
-SWEPT_FROM = 0.5
-"""Part of the target's accuracy at which the sweep begins; it ends at the target, which the
-runs stop at."""
+SWEPT_FROM, ROUND_LEVEL = 0.5, 0.05
+"""Part of the target's accuracy at which the sweep begins, rounded to whole levels; it ends at
+the target, at which the runs stop."""
 
 MOST_GRIDS = 6
 """Splits into architecture and recipe that are shown; each is two tables."""
@@ -112,7 +112,8 @@ def _opinions(
 def _range(target: float) -> tuple[float, float]:
     """From about half the target up to it, short of 100 %."""
     high = min(max(target, 0.01), 0.999)
-    return min(max(round(SWEPT_FROM * high, 2), 0.01), high), float(f"{high:.6g}")
+    low = ROUND_LEVEL * max(1, round(SWEPT_FROM * high / ROUND_LEVEL))
+    return min(round(low, 2), high), float(f"{high:.6g}")
 
 
 def _attempt(compute: Callable[[], T]) -> T | Missing:

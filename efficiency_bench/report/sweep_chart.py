@@ -22,12 +22,12 @@ RATES = {
 
 
 def sweep_chart(result: ThresholdSweep, size: Size) -> alt.LayerChart | None:
-    """Months a halving against the threshold, with intervals; None where nothing halves.
+    """Months a halving against the threshold, with intervals; None for fewer than two.
 
     An interval that reaches no change goes to the upper edge.
     """
     found = [row for row in result.rows if row.halving_months is not None]
-    if not found:
+    if len(found) < 2:
         return None
     top = ROOM * max(MOORE_MONTHS, *(row.halving_months or 0 for row in found))
     levels = [100 * row.threshold for row in result.rows]
