@@ -21,10 +21,11 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,timm,slurm]'
 	@touch $(STAMP)
 
-demo: $(STAMP) ## the whole chain on handwritten digits: five families, ledger, fit, chart
+demo: $(STAMP) ## the whole chain on handwritten digits: five families, ledger, fit, report
 	$(BIN)/efficiency-bench train -m suite=card data=digits tracking.wandb=false ledger_dir=$(DEMO)/ledger
 	$(BIN)/efficiency-bench fit $(DEMO)/ledger --chart $(DEMO)
 	$(BIN)/efficiency-bench verify --ledger $(DEMO)/ledger
+	$(BIN)/efficiency-bench report --ledger $(DEMO)/ledger --out $(DEMO)/report
 	@echo "Digits are a rehearsal of the chain: small images say nothing about ImageNet."
 
 smoke: $(STAMP) ## the five families on a CIFAR-10 subset to a fixed accuracy (ROOT=folder)

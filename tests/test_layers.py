@@ -69,8 +69,16 @@ def test_a_library_with_a_door_is_imported_there_alone(library):
 @pytest.mark.parametrize(
     "module",
     [
-        *("ledger.store", "fitting.halving", "report.tables", "report.charts", "provenance", "cli"),
-        *("campaign.sweep_status", "campaign.submission", "report.status_table"),
+        "ledger.store",
+        "fitting.halving",
+        "report.tables",
+        "report.charts",
+        "report.page",
+        "provenance",
+        "cli",
+        "campaign.sweep_status",
+        "campaign.submission",
+        "report.status_table",
     ],
 )
 def test_what_works_afterwards_at_a_desk_never_imports_torch(module):
