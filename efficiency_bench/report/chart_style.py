@@ -137,11 +137,11 @@ def write_images(spec: Mapping[str, Any], out_dir: Path, name: str) -> list[Path
     Raises UserError where the folder cannot be written.
     """
     png, svg = out_dir / f"{name}.png", out_dir / f"{name}.svg"
-    text = json.dumps(spec)
+    drawn = vl_convert.vegalite_to_svg(json.dumps(spec))
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
-        png.write_bytes(vl_convert.vegalite_to_png(text, scale=PNG_SCALE))
-        svg.write_text(vl_convert.vegalite_to_svg(text), encoding="utf-8")
+        png.write_bytes(vl_convert.svg_to_png(drawn, scale=PNG_SCALE))
+        svg.write_text(drawn, encoding="utf-8")
     except OSError as error:
         raise cannot_write(out_dir, error) from error
     return [png, svg]

@@ -59,7 +59,7 @@ def thinned(entry: Entry) -> list[tuple[float, float]]:
         if turned or i % step == 0 or i == len(points) - 1:
             kept.append(point)
         before = side
-    return [(round(epochs, 4), round(100 * accuracy, 3)) for epochs, accuracy in kept]
+    return [(float(f"{epochs:.5g}"), round(100 * accuracy, 3)) for epochs, accuracy in kept]
 
 
 def seeds_together(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

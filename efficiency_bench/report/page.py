@@ -6,7 +6,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import jinja2
 
@@ -14,7 +13,8 @@ from efficiency_bench import __version__
 from efficiency_bench.records import Entry
 from efficiency_bench.report.chart_style import cannot_write, write_images
 from efficiency_bench.report.page_assets import chart_library, policy, styles, template_text
-from efficiency_bench.report.page_charts import PageChart, charts, curve_points, run_charts
+from efficiency_bench.report.page_charts import PageChart, charts, curve_points
+from efficiency_bench.report.page_data import page_data
 from efficiency_bench.report.page_part import Part
 from efficiency_bench.report.page_parts import parts
 from efficiency_bench.report.page_runs import Runs, runs
@@ -90,6 +90,7 @@ def _html(sections: Sequence[Section], listed: Runs, source: str, remarks: Seque
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
     library, script = chart_library(), template_text("page.js")
     filters = {
         name: sorted({getattr(line, name) for line in listed.lines})
@@ -103,34 +104,11 @@ def _html(sections: Sequence[Section], listed: Runs, source: str, remarks: Seque
         remarks=remarks,
         fold_from=FOLD_FROM,
         version=__version__,
-        data=_data(sections, listed),
+        data=page_data(
+            {s.slug: s.charts for s in sections}, listed, {s.slug: s.run_ids for s in sections}
+        ),
         styles=styles(),
         library=library,
         script=script,
         policy=policy((library, script)),
     )
-
-
-def _data(sections: Sequence[Section], listed: Runs) -> dict[str, Any]:
-    """What the page's script reads, each thing once."""
-    datasets: dict[str, Any] = {}
-    drawn: dict[str, Any] = {}
-    for section in sections:
-        for name, chart in section.charts.items():
-            specs = {size: dict(spec) for size, spec in chart.specs.items()}
-            for spec in specs.values():
-                datasets |= spec.pop("datasets", {})
-                del spec["title"]  # the page's own heading says it
-            drawn[f"{section.slug}-{name}"] = {"specs": specs, "curves": chart.curves}
-    single = run_charts()
-    for spec in single.values():
-        datasets |= spec.pop("datasets", {})
-        del spec["title"]
-    return {
-        "datasets": datasets,
-        "charts": drawn,
-        "runChart": single,
-        "runs": listed.opened,
-        "shared": listed.shared,
-        "sets": {section.slug: section.run_ids for section in sections},
-    }

@@ -19,6 +19,26 @@ from efficiency_bench.report.tables import ledger_cells
 
 NO_SUITE = "no suite"
 
+FACTS = (
+    "run id",
+    "source",
+    "ended",
+    "target",
+    "estimand",
+    "images, whole run",
+    "tfs-days, whole run",
+    "FLOP, whole run",
+    "images repeated after a crash",
+    "training clock, s",
+    "evaluation clock, s",
+    "written",
+    "event log",
+    "data digest",
+    "weights digest",
+    "entry digest",
+)
+"""What is told of every run, in this order."""
+
 
 @dataclass(frozen=True)
 class RunLine:
@@ -44,7 +64,8 @@ class Runs:
 
     lines: tuple[RunLine, ...]
     opened: dict[str, dict[str, Any]]
-    """Run id -> facts, command, curve, and the places of its configuration in ``shared``."""
+    """Run id -> facts, command, curve (epochs, then percent), and the places of its
+    configuration in ``shared``."""
     shared: list[Any]
     """Parts of configurations; most runs share most of them."""
 
@@ -65,7 +86,7 @@ def runs(entries: Sequence[Entry], source: str) -> Runs:
             "level": round(100 * entry.target.threshold, 3),
             "metric": entry.target.metric,
             "evaluations": len(entry.evaluations),
-            "curve": thinned(entry),
+            "curve": list(zip(*thinned(entry), strict=True)),
             "config": {name: shared.place(part) for name, part in entry.config.items()},
             "provenance": shared.place(entry.provenance and entry.provenance.model_dump()),
         }
@@ -106,28 +127,28 @@ def _line(entry: Entry, suite: str) -> RunLine:
     )
 
 
-def _facts(entry: Entry, source: str, has_log: bool) -> list[tuple[str, str]]:
-    """(name, value) in words; what is not known is left out, but for the log."""
+def _facts(entry: Entry, source: str, has_log: bool) -> list[str | None]:
+    """The values of ``FACTS`` in words; None where it is not known."""
     log = str(log_path(Path(source), entry.run_id)) if has_log else "none in this ledger"
-    facts = [
-        ("run id", entry.run_id),
-        ("source", entry.source),
-        ("ended", f"{entry.end_reason}; {entry.end_detail}".rstrip("; ")),
-        ("target", f"{percent(entry.target.threshold)} or more, {entry.target.source}"),
-        ("estimand", entry.estimand),
-        ("images, whole run", None if entry.images is None else f"{entry.images:,}"),
-        ("tfs-days, whole run", _number(entry.paper3x_tfs_days)),
-        ("FLOP, whole run", _number(entry.exact_flops)),
-        ("images repeated after a crash", f"{entry.repeated_images:,}"),
-        ("training clock, s", entry.clocks and number(entry.clocks.train_seconds)),
-        ("evaluation clock, s", entry.clocks and number(entry.clocks.evaluation_seconds)),
-        ("written", entry.created_utc),
-        ("event log", log),
-        ("data digest", entry.data_digest),
-        ("weights digest", entry.weights_digest),
-        ("entry digest", entry.entry_digest),
+    clocks = entry.clocks
+    return [
+        entry.run_id,
+        entry.source,
+        f"{entry.end_reason}; {entry.end_detail}".rstrip("; "),
+        f"{percent(entry.target.threshold)} or more, {entry.target.source}",
+        entry.estimand,
+        None if entry.images is None else f"{entry.images:,}",
+        _number(entry.paper3x_tfs_days),
+        _number(entry.exact_flops),
+        f"{entry.repeated_images:,}",
+        number(clocks.train_seconds) if clocks else None,
+        number(clocks.evaluation_seconds) if clocks else None,
+        entry.created_utc,
+        log,
+        entry.data_digest,
+        entry.weights_digest,
+        entry.entry_digest,
     ]
-    return [(name, value) for name, value in facts if value]
 
 
 def _number(value: float | None) -> str | None:

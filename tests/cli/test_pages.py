@@ -47,4 +47,3 @@ def test_a_file_that_is_no_entry_is_named_on_the_page(tmp_path, typed):
 def test_a_place_that_takes_no_page(tmp_path, typed):
     (tmp_path / "file").write_text("")
     refused(typed("report", "--ledger", "published", "--out", "file"), "cannot write", "folder")
-    refused(typed("report", "--ledger", "published"), "--out")

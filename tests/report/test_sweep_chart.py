@@ -10,8 +10,7 @@ from tests.fitting.curve_factory import planted
 
 def drawn(months):
     spec = sweep_chart(sweep(planted(months), Selection(), 0.5, 0.9), WIDE).to_dict()
-    points = next(v for v in spec["datasets"].values() if "threshold" in v[0])
-    return spec, points
+    return spec, spec["layer"][-1]["data"]["values"]
 
 
 def test_a_planted_rate_is_the_same_at_every_threshold():

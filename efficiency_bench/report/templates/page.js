@@ -4,7 +4,9 @@
   const page = JSON.parse(document.getElementById("page-data").textContent);
   const narrow = window.matchMedia("(max-width: 640px)");
 
-  const points = (id) => page.runs[id].curve.map(([epochs, accuracy]) => ({epochs, accuracy}));
+  // a curve is two lists: epochs, and percent
+  const points = ([epochs = [], accuracy = []]) =>
+    epochs.map((epoch, i) => ({epochs: epoch, accuracy: accuracy[i]}));
 
   function draw(place, specs, extra) {
     const spec = {...specs[narrow.matches ? "narrow" : "wide"]};
@@ -20,14 +22,13 @@
   function drawChart(place) {
     const chart = page.charts[place.dataset.chart];
     const curves = chart.curves.flatMap(
-      ([run, kind]) => points(run).map((point) => ({run, kind, ...point})));
+      ([run, kind]) => points(page.runs[run].curve).map((point) => ({run, kind, ...point})));
     return draw(place, chart.specs, {curves});
   }
 
   function drawRun(place, run) {
     const level = [{accuracy: run.level}];
-    const curve = run.curve.map(([epochs, accuracy]) => ({epochs, accuracy}));
-    return draw(place, page.runChart, {curve, level});
+    return draw(place, page.runChart, {curve: points(run.curve), level});
   }
 
   function element(name, text, className) {
@@ -53,23 +54,24 @@
     if (place.childElementCount) return;
     const run = page.runs[row.dataset.run];
     const facts = element("dl");
-    for (const [name, value] of run.facts) {
-      facts.append(element("dt", name), element("dd", value));
-    }
+    run.facts.forEach((value, i) => {
+      if (value !== null) facts.append(element("dt", page.facts[i]), element("dd", value));
+    });
     place.append(element("h3", "The command that repeats it"));
     place.append(run.command
       ? element("pre", run.command)
       : element("p", "None: it was not trained by this program."));
     if (run.curve.length) {
-      const [, last] = run.curve[run.curve.length - 1];
+      const drawn = run.curve[0].length;
+      const last = run.curve[1][drawn - 1];
       const chart = element("div", undefined, "chart");
       chart.setAttribute("role", "img");
       chart.setAttribute("aria-label",
         `Accuracy of ${row.dataset.run} against epochs; the last evaluation has ${last} %.`);
-      const drawn = run.curve.length < run.evaluations
-        ? `${run.curve.length} of its ${run.evaluations} evaluations are drawn` : "all its evaluations";
+      const share = drawn < run.evaluations
+        ? `${drawn} of its ${run.evaluations} evaluations are drawn` : "all its evaluations";
       place.append(element("h3", "Its learning curve"), chart,
-        element("p", `${run.metric.replace("top", "top-")}; dashed: the target; ${drawn}.`, "about"));
+        element("p", `${run.metric.replace("top", "top-")}; dashed: the target; ${share}.`, "about"));
       drawRun(chart, run);
     }
     place.append(element("h3", "Facts"), facts);
