@@ -145,7 +145,7 @@ def _fit_layers(halving: HalvingTime, x: alt.X, y: AxisOf) -> list[alt.Chart]:
     fit = [{**point, "year": decimal_year(point["date"])} for point in halving.line]
     band = (
         alt.Chart(alt.Data(values=fit))
-        .mark_area(color=BLUE, opacity=0.12, clip=True)
+        .mark_area(color=BLUE, opacity=1, fillOpacity=0.12, clip=True)
         .encode(x=x, y=y("low:Q"), y2="high:Q")
     )
     ends = [{**point, "line": LINES[0]} for point in (fit[0], fit[-1])]
@@ -194,7 +194,7 @@ def _point_layers(points: list[dict[str, Any]], x: alt.X, y: AxisOf) -> list[alt
     shape = alt.Shape(
         "kind:N", scale=alt.Scale(domain=kinds, range=[looks[kind][1] for kind in kinds])
     )
-    spread = data.mark_rule(strokeWidth=2, opacity=0.6).encode(
+    spread = data.mark_rule(strokeWidth=2, strokeOpacity=0.6).encode(
         x=x, y=y("low:Q"), y2="high:Q", color=colour
     )
     marks = data.mark_point(size=70, strokeWidth=2, fill=PAPER, opacity=1).encode(

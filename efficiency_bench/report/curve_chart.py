@@ -28,6 +28,9 @@ MOST_POINTS = 60
 MOST_ROWS = 20
 """Rows drawn: about as many names as fit under one chart."""
 
+MOST_DROPS = 8
+"""Rows up to which a line leads from the target down to each."""
+
 ROW_PX = 30
 SHOWN_BELOW = 0.35
 """Part of the target's accuracy that is shown under it; curves rise steeply before."""
@@ -81,7 +84,7 @@ def curve_chart(
     ``kind`` (``frontier`` or ``other``).  The points come as the named data set ``curves``, so
     that a page can hold them once.
     """
-    domain = _epochs(curves, crossings)
+    domain = _epochs(curves, crossings, _floor(target))
     x = partial(alt.X, scale=alt.Scale(type="log", domain=list(domain), nice=False))
     tick_values = ticks(*domain)
     bare = alt.Axis(values=tick_values, labels=False, ticks=False, domain=False, title=None)
@@ -113,11 +116,23 @@ def run_chart(size: Size) -> alt.LayerChart:
     return titled(chart, "Accuracy", (), size)
 
 
-def _epochs(curves: Sequence[Mapping[str, Any]], crossings: Crossings) -> tuple[float, float]:
-    """The axis of epochs, with room; a logarithm has no place for the untrained network."""
-    seen = [curve["epochs"] for curve in curves if curve["epochs"] > 0]
-    seen += [row["sustained_epochs"] for row in crossings if row["sustained_epochs"]]
-    return min(seen) / 1.1, max(seen) * 1.15
+def _floor(target: Target) -> float:
+    """The accuracy in percent at which the axis begins."""
+    return 100 * target.threshold * (1 - SHOWN_BELOW)
+
+
+def _epochs(
+    curves: Sequence[Mapping[str, Any]], crossings: Crossings, floor: float
+) -> tuple[float, float]:
+    """The axis of epochs, with room, from where the first curve comes into sight.
+
+    A logarithm has no place for the untrained network.
+    """
+    trained = [curve for curve in curves if curve["epochs"] > 0]
+    seen = [curve["epochs"] for curve in trained if curve["accuracy"] >= floor]
+    seen += [row["population_low_epochs"] for row in crossings if row["population_low_epochs"]]
+    seen = seen or [curve["epochs"] for curve in trained] or [1.0]
+    return min(seen) / 1.4, max(seen) * 1.15
 
 
 def _curve_layers(target: Target, curves: Sequence[Mapping[str, Any]], x: alt.X) -> list[alt.Chart]:
@@ -125,18 +140,25 @@ def _curve_layers(target: Target, curves: Sequence[Mapping[str, Any]], x: alt.X)
     top = max([level, *(curve["accuracy"] for curve in curves)])
     y = alt.Y(
         "accuracy:Q",
-        scale=alt.Scale(domain=[level * (1 - SHOWN_BELOW), min(100, top + 1)], nice=False),
+        scale=alt.Scale(domain=[_floor(target), min(100, top + 1)], nice=False),
         axis=alt.Axis(**above("accuracy, %"), tickCount=5),
     )
     colour = alt.condition(alt.datum.kind == "frontier", alt.value(BLUE), alt.value(GREY))
     drawn = alt.Chart(alt.NamedData(name="curves")).transform_filter("datum.epochs > 0")
+    pieces = drawn.transform_window(
+        next_epochs="lead(epochs)",
+        next_accuracy="lead(accuracy)",
+        groupby=["run"],
+        sort=[alt.SortField("epochs")],
+    ).transform_filter("datum.next_epochs > 0")
     hover = [alt.Tooltip("run:N"), alt.Tooltip("epochs:Q"), alt.Tooltip("accuracy:Q")]
     target_line = alt.Chart(alt.Data(values=[{"accuracy": level, "text": f"target {level:.4g} %"}]))
     return [
-        drawn.mark_line(strokeWidth=1.5, opacity=0.75, clip=True).encode(
-            x=x, y=y, color=colour, detail="run:N", tooltip=hover
+        # pieces of one mark, clipped once: a line a run, each with its clip, took seconds
+        pieces.mark_rule(strokeWidth=1.5, strokeOpacity=0.75, strokeCap="round", clip=True).encode(
+            x=x, y=y, x2="next_epochs:Q", y2="next_accuracy:Q", color=colour, tooltip=hover
         ),
-        drawn.mark_circle(size=14, opacity=0.75, clip=True).encode(
+        drawn.mark_circle(size=14, opacity=1, fillOpacity=0.75, clip=True).encode(
             x=x, y=y, color=colour, tooltip=hover
         ),
         target_line.mark_rule(color=INK, strokeDash=[4, 3]).encode(y=y),
@@ -150,13 +172,13 @@ def _drops(target: Target, crossings: Crossings, x: alt.X) -> alt.Chart:
     """A line from the target down to each row's place under the curves."""
     level = 100 * target.threshold
     values = [
-        {"epochs": row["sustained_epochs"], "accuracy": level, "floor": 0}
+        {"epochs": row["sustained_epochs"], "accuracy": level, "floor": _floor(target)}
         for row in crossings
-        if row["sustained_epochs"]
+        if row["sustained_epochs"] and len(crossings) <= MOST_DROPS
     ]
     return (
         alt.Chart(alt.Data(values=values))
-        .mark_rule(color=INK, strokeDash=[1, 3], clip=True)
+        .mark_rule(color=INK, strokeDash=[1, 3])
         .encode(x=x, y=alt.Y("accuracy:Q"), y2="floor:Q")
     )
 
@@ -174,10 +196,8 @@ def _crossing_layers(crossings: Crossings, x: AxisOf, end: float, size: Size) ->
     near, wide = x("low:Q"), x("population_low:Q")
     at = alt.Chart(alt.Data(values=[v for v in values if v["epochs"]]))
     layers = [
-        rows.mark_rule(color=GREY, strokeWidth=1, clip=True).encode(
-            x=wide, x2="population_high:Q", **ends
-        ),
-        rows.mark_rule(color=BLUE, strokeWidth=4, opacity=0.5, clip=True).encode(
+        rows.mark_rule(color=GREY, strokeWidth=1).encode(x=wide, x2="population_high:Q", **ends),
+        rows.mark_rule(color=BLUE, strokeWidth=4, strokeOpacity=0.5).encode(
             x=near, x2="high:Q", **ends
         ),
         at.mark_point(color=BLUE, fill=PAPER, size=50, strokeWidth=2, opacity=1).encode(

@@ -58,7 +58,7 @@ def _layers(points: list[dict[str, Any]], x: alt.X, y: AxisOf) -> list[alt.Chart
         rates.mark_text(color=GREY, fontSize=11, align="left", dx=4, dy=-6).encode(
             x=alt.value(0), y=months, text="text:N"
         ),
-        data.mark_rule(color=BLUE, strokeWidth=4, opacity=0.35, clip=True).encode(
+        data.mark_rule(color=BLUE, strokeWidth=4, strokeOpacity=0.35, clip=True).encode(
             x=x, y=y("low:Q"), y2="high:Q", tooltip=hover
         ),
         data.mark_line(color=BLUE, strokeWidth=1.5).encode(x=x, y=months),
