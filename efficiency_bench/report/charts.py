@@ -87,7 +87,7 @@ def halving_chart(
         scale=alt.Scale(domain=list(span), nice=False),
         axis=alt.Axis(grid=False, format="d", values=year_ticks(span, size)),
     )
-    domain = _domain(points)
+    domain = _domain(halving, points)
     y = partial(
         alt.Y,
         scale=alt.Scale(type="log", domain=domain, nice=False),
@@ -133,10 +133,11 @@ def _points(halving: HalvingTime, entries: Mapping[str, Entry]) -> list[dict[str
     return points
 
 
-def _domain(points: list[dict[str, Any]]) -> tuple[float, float]:
-    """The y axis: whole factors of the data plus room, whatever the band does."""
-    low = min(point["low"] for point in points)
-    high = max(point["high"] for point in points)
+def _domain(halving: HalvingTime, points: list[dict[str, Any]]) -> tuple[float, float]:
+    """The y axis: the data and the line with room, whatever the band does."""
+    ends = [halving.line[0]["compute"], halving.line[-1]["compute"]]
+    low = min(*ends, *(point["low"] for point in points))
+    high = max(*ends, *(point["high"] for point in points))
     room = max((high / low) ** 0.08, 1.25)
     return low / room, high * room
 
@@ -211,7 +212,7 @@ def _label_layers(
     halving: HalvingTime, points: list[dict[str, Any]], x: alt.X, y: AxisOf, size: Size
 ) -> list[alt.Chart]:
     """The names for which there is room; the frontier's choose first."""
-    (start, end), (low, high) = _years(points), _domain(points)
+    (start, end), (low, high) = _years(points), _domain(halving, points)
 
     def place(at: Mapping[str, Any]) -> tuple[float, float]:
         across = (decimal_year(at["date"]) - start) / (end - start)

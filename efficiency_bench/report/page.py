@@ -23,7 +23,7 @@ from efficiency_bench.report.sentences import percent
 
 INDEX = "index.html"
 
-FOLD_FROM = 12
+FOLD_FROM = 16
 """Rows of a table that are more than a glance takes in: the table is then folded away."""
 
 

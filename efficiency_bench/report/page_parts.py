@@ -32,6 +32,7 @@ from efficiency_bench.report.sentences import (
     basis,
     comparison,
     fitted_months,
+    goal,
     headline,
     number,
     why,
@@ -72,7 +73,7 @@ def _headline(results: SetResults) -> Part:
     return start.shown(
         figures=_figures(halving),
         lines=(
-            f"Compute {headline(halving)}.",
+            f"Compute to {goal(halving)}: {headline(halving)}.",
             comparison(halving),
             why(halving),
             *opinion_sentences(opinions),
@@ -91,9 +92,12 @@ def _figures(halving: HalvingTime) -> tuple[Figure, ...]:
             f"{one_decimal(halving.halving_months)} months",
             f"for compute to halve, 95 % interval {bounds}{sure}",
         )
+    factor, way = halving.reduction_factor, "less"
+    if factor < 1:
+        factor, way = 1 / factor, "more"
     return (
         rate,
-        Figure(f"{number(halving.reduction_factor)}x", f"less compute in {years}, end points"),
+        Figure(f"{number(factor)}x", f"{way} compute in {years}, end points"),
         Figure(f"{PAPER_2020_MONTHS} months", "in the 2020 paper"),
         Figure(f"{MOORE_MONTHS} months", "by Moore's law"),
     )

@@ -52,12 +52,11 @@ def _layers(points: list[dict[str, Any]], x: alt.X, y: AxisOf) -> list[alt.Chart
     data = alt.Chart(alt.Data(values=points))
     rates = alt.Chart(alt.Data(values=[{"months": m, "text": t} for m, t in RATES.items()]))
     months = y("months:Q")
+    words: dict[str, Any] = {"fontSize": 11, "align": "left", "dx": 4, "dy": -7}
+    place: dict[str, Any] = {"x": alt.value(0), "y": months, "text": "text:N"}
     hover = [alt.Tooltip(f"{key}:N") for key in ("level", "halving", "95 %", "rows")]
     return [
         rates.mark_rule(color=GREY, strokeDash=[4, 3]).encode(y=months),
-        rates.mark_text(color=GREY, fontSize=11, align="left", dx=4, dy=-6).encode(
-            x=alt.value(0), y=months, text="text:N"
-        ),
         data.mark_rule(color=BLUE, strokeWidth=4, strokeOpacity=0.35, clip=True).encode(
             x=x, y=y("low:Q"), y2="high:Q", tooltip=hover
         ),
@@ -68,6 +67,9 @@ def _layers(points: list[dict[str, Any]], x: alt.X, y: AxisOf) -> list[alt.Chart
             fill=alt.condition(alt.datum.own, alt.value(INK), alt.value(PAPER)),
             tooltip=hover,
         ),
+        # the paper's colour around the words keeps them off the bars
+        rates.mark_text(stroke=PAPER, strokeWidth=4, **words).encode(**place),
+        rates.mark_text(color=GREY, **words).encode(**place),
     ]
 
 

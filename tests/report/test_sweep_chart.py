@@ -10,7 +10,8 @@ from tests.fitting.curve_factory import planted
 
 def drawn(months):
     spec = sweep_chart(sweep(planted(months), Selection(), 0.5, 0.9), WIDE).to_dict()
-    return spec, spec["layer"][-1]["data"]["values"]
+    points = next(la for la in spec["layer"] if la["mark"]["type"] == "point")
+    return spec, points["data"]["values"]
 
 
 def test_a_planted_rate_is_the_same_at_every_threshold():
