@@ -68,7 +68,7 @@ def _layers(points: list[dict[str, Any]], x: alt.X, y: AxisOf) -> list[alt.Chart
             tooltip=hover,
         ),
         # the paper's colour around the words keeps them off the bars
-        rates.mark_text(stroke=PAPER, strokeWidth=4, **words).encode(**place),
+        rates.mark_text(color=PAPER, stroke=PAPER, strokeWidth=4, **words).encode(**place),
         rates.mark_text(color=GREY, **words).encode(**place),
     ]
 
