@@ -115,6 +115,9 @@ def test_the_table_is_the_terminals(written):
     shown = [[c.text for c in page.elements if c.within and c.within[-1] is row] for row in rows]
     networks = [cells for cells in shown if len(cells) == 7]
     assert len(networks) == 16
+    strong = [row.text for row in rows if row.attributes.get("class") == "strong"]
+    assert sorted(strong) == sorted(row.text for row in rows if row.text.startswith("*"))
+    assert len(strong) == 6  # the frontier
     for cells in networks:
         assert " ".join(" ".join(cells).split()) in printed
 
