@@ -22,6 +22,7 @@ from efficiency_bench.records import Provenance
 
 VERSIONED_PACKAGES = (
     "efficiency-bench",
+    "ffcv",
     "fvcore",
     "hydra-core",
     "numpy",

@@ -1,13 +1,16 @@
-"""`efficiency-bench data`: get data sets."""
+"""`efficiency-bench data`: bring a data set into the form that a run reads."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-app = typer.Typer(help="Get data sets.")
+from efficiency_bench.cli.shared import stderr_progress, stoppable
+
+app = typer.Typer(help="Bring data sets into the form that a run reads.")
 
 
 @app.command("fetch")
@@ -23,3 +26,45 @@ def data_fetch(
     from efficiency_bench.data.fetch import fetch
 
     print(fetch(ARCHIVES[name].source, root))
+
+
+@app.command("write-ffcv")
+def write_ffcv(
+    source: Annotated[Path, typer.Argument(help="Folder with train/CLASS/ and val/CLASS/.")],
+    out: Annotated[Path, typer.Argument(help="Folder for train.beton and val.beton.")],
+    mode: Annotated[
+        Literal["jpg", "raw"], typer.Option(help="Encode again as JPEG, or store pixels.")
+    ] = "jpg",
+    quality: Annotated[int, typer.Option(min=1, max=100, help="Of the JPEG.")] = 90,
+    max_px: Annotated[
+        int, typer.Option(min=16, max=4096, help="Longer side; larger images are reduced to it.")
+    ] = 500,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Processes that decode and encode.", show_default="cores")
+    ] = os.cpu_count() or 1,
+) -> None:
+    """Store image folders as .beton files for data=imagenet_ffcv.
+
+    Every image is read back before a file gets its name; its record lies beside it as JSON.  A
+    file that is finished already is kept.
+    """
+    from efficiency_bench.data.beton_record import Storage
+    from efficiency_bench.data.ffcv_write import Order
+    from efficiency_bench.data.ffcv_write import write_ffcv as write
+
+    storage = Storage(mode=mode, jpeg_quality=quality if mode == "jpg" else None, max_px=max_px)
+    with stoppable(), stderr_progress() as progress:
+        records = write(Order(source, out, storage, workers), progress)
+    for record in records:
+        print(f"{out / record.file}: {record.images} images, {record.bytes / 1e6:.1f} MB")
+
+
+@app.command("check-ffcv")
+def check_ffcv(
+    root: Annotated[Path, typer.Argument(help="Folder with train.beton and val.beton.")],
+) -> None:
+    """Check structure and content of .beton files against their records, reading every image."""
+    from efficiency_bench.data.ffcv_splits import check_whole
+
+    for record in check_whole(root):
+        print(f"{root / record.file}: {record.images} images as they were written")

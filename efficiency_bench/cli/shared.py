@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import signal
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
 
 DISAGREEMENT = 1
 USER_MISTAKE = 2
+STOPPED = 75
 
 Tier = Literal["measured", "imported", "published"]
 Estimand = Literal["anytime", "budgeted"]
@@ -57,3 +61,38 @@ def stdout_console() -> Console:
     from rich.console import Console
 
     return Console()
+
+
+@contextlib.contextmanager
+def stderr_progress() -> Iterator[Callable[[str, int, int], None]]:
+    """Show on standard error what is done, how much of it and of how much; one bar for each."""
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    columns = *Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=Console(stderr=True)) as live:
+        tasks: dict[str, Any] = {}
+
+        def show(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = live.add_task(what, total=total)
+            live.update(tasks[what], completed=done)
+
+        yield show
+
+
+@contextlib.contextmanager
+def stoppable() -> Iterator[None]:
+    """Ctrl-C and SIGTERM unwind what runs inside, and exit with the code of a stopped job."""
+
+    def stop(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("stopped; the same command begins again where it can", file=sys.stderr)
+        raise typer.Exit(STOPPED) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)

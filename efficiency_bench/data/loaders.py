@@ -8,9 +8,10 @@ from pathlib import Path
 import torch
 
 from efficiency_bench.config import DataConfig, RecipeConfig
-from efficiency_bench.data import cifar, folder
+from efficiency_bench.data import cifar, ffcv_splits, folder
 from efficiency_bench.data.augment import Normalisation
-from efficiency_bench.data.folder_loader import FolderLoader, PhotoAugmentation
+from efficiency_bench.data.ffcv_loader import FfcvLoader
+from efficiency_bench.data.folder_loader import RESIZE_OVER_CROP, FolderLoader, PhotoAugmentation
 from efficiency_bench.data.image_set import DataSplits, ImageSet, check_splits
 from efficiency_bench.data.loader import Data, batch_sizes
 from efficiency_bench.data.memory import MemoryLoader
@@ -156,10 +157,38 @@ def _folder(
     )
 
 
+def _ffcv(data: DataConfig, recipe: RecipeConfig, seed: int, device: torch.device) -> Data:
+    """Photographs in the two .beton files that ``data write-ffcv`` has written."""
+    splits = ffcv_splits.load(Path(data.root or DEFAULT_ROOT), data.train_images, data.val_images)
+    loader = FfcvLoader(
+        splits.train,
+        splits.val,
+        min_area=recipe.augmentation.resized_crop_min_area,
+        flip=recipe.augmentation.flip and data.flip_keeps_class,
+        normalise=Normalisation(data.mean, data.std, device),
+        image_px=data.image_px,
+        resize_px=data.resize_px or round(data.image_px * RESIZE_OVER_CROP),
+        seed=seed,
+        device=device,
+        workers=data.workers,
+    )
+    off = off_notes(data, recipe, ("auto_augment", "crop_pad_px", "cutout_px"))
+    return Data(
+        train=loader,
+        classes=splits.classes,
+        train_images=len(splits.train),
+        val_images=len(splits.val),
+        digest=splits.digest,
+        eval_batch_size=data.eval_batch_size,
+        notes=splits.notes + flip_note(data, recipe) + off,
+    )
+
+
 BUILDERS: dict[str, Builder] = {
     "digits": in_memory(_digits),
     "cifar10": in_memory(_cifar),
     "cifar100": in_memory(_cifar),
     "imagenet": _folder,
+    "imagenet_ffcv": _ffcv,
 }
 """Data name -> its builder; ``configs/data`` has one file for each."""

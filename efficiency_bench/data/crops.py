@@ -1,0 +1,56 @@
+"""Where images are cropped, drawn for a whole epoch at once: torchvision's rules, in numpy."""
+
+from __future__ import annotations
+
+import numpy as np
+
+ASPECT = (3 / 4, 4 / 3)
+"""Least and greatest width over height of a random crop: torchvision's, and Inception's."""
+
+TRIES = 10
+"""Draws that may not fit into the image before the centre is taken instead: torchvision's."""
+
+
+def random_crops(
+    heights: np.ndarray, widths: np.ndarray, min_area: float, generator: np.random.Generator
+) -> np.ndarray:
+    """A random resized crop of each image: top, left, height, width, int64 [N, 4].
+
+    The distribution is that of torchvision's RandomResizedCrop.  Every image draws as often as
+    the unluckiest, so that what one gets does not depend on the others' sizes.
+    """
+    crops = _central(heights, widths)
+    pending = np.ones(len(heights), dtype=bool)
+    low, high = np.log(ASPECT)
+    for _ in range(TRIES):
+        share, shape, down, across = generator.random((4, len(heights)))
+        area = heights * widths * (min_area + (1 - min_area) * share)
+        aspect = np.exp(low + (high - low) * shape)
+        width = np.rint(np.sqrt(area * aspect))
+        height = np.rint(np.sqrt(area / aspect))
+        fits = (width > 0) & (width <= widths) & (height > 0) & (height <= heights)
+        top = np.floor(down * (heights - height + 1))
+        left = np.floor(across * (widths - width + 1))
+        taken = pending & fits
+        crops[taken] = np.stack([top, left, height, width], axis=1)[taken]
+        pending &= ~fits
+    return crops
+
+
+def _central(heights: np.ndarray, widths: np.ndarray) -> np.ndarray:
+    """The largest centre of each image whose aspect is within bounds, as random_crops has it."""
+    aspect = widths / heights
+    height = np.where(aspect < ASPECT[0], np.rint(widths / ASPECT[0]), heights)
+    width = np.where(aspect > ASPECT[1], np.rint(heights * ASPECT[1]), widths)
+    top, left = (heights - height) // 2, (widths - width) // 2
+    return np.stack([top, left, height, width], axis=1).astype(np.int64)
+
+
+def centre_crops(heights: np.ndarray, widths: np.ndarray, share: float) -> np.ndarray:
+    """The centre square of each image, its side ``share`` of the shorter one; int64 [N, 4].
+
+    Rounded as torchvision's CenterCrop does.
+    """
+    side = np.maximum(1, np.rint(np.minimum(heights, widths) * share))
+    top, left = np.rint((heights - side) / 2), np.rint((widths - side) / 2)
+    return np.stack([top, left, side, side], axis=1).astype(np.int64)
