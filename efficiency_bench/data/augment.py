@@ -44,7 +44,12 @@ class Normalisation:
 
     def __call__(self, images: Tensor) -> Tensor:
         """Images uint8 [B, C, H, W] as float32 of the same shape."""
-        return (images.float() - self._mean) * self._inverse_std
+        return (images - self._mean).mul_(self._inverse_std)
+
+    def table(self) -> Tensor:
+        """What becomes of each value of a pixel: float32 [C, 256], on the CPU."""
+        values = torch.arange(256, dtype=torch.uint8, device=self._mean.device)
+        return self(values.expand(1, len(self._mean), 1, 256))[0, :, 0].cpu().contiguous()
 
 
 class Draws:

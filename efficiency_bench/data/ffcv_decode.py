@@ -11,9 +11,10 @@ import ctypes
 import functools
 import importlib.util
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,20 +26,31 @@ TESTED = "1.0.2"
 
 ALL_DECODED = -1
 
-Part = tuple[Beton, np.ndarray, np.ndarray, np.ndarray]
-"""Images, their crops int64 [n, 4] (top, left, height, width) and flips bool [n], and where they
-go: uint8 [n, side, side, 3]."""
+
+@dataclass(frozen=True)
+class Part:
+    """Images to decode, and how they are seen."""
+
+    images: Beton
+    crops: np.ndarray
+    """int64 [n, 4]: top, left, height, width."""
+    flips: np.ndarray
+    """bool [n]."""
+
+    def at(self, indices: np.ndarray) -> Part:
+        """The images at ``indices``, in that order."""
+        return Part(self.images.subset(indices), self.crops[indices], self.flips[indices])
 
 
-def decode(stored: np.ndarray, part: Part) -> None:
-    """Fill the last of ``part`` from the file's bytes ``stored``.
+def decode(stored: np.ndarray, part: Part, out: np.ndarray) -> None:
+    """Fill ``out``, uint8 [n, side, side, 3], from the file's bytes ``stored``.
 
     Raises UserError for an image whose JPEG is broken.
     """
-    images, crops, flips, out = part
-    place = compiled()(
+    images = part.images
+    place = compiled().decode(
         stored, images.begins, images.sizes, images.raw, images.heights, images.widths,
-        crops, flips, out,
+        part.crops, part.flips, out,
     )  # fmt: skip
     if place != ALL_DECODED:
         raise UserError(
@@ -62,19 +74,38 @@ def library() -> ctypes.CDLL:
         raise UserError(f"FFCV cannot be loaded ({error}); type `make ffcv` again") from error
 
 
+def decode_normalised(stored: np.ndarray, table: np.ndarray, part: Part, out: np.ndarray) -> None:
+    """Fill ``out``, float32 [n, side, side, 3], with what ``table``, float32 [3, 256], makes of
+    each colour of a pixel.
+
+    On a CPU this takes a tenth of the time that torch's arithmetic takes, and it takes it in
+    the threads that decode.
+    """
+    pixels = np.empty(out.shape, dtype=np.uint8)
+    decode(stored, part, pixels)
+    compiled().look_up(pixels.reshape(-1, 3), table, out.reshape(-1, 3))
+
+
+class Loops(NamedTuple):
+    """Loops compiled at their first call, about 2 s, for any side and number of images."""
+
+    decode: Callable[..., int]
+    look_up: Callable[..., None]
+
+
 @functools.cache
-def compiled() -> Callable[..., int]:
-    """The loop over images, compiled at its first call (about 2 s) for any side and count."""
+def compiled() -> Loops:
+    """The loops, with FFCV's functions in them; UserError where it is not installed."""
     shared = library()
     imdecode, resize = shared.imdecode, shared.resize
     pointer, flag = ctypes.c_void_p, ctypes.c_bool
     imdecode.argtypes = [pointer, ctypes.c_uint64, *[ctypes.c_uint32] * 2, pointer]
     imdecode.argtypes += [*[ctypes.c_uint32] * 6, flag, flag]
     resize.argtypes, resize.restype = [ctypes.c_int64] * 11, None
-    return _compile(imdecode, resize)
+    return Loops(_decode_loop(imdecode, resize), _look_up_loop())
 
 
-def _compile(imdecode: Any, resize: Any) -> Callable[..., int]:
+def _decode_loop(imdecode: Any, resize: Any) -> Callable[..., int]:
     from numba import njit
 
     @njit(nogil=True)
@@ -116,5 +147,17 @@ def _compile(imdecode: Any, resize: Any) -> Callable[..., int]:
                             out[i, row, column, colour] = out[i, row, side - 1 - column, colour]
                             out[i, row, side - 1 - column, colour] = kept
         return ALL_DECODED
+
+    return loop
+
+
+def _look_up_loop() -> Callable[..., None]:
+    from numba import njit
+
+    @njit(nogil=True)
+    def loop(pixels: np.ndarray, table: np.ndarray, out: np.ndarray) -> None:
+        for i in range(len(pixels)):
+            for colour in range(3):
+                out[i, colour] = table[colour, pixels[i, colour]]
 
     return loop

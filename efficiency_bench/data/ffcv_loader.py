@@ -6,10 +6,10 @@ returns buffers that it fills again, compiles anew for every size, and sets torc
 
 from __future__ import annotations
 
+import functools
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -18,19 +18,11 @@ from torch import Tensor
 from efficiency_bench.data.augment import Normalisation, derived_seed, epoch_order
 from efficiency_bench.data.beton import Beton
 from efficiency_bench.data.crops import centre_crops, random_crops
-from efficiency_bench.data.ffcv_decode import decode
+from efficiency_bench.data.ffcv_decode import Part, decode, decode_normalised
 from efficiency_bench.data.loader import Batch, batch_sizes
 
 BATCHES_AHEAD = 3
 """Batches decoded while the device works on one: FFCV's own default."""
-
-
-@dataclass(frozen=True)
-class Views:
-    """How each image of a file is seen: crops int64 [N, 4], flips bool [N]."""
-
-    crops: np.ndarray
-    flips: np.ndarray
 
 
 class FfcvLoader:
@@ -53,15 +45,14 @@ class FfcvLoader:
 
         The decoder is compiled here, before any clock of a run starts.
         """
-        self._train = _Reader(train, device, workers)
-        self._val = _Reader(val, device, workers)
+        self._train = _Reader(train, normalise, device, workers)
+        self._val = _Reader(val, normalise, device, workers)
         self._min_area = min_area
         self._flip = flip
-        self._normalise = normalise
         self._image_px = image_px
         self._seed = seed
         crops = centre_crops(val.heights, val.widths, image_px / resize_px)
-        self._val_views = Views(crops, np.zeros(len(val), dtype=bool))
+        self._val_views = Part(val, crops, np.zeros(len(val), dtype=bool))
         next(self.validation(1))
 
     def epoch(
@@ -70,39 +61,43 @@ class FfcvLoader:
         """See Loader.epoch.  What an image looks like depends on seed, epoch and image alone."""
         order = epoch_order(self._seed, epoch, len(self._train.images))
         parts = order.split(batch_sizes(len(order), batch_size))
-        views = self._epoch_views(epoch)
-        return self._normalised(self._train.read(parts[start_step:], views, image_px))
+        return self._train.read(parts[start_step:], self._epoch_views(epoch), image_px)
 
     def validation(self, batch_size: int) -> Iterator[Batch]:
         """See Loader.validation."""
         parts = torch.arange(len(self._val.images)).split(batch_size)
-        return self._normalised(self._val.read(parts, self._val_views, self._image_px))
+        return self._val.read(parts, self._val_views, self._image_px)
 
-    def _epoch_views(self, epoch: int) -> Views:
+    def _epoch_views(self, epoch: int) -> Part:
         images = self._train.images
         generator = np.random.default_rng(derived_seed(self._seed, "views", epoch))
         flips = generator.random(len(images)) < 0.5 * self._flip
         crops = random_crops(images.heights, images.widths, self._min_area, generator)
-        return Views(crops, flips)
-
-    def _normalised(self, batches: Iterable[Batch]) -> Iterator[Batch]:
-        for images, labels in batches:
-            yield self._normalise(images), labels
+        return Part(images, crops, flips)
 
 
 class _Reader:
     """Decodes given batches of a file in threads, a few batches ahead."""
 
-    def __init__(self, images: Beton, device: torch.device, workers: int) -> None:
+    def __init__(
+        self, images: Beton, normalise: Normalisation, device: torch.device, workers: int
+    ) -> None:
         self.images = images
-        self._stored = images.mapped()
+        stored, self._on_cpu = images.mapped(), device.type == "cpu"
+        if self._on_cpu:
+            self._fill = functools.partial(decode_normalised, stored, normalise.table().numpy())
+        else:
+            self._fill = functools.partial(decode, stored)
+        self._normalise = normalise
         self._device = device
         self._threads = max(1, workers)
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="ffcv")
 
-    def read(self, parts: Iterable[Tensor], views: Views, side_px: int) -> Iterator[Batch]:
-        """The batches at ``parts`` (int64 indices): uint8 [B, 3, side, side], channels last, and
-        labels, on the device; UserError for an image that cannot be decoded."""
+    def read(self, parts: Iterable[Tensor], views: Part, side_px: int) -> Iterator[Batch]:
+        """The batches at ``parts`` (int64 indices), each image as its place in ``views`` says.
+
+        Images lie channels-last in memory.  UserError for one that cannot be decoded.
+        """
         waiting: deque[tuple[Tensor, Tensor, list[Future[None]]]] = deque()
         for indices in parts:
             waiting.append(self._started(indices.numpy(), views, side_px))
@@ -112,22 +107,30 @@ class _Reader:
             yield self._finished(*waiting.popleft())
 
     def _started(
-        self, indices: np.ndarray, views: Views, side_px: int
+        self, indices: np.ndarray, views: Part, side_px: int
     ) -> tuple[Tensor, Tensor, list[Future[None]]]:
-        """Buffers of a batch, and the threads' work that fills them."""
-        pinned = self._device.type == "cuda"
+        """A batch's memory and labels, and the work in threads that fills it.
+
+        A CPU gets normalised images; another device uint8, a quarter of the bytes to copy.
+        """
         shape = (len(indices), side_px, side_px, 3)
-        pixels = torch.empty(shape, dtype=torch.uint8, pin_memory=pinned)
-        out, work = pixels.numpy(), []
-        for places in np.array_split(np.arange(len(indices)), self._threads):
-            if len(places):
-                which, lies = indices[places], slice(places[0], places[-1] + 1)
-                part = self.images.subset(which), views.crops[which], views.flips[which], out[lies]
-                work.append(self._pool.submit(decode, self._stored, part))
+        if self._on_cpu:
+            pixels = torch.empty(shape, dtype=torch.float32)
+        else:
+            pixels = torch.empty(shape, dtype=torch.uint8, pin_memory=True)
+        shares = min(self._threads, len(indices))
+        shared = np.array_split(indices, shares), np.array_split(pixels.numpy(), shares)
+        work = [
+            self._pool.submit(self._fill, views.at(which), out)
+            for which, out in zip(*shared, strict=True)
+        ]
         return pixels, torch.from_numpy(self.images.labels[indices]), work
 
     def _finished(self, pixels: Tensor, labels: Tensor, work: list[Future[None]]) -> Batch:
         for part in work:
             part.result()
-        images = pixels.to(self._device, non_blocking=True).permute(0, 3, 1, 2)
-        return images, labels.to(self._device, non_blocking=True)
+        images = pixels.permute(0, 3, 1, 2)
+        if self._on_cpu:
+            return images, labels
+        images = images.to(self._device, non_blocking=True)
+        return self._normalise(images), labels.to(self._device, non_blocking=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -23,9 +24,9 @@ import numpy as np
 
 from efficiency_bench.data import beton, ffcv_splits, folder
 from efficiency_bench.data.beton import Beton
-from efficiency_bench.data.beton_record import BetonRecord, Storage, read_record, record_path
+from efficiency_bench.data.beton_record import BetonRecord, Storage, read_recorded, record_path
 from efficiency_bench.data.crops import centre_crops
-from efficiency_bench.data.ffcv_decode import decode, library
+from efficiency_bench.data.ffcv_decode import Part, decode, library
 from efficiency_bench.data.folder import PhotoSet
 from efficiency_bench.errors import UserError
 
@@ -64,20 +65,37 @@ def write_ffcv(order: Order, progress: Progress) -> list[BetonRecord]:
     library()  # says at once where FFCV is missing
     splits = folder.load(order.source, None, None)
     source_digest = splits.digest()
-    order.out.mkdir(parents=True, exist_ok=True)
     records = []
-    for split, photos in (("train", splits.train), ("val", splits.val)):
-        file = ffcv_splits.file_of(order.out, split)
-        found = _already_there(file, source_digest, order.storage)
-        records.append(found or _write_file(file, photos, source_digest, order, progress))
+    with _held(order.out):
+        for split, photos in (("train", splits.train), ("val", splits.val)):
+            file = ffcv_splits.file_of(order.out, split)
+            found = _already_there(file, source_digest, order.storage)
+            records.append(found or _write_file(file, photos, source_digest, order, progress))
     return records
+
+
+@contextlib.contextmanager
+def _held(out: Path) -> Iterator[None]:
+    """The folder, made where it is missing, for this process alone; UserError otherwise."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(out, os.O_RDONLY)
+    except OSError as error:
+        raise UserError(f"cannot write into {out}: {error.strerror or error}") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise UserError(f"another process is writing into {out}; wait for it") from None
+    finally:
+        os.close(descriptor)
 
 
 def _already_there(file: Path, source_digest: str, storage: Storage) -> BetonRecord | None:
     if not record_path(file).exists():
         return None
-    record = read_record(file)
-    if (record.source_digest, record.storage) != (source_digest, storage) or not file.is_file():
+    _, record = read_recorded(file)
+    if (record.source_digest, record.storage) != (source_digest, storage):
         raise UserError(
             f"{record_path(file)} is there already, of another source or storage;"
             " remove it or name another folder"
@@ -95,9 +113,7 @@ def _write_file(
         return lambda done: progress(f"{what} {file.name}", done, len(photos))
 
     try:
-        show = shown("writing")
-        for done in _watched(draft, photos, order):
-            show(done)
+        _run_writer(draft, photos, order, shown("writing"))
         stored = beton.read(draft)
         _check_against(stored, photos, order, shown("reading"))
         digest = stored.content_digest(shown("digest of"))
@@ -121,15 +137,17 @@ def _write_file(
     return record
 
 
-def _watched(draft: Path, photos: PhotoSet, order: Order) -> Iterator[int]:
-    """Run the writer to its end, yielding how many images it has taken; UserError if it fails."""
+def _run_writer(
+    draft: Path, photos: PhotoSet, order: Order, progress: Callable[[int], None]
+) -> None:
+    """Run the writer to its end and tell how many images it has taken; UserError if it fails."""
     with tempfile.TemporaryFile() as said, _writer(draft, photos, order, said) as writer:
         assert writer.stdout is not None
         done, since = -1, time.monotonic()
         while line := _line(writer.stdout, since + STALLED_SECONDS - time.monotonic()):
             if (count := int(line)) != done:
                 done, since = count, time.monotonic()
-                yield done
+                progress(done)
         if writer.wait() != 0:
             raise UserError(f"{order.out} cannot be written: {_last_line(said)}")
 
@@ -195,12 +213,12 @@ def _check_against(
     longest = max(int(stored.widths.max()), int(stored.heights.max()))
     if (stored.raw != raw).any() or longest > order.storage.max_px:
         raise UserError(f"{stored.path} is not stored as asked for; write it again")
-    crops, file = centre_crops(stored.heights, stored.widths, 1.0), stored.mapped()
+    crops = centre_crops(stored.heights, stored.widths, 1.0)
+    whole, file = Part(stored, crops, np.zeros(len(stored), dtype=bool)), stored.mapped()
 
     def decoded(places: np.ndarray) -> int:
         out = np.empty((len(places), 1, 1, 3), dtype=np.uint8)
-        part = stored.subset(places), crops[places], np.zeros(len(places), dtype=bool), out
-        decode(file, part)
+        decode(file, whole.at(places), out)
         return len(places)
 
     done, parts = 0, np.array_split(np.arange(len(stored)), -(-len(stored) // 100))
@@ -211,5 +229,7 @@ def _check_against(
 
 
 def _sha256(file: Path) -> str:
+    """SHA-256 (hex) of a file that is on the disk when this returns."""
     with file.open("rb") as opened:
+        os.fsync(opened.fileno())
         return hashlib.file_digest(opened, "sha256").hexdigest()
