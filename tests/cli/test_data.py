@@ -1,0 +1,38 @@
+"""`data`: what the user mistakes is said in a line."""
+
+import pytest
+
+from tests.cli.users import refused
+from tests.data.betons import needs_ffcv, noise, plant_betons
+
+
+@needs_ffcv
+def test_a_source_that_is_not_there(typed):
+    refused(typed("data", "write-ffcv", "nowhere", "out"), "no folder nowhere")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--mode", "webp"), "'jpg', 'raw'"),
+        (("--quality", "0"), "--quality"),
+        (("--max-px", "5000"), "--max-px"),
+    ],
+)
+def test_settings_that_cannot_be(typed, options, words):
+    result = typed("data", "write-ffcv", "nowhere", "out", *options)
+    assert result.returncode == 2
+    assert words in result.stderr
+
+
+def test_check_reads_every_image(typed, tmp_path):
+    plant_betons(tmp_path / "betons", noise(6), noise(4))
+    result = typed("data", "check-ffcv", "betons")
+    assert result.returncode == 0
+    assert "train.beton: 6 images as they were written" in result.stdout
+    file = tmp_path / "betons" / "val.beton"
+    content = bytearray(file.read_bytes())
+    content[-200] ^= 1
+    file.write_bytes(content)
+    refused(typed("data", "check-ffcv", "betons"), "val.beton was altered", "write it again")
+    refused(typed("data", "check-ffcv", "nowhere"), "no nowhere/train.beton")
