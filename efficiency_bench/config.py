@@ -101,7 +101,7 @@ class RecipeConfig:
 class DataConfig:
     """A data set and where it is."""
 
-    name: str = MISSING  # digits, cifar10, cifar100, imagenet
+    name: str = MISSING  # digits, cifar10, cifar100, imagenet, imagenet_ffcv
     root: str | None = None  # folder that holds it; null: the default place
     download: bool = True  # fetch the full archive when root has none
     image_px: int = MISSING  # side of a training image
@@ -112,7 +112,8 @@ class DataConfig:
     flip_keeps_class: bool = True  # False: mirror images may change class (digits)
     train_images: int | None = None  # balanced, seeded subset
     val_images: int | None = None
-    workers: int = 4  # ImageFolder: loading processes
+    workers: int = 4  # ImageFolder: loading processes; FFCV: threads
+    decode: str = "pillow"  # ImageFolder: pillow, or simplejpeg (faster, rounds differently)
     eval_batch_size: int = 512
 
 

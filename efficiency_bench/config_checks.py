@@ -17,6 +17,7 @@ KERNELS = ("auto", "single", "foreach", "fused")
 FUSED = ("sgd", "adamw")
 """Optimizers for which torch has one kernel for the whole update."""
 FORMS = ("imagenet", "small")
+DECODERS = ("pillow", "simplejpeg")
 
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]*")
 """Names that become part of a file name: they cannot leave their folder."""
@@ -45,6 +46,7 @@ def _check_choices(config: RunConfig) -> None:
         ("precision", config.precision, PRECISIONS),
         ("optimizer_kernel", config.optimizer_kernel, KERNELS),
         ("form", config.form, FORMS),
+        ("data.decode", config.data.decode, DECODERS),
     )
     for key, value, known in chosen:
         if value not in known:
@@ -54,6 +56,11 @@ def _check_choices(config: RunConfig) -> None:
         raise UserError(f"{optimizer} has no fused kernel; type optimizer_kernel=foreach")
     if optimizer == "rmsprop_tf" and config.optimizer_kernel == "single":
         raise UserError("rmsprop_tf updates many at once only; type optimizer_kernel=foreach")
+    if config.data.decode != "pillow" and config.data.name != "imagenet":
+        raise UserError(
+            f"data.decode={config.data.decode} is for data=imagenet; leave it out for"
+            f" data={config.data.name}"
+        )
     if config.target.metric is not None and config.target.metric not in METRICS:
         raise unknown("target.metric", config.target.metric, METRICS)
 

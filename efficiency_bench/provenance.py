@@ -26,6 +26,8 @@ VERSIONED_PACKAGES = (
     "fvcore",
     "hydra-core",
     "numpy",
+    "pillow",
+    "simplejpeg",
     "torch",
     "torchvision",
 )

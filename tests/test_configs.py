@@ -45,12 +45,12 @@ def test_the_experiments_are_the_pages():
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
-@pytest.mark.parametrize("data", ["digits", "cifar10", "cifar100", "imagenet"])
+@pytest.mark.parametrize("data", ["digits", "cifar10", "cifar100", "imagenet", "imagenet_ffcv"])
 def test_every_experiment_composes_with_every_data_set(experiment, data):
     config = composed(f"experiment={experiment}", f"data={data}")
     check(config)
     assert config.experiment == config.model.name == experiment
-    assert config.form == ("imagenet" if data == "imagenet" else "small")
+    assert config.form == ("imagenet" if data.startswith("imagenet") else "small")
     assert config.recipe.name.startswith(config.form)
     assert row_date(measured_part(config)) == config.model.published, (
         "no experiment's own recipe moves its row"
@@ -130,6 +130,8 @@ def test_the_digits_mean_and_deviation_are_those_of_the_scans():
         "recipe.date=yesterday",
         "recipe.optimizer.lr=0",
         "recipe.label_smoothing=2",
+        "data.decode=opencv",
+        "data.decode=simplejpeg",  # of digits
     ],
 )
 def test_values_that_cannot_be_right_are_refused(override):

@@ -145,6 +145,7 @@ def _folder(
         device=device,
         workers=data.workers,
         share=share,
+        decode=data.decode,
     )
     return Data(
         train=loader,

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from sklearn.datasets import load_sample_images
 from torch import Tensor
 
 from efficiency_bench.data import folder
@@ -262,11 +263,11 @@ def _message(batches: Iterable[object]) -> str:
     return "nothing"
 
 
-@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize(("workers", "decode"), [(0, "pillow"), (1, "pillow"), (0, "simplejpeg")])
 @pytest.mark.parametrize("kind", BROKEN)
-def test_an_unreadable_image_is_named(tmp_path: Path, kind: str, workers: int) -> None:
+def test_an_unreadable_image_is_named(tmp_path: Path, kind: str, workers: int, decode: str) -> None:
     plant(tmp_path)
-    data = build(_config(tmp_path, workers=workers))
+    data = build(_config(tmp_path, workers=workers, decode=decode))
     paths = [tmp_path / split / "bee" / "001.JPEG" for split in ("train", "val")]
     for path in paths:
         BROKEN[kind](path)
@@ -299,17 +300,40 @@ REAL: dict[str, Callable[[Path], object]] = {
 }
 
 
+@pytest.mark.parametrize("decode", ["pillow", "simplejpeg"])
 @pytest.mark.parametrize("kind", REAL)
-def test_real_photographs_have_odd_properties(tmp_path: Path, kind: str) -> None:
+def test_real_photographs_have_odd_properties(tmp_path: Path, kind: str, decode: str) -> None:
     plant(tmp_path, train=2, val=2)
     for split in ("train", "val"):
         REAL[kind](tmp_path / split / "ant" / "000.JPEG")
-    data = build(_config(tmp_path), recipe_config(4, flip=True, auto_augment=True))
+    config = _config(tmp_path, decode=decode)
+    data = build(config, recipe_config(4, flip=True, auto_augment=True))
     ((images, _),) = data.train.epoch(0, 4, image_px=24)
     assert images.shape == (4, 3, 24, 24)
     ((images, _),) = data.validation()
     assert images.shape == (4, 3, 24, 24)
     assert torch.isfinite(images).all()
+
+
+@pytest.mark.parametrize("kind", ["photograph", *sorted(set(REAL) - {"4000 px"})])
+def test_simplejpeg_sees_the_same_crops_to_two_levels(tmp_path: Path, kind: str) -> None:
+    """Photographs and odd files, training and validation: two levels of 256 apart at most."""
+    plant(tmp_path, train=2, val=2)
+    for split in ("train", "val"):
+        path = tmp_path / split / "ant" / "000.JPEG"
+        if kind == "photograph":
+            Image.fromarray(load_sample_images().images[0][:300, :400]).save(path, quality=90)
+        else:
+            REAL[kind](path)
+
+    def levels(decode: str) -> Tensor:
+        data = build(_config(tmp_path, decode=decode), recipe_config(4, flip=True))
+        (train,), (val,) = data.train.epoch(0, 4, image_px=24), data.validation()
+        return torch.cat([train[0], val[0]]) * 127.5
+
+    difference = (levels("simplejpeg") - levels("pillow")).abs()
+    assert difference.max() < 2.01
+    assert difference.mean() < 0.3
 
 
 def test_exif_orientation_is_ignored(tmp_path: Path) -> None:
