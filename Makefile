@@ -5,6 +5,7 @@ STAMP := .venv/.stamp
 FFCV_STAMP := .venv/.ffcv-stamp
 FFCV_PACKAGES := pkg-config g++ libturbojpeg0-dev libopencv-imgproc-dev
 FFCV_BUILD := build/ffcv
+OPENCV := /usr/include/opencv4
 DEMO := runs/demo
 
 .DEFAULT_GOAL := help
@@ -24,26 +25,31 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,timm,slurm]'
 	@touch $(STAMP)
 
-ffcv: $(FFCV_STAMP) ## FFCV for data=imagenet_ffcv: its Debian packages (as root), then the extra
+ffcv: $(FFCV_STAMP) ## FFCV, for data=imagenet_ffcv: Debian packages (as root), then compiled
 
-# The whole of OpenCV (libopencv-dev, 689 MB) alone brings opencv4.pc and an opencv.hpp that FFCV
-# asks for; two files made here stand in for them, so that core and imgproc (49 MB) are enough.
+# FFCV asks pkg-config for opencv4 and includes all of OpenCV, which only libopencv-dev brings
+# (689 MB).  Two files made here stand in for them, so that core and imgproc (49 MB) are enough.
 # No pip cache: a wheel of FFCV fits only the libraries that it was built against.
 $(FFCV_STAMP): $(STAMP)
-	@command -v g++ >/dev/null && pkg-config --exists libturbojpeg && \
-	  test -f /usr/include/opencv4/opencv2/imgproc.hpp || { \
-	  command -v apt-get >/dev/null || { echo "FFCV needs a C++ compiler, pkg-config, libturbojpeg and OpenCV 4 (core, imgproc)"; exit 1; }; \
-	  echo "FFCV needs Debian packages: $(FFCV_PACKAGES)"; \
-	  test "$$(id -u)" = 0 || { echo "they are installed by sudo apt-get update and sudo apt-get install"; sudo=sudo; }; \
-	  $$sudo apt-get update -qq && \
-	  $$sudo apt-get install -qq -y --no-install-recommends $(FFCV_PACKAGES); }
-	mkdir -p $(FFCV_BUILD)/pc $(FFCV_BUILD)/shim/opencv2
-	printf '%s\n' 'Name: OpenCV' 'Description: core and imgproc' 'Version: 4' \
-	  'Cflags: -I$${pcfiledir}/../shim -I/usr/include/opencv4' \
+	@headers=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("include"))'); \
+	packages="$(FFCV_PACKAGES)"; \
+	test -f $$headers/Python.h || packages="$$packages $$(basename $$headers)-dev"; \
+	command -v g++ >/dev/null && pkg-config --exists libturbojpeg && test -f $$headers/Python.h && \
+	  { pkg-config --exists opencv4 || test -f $(OPENCV)/opencv2/imgproc.hpp; } && exit 0; \
+	echo "FFCV is compiled here and needs Debian packages: $$packages"; \
+	command -v apt-get >/dev/null || \
+	  { echo "without apt-get: a C++ compiler, pkg-config, libturbojpeg, OpenCV 4, Python's headers"; exit 1; }; \
+	test "$$(id -u)" = 0 || { echo "sudo asks for your password to install them with apt-get"; root=sudo; }; \
+	$$root apt-get update -qq && \
+	$$root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$packages
+	@mkdir -p $(FFCV_BUILD)/pc $(FFCV_BUILD)/shim/opencv2
+	@printf '%s\n' 'Name: OpenCV' 'Description: core and imgproc' 'Version: 4' \
+	  'Cflags: -I$${pcfiledir}/../shim -I$(OPENCV)' \
 	  'Libs: -lopencv_imgproc -lopencv_core' > $(FFCV_BUILD)/pc/opencv4.pc
-	printf '#include <opencv2/%s.hpp>\n' core imgproc > $(FFCV_BUILD)/shim/opencv2/opencv.hpp
-	PKG_CONFIG_PATH=$(abspath $(FFCV_BUILD)/pc) $(BIN)/python -m pip install --quiet \
-	  --disable-pip-version-check --no-cache-dir -c constraints.txt -e '.[ffcv]'
+	@printf '#include <opencv2/%s.hpp>\n' core imgproc > $(FFCV_BUILD)/shim/opencv2/opencv.hpp
+	pkg-config --exists opencv4 || export PKG_CONFIG_PATH=$(abspath $(FFCV_BUILD)/pc); \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-cache-dir \
+	  -c constraints.txt -e '.[ffcv]'
 	$(BIN)/python -c 'import ffcv'
 	@touch $(FFCV_STAMP)
 
@@ -66,8 +72,9 @@ lint: $(STAMP) ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(STAMP) ## harness against a bare loop, and how often each stated interval holds
+bench: $(STAMP) ## harness against a bare loop, loaders, how often each stated interval holds
 	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python benchmarks/loaders.py
 	$(BIN)/python benchmarks/fit_coverage.py
 	$(BIN)/python benchmarks/crossing_coverage.py
 

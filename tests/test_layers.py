@@ -27,6 +27,8 @@ ONE_DOOR = {
     "hydra": {"efficiency_bench/hydra_app.py"},
     "wandb": {"efficiency_bench/tracking/wandb_process.py"},
     "wandb_workspaces": {"efficiency_bench/tracking/dashboard.py"},
+    # its import takes 5 to 15 s: only in the process that writes files
+    "ffcv": {"efficiency_bench/data/ffcv_writing.py"},
 }
 
 

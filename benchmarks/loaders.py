@@ -1,0 +1,166 @@
+"""Reading photographs: ours against ImageFolder with a DataLoader, images a second, no model.
+
+Both crop, flip and normalise training images to 224 px in two worker processes or threads, up to
+the batch in memory.  The opponent is what torchvision's reference does: Pillow, its transforms,
+float output, workers that stay.  Passes alternate, so that a busy machine slows both, and the
+median ratio of the pairs is reported.
+
+FFCV's rows need `make ffcv` and are left out, saying so, without it.
+
+    python benchmarks/loaders.py [--pairs N] [--images N] [--json]
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra import compose, initialize_config_module
+from photographs import SIZE_PX, plant_photographs
+from torch.utils.data import DataLoader
+from torchvision.datasets import ImageFolder
+from torchvision.transforms import v2
+
+from efficiency_bench import config, hydra_app, provenance  # noqa: F401  (hydra_app: the schema)
+from efficiency_bench.data import Data, build_data
+from efficiency_bench.data.beton_record import Storage
+from efficiency_bench.data.ffcv_write import Order, write_ffcv
+
+WORKERS = 2
+BATCH = 64
+IMAGE_PX = 224
+
+STORAGES = {
+    "ffcv/500px": Storage(max_px=500),
+    "ffcv/256px": Storage(max_px=256),
+    "ffcv/500px-raw": Storage(mode="raw", jpeg_quality=None, max_px=500),
+}
+
+Pass = Callable[[], Iterable[Any]]
+"""One epoch: batches of images and labels."""
+
+
+def data(name: str, root: Path, *overrides: str) -> Data:
+    """What a run would load: resnet18's recipe, a random resized crop and a flip."""
+    settings = [f"data={name}", f"data.root={root}", f"data.workers={WORKERS}", *overrides]
+    with initialize_config_module("efficiency_bench.configs", version_base="1.3"):
+        composed = compose("train", overrides=["experiment=resnet18", *settings])
+    run = config.load(composed)
+    return build_data(run.data, run.recipe, 0, torch.device("cpu"))
+
+
+def ours(loaded: Data) -> Pass:
+    """Epoch after epoch of our loader."""
+    epochs = iter(range(10**6))
+    return lambda: loaded.train.epoch(next(epochs), BATCH, IMAGE_PX)
+
+
+def image_folder(root: Path) -> Pass:
+    """The opponent: ImageFolder, torchvision's transforms and a DataLoader whose workers stay."""
+    transform = v2.Compose(
+        [
+            v2.RandomResizedCrop(IMAGE_PX, antialias=True),
+            v2.RandomHorizontalFlip(),
+            v2.PILToTensor(),
+            v2.ToDtype(torch.float32, scale=True),
+            v2.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+        ]
+    )
+    loader = DataLoader(
+        ImageFolder(str(root / "train"), transform),
+        BATCH,
+        shuffle=True,
+        num_workers=WORKERS,
+        persistent_workers=True,
+    )
+    return lambda: loader
+
+
+def rate(epoch: Pass) -> float:
+    """Images a second of one epoch."""
+    began, images = time.perf_counter(), 0
+    for _, labels in epoch():
+        images += len(labels)
+    return images / (time.perf_counter() - began)
+
+
+def rows(
+    folder: Path, images: int, pairs: int, progress: Callable[[str, int, int], None]
+) -> Iterator[dict[str, Any]]:
+    """Compare each way of reading with the opponent, one pass of each in turn."""
+    photographs = plant_photographs(folder / "photographs", images, 8)
+    competitors = {
+        f"folder/{decode}": ours(data("imagenet", photographs, f"data.decode={decode}"))
+        for decode in ("pillow", "simplejpeg")
+    }
+    for name, storage in STORAGES.items() if importlib.util.find_spec("ffcv") else ():
+        out = folder / name.replace("/", "-")
+        write_ffcv(Order(photographs, out, storage, WORKERS), progress)
+        competitors[name] = ours(data("imagenet_ffcv", out))
+    opponent = image_folder(photographs)
+    for epoch in (opponent, *competitors.values()):
+        rate(epoch)  # workers start, files come into memory
+    rates: dict[str, list[tuple[float, float]]] = {name: [] for name in competitors}
+    for done in range(pairs):
+        for name, epoch in competitors.items():
+            rates[name].append((rate(epoch), rate(opponent)))
+        progress("rounds", done + 1, pairs)
+    for name, measured in rates.items():
+        yield row(name, measured)
+
+
+def row(name: str, rates: list[tuple[float, float]]) -> dict[str, Any]:
+    """One comparison: ours, other, their ratio (ours / other) and where it was taken."""
+    ratios = [a / b for a, b in rates]
+    return {
+        "name": f"loaders/{name}",
+        "ours": statistics.median(a for a, _ in rates),
+        "other": statistics.median(b for _, b in rates),
+        "unit": "images a second",
+        "ratio": statistics.median(ratios),
+        "low": min(ratios),
+        "high": max(ratios),
+        "pairs": len(rates),
+        "machine": provenance.host_hardware(),
+    }
+
+
+def main() -> None:
+    """Print the rows, as JSON or in words."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--pairs", type=int, default=7)
+    parser.add_argument("--images", type=int, default=1000)
+    asked = parser.parse_args()
+    if importlib.util.find_spec("ffcv") is None:
+        print("FFCV is not installed (make ffcv): its rows are left out", file=sys.stderr)
+
+    def progress(what: str, done: int, total: int) -> None:
+        if done == total:
+            print(f"{what}: {done}", file=sys.stderr)
+
+    with tempfile.TemporaryDirectory() as folder:
+        measured = list(rows(Path(folder), asked.images, asked.pairs, progress))
+    if asked.json:
+        print(json.dumps(measured, indent=2))
+        return
+    print(f"JPEGs of {SIZE_PX[0]}x{SIZE_PX[1]} px, {WORKERS} workers, against ImageFolder:")
+    for each in measured:
+        print(
+            f"{each['name']}: {each['ours']:.0f} against {each['other']:.0f} images a second,"
+            f" {each['ratio']:.2f}x ({each['low']:.2f} to {each['high']:.2f},"
+            f" {each['pairs']} pairs)"
+        )
+
+
+if __name__ == "__main__":
+    main()
