@@ -12,7 +12,7 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 from torch import Tensor
 
-from efficiency_bench.data import Data, beton
+from efficiency_bench.data import Data, beton, build_data
 from efficiency_bench.data.augment import Normalisation, epoch_order
 from efficiency_bench.data.ffcv_decode import Part, decode, decode_normalised
 from efficiency_bench.errors import UserError
@@ -121,6 +121,15 @@ def test_epochs_differ_and_nothing_else_matters(tmp_path: Path) -> None:
     assert torch.equal(torch.get_rng_state(), random)
 
 
+def test_an_image_looks_different_in_each_epoch(tmp_path: Path) -> None:
+    data = _built(plant_betons(tmp_path, noise(12), noise(3)))
+    seen = []
+    for epoch in range(2):
+        images = torch.cat([images for images, _ in data.train.epoch(epoch, 5, image_px=24)])
+        seen.append(images[epoch_order(0, epoch, 12).argsort()])
+    assert not any(torch.equal(first, second) for first, second in zip(*seen, strict=True))
+
+
 def test_a_crop_of_the_wanted_size_is_copied_and_a_flip_mirrors_it(tmp_path: Path) -> None:
     pictures = noise(3)
     stored = beton.read(lay_out(tmp_path / "a.beton", pictures, [0] * 3))
@@ -221,3 +230,15 @@ def test_without_ffcv_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(ffcv_decode, "version", lambda name: "1.1.0")
     with pytest.raises(UserError, match=r"FFCV 1\.1\.0 is installed, but 1\.0\.2 is needed"):
         ffcv_decode.library()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_cuda_device_gets_the_same_images(tmp_path: Path) -> None:
+    """Copied as uint8 from pinned memory and normalised there, by the same two operations."""
+    plant_betons(tmp_path, noise(10), noise(3))
+    config = data_config("imagenet_ffcv", 24, root=str(tmp_path), resize_px=28)
+    there = build_data(config, recipe_config(3, flip=True), 0, torch.device("cuda"))
+    batches = list(there.train.epoch(0, 3, image_px=24))
+    assert all(images.is_cuda and labels.is_cuda for images, labels in batches)
+    assert _same([(images.cpu(), labels.cpu()) for images, labels in batches], _epoch(tmp_path))
