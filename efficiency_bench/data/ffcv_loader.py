@@ -53,7 +53,7 @@ class FfcvLoader:
         self._seed = seed
         crops = centre_crops(val.heights, val.widths, image_px / resize_px)
         self._val_views = Part(val, crops, np.zeros(len(val), dtype=bool))
-        next(self.validation(1))
+        list(self._val.read([torch.zeros(1, dtype=torch.int64)], self._val_views, image_px))
 
     def epoch(
         self, epoch: int, batch_size: int, image_px: int, start_step: int = 0
@@ -99,12 +99,17 @@ class _Reader:
         Images lie channels-last in memory.  UserError for one that cannot be decoded.
         """
         waiting: deque[tuple[Tensor, Tensor, list[Future[None]]]] = deque()
-        for indices in parts:
-            waiting.append(self._started(indices.numpy(), views, side_px))
-            if len(waiting) > BATCHES_AHEAD:
+        try:
+            for indices in parts:
+                waiting.append(self._started(indices.numpy(), views, side_px))
+                if len(waiting) > BATCHES_AHEAD:
+                    yield self._finished(*waiting.popleft())
+            while waiting:
                 yield self._finished(*waiting.popleft())
-        while waiting:
-            yield self._finished(*waiting.popleft())
+        finally:  # an epoch that is left early leaves no work behind
+            for _, _, work in waiting:
+                for part in work:
+                    part.cancel()
 
     def _started(
         self, indices: np.ndarray, views: Part, side_px: int

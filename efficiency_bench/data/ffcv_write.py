@@ -222,10 +222,13 @@ def _check_against(
         return len(places)
 
     done, parts = 0, np.array_split(np.arange(len(stored)), -(-len(stored) // 100))
-    with ThreadPoolExecutor(max(1, order.workers)) as pool:
+    pool = ThreadPoolExecutor(order.workers)
+    try:
         for count in pool.map(decoded, parts):
             done += count
             progress(done)
+    finally:
+        pool.shutdown(cancel_futures=True)  # Ctrl-C does not wait for the rest of the images
 
 
 def _sha256(file: Path) -> str:

@@ -1,7 +1,10 @@
 """`data`: what the user mistakes is said in a line."""
 
+import signal
+
 import pytest
 
+from efficiency_bench.data import ffcv_write
 from tests.cli.users import refused
 from tests.data.betons import needs_ffcv, noise, plant_betons
 
@@ -9,6 +12,24 @@ from tests.data.betons import needs_ffcv, noise, plant_betons
 @needs_ffcv
 def test_a_source_that_is_not_there(typed):
     refused(typed("data", "write-ffcv", "nowhere", "out"), "no folder nowhere")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_unwinds_and_says_how_to_go_on(typed, monkeypatch, number):
+    unwound = []
+
+    def write(order, progress):
+        try:
+            signal.raise_signal(number)
+        finally:
+            unwound.append(order.out.name)
+
+    monkeypatch.setattr(ffcv_write, "write_ffcv", write)
+    before = signal.getsignal(signal.SIGTERM)
+    result = typed("data", "write-ffcv", "source", "out")
+    assert (result.returncode, unwound) == (75, ["out"])
+    assert "the same command begins again" in result.stderr
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from efficiency_bench.data import Data, beton, build_data
 from efficiency_bench.data.augment import Normalisation, epoch_order
-from efficiency_bench.data.ffcv_decode import Part, decode, decode_normalised
+from efficiency_bench.data.ffcv_decode import Part, compiled, decode, decode_normalised
 from efficiency_bench.errors import UserError
 from tests.data.betons import lay_out, needs_ffcv, noise, plant_betons, record
 from tests.data.settings import build, data_config, recipe_config
@@ -49,6 +49,16 @@ def test_first_batch_and_counts(tmp_path: Path) -> None:
     assert labels.dtype == torch.int64
     assert [len(labels) for _, labels in data.train.epoch(0, 3, image_px=24)] == [3, 3, 4]
     assert next(data.train.epoch(0, 4, image_px=16))[0].shape == (4, 3, 16, 16)
+
+
+def test_nothing_is_compiled_once_a_run_has_started(tmp_path: Path) -> None:
+    """Not for an epoch, another side, a partial batch or JPEGs: one version serves them all."""
+    for quality in (None, 90):
+        data = _built(plant_betons(tmp_path / str(quality), noise(10), noise(3), quality))
+        assert len(list(data.train.epoch(0, 4, image_px=16))) == 3
+        assert len(list(data.validation())) == 1
+    loops = compiled()
+    assert (len(loops.decode.signatures), len(loops.look_up.signatures)) == (1, 1)
 
 
 def _plain(count: int) -> list[np.ndarray]:
