@@ -20,6 +20,7 @@ from efficiency_bench.data.beton import Beton
 from efficiency_bench.data.crops import centre_crops, random_crops
 from efficiency_bench.data.ffcv_decode import Part, decode, decode_normalised
 from efficiency_bench.data.loader import Batch, batch_sizes
+from efficiency_bench.data.share import ALONE, Share
 
 BATCHES_AHEAD = 3
 """Batches decoded while the device works on one: FFCV's own default."""
@@ -40,6 +41,7 @@ class FfcvLoader:
         seed: int,
         device: torch.device,
         workers: int,
+        share: Share = ALONE,
     ) -> None:
         """Validation crops the centre that ``image_px`` of a shorter side ``resize_px`` is.
 
@@ -51,6 +53,7 @@ class FfcvLoader:
         self._flip = flip
         self._image_px = image_px
         self._seed = seed
+        self._share = share
         crops = centre_crops(val.heights, val.widths, image_px / resize_px)
         self._val_views = Part(val, crops, np.zeros(len(val), dtype=bool))
         list(self._val.read([torch.zeros(1, dtype=torch.int64)], self._val_views, image_px))
@@ -61,11 +64,12 @@ class FfcvLoader:
         """See Loader.epoch.  What an image looks like depends on seed, epoch and image alone."""
         order = epoch_order(self._seed, epoch, len(self._train.images))
         parts = order.split(batch_sizes(len(order), batch_size))
-        return self._train.read(parts[start_step:], self._epoch_views(epoch), image_px)
+        shares = [self._share.part(whole) for whole in parts[start_step:]]
+        return self._train.read(shares, self._epoch_views(epoch), image_px)
 
     def validation(self, batch_size: int) -> Iterator[Batch]:
         """See Loader.validation."""
-        parts = torch.arange(len(self._val.images)).split(batch_size)
+        parts = self._share.part(torch.arange(len(self._val.images))).split(batch_size)
         return self._val.read(parts, self._val_views, self._image_px)
 
     def _epoch_views(self, epoch: int) -> Part:

@@ -158,7 +158,9 @@ def _folder(
     )
 
 
-def _ffcv(data: DataConfig, recipe: RecipeConfig, seed: int, device: torch.device) -> Data:
+def _ffcv(
+    data: DataConfig, recipe: RecipeConfig, seed: int, device: torch.device, share: Share
+) -> Data:
     """Photographs in the two .beton files that ``data write-ffcv`` has written."""
     splits = ffcv_splits.load(Path(data.root or DEFAULT_ROOT), data.train_images, data.val_images)
     loader = FfcvLoader(
@@ -172,6 +174,7 @@ def _ffcv(data: DataConfig, recipe: RecipeConfig, seed: int, device: torch.devic
         seed=seed,
         device=device,
         workers=data.workers,
+        share=share,
     )
     off = off_notes(data, recipe, ("auto_augment", "crop_pad_px", "cutout_px"))
     return Data(
