@@ -76,7 +76,9 @@ def dangers(source: str) -> list[str]:
     found = []
     for node in ast.walk(tree):
         name = dotted(node, known) if isinstance(node, ast.Name | ast.Attribute) else ""
-        if name in CODE_FROM_DATA | SHELLS or (name in BUILT_IN and isinstance(node, ast.Name)):
+        # a field may have such a name (`compile: bool`): used is what is read
+        used = isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+        if name in CODE_FROM_DATA | SHELLS or (name in BUILT_IN and used):
             found.append(f"{name}, line {node.lineno}")
         if not isinstance(node, ast.Call):
             continue
