@@ -172,10 +172,21 @@ class RunConfig:
     run_dir: str | None = None  # null: runs/<run_id>
     ledger_dir: str = "runs/ledger"
     checkpoint_share: float = 0.01  # of the training time, at most; 0: only when stopped
+    price_usd_per_hour: float | None = None  # of all that the run uses; null: unknown
+    profile: bool = False  # trace a few steps and say where the time goes
 
 
-ELSEWHERE = ("run_dir", "ledger_dir", "checkpoint_share", "tracking", "suite")
-"""Fields that say where results go, not what is measured: outside the digest and the entry."""
+ELSEWHERE = (
+    "run_dir",
+    "ledger_dir",
+    "checkpoint_share",
+    "tracking",
+    "suite",
+    "price_usd_per_hour",
+    "profile",
+)
+"""Fields that say where results go and what is told about them, not what is measured: outside the
+digest and the entry's configuration."""
 
 ELSEWHERE_IN_DATA = ("root", "download", "workers")
 """The same for the data: its content is in the data digest, its loading order-independent."""

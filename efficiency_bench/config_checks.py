@@ -36,6 +36,12 @@ def check(config: RunConfig) -> None:
     _at_least("repeat", config.repeat, 0)
     if config.threads is not None:
         _at_least("threads", config.threads, 1)
+    price = config.price_usd_per_hour
+    if price is not None and not 0 <= price < float("inf"):
+        raise UserError(
+            f"price_usd_per_hour={price:g} is no price; type one like price_usd_per_hour=2.5,"
+            " or leave it out"
+        )
 
 
 def _check_choices(config: RunConfig) -> None:

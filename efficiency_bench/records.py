@@ -115,6 +115,28 @@ class Clocks(Record):
     """Data, model and count, before the first step."""
 
 
+class Cost(Record):
+    """What a run cost beside its compute.  What is unknown is None, never 0."""
+
+    compile_seconds: float = Field(default=0.0, ge=0)
+    """Compiling the network: on no other clock."""
+    peak_flops_per_second: float = Field(gt=0)
+    """A matrix product's rate on this machine, of all the run's processes together."""
+    peak_method: str
+    """How the peak was measured."""
+    energy_joules: float | None = Field(ge=0)
+    """Energy while the training clock ran."""
+    evaluation_energy_joules: float | None = Field(ge=0)
+    repeated_energy_joules: float | None = Field(ge=0)
+    """Training energy of work done again after a crash; not part of ``energy_joules``."""
+    energy_source: str
+    """Which counter, over what; or why the energy is unknown."""
+    price_usd_per_hour: float | None = Field(ge=0)
+    """Of all that the run uses, as its configuration named it."""
+    notes: tuple[str, ...] = ()
+    """Why the seconds, and all that follows from them, say little about this machine."""
+
+
 class Provenance(Record):
     """What would be needed to run it again: code, versions, hardware."""
 
@@ -196,6 +218,8 @@ class Entry(Record):
     """Where the run's folder kept its event log, relative to the ledger's folder."""
     config: Mapping[str, Any]
     provenance: Provenance | None
+    cost: Cost | None = None
+    """None: an imported or published row, or one written before costs were kept."""
     entry_digest: str | None = None
     """SHA-256 over all other fields as canonical JSON, so that an edited entry is found."""
 

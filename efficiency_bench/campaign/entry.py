@@ -15,7 +15,7 @@ from efficiency_bench.identity import config_digest, row_date
 from efficiency_bench.ledger import events
 from efficiency_bench.ledger.history import Lost
 from efficiency_bench.ledger.seal import sealed
-from efficiency_bench.records import Clocks, Entry, Evaluation, Provenance, Target
+from efficiency_bench.records import Clocks, Cost, Entry, Evaluation, Provenance, Target
 from efficiency_bench.training.trainer import Ending
 
 
@@ -35,6 +35,7 @@ def build_entry(
     event_log: Path,
     ledger_dir: Path,
     provenance: Provenance,
+    cost: Cost | None,
 ) -> Entry:
     """The immutable record of one ended run; every number from counts, none from rates."""
     paper3x = records.paper3x_tfs_days(ending.segments)
@@ -79,6 +80,7 @@ def build_entry(
         event_log=os.path.relpath(event_log, ledger_dir),
         config=measured,
         provenance=provenance,
+        cost=cost,
     )
     return sealed(entry)
 

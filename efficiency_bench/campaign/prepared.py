@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from efficiency_bench.campaign.peak import Peak
 from efficiency_bench.campaign.resumption import Earlier
 from efficiency_bench.config import RunConfig, measured_part
 from efficiency_bench.counting import ForwardCount
@@ -33,6 +34,8 @@ class Prepared:
     setup_seconds: float
     earlier: Earlier | None
     """What an attempt that was left has done already; None: there was none."""
+    peak: Peak | None
+    """Measured where the run begins; None where it goes on."""
 
     @property
     def evaluations_before(self) -> list[Evaluation]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from efficiency_bench.campaign import folder as folders
 from efficiency_bench.errors import UserError
+from efficiency_bench.ledger.costs import latest_energy
 from efficiency_bench.ledger.events import EventLog, EventsRead, chain_after, read_events
 from efficiency_bench.ledger.history import Lost, lost_by_resuming, lost_in_all
 from efficiency_bench.provenance import code_digest
@@ -35,6 +36,8 @@ class Earlier:
     """Work that has to be done again this time."""
     problems: tuple[str, ...]
     """Checkpoints that were not used, and why."""
+    energy: dict[str, float] | None
+    """Joules where the run is taken up, and those lost; None: they were not measured."""
 
     @property
     def repeated(self) -> Lost:
@@ -101,7 +104,20 @@ def _earlier(
         images=found.state["images"] if found else 0,
         lost=lost_by_resuming(events.events, steps),
         problems=tuple(problems),
+        energy=_energy(events, found),
     )
+
+
+def _energy(events: EventsRead, found: checkpoint.Checkpoint | None) -> dict[str, float] | None:
+    """The checkpoint's account; without one, zero; what the log has beyond is lost."""
+    reached = latest_energy(events.events)
+    if reached is None:
+        return None
+    empty = {"energy_joules": 0.0, "evaluation_energy_joules": 0.0}
+    account = found.about.get("energy") if found else empty
+    if not account:
+        return None
+    return {**account, "lost_energy_joules": max(0.0, reached - account["energy_joules"])}
 
 
 class Keeper:
@@ -117,8 +133,8 @@ class Keeper:
         self._next_at = 0.0
         self._warned = False
 
-    def __call__(self, resting: Resting) -> None:
-        """Save if it is time, or if the run is about to be left.
+    def __call__(self, resting: Resting, energy: Mapping[str, float]) -> None:
+        """Save if it is time, or if the run is about to be left; ``energy`` with it.
 
         A disk that does not take the checkpoint is told once and does not end the run.
         """
@@ -126,7 +142,7 @@ class Keeper:
         if not resting.stopping and (self.share == 0 or began < self._next_at):
             return
         try:
-            self.save(resting)
+            self.save(resting, energy)
         except OSError as error:
             problem = f"no checkpoint in {self.folder}: {error.strerror or error}"
             if not self._warned:
@@ -136,7 +152,7 @@ class Keeper:
         ended = time.monotonic()
         self._next_at = ended + (ended - began) / (self.share or 1.0)
 
-    def save(self, resting: Resting) -> None:
+    def save(self, resting: Resting, energy: Mapping[str, float]) -> None:
         """Write a checkpoint that knows its run and its place in the event log."""
         log_bytes, log_chain = self.event_log.sync()
         about = {
@@ -144,5 +160,6 @@ class Keeper:
             "log_bytes": log_bytes,
             "log_chain": log_chain,
             "code_digest": self._code_digest,
+            "energy": dict(energy),
         }
         checkpoint.save(self.folder, resting.steps, resting.state(), about)

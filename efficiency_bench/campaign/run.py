@@ -14,8 +14,11 @@ from typing import Any, Literal, Protocol
 from efficiency_bench import identity, provenance
 from efficiency_bench.campaign import device as devices
 from efficiency_bench.campaign import folder as folders
+from efficiency_bench.campaign.costs import begin_cost
+from efficiency_bench.campaign.energy import EnergyAccount
 from efficiency_bench.campaign.entry import build_entry
 from efficiency_bench.campaign.job import build_job, model_arguments
+from efficiency_bench.campaign.peak import measured_peak
 from efficiency_bench.campaign.prepared import (
     Prepared,
     ending_fields,
@@ -31,7 +34,8 @@ from efficiency_bench.config_checks import check
 from efficiency_bench.data import build_data
 from efficiency_bench.errors import UserError
 from efficiency_bench.ledger import store
-from efficiency_bench.ledger.events import EventLog
+from efficiency_bench.ledger.costs import cost_of
+from efficiency_bench.ledger.events import EventLog, read_events
 from efficiency_bench.records import Entry, Evaluation, Provenance, Target
 from efficiency_bench.training import checkpoint
 from efficiency_bench.training.trainer import Compiled, Ending, Progress, Resting, train
@@ -130,8 +134,10 @@ def _run_in(
         earlier = earlier_attempt(folder, run_id)
         job = build_job(config, data, target, stop_requested, ranks)
         setup_seconds = time.perf_counter() - began
+        # on no clock, and while the other processes still wait for their orders
+        peak = None if earlier else measured_peak(config, ranks.share.of)
         prepared = Prepared(
-            config, run_id, folder, ledger_dir, data, target, job, setup_seconds, earlier
+            config, run_id, folder, ledger_dir, data, target, job, setup_seconds, earlier, peak
         )
         watching = tuple(mirrors(folder))
         orders.go(target, data.digest, earlier.checkpoint if earlier else None)
@@ -160,6 +166,7 @@ def execute(run: Prepared, mirrors: tuple[Mirror, ...]) -> Outcome:
     event_log = EventLog(run.folder / folders.EVENTS)
     processes = run.job.ranks.share.of
     facts = provenance.collect(devices.hardware(run.config, processes))
+    energy, cost = begin_cost(run, facts.hardware)
 
     def tell(kind: str, **fields: Any) -> None:
         event_log.append(kind, **fields)
@@ -168,13 +175,13 @@ def execute(run: Prepared, mirrors: tuple[Mirror, ...]) -> Outcome:
 
     with event_log:
         keeper = Keeper(run.folder, run.run_id, run.config.checkpoint_share, event_log)
-        start = _begin(run, facts, tell, mirrors)
-        evaluations, ending = _follow(run, tell, keeper)
+        start = _begin(run, facts, cost, tell, mirrors)
+        evaluations, ending = _follow(run, tell, keeper, energy)
         if ending.reason == "interrupted":
-            tell("interrupted", **ending_fields(ending))
+            tell("interrupted", **ending_fields(ending), **energy.fields())
             return Outcome(None)
         digest = weights_digest(run.job.model)
-        tell("end", **ending_fields(ending), weights_digest=digest)
+        tell("end", **ending_fields(ending), **energy.fields(), weights_digest=digest)
     entry = build_entry(
         run_id=run.run_id,
         config=run.config,
@@ -190,6 +197,7 @@ def execute(run: Prepared, mirrors: tuple[Mirror, ...]) -> Outcome:
         event_log=run.folder / folders.EVENTS,
         ledger_dir=run.ledger_dir,
         provenance=Provenance(**start["provenance"]),
+        cost=cost_of(read_events(run.folder / folders.EVENTS).events),
     )
     folders.write_entry(run.folder, entry)
     store.append(run.ledger_dir, entry, run.folder / folders.EVENTS)
@@ -201,19 +209,27 @@ def execute(run: Prepared, mirrors: tuple[Mirror, ...]) -> Outcome:
 
 
 def _begin(
-    run: Prepared, facts: Provenance, tell: Callable[..., None], mirrors: tuple[Mirror, ...]
+    run: Prepared,
+    facts: Provenance,
+    cost: Mapping[str, Any],
+    tell: Callable[..., None],
+    mirrors: tuple[Mirror, ...],
 ) -> Mapping[str, Any]:
     """Write down that the run starts, or goes on; the fields of its start."""
     written = facts.model_dump(mode="json")
     if run.earlier is None:
         notes = [*run.data.notes, *model_arguments(run.config)[1]]
-        start = start_fields(run, notes, written)
+        start = start_fields(run, notes, written) | {"cost": cost}
         tell("start", **start)
         return start
     start = next(dict(e) for e in run.earlier.events.events if e["event"] == "start")
     for mirror in mirrors:
         mirror(start)
-    fields = run.earlier.fields() | {"setup_seconds": run.setup_seconds, "provenance": written}
+    fields = run.earlier.fields() | {
+        "setup_seconds": run.setup_seconds,
+        "provenance": written,
+        "cost": cost,
+    }
     before = start["provenance"]["hardware"].get("processes", 1)
     if before != run.job.ranks.share.of:
         fields["notes"] += [
@@ -225,11 +241,15 @@ def _begin(
 
 
 def _follow(
-    run: Prepared, tell: Callable[..., None], keeper: Keeper
+    run: Prepared, tell: Callable[..., None], keeper: Keeper, energy: EnergyAccount
 ) -> tuple[list[Evaluation], Ending]:
-    """Write the trainer's records down until its ending; a fault becomes one."""
+    """Write the trainer's records down until its ending; a fault becomes one.
+
+    An evaluation begins where the record before it, always a Progress, was given.
+    """
     evaluations = list(run.evaluations_before)
     latest = run.progress_before
+    energy.charge_nothing()
     try:
         for record in train(run.job, run.earlier.state if run.earlier else None):
             match record:
@@ -237,13 +257,18 @@ def _follow(
                     tell("compiled", seconds=record.seconds)
                 case Progress():
                     latest = record
-                    tell("progress", **progress_fields(record))
+                    energy.charge_training()
+                    tell("progress", **progress_fields(record), **energy.fields())
                 case Evaluation():
+                    energy.charge_evaluation()
                     evaluations.append(record)
                     tell("evaluation", **record.model_dump(mode="json"))
                 case Resting():
-                    keeper(record)
+                    energy.charge_training()
+                    keeper(record, energy.fields())
+                    energy.charge_nothing()
                 case Ending():
+                    energy.charge_training()
                     return evaluations, record
     except (UserError, KeyboardInterrupt):
         raise

@@ -13,6 +13,7 @@ OF_THE_OCCASION = (
     "event_log_digest",
     "entry_digest",
     "provenance",
+    "cost",
     "repeated_images",
     "repeated_seconds",
     "repeated_paper3x_tfs_days",

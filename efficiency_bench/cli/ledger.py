@@ -57,6 +57,25 @@ def ledger_crossings(ledger: LedgerDir = DEFAULT_LEDGER, as_json: Json = False) 
         stdout_console().print(crossings_table(rows))
 
 
+@app.command("costs")
+def ledger_costs(ledger: LedgerDir = DEFAULT_LEDGER, as_json: Json = False) -> None:
+    """What each run's training cost: seconds, rates, energy and dollars; null where unknown.
+
+    Evaluation and set-up are on no account here. `of peak` is the achieved rate over a matrix
+    product's on the same machine.
+    """
+    from efficiency_bench.ledger.costs import COSTS
+    from efficiency_bench.ledger.listing import row
+
+    rows = [row(entry) for entry in read_entries(str(ledger))]
+    if as_json:
+        print_json([{name: found[name] for name in ("run_id", *COSTS)} for found in rows])
+    else:
+        from efficiency_bench.report.costs_table import costs_table
+
+        stdout_console().print(costs_table(rows))
+
+
 @app.command("export")
 def ledger_export(
     form: Annotated[str, typer.Option("--format", help="csv or openai.")] = "csv",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from efficiency_bench.ledger.costs import COSTS
 from efficiency_bench.records import Entry
 
-ROW_FIELDS = (
+ENTRY_FIELDS = (
     "run_id",
     "experiment",
     "model",
@@ -31,11 +32,14 @@ ROW_FIELDS = (
     "date",
     "source",
 )
+"""Listed fields that the entry has itself."""
+
+ROW_FIELDS = (*ENTRY_FIELDS, *COSTS)
 """The keys of ``ledger list --json``, fixed for other people's scripts, in their order."""
 
 
 def row(entry: Entry) -> dict[str, Any]:
     """The entry's listed fields, JSON values only; of the target its metric and value."""
-    fields = {name: getattr(entry, name) for name in ROW_FIELDS}
+    fields = {name: getattr(entry, name) for name in ENTRY_FIELDS}
     fields["target"] = {"metric": entry.target.metric, "value": entry.target.value}
-    return fields
+    return fields | {name: value(entry) for name, value in COSTS.items()}

@@ -7,8 +7,12 @@ from efficiency_bench.records import Entry
 
 
 def content_digest(entry: Entry) -> str:
-    """SHA-256 (hex) over every field but ``entry_digest``, as canonical JSON."""
-    return digest_json(entry.model_dump(mode="json", exclude={"entry_digest"}))
+    """SHA-256 (hex) over every field but ``entry_digest``, as canonical JSON.
+
+    A cost of None is left out, so that entries written before costs were kept keep their digest.
+    """
+    left_out = {"entry_digest"} if entry.cost else {"entry_digest", "cost"}
+    return digest_json(entry.model_dump(mode="json", exclude=left_out))
 
 
 def sealed(entry: Entry) -> Entry:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from efficiency_bench.ledger.verification import rules_arrival as arrival
+from efficiency_bench.ledger.verification import rules_cost as cost
 from efficiency_bench.ledger.verification import rules_digests as digests
 from efficiency_bench.ledger.verification import rules_elsewhere as elsewhere
 from efficiency_bench.ledger.verification import rules_run as run
@@ -37,6 +38,8 @@ RULES: dict[int, dict[Tier, tuple[Check, ...]]] = {
             arrival.targets,
             run.clocks,
             run.repeats,
+            cost.cost,
+            cost.energy,
         ),
         "imported": (digests.entry_digest, digests.no_evidence, elsewhere.imported),
         "published": (digests.no_evidence, elsewhere.published),

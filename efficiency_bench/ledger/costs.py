@@ -1,0 +1,113 @@
+"""The cost of a run as its event log tells it, and what follows from an entry's cost and clocks.
+
+Every value that something unknown is needed for is None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from efficiency_bench.ledger.history import Event
+from efficiency_bench.records import Cost, Entry
+
+SECONDS_PER_HOUR = 3600
+
+
+def cost_of(events: Sequence[Event]) -> Cost | None:
+    """The cost that a whole log gives; None where it was begun before costs were kept.
+
+    The peak and the price are those of the start.  Energy is known where every attempt was
+    measured from its beginning to its end.
+    """
+    attempts = [e["cost"] for e in events if e["event"] in ("start", "resume") and "cost" in e]
+    start = next((e for e in events if e["event"] == "start"), {})
+    end = next((e for e in events if e["event"] == "end"), {})
+    if "cost" not in start:
+        return None
+    known = "energy_joules" in end
+    repeated = sum(a.get("lost_energy_joules", 0.0) for a in attempts) if known else None
+    return Cost(
+        compile_seconds=end.get("compile_seconds", 0.0),
+        peak_flops_per_second=start["cost"]["peak"]["flops_per_second"],
+        peak_method=start["cost"]["peak"]["method"],
+        energy_joules=end.get("energy_joules"),
+        evaluation_energy_joules=end.get("evaluation_energy_joules"),
+        repeated_energy_joules=repeated,
+        energy_source=_source([a["energy_source"] for a in attempts], known),
+        price_usd_per_hour=start["cost"]["price_usd_per_hour"],
+        notes=_distinct(note for a in attempts for note in a["notes"]),
+    )
+
+
+def latest_energy(events: Sequence[Event]) -> float | None:
+    """Training joules that a log got to, in its own order; None where it has none."""
+    logged = (account["energy_joules"] for e in reversed(events) if (account := _energy_in(e)))
+    return next(logged, None)
+
+
+def _energy_in(event: Event) -> Mapping[str, Any]:
+    account = event["cost"] if event["event"] == "resume" and "cost" in event else event
+    return account if "energy_joules" in account else {}
+
+
+def _source(sources: Sequence[str], known: bool) -> str:
+    unknown = [source for source in sources if source.startswith("unknown")]
+    if known or not unknown:
+        return "; ".join(_distinct(sources)) if known else "unknown: the counter failed on the way"
+    return unknown[0]
+
+
+def _distinct(texts: Any) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(texts))
+
+
+def train_seconds(entry: Entry) -> float | None:
+    """Seconds on the training clock; None for a row without clocks, or that never began."""
+    return (entry.clocks.train_seconds or None) if entry.clocks else None
+
+
+def images_per_second(entry: Entry) -> float | None:
+    """Training images over training seconds, all processes together."""
+    seconds = train_seconds(entry)
+    return None if seconds is None or entry.images is None else entry.images / seconds
+
+
+def achieved_flops_per_second(entry: Entry) -> float | None:
+    """``exact_flops`` over training seconds: what the network's products made of the machine."""
+    seconds = train_seconds(entry)
+    return None if seconds is None or entry.exact_flops is None else entry.exact_flops / seconds
+
+
+def share_of_peak(entry: Entry) -> float | None:
+    """The achieved rate as a fraction of the matrix product's that was measured at the start."""
+    achieved, peak = achieved_flops_per_second(entry), _peak(entry)
+    return None if achieved is None or peak is None else achieved / peak
+
+
+def energy_joules(entry: Entry) -> float | None:
+    """Energy of training, evaluation not included."""
+    return entry.cost.energy_joules if entry.cost else None
+
+
+def dollars(entry: Entry) -> float | None:
+    """The price of an hour times the training hours, evaluation and set-up not included."""
+    seconds = train_seconds(entry)
+    if seconds is None or entry.cost is None or entry.cost.price_usd_per_hour is None:
+        return None
+    return entry.cost.price_usd_per_hour * seconds / SECONDS_PER_HOUR
+
+
+COSTS: Mapping[str, Callable[[Entry], float | None]] = {
+    "train_seconds": train_seconds,
+    "images_per_second": images_per_second,
+    "achieved_flops_per_second": achieved_flops_per_second,
+    "share_of_peak": share_of_peak,
+    "energy_joules": energy_joules,
+    "dollars": dollars,
+}
+"""Name in a row of the ledger -> the value of an entry."""
+
+
+def _peak(entry: Entry) -> float | None:
+    return entry.cost.peak_flops_per_second if entry.cost else None

@@ -1,0 +1,77 @@
+"""What follows from an entry's clocks and cost, and the digests of entries that have none."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from efficiency_bench.ledger.listing import row
+from efficiency_bench.ledger.seal import content_digest, sealed
+from efficiency_bench.records import Clocks, Cost, Entry
+from tests.ledger.factory import make_entry, make_segment
+
+BEFORE = Path(__file__).with_name("entry_before_costs.json")
+
+
+def make_cost(**overrides):
+    fields = {
+        "peak_flops_per_second": 2e9,
+        "peak_method": "torch.mm",
+        "energy_joules": 900.0,
+        "evaluation_energy_joules": 100.0,
+        "repeated_energy_joules": 0.0,
+        "energy_source": "RAPL",
+        "price_usd_per_hour": 3.6,
+    }
+    return Cost(**{**fields, **overrides})
+
+
+def make_clocks(train_seconds):
+    return Clocks(train_seconds=train_seconds, evaluation_seconds=5.0, setup_seconds=1.0)
+
+
+def test_an_entry_written_before_costs_keeps_its_digest():
+    written = json.loads(BEFORE.read_text())
+    assert "cost" not in written
+    entry = Entry(**written)
+    assert content_digest(entry) == written["entry_digest"]
+
+
+def test_a_cost_is_part_of_the_digest():
+    entry = sealed(make_entry(cost=make_cost()))
+    for cost in (None, make_cost(energy_joules=899.0), make_cost(notes=("profiled",))):
+        assert content_digest(entry.model_copy(update={"cost": cost})) != entry.entry_digest
+
+
+def test_rates_follow_from_the_clock_and_the_cost():
+    # 5000 images at 2 (F + B) = 2 (1e6 + 1.9e6) = 5.8e6 FLOP: 2.9e10 in 50 s
+    listed = row(
+        make_entry(segments=(make_segment(5000),), clocks=make_clocks(50.0), cost=make_cost())
+    )
+    assert listed["train_seconds"] == 50.0
+    assert listed["images_per_second"] == 100.0
+    assert listed["achieved_flops_per_second"] == pytest.approx(5.8e8)
+    assert listed["share_of_peak"] == pytest.approx(0.29)
+    assert listed["energy_joules"] == 900.0
+    assert listed["dollars"] == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize(
+    ("entry", "unknown"),
+    [
+        (make_entry(), {"train_seconds", "images_per_second", "share_of_peak", "dollars"}),
+        (make_entry(clocks=make_clocks(0.0), cost=make_cost()), {"images_per_second", "dollars"}),
+        (make_entry(clocks=make_clocks(9.0)), {"share_of_peak", "energy_joules", "dollars"}),
+        (
+            make_entry(
+                clocks=make_clocks(9.0),
+                cost=make_cost(energy_joules=None, price_usd_per_hour=None),
+            ),
+            {"energy_joules", "dollars"},
+        ),
+    ],
+    ids=["no clocks", "no step", "before costs", "no counter and no price"],
+)
+def test_unknown_is_none_and_never_zero(entry, unknown):
+    listed = row(entry)
+    assert {name for name in unknown if listed[name] is not None} == set()
