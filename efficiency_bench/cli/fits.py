@@ -42,8 +42,14 @@ def fit(
         Literal["sustained", "first"], typer.Option(help="Where a run counts as arrived.")
     ] = "sustained",
     currency: Annotated[
-        Literal["paper3x", "exact"], typer.Option(help="3 x forward MACs, or exact FLOPs.")
+        Literal["compute", "paper3x", "exact", "seconds", "energy", "dollars"],
+        typer.Option(
+            help="paper3x (or compute): 3 x forward MACs; exact FLOPs; or what training cost."
+        ),
     ] = "paper3x",
+    hardware: Annotated[
+        str | None, typer.Option(help="Machine whose seconds, energy or dollars are fitted.")
+    ] = None,
     sweep: Annotated[
         str | None, typer.Option(help="Halving time at every threshold: LOW:HIGH[:STEP].")
     ] = None,
@@ -58,9 +64,20 @@ def fit(
 
     selection = Selection(data=data, target=target, tier=tier, estimand=estimand)
     entries = read_entries(source)
-    choices = {"variant": variant, "crossing": crossing, "currency": currency}
+    choices = {
+        "variant": variant,
+        "crossing": crossing,
+        "currency": "paper3x" if currency == "compute" else currency,
+    }
+    of_a_machine = currency in ("seconds", "energy", "dollars")
+    if hardware is not None and not of_a_machine:
+        raise UserError(
+            "--hardware goes with --currency seconds, energy or dollars: compute has none"
+        )
+    if sweep is not None and of_a_machine:
+        raise UserError("a sweep reads compute only: leave out --sweep, or --currency")
     if sweep is None:
-        fit_one(entries, selection, choices, chart, as_json)
+        fit_one(entries, selection, choices | {"hardware": hardware}, chart, as_json)
     elif chart is None:
         fit_sweep(entries, selection, choices, sweep, as_json)
     else:

@@ -48,7 +48,7 @@ class HalvingTime(Record):
     variant: Variant
     verdict: Verdict
     currency: str
-    """Field of the entry that was fitted: ``paper3x_tfs_days`` or ``exact_flops``."""
+    """Listed field of the entry that was fitted, such as ``paper3x_tfs_days``."""
     crossing: str
     data: str
     data_digest: str | None

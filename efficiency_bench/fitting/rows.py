@@ -6,8 +6,16 @@ import datetime
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
+from efficiency_bench.fitting.currencies import (
+    OF_A_MACHINE,
+    UNITS,
+    Crossing,
+    Currency,
+    comparable,
+    cost_to_target,
+    whole_cost,
+)
 from efficiency_bench.fitting.groups import Group, Selection, select
 from efficiency_bench.records import (
     Entry,
@@ -17,14 +25,8 @@ from efficiency_bench.records import (
     segments_until,
 )
 
-Crossing = Literal["first", "sustained"]
-Currency = Literal["paper3x", "exact"]
-
 DAYS_PER_MONTH = 365.25 / 12
 """A month of the Julian year, so that twelve are one year."""
-
-COMPUTE_UNITS: dict[str, str] = {"paper3x": "paper3x_tfs_days", "exact": "exact_flops"}
-"""Currency -> the entry's field, which names the unit."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +93,8 @@ class RowSet:
 
     @property
     def compute_unit(self) -> str:
-        """``paper3x_tfs_days`` or ``exact_flops``."""
-        return COMPUTE_UNITS[self.currency]
+        """``paper3x_tfs_days``, or that of another currency."""
+        return UNITS[self.currency]
 
 
 def fit_rows(
@@ -101,18 +103,24 @@ def fit_rows(
     *,
     crossing: Crossing = "sustained",
     currency: Currency = "paper3x",
+    hardware: str | None = None,
 ) -> RowSet:
     """Gather the entries that ``selection`` leaves into rows.
 
     Runs of one model, recipe, date and configuration are seeds of one row, which stands at
     their geometric mean of compute to target; another configuration is another row.
     The baseline's runs that set the target join it, charged their whole schedule.  Raises
-    UserError where several groups or none are left (``groups.select``).
+    UserError where several groups or none are left (``groups.select``).  In seconds, joules or
+    dollars only runs of one kind of machine stand together: ``currencies.comparable``.
     """
     group, members, beside = select(entries, selection)
     baselines, notes = _joining_baselines(members, beside)
+    charged = [*members, *baselines]
+    if currency in OF_A_MACHINE:
+        charged, without = comparable(charged, currency, hardware)
+        notes += without
     gathered: dict[tuple[str | None, ...], list[Entry]] = {}
-    for entry in [*members, *baselines]:
+    for entry in charged:
         key = (entry.model, entry.recipe, entry.date, entry.config_digest)
         gathered.setdefault(key, []).append(entry)
     rows = [_row(seeds, crossing, currency) for seeds in gathered.values()]
@@ -127,6 +135,8 @@ def compute_to_target(entry: Entry, crossing: Crossing, currency: Currency) -> f
 
     A run that set its own target is charged its whole schedule, as AlexNet was in 2020.
     """
+    if currency in OF_A_MACHINE:
+        return cost_to_target(entry, crossing, currency)
     if entry.target.source == "own_schedule":
         return _whole(entry, currency) if entry.end_reason == "schedule" else None
     if crossing == "sustained" or (entry.first_crossing_images == entry.sustained_crossing_images):
@@ -142,6 +152,8 @@ def compute_to_target(entry: Entry, crossing: Crossing, currency: Currency) -> f
 
 
 def _whole(entry: Entry, currency: Currency) -> float | None:
+    if currency in OF_A_MACHINE:
+        return whole_cost(entry, currency)
     return entry.paper3x_tfs_days if currency == "paper3x" else entry.exact_flops
 
 

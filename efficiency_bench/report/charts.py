@@ -32,13 +32,10 @@ from efficiency_bench.report.chart_style import (
     write_images,
     year_ticks,
 )
+from efficiency_bench.report.currency_words import WORDS
 from efficiency_bench.report.labels import GAP_PX, LINE_PX, Box, line_boxes, sides
 from efficiency_bench.report.sentences import basis, goal, headline
 
-UNIT_TITLES = {
-    "paper3x_tfs_days": "training compute, teraflop/s-days (3 × forward MACs)",
-    "exact_flops": "training compute, FLOP",
-}
 
 LABEL_OFFSETS: dict[str, dict[str, Any]] = {
     "right": {"align": "left", "dx": GAP_PX},
@@ -52,7 +49,7 @@ LINES = ("least squares with its 95 % band", f"Moore's law, halving every {MOORE
 KINDS = {
     "frontier": "frontier",
     "model": "other model",
-    "censored": "target not reached: compute spent",
+    "censored": "target not reached: what was spent",
 }
 
 
@@ -92,7 +89,7 @@ def halving_chart(
         alt.Y,
         scale=alt.Scale(type="log", domain=domain, nice=False),
         axis=alt.Axis(
-            **above(UNIT_TITLES[halving.currency]),
+            **above(WORDS[halving.currency].axis),
             format="~g" if domain[0] >= 1e-3 and domain[1] < 1e5 else ".0e",
             values=ticks(*domain),
         ),
@@ -104,7 +101,7 @@ def halving_chart(
     ]
     chart = alt.layer(*layers).properties(width=size.width_px, height=size.height_px)
     remarks = (headline(halving), basis(halving))
-    return titled(chart, f"Training compute to {goal(halving)}", remarks, size)
+    return titled(chart, f"Training {WORDS[halving.currency].noun} to {goal(halving)}", remarks, size)
 
 
 def _points(halving: HalvingTime, entries: Mapping[str, Entry]) -> list[dict[str, Any]]:

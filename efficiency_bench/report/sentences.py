@@ -7,6 +7,7 @@ from datetime import date
 
 from efficiency_bench.fitting.halving import MOORE_MONTHS, PAPER_2020_MONTHS, HalvingTime
 from efficiency_bench.fitting.rows import DAYS_PER_MONTH
+from efficiency_bench.report.currency_words import WORDS
 
 
 def goal(halving: HalvingTime) -> str:
@@ -41,7 +42,7 @@ def basis(halving: HalvingTime) -> str:
     """How the figure came about: rows, variant, method, crossing, currency."""
     rows = "rows of the frontier" if halving.variant == "frontier" else "rows, all models"
     fit = "" if halving.r_squared is None else f", r² {halving.r_squared:.3f}"
-    currency = "3 × forward MACs" if halving.currency == "paper3x_tfs_days" else "exact FLOPs"
+    currency = WORDS[halving.currency].basis
     return (
         f"n = {halving.n} {rows}; {halving.method}{fit}; "
         f"{halving.estimand}, {halving.crossing} crossing, {currency}, {halving.tier}"
@@ -59,9 +60,10 @@ def why(halving: HalvingTime) -> str:
 def comparison(halving: HalvingTime) -> str:
     """The factor over the fitted years beside 2020's rate and Moore's law."""
     months = fitted_months(halving)
-    factor = f"{halving.reduction_factor:.3g}x less compute in {months / 12:.1f} years"
+    noun = WORDS[halving.currency].noun
+    factor = f"{halving.reduction_factor:.3g}x less {noun} in {months / 12:.1f} years"
     if halving.reduction_factor < 1:
-        factor = f"{1 / halving.reduction_factor:.3g}x more compute in {months / 12:.1f} years"
+        factor = f"{1 / halving.reduction_factor:.3g}x more {noun} in {months / 12:.1f} years"
     return (
         f"{factor} (end points{_end_points(halving)}); "
         f"at the {PAPER_2020_MONTHS} months of the 2020 paper it would be "

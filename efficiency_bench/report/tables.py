@@ -12,6 +12,7 @@ from rich.text import Text
 
 from efficiency_bench.fitting.halving import HalvingTime
 from efficiency_bench.records import Entry
+from efficiency_bench.report.currency_words import WORDS
 from efficiency_bench.report.layout import ABSENT, bare_table, print_lines
 from efficiency_bench.report.sentences import (
     basis,
@@ -26,21 +27,22 @@ from efficiency_bench.report.sentences import (
 
 def print_fit(halving: HalvingTime, console: Console) -> None:
     """Print the rows of a fit and then the halving time in words; fits 80 columns."""
+    noun = WORDS[halving.currency].noun
     console.print(fit_table(halving))
     if halving.rows:
         console.print(fit_legend(halving), style="dim", highlight=False)
     console.print()
-    console.print(Text(f"Compute to {goal(halving)}: {headline(halving)}.", style="bold"))
+    console.print(Text(f"{noun.capitalize()} to {goal(halving)}: {headline(halving)}.", style="bold"))
     print_lines((basis(halving), why(halving), comparison(halving), *halving.notes), console)
 
 
 def fit_table(halving: HalvingTime) -> Table:
     """A line a row of the fit, the frontier in bold."""
-    unit = "tfs-days" if halving.currency == "paper3x_tfs_days" else "FLOP"
-    table = bare_table(f"Training compute to {goal(halving)}")
+    words = WORDS[halving.currency]
+    table = bare_table(f"Training {words.noun} to {goal(halving)}")
     table.add_column("publication", overflow="fold")
     table.add_column("date", no_wrap=True)
-    for name in (unit, "factor", "epochs", "MMAC", "seeds"):
+    for name in (words.unit, "factor", "epochs", "MMAC", "seeds"):
         table.add_column(name, justify="right", no_wrap=True)
     models = Counter(row["model"] for row in halving.rows)
     for row in halving.rows:
@@ -82,7 +84,7 @@ def fit_legend(halving: HalvingTime) -> str:
     """What the marks of ``fit_table`` mean."""
     parts = ["* on the frontier", "seeds: reached/run"]
     if not all(row["reached"] for row in halving.rows):
-        parts.append("> never reached: compute spent")
+        parts.append(f"> never reached: {WORDS[halving.currency].noun} spent")
     return "; ".join(parts)
 
 

@@ -1,0 +1,117 @@
+"""What a fit may count: compute, or the seconds, joules and dollars of one kind of machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from efficiency_bench.errors import UserError
+from efficiency_bench.ledger.costs import dollars, energy_joules, train_seconds
+from efficiency_bench.records import Entry
+
+Crossing = Literal["first", "sustained"]
+Currency = Literal["paper3x", "exact", "seconds", "energy", "dollars"]
+
+UNITS: Mapping[str, str] = {
+    "paper3x": "paper3x_tfs_days",
+    "exact": "exact_flops",
+    "seconds": "train_seconds",
+    "energy": "energy_joules",
+    "dollars": "dollars",
+}
+"""Currency -> the listed field of an entry, which names the unit."""
+
+OF_A_MACHINE = {"seconds": train_seconds, "energy": energy_joules, "dollars": dollars}
+"""Currencies that say as much about the machine as about the network."""
+
+
+def whole_cost(entry: Entry, currency: Currency) -> float | None:
+    """What the whole run's training took, in the currency's unit; None: unknown."""
+    return OF_A_MACHINE[currency](entry)
+
+
+def cost_to_target(entry: Entry, crossing: Crossing, currency: Currency) -> float | None:
+    """Seconds, joules or dollars of training up to the crossing; None: never crossed.
+
+    The clock is read at every evaluation; between two it goes on evenly with the images.  Energy
+    and dollars are the whole run's, by the share of its training seconds.
+    """
+    total, seconds = whole_cost(entry, currency), train_seconds(entry)
+    if total is None or seconds is None:
+        return None
+    if entry.target.source == "own_schedule":
+        return total if entry.end_reason == "schedule" else None
+    images = entry.first_crossing_images
+    if crossing == "sustained":
+        images = entry.sustained_crossing_images if entry.reached else None
+    return None if images is None else total * seconds_at(entry, images) / seconds
+
+
+def seconds_at(entry: Entry, images: float) -> float:
+    """The training clock after ``images``, which lie no later than the last evaluation."""
+    before_images, before_seconds = 0.0, 0.0
+    for evaluation in entry.evaluations:
+        if evaluation.images >= images:
+            share = (images - before_images) / (evaluation.images - before_images)
+            return before_seconds + share * (evaluation.train_seconds - before_seconds)
+        before_images, before_seconds = float(evaluation.images), evaluation.train_seconds
+    return before_seconds
+
+
+def comparable(
+    entries: Sequence[Entry], currency: Currency, hardware: str | None
+) -> tuple[list[Entry], list[str]]:
+    """The entries whose cost is known, on one kind of machine; and what to say of the others.
+
+    ``hardware`` is part of a machine's name.  Raises UserError where several kinds are left, or
+    none has that name.
+    """
+    left_out: dict[str, list[str]] = {}
+    machines: dict[str, list[Entry]] = {}
+    for entry in entries:
+        if reason := _unusable(entry, currency):
+            left_out.setdefault(reason, []).append(entry.run_id)
+        else:
+            machines.setdefault(machine(entry), []).append(entry)
+    notes = [
+        f"{len(ids)} runs without {currency}, left out ({reason}): {', '.join(ids)}"
+        for reason, ids in left_out.items()
+    ]
+    asked = hardware or ""
+    chosen = [name for name in machines if name == asked]
+    chosen = chosen or [name for name in machines if asked.lower() in name.lower()]
+    if machines and len(chosen) != 1:
+        listed = "".join(
+            f"\n  --hardware {name!r}  ({len(runs)} runs)"
+            for name, runs in sorted(machines.items())
+        )
+        problem = "several kinds of machine are" if chosen else f"no machine {asked!r} is"
+        raise UserError(f"{problem} in this fit, and {currency} compare on one only:{listed}")
+    others = [entry.run_id for name in machines if name not in chosen for entry in machines[name]]
+    if others:
+        notes.append(f"{len(others)} runs on other machines, left out: {', '.join(others)}")
+    return [entry for name in chosen for entry in machines[name]], notes
+
+
+def machine(entry: Entry) -> str:
+    """The kind of machine, as in ``cuda NVIDIA H100 x 1`` or ``cpu AMD EPYC, 2 threads x 1``."""
+    facts = entry.provenance.hardware if entry.provenance else {}
+    name = facts.get("card") or f"{facts.get('cpu')}, {facts.get('torch_threads')} threads"
+    return f"{facts.get('device')} {name} x {facts.get('processes', 1)}"
+
+
+def _unusable(entry: Entry, currency: Currency) -> str | None:
+    """Why an entry cannot stand in a fit of ``currency``; None where it can."""
+    if entry.tier != "measured":
+        return f"{entry.tier} rows have only compute: --currency paper3x"
+    if entry.cost is not None and entry.cost.notes:
+        return entry.cost.notes[0]
+    if whole_cost(entry, currency) is not None:
+        return None
+    if train_seconds(entry) is None:
+        return "no training clock"
+    if entry.cost is None:
+        return "written before costs were kept"
+    if currency == "energy":
+        return entry.cost.energy_source
+    return "no price: train with price_usd_per_hour=N"
