@@ -9,10 +9,11 @@ from typing import Any
 from efficiency_bench.campaign.energy import EnergyAccount, open_meter
 from efficiency_bench.campaign.prepared import Prepared
 from efficiency_bench.campaign.processes import this_process
+from efficiency_bench.ledger.costs import UNKNOWN
 
 PROFILED = "profiled: seconds are not representative"
 
-UNMEASURED = "unknown: an earlier attempt was not measured"
+UNMEASURED = f"{UNKNOWN}: an earlier attempt was not measured"
 
 
 def begin_cost(run: Prepared, hardware: Mapping[str, Any]) -> tuple[EnergyAccount, dict[str, Any]]:

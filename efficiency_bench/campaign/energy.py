@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import torch
 
 from efficiency_bench.campaign.processes import Process
+from efficiency_bench.ledger.costs import UNKNOWN
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +88,7 @@ def open_meter(device: str, process: Process) -> tuple[Meter | None, str]:
             raise OSError("the run's processes are on several machines")
         meter = RaplMeter(POWERCAP) if device == "cpu" else _gpus(process)
     except (OSError, ValueError, ImportError) as error:
-        return None, f"unknown: {error}"
+        return None, f"{UNKNOWN}: {error}"
     return meter, meter.source
 
 

@@ -7,7 +7,7 @@ import logging
 import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -26,6 +26,7 @@ from efficiency_bench.campaign.prepared import (
     start_fields,
 )
 from efficiency_bench.campaign.processes import GONE, is_lost_process, join, this_process
+from efficiency_bench.campaign.profiling import Profile
 from efficiency_bench.campaign.resumption import Keeper, earlier_attempt
 from efficiency_bench.campaign.taking_part import Orders, take_part
 from efficiency_bench.campaign.target import metric_of, own_target, resolve_target
@@ -176,7 +177,12 @@ def execute(run: Prepared, mirrors: tuple[Mirror, ...]) -> Outcome:
     with event_log:
         keeper = Keeper(run.folder, run.run_id, run.config.checkpoint_share, event_log)
         start = _begin(run, facts, cost, tell, mirrors)
+        profile = Profile(run.folder) if run.config.profile else None
+        if profile is not None:
+            run = replace(run, job=replace(run.job, watch=profile.watch))
         evaluations, ending = _follow(run, tell, keeper, energy)
+        if profile is not None:
+            tell("profile", **profile.account())
         if ending.reason == "interrupted":
             tell("interrupted", **ending_fields(ending), **energy.fields())
             return Outcome(None)

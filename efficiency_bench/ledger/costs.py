@@ -13,20 +13,26 @@ from efficiency_bench.records import Cost, Entry
 
 SECONDS_PER_HOUR = 3600
 
+UNKNOWN = "unknown"
+"""How a source of energy begins that is none."""
+
 
 def cost_of(events: Sequence[Event]) -> Cost | None:
     """The cost that a whole log gives; None where it was begun before costs were kept.
 
-    The peak and the price are those of the start.  Energy is known where every attempt was
-    measured from its beginning to its end.
+    The peak and the price are those of the start.  Energy is known where all attempts that the
+    result comes from were measured; what was repeated, where every attempt was.
     """
     attempts = [e["cost"] for e in events if e["event"] in ("start", "resume") and "cost" in e]
     start = next((e for e in events if e["event"] == "start"), {})
     end = next((e for e in events if e["event"] == "end"), {})
     if "cost" not in start:
         return None
+    sources = [attempt["energy_source"] for attempt in attempts]
     known = "energy_joules" in end
-    repeated = sum(a.get("lost_energy_joules", 0.0) for a in attempts) if known else None
+    repeated = None
+    if known and not any(source.startswith(UNKNOWN) for source in sources):
+        repeated = sum(attempt.get("lost_energy_joules", 0.0) for attempt in attempts)
     return Cost(
         compile_seconds=end.get("compile_seconds", 0.0),
         peak_flops_per_second=start["cost"]["peak"]["flops_per_second"],
@@ -34,7 +40,7 @@ def cost_of(events: Sequence[Event]) -> Cost | None:
         energy_joules=end.get("energy_joules"),
         evaluation_energy_joules=end.get("evaluation_energy_joules"),
         repeated_energy_joules=repeated,
-        energy_source=_source([a["energy_source"] for a in attempts], known),
+        energy_source=_source(sources, known),
         price_usd_per_hour=start["cost"]["price_usd_per_hour"],
         notes=_distinct(note for a in attempts for note in a["notes"]),
     )
@@ -52,10 +58,10 @@ def _energy_in(event: Event) -> Mapping[str, Any]:
 
 
 def _source(sources: Sequence[str], known: bool) -> str:
-    unknown = [source for source in sources if source.startswith("unknown")]
-    if known or not unknown:
-        return "; ".join(_distinct(sources)) if known else "unknown: the counter failed on the way"
-    return unknown[0]
+    if known:
+        return "; ".join(_distinct(sources))
+    failed = f"{UNKNOWN}: the counter failed on the way"
+    return next((source for source in sources if source.startswith(UNKNOWN)), failed)
 
 
 def _distinct(texts: Any) -> tuple[str, ...]:

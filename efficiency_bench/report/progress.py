@@ -12,6 +12,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from efficiency_bench.report.profile_lines import profile_lines
+
 Event = Mapping[str, Any]
 
 
@@ -35,6 +37,10 @@ class RunProgress:
                 self._resume(event)
             case "progress" | "evaluation":
                 self._advance(event)
+            case "profile":
+                self.close()
+                for line in profile_lines(event, self._peak()):
+                    self._say(line)
             case "end" | "interrupted":
                 self.close()
                 if event["event"] == "interrupted":
@@ -89,6 +95,10 @@ class RunProgress:
 
     def _name(self) -> str:
         return f"{self.start['experiment'] or self.start['model']} seed {self.start['seed']}"
+
+    def _peak(self) -> float | None:
+        cost = self.start.get("cost")
+        return None if cost is None else float(cost["peak"]["flops_per_second"])
 
     def _metric(self) -> str:
         target = self.start["target"]

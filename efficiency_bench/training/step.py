@@ -46,18 +46,29 @@ class Step:
         rate = self.recipe.optimizer.lr * rate_multiple(self.recipe.schedule, progress)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        with self.autocast:
-            loss = self.loss(self.shared_model(images), labels)
-        if not self.ranks.alone:
-            loss = loss * self.ranks.weight(len(labels), whole)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        self.optimizer.step()
-        if self.average is not None:
-            self.average.update()
+        loss = self.forward(images, labels, whole)
+        self.backward(loss)
+        self.update()
         finite = torch.isfinite(loss.detach())
         self.all_finite = finite if self.all_finite is None else self.all_finite & finite
         return loss.detach()
+
+    def forward(self, images: Tensor, labels: Tensor, whole: int) -> Tensor:
+        """The loss of this process's share, weighted by it."""
+        with self.autocast:
+            loss = self.loss(self.shared_model(images), labels)
+        return loss if self.ranks.alone else loss * self.ranks.weight(len(labels), whole)
+
+    def backward(self, loss: Tensor) -> None:
+        """New gradients."""
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+
+    def update(self) -> None:
+        """New weights, and their average."""
+        self.optimizer.step()
+        if self.average is not None:
+            self.average.update()
 
     def loss(self, output: Tensor | tuple[Tensor, ...], labels: Tensor) -> Tensor:
         """Cross-entropy in nats, plus each auxiliary head's at its weight."""

@@ -31,6 +31,9 @@ from efficiency_bench.training.ranks import ALL_HERE, Ranks
 from efficiency_bench.training.resolution import side_px
 from efficiency_bench.training.step import Step
 
+Batch = tuple[torch.Tensor, torch.Tensor, int, int]
+"""Images, labels, the size of the whole batch, and the images' side in px."""
+
 State = dict[str, Any]
 """A run between two steps: tensors, numbers, lists and dictionaries, nothing else."""
 
@@ -55,6 +58,8 @@ class Job:
     auxiliary_loss_weight: float = 0.0
     stop_requested: Callable[[], bool] = field(default=lambda: False)
     ranks: Ranks = ALL_HERE
+    watch: Callable[[Run], None] = field(default=lambda run: None)
+    """Called once with the run before its first step: a profiler names its parts."""
 
     @property
     def total_steps(self) -> int:
@@ -127,7 +132,8 @@ def train(
         with run.clock.paused():
             yield run.compiled()
     run.draw_apart()
-    for images, labels, whole, side in batches(job, run.steps):
+    job.watch(run)
+    for images, labels, whole, side in run.batches():
         loss = run.step(images, labels, whole, progress=(run.steps + 0.5) / job.total_steps)
         run.count(whole, side)
         due = run.evaluation_due()
@@ -152,7 +158,7 @@ def train(
     yield run.ending()
 
 
-def batches(job: Job, done: int = 0) -> Iterator[tuple[torch.Tensor, torch.Tensor, int, int]]:
+def batches(job: Job, done: int = 0) -> Iterator[Batch]:
     """Training batches after ``done`` steps to the schedule's end.
 
     With each the size of the whole batch, of which a process has its share, and its side in px.
@@ -194,6 +200,10 @@ class Run:
         images = dict.fromkeys(len(job.ranks.share.part(list(range(n)))) for n in wholes)
         shapes = [(n, side) for side in job.counts for n in images]
         return Compiled(compile_step(self.step, shapes, job.device))
+
+    def batches(self) -> Iterator[Batch]:
+        """The batches from here to the schedule's end."""
+        return batches(self.job, self.steps)
 
     def stop_requested(self, looking: bool) -> bool:
         """Whether the run is to be left here; several processes agree on it where they look."""

@@ -47,6 +47,15 @@ def test_too_few_points_for_a_fit(tmp_path):
     refused(command("fit", str(tmp_path), cwd=tmp_path), "at least 3 rows")
 
 
+def test_currencies_of_a_machine(typed):
+    refused(typed("fit", "published", "--currency", "seconds"), "only compute", "paper3x")
+    refused(typed("fit", "published", "--hardware", "H100"), "--currency seconds")
+    options = ("--currency", "energy", "--sweep", "0.5:0.9")
+    refused(typed("fit", "published", *options), "a sweep reads compute only")
+    same = ("fit", "published", "--json")
+    assert typed(*same, "--currency", "compute").stdout == typed(*same).stdout
+
+
 def test_conventions_from_the_published_rows(typed):
     rows = json.loads(typed("conventions", "published", "--json").stdout)["rows"]
     factors = {round(row["reduction_factor"], 1) for row in rows}

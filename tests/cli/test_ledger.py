@@ -81,3 +81,16 @@ def test_import_adds_a_curve_once(typed, tmp_path):
         in typed("ledger", "import", "dawnbench", str(curve), "--ledger", "ledger").stdout
     )
     assert typed("verify", "--ledger", "ledger").returncode == 0
+
+
+def test_costs_of_each_run(trained):
+    folder, result, _ = trained
+    listed = command("ledger", "costs", "--ledger", "ledger", "--json", cwd=folder)
+    (row,) = json.loads(listed.stdout)
+    entry = json.loads(result.stdout)
+    assert row["train_seconds"] == entry["clocks"]["train_seconds"] > 0
+    peak = entry["cost"]["peak_flops_per_second"]
+    assert row["share_of_peak"] == row["achieved_flops_per_second"] / peak
+    assert row["dollars"] is None, "no price was named"
+    table = command("ledger", "costs", "--ledger", "ledger", cwd=folder)
+    assert "unknown" in table.stdout
