@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from efficiency_bench.ledger.costs import cost_of
 from efficiency_bench.ledger.listing import row
 from efficiency_bench.ledger.seal import content_digest, sealed
 from efficiency_bench.records import Clocks, Cost, Entry
@@ -75,3 +76,42 @@ def test_rates_follow_from_the_clock_and_the_cost():
 def test_unknown_is_none_and_never_zero(entry, unknown):
     listed = row(entry)
     assert {name for name in unknown if listed[name] is not None} == set()
+
+
+def log(*accounts, end=None):
+    """A start, a resume for each of ``accounts``, and an end: what the cost is made of."""
+    begun = {"energy_source": "RAPL", "notes": []}
+    peak = {"flops_per_second": 1e9, "method": "torch.mm"}
+    start = {"event": "start", "cost": {**begun, "peak": peak, "price_usd_per_hour": None}}
+    resumed = [{"event": "resume", "cost": {**begun, **account}} for account in accounts]
+    return [start, *resumed, {"event": "end", **(end or {})}]
+
+
+MEASURED = {"energy_joules": 50.0, "evaluation_energy_joules": 5.0}
+
+
+def test_what_was_repeated_is_the_sum_over_all_attempts():
+    lost = ({**MEASURED, "lost_energy_joules": joules} for joules in (3.0, 4.0))
+    cost = cost_of(log(*lost, end={"energy_joules": 60.0, "evaluation_energy_joules": 6.0}))
+    assert (cost.energy_joules, cost.evaluation_energy_joules) == (60.0, 6.0)
+    assert cost.repeated_energy_joules == 7.0
+    assert cost.energy_source == "RAPL"
+
+
+def test_an_unmeasured_attempt_that_left_nothing_hides_only_what_was_repeated():
+    unmeasured = {"energy_source": "unknown: no counter"}
+    lost = {**MEASURED, "lost_energy_joules": 3.0}
+    cost = cost_of(log(unmeasured, lost, end=MEASURED))
+    assert cost.energy_joules == 50.0
+    assert cost.repeated_energy_joules is None
+    assert "unknown: no counter" in cost.energy_source
+
+
+def test_a_counter_that_failed_is_told_from_one_that_never_was():
+    cost = cost_of(log(end={}))
+    assert cost.energy_joules is None
+    assert cost.energy_source == "unknown: the counter failed on the way"
+
+
+def test_a_log_from_before_costs_has_none():
+    assert cost_of([{"event": "start"}, {"event": "end"}]) is None
