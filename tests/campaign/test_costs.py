@@ -75,6 +75,8 @@ def test_packages_are_added_and_a_wrapped_counter_goes_on(tmp_path):
     assert meter.joules() == 0.0
     counter.add(5)  # 3 J to the end of its range and 2 J from 0
     (tmp_path / "intel-rapl:1/energy_uj").write_text(f"{RANGE - 3_000_000 + 250_000}\n")
+    for part_of_a_package in ("intel-rapl:0:0", "intel-rapl:2"):
+        (tmp_path / part_of_a_package / "energy_uj").write_text(f"{RANGE - 1}\n")
     assert meter.joules() == 5.25
     counter.add(1)
     assert meter.joules() == 6.25
