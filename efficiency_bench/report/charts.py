@@ -36,7 +36,6 @@ from efficiency_bench.report.currency_words import WORDS
 from efficiency_bench.report.labels import GAP_PX, LINE_PX, Box, line_boxes, sides
 from efficiency_bench.report.sentences import basis, goal, headline
 
-
 LABEL_OFFSETS: dict[str, dict[str, Any]] = {
     "right": {"align": "left", "dx": GAP_PX},
     "left": {"align": "right", "dx": -GAP_PX},
@@ -101,7 +100,9 @@ def halving_chart(
     ]
     chart = alt.layer(*layers).properties(width=size.width_px, height=size.height_px)
     remarks = (headline(halving), basis(halving))
-    return titled(chart, f"Training {WORDS[halving.currency].noun} to {goal(halving)}", remarks, size)
+    return titled(
+        chart, f"Training {WORDS[halving.currency].noun} to {goal(halving)}", remarks, size
+    )
 
 
 def _points(halving: HalvingTime, entries: Mapping[str, Entry]) -> list[dict[str, Any]]:

@@ -32,7 +32,9 @@ def print_fit(halving: HalvingTime, console: Console) -> None:
     if halving.rows:
         console.print(fit_legend(halving), style="dim", highlight=False)
     console.print()
-    console.print(Text(f"{noun.capitalize()} to {goal(halving)}: {headline(halving)}.", style="bold"))
+    console.print(
+        Text(f"{noun.capitalize()} to {goal(halving)}: {headline(halving)}.", style="bold")
+    )
     print_lines((basis(halving), why(halving), comparison(halving), *halving.notes), console)
 
 
