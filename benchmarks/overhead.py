@@ -11,17 +11,15 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
-import statistics
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from hydra import compose, initialize_config_module
+from rows import Row, interleaved, row, show
 
-from efficiency_bench import config, hydra_app, provenance  # noqa: F401  (hydra_app: the schema)
+from efficiency_bench import config, hydra_app  # noqa: F401  (hydra_app: the schema)
 from efficiency_bench.campaign.device import resolve
 from efficiency_bench.campaign.run import build_job
 from efficiency_bench.data import build_data
@@ -78,32 +76,19 @@ def without_evaluation(run: Job) -> Job:
     return run
 
 
-def row(experiment: str) -> dict[str, Any]:
-    """One comparison: ours, other, their ratio (ours / other) and where it was taken."""
+def compared(experiment: str) -> Row:
+    """Seconds a step of both, block by block after one block of each to warm up."""
     ours, other = harness(without_evaluation(job(experiment))), bare(job(experiment))
     seconds_of(ours), seconds_of(other)
-    pairs = [(seconds_of(ours), seconds_of(other)) for _ in range(PAIRS)]
-    return {
-        "name": f"overhead/{experiment}",
-        "ours": statistics.median(a for a, _ in pairs),
-        "other": statistics.median(b for _, b in pairs),
-        "unit": "seconds a step",
-        "ratio": statistics.median(a / b for a, b in pairs),
-        "pairs": PAIRS,
-        "machine": provenance.host_hardware(),
-    }
+    pairs = list(interleaved(lambda: seconds_of(ours), lambda: seconds_of(other), PAIRS))
+    return row(f"overhead/{experiment}", "seconds a step", pairs)
 
 
 def main() -> None:
     """Print the rows, as JSON or in words."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", action="store_true")
-    rows = [row(experiment) for experiment in ("resnet18",)]
-    if parser.parse_args().json:
-        print(json.dumps(rows, indent=2))
-        return
-    for each in rows:
-        print(f"{each['name']}: {each['ratio']:.3f} of the bare loop ({each['pairs']} pairs)")
+    show(map(compared, ("resnet18",)), parser.parse_args().json)
 
 
 if __name__ == "__main__":

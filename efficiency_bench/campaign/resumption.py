@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from efficiency_bench.campaign import folder as folders
@@ -15,6 +16,7 @@ from efficiency_bench.ledger.costs import latest_energy
 from efficiency_bench.ledger.events import EventLog, EventsRead, chain_after, read_events
 from efficiency_bench.ledger.history import Lost, lost_by_resuming, lost_in_all
 from efficiency_bench.provenance import code_digest
+from efficiency_bench.records import Segment, paper3x_tfs_days
 from efficiency_bench.training import checkpoint
 from efficiency_bench.training.trainer import Resting, State
 
@@ -30,14 +32,24 @@ class Earlier:
     """None: no checkpoint fits, so the run begins again."""
     checkpoint: Path | None
     """Where the state lies."""
-    steps: int
-    images: int
+    stand: Mapping[str, Any]
+    """Where the run is taken up: steps, images, train_seconds and paper3x_tfs_days."""
     lost: Lost
     """Work that has to be done again this time."""
     problems: tuple[str, ...]
     """Checkpoints that were not used, and why."""
     energy: dict[str, float] | None
     """Joules where the run is taken up, and those lost; None: they were not measured."""
+
+    @property
+    def steps(self) -> int:
+        """Steps after which the run is taken up."""
+        return int(self.stand["steps"])
+
+    @property
+    def progress_events(self) -> int:
+        """Progress events in the log."""
+        return sum(event["event"] == "progress" for event in self.events.events)
 
     @property
     def repeated(self) -> Lost:
@@ -52,8 +64,7 @@ class Earlier:
     def fields(self) -> dict[str, Any]:
         """The ``resume`` event."""
         return {
-            "steps": self.steps,
-            "images": self.images,
+            **self.stand,
             "lost": asdict(self.lost),
             "checkpoint": "none" if self.state is None else f"after step {self.steps}",
             "notes": list(self.problems),
@@ -95,14 +106,13 @@ def earlier_attempt(folder: Path, run_id: str) -> Earlier | None:
 def _earlier(
     events: EventsRead, found: checkpoint.Checkpoint | None, problems: Sequence[str]
 ) -> Earlier:
-    steps = found.steps if found else 0
+    stand = _stand(found.state) if found else _stand()
     return Earlier(
         events=events,
         state=found.state if found else None,
         checkpoint=found.path if found else None,
-        steps=steps,
-        images=found.state["images"] if found else 0,
-        lost=lost_by_resuming(events.events, steps),
+        stand=stand,
+        lost=lost_by_resuming(events.events, stand),
         problems=tuple(problems),
         energy=_energy(events, found),
     )
@@ -118,6 +128,17 @@ def _energy(events: EventsRead, found: checkpoint.Checkpoint | None) -> dict[str
     if not account:
         return None
     return {**account, "lost_energy_joules": max(0.0, reached - account["energy_joules"])}
+
+
+def _stand(state: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
+    """The account of a saved state; of none, that of a run before its first step."""
+    segments = [Segment(**segment) for segment in state.get("segments", ())]
+    return {
+        "steps": state.get("steps", 0),
+        "images": state.get("images", 0),
+        "train_seconds": state.get("train_seconds", 0.0),
+        "paper3x_tfs_days": paper3x_tfs_days(segments),
+    }
 
 
 class Keeper:

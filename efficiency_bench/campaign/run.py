@@ -37,6 +37,7 @@ from efficiency_bench.errors import UserError
 from efficiency_bench.ledger import store
 from efficiency_bench.ledger.costs import cost_of
 from efficiency_bench.ledger.events import EventLog, read_events
+from efficiency_bench.ledger.thinning import ThinnedProgress
 from efficiency_bench.records import Entry, Evaluation, Provenance, Target
 from efficiency_bench.training import checkpoint
 from efficiency_bench.training.trainer import Compiled, Ending, Progress, Resting, train
@@ -165,12 +166,14 @@ def _in_ledger(ledger_dir: Path, run_id: str) -> Entry | None:
 def execute(run: Prepared, mirrors: tuple[Mirror, ...]) -> Outcome:
     """Train, writing each event down as it happens, and end with an entry."""
     event_log = EventLog(run.folder / folders.EVENTS)
+    progress_before = run.earlier.progress_events if run.earlier else 0
+    thinned = ThinnedProgress(event_log, progress_before)
     processes = run.job.ranks.share.of
     facts = provenance.collect(devices.hardware(run.config, processes))
     energy, cost = begin_cost(run, facts.hardware)
 
     def tell(kind: str, **fields: Any) -> None:
-        event_log.append(kind, **fields)
+        thinned.append(kind, **fields)
         for mirror in mirrors:
             mirror({"event": kind, **fields})
 

@@ -16,6 +16,7 @@ from efficiency_bench.errors import UserError
 from efficiency_bench.ledger import store
 from efficiency_bench.ledger.reference import published_entries
 from efficiency_bench.ledger.verification import (
+    Beside,
     Check,
     Failure,
     Note,
@@ -50,7 +51,8 @@ def verify_ledger(source: str, run_id: str | None, data_root: Path | None) -> li
         Verification(p.path.stem, (Failure("readable", "an entry", p.reason),), (), ())
         for p in problems
     ]
-    return unreadable + [verify(Path(source), e, read.entries, checks) for e in entries]
+    beside = Beside(read.entries)
+    return unreadable + [verify(Path(source), e, beside, checks) for e in entries]
 
 
 def data_check(root: Path | None) -> Check:

@@ -27,7 +27,7 @@ from efficiency_bench.config_checks import check as check_config
 from efficiency_bench.errors import UserError
 from efficiency_bench.hydra_app import compose, is_sweep
 from efficiency_bench.ledger import store
-from efficiency_bench.ledger.verification import verify
+from efficiency_bench.ledger.verification import Beside, verify
 from efficiency_bench.records import Entry
 
 WRITES = ("write", "fsync", "replace", "link")
@@ -126,7 +126,7 @@ def check(
     """The proof of the two runs; before the last only where something is wrong."""
     one, other = entry_of(plain), entry_of(disturbed)
     ledger_dir = Path(disturbed.ledger_dir)
-    failures = verify(ledger_dir, other, store.read(ledger_dir).entries).failures
+    failures = verify(ledger_dir, other, Beside(store.read(ledger_dir).entries)).failures
     problems = (*differences(one, other), *(f"verify: {f}" for f in failures))
     if final or problems:
         yield Proof(one, other, tuple(places), problems)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,28 +21,78 @@ class Lost:
     paper3x_tfs_days: float = 0.0
 
 
+class History:
+    """A log read event by event; each ``resume`` takes back what lies beyond its step.
+
+    Reading costs as much as the log is long, however often the run was taken up.
+    """
+
+    def __init__(self) -> None:
+        self._read = 0
+        self._others: list[tuple[int, Event]] = []
+        self._counting: list[tuple[int, Event]] = []
+
+    def add(self, event: Event) -> None:
+        """Read one event; a ``resume`` takes back what stands beyond it."""
+        if event["event"] == "resume":
+            del self._counting[self._standing(event["steps"]) :]
+        place = (self._read, event)
+        (self._counting if event["event"] in COUNTING_KINDS else self._others).append(place)
+        self._read += 1
+
+    @property
+    def useful(self) -> list[Event]:
+        """The events that were not taken back, in the log's order."""
+        return [event for _, event in sorted(self._others + self._counting, key=lambda p: p[0])]
+
+    def lost(self, resume: Event) -> Lost:
+        """What ``resume``, not read yet, takes back of the events so far.
+
+        It names where it starts with the account there; one of an older log names the images
+        alone, and the rest is taken from the event before.
+        """
+        stand = self._standing(resume["steps"])
+        gone = [event for _, event in self._counting[stand:]]
+        if not gone:
+            return Lost()
+        before = [event for _, event in self._counting[:stand]]
+        return Lost(*(_lost(gone, before, resume, account) for account in _ACCOUNTS))
+
+    def _standing(self, steps: int) -> int:
+        """How many counting events stand when the run is taken up after ``steps`` steps."""
+        count = len(self._counting)
+        while count and self._counting[count - 1][1]["steps"] > steps:
+            count -= 1
+        return count
+
+
 def useful(events: Iterable[Event]) -> list[Event]:
-    """The events without those that a later ``resume`` took back: beyond the step it starts at.
+    """The events without those that a later ``resume`` took back.
 
     What is left reads as the log of a run that was never interrupted, with the ``resume``
     events between.
     """
-    kept: list[Event] = []
+    history = History()
     for event in events:
+        history.add(event)
+    return history.useful
+
+
+def lost_by_resuming(events: Sequence[Event], resume: Event) -> Lost:
+    """What ``resume`` takes back of ``events``, the log so far."""
+    history = History()
+    for event in events:
+        history.add(event)
+    return history.lost(resume)
+
+
+def lost_by_each(events: Iterable[Event]) -> Iterator[tuple[int, Event, Lost]]:
+    """Place in the log (from 0), ``resume`` event, and what it took back, for each of them."""
+    history = History()
+    for place, event in enumerate(events):
         if event["event"] == "resume":
-            kept = [e for e in kept if _stands(e, event["steps"])]
-        kept.append(event)
-    return kept
-
-
-def lost_by_resuming(events: Sequence[Event], steps: int) -> Lost:
-    """What a resumption after ``steps`` steps takes back of ``events``, the log so far."""
-    kept = useful(events)
-    gone = [e for e in kept if e["event"] in COUNTING_KINDS and e["steps"] > steps]
-    stays = [e for e in kept if e["event"] in COUNTING_KINDS and e["steps"] <= steps]
-    if not gone:
-        return Lost()
-    return Lost(*(_last(gone, name) - _last(stays, name) for name in _ACCOUNTS))
+            yield place, event, history.lost(event)
+        history.add(event)
 
 
 def lost_in_all(events: Iterable[Event]) -> Lost:
@@ -58,9 +108,10 @@ def lost_in_all(events: Iterable[Event]) -> Lost:
 _ACCOUNTS = ("images", "train_seconds", "paper3x_tfs_days")
 
 
-def _stands(event: Event, steps: int) -> bool:
-    return event["event"] not in COUNTING_KINDS or bool(event["steps"] <= steps)
-
-
-def _last(events: Iterable[Event], account: str) -> Any:
-    return max((event[account] for event in events if account in event), default=0)
+def _lost(gone: Sequence[Event], before: Sequence[Event], resume: Event, account: str) -> Any:
+    """How much further the events that are gone had come than the run stands now."""
+    reached = [event[account] for event in gone if account in event]
+    if account in resume:
+        return max([*reached, resume[account]]) - resume[account]
+    stood = next((event[account] for event in reversed(before) if account in event), 0)
+    return max([*reached, stood]) - stood

@@ -17,7 +17,7 @@ from efficiency_bench.campaign.run import run
 from efficiency_bench.campaign.verification import verify_ledger
 from efficiency_bench.ledger import events, store
 from efficiency_bench.ledger.seal import sealed
-from efficiency_bench.ledger.verification import verify
+from efficiency_bench.ledger.verification import Beside, verify
 from efficiency_bench.records import Entry
 from tests.campaign.tiny import tiny
 
@@ -212,7 +212,7 @@ def caught(folder, run_id):
     read = store.read(folder)
     if any(problem.path.stem == run_id for problem in read.problems):
         return True
-    return not verify(folder, store.matching(read.entries, run_id), read.entries).ok
+    return not verify(folder, store.matching(read.entries, run_id), Beside(read.entries)).ok
 
 
 @fuzz

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,7 @@ from efficiency_bench.errors import UserError
 from efficiency_bench.ledger.events import EventsRead, parse_events
 from efficiency_bench.ledger.history import useful
 from efficiency_bench.ledger.store import log_path
+from efficiency_bench.ledger.verification.beside import Beside
 from efficiency_bench.records import Entry
 
 LARGEST_LOG_BYTES = 1 << 30
@@ -40,7 +41,7 @@ class Evidence:
     """One entry and all that speaks for or against it."""
 
     entry: Entry
-    ledger: Sequence[Entry]
+    beside: Beside
     """Every entry of the ledger, this one included."""
     logs: tuple[LogCopy, ...]
 
@@ -75,12 +76,12 @@ class Evidence:
         return next(iter(self.events("end")), {})
 
 
-def gather(ledger_dir: Path, entry: Entry, ledger: Sequence[Entry]) -> Evidence:
+def gather(ledger_dir: Path, entry: Entry, beside: Beside) -> Evidence:
     """The evidence for ``entry``: the log kept in the ledger, and the run's own if still there."""
     copies = [_kept(log_path(ledger_dir, entry.run_id))]
     if entry.event_log is not None:
         copies.append(_own(ledger_dir / entry.event_log))
-    return Evidence(entry, ledger, tuple(copy for copy in copies if copy is not None))
+    return Evidence(entry, beside, tuple(copy for copy in copies if copy is not None))
 
 
 def _kept(path: Path) -> LogCopy | None:

@@ -116,7 +116,7 @@ def targets(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _baseline(evidence: Evidence) -> Iterator[Finding]:
-    target, known = evidence.entry.target, {e.run_id: e for e in evidence.ledger}
+    target, known = evidence.entry.target, evidence.beside.by_run_id
     missing = [run_id for run_id in target.baseline_run_ids if run_id not in known]
     if missing or not target.baseline_run_ids:
         yield Skipped("target", f"baseline runs not in this ledger: {', '.join(missing) or 'none'}")

@@ -18,7 +18,7 @@ from efficiency_bench.ledger.verification.findings import (
     equal,
     fields,
 )
-from efficiency_bench.records import SCHEMA_VERSION, Entry
+from efficiency_bench.records import SCHEMA_VERSION
 
 ALSO_AT_THE_START = (
     "run_id",
@@ -125,24 +125,11 @@ def dates(evidence: Evidence) -> Iterator[Finding]:
 
 def distinct(evidence: Evidence) -> Iterator[Finding]:
     """No other entry is this run again: same seed and repeat of a row, same weights, same log."""
-    entry, sample = evidence.entry, _sample(evidence.entry)
-    for other in evidence.ledger:
-        if other.run_id == entry.run_id or other.tier != "measured":
-            continue
-        # the seed first: it tells most runs apart without a look at the rest
-        if other.seed == entry.seed and _sample(other) == sample:
+    for name, other in evidence.beside.sharing(evidence.entry):
+        if name == "sample":
             yield Failure("distinct seeds", "another seed or repeat", other.run_id)
-        for name in ("weights_digest", "event_log_digest"):
-            value = getattr(entry, name)
-            if value is not None and value == getattr(other, name):
-                yield Failure(f"distinct runs: {name}", "its own", f"that of {other.run_id}")
-
-
-def _sample(entry: Entry) -> tuple[object, ...]:
-    """What one sample of one row is: two entries that share it are the same run twice."""
-    target = entry.target
-    level = None if target.source == "own_schedule" else (target.metric, target.threshold)
-    return entry.config_digest, entry.data_digest, entry.seed, entry.repeat, level
+        else:
+            yield Failure(f"distinct runs: {name}", "its own", f"that of {other.run_id}")
 
 
 def code(evidence: Evidence) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from efficiency_bench.ledger.events import without_own_fields
-from efficiency_bench.ledger.history import COUNTING_KINDS, Lost, lost_by_resuming, lost_in_all
+from efficiency_bench.ledger.history import COUNTING_KINDS, Lost, lost_by_each, lost_in_all
 from efficiency_bench.ledger.verification.evidence import Evidence
 from efficiency_bench.ledger.verification.findings import Failure, Finding, close, equal
 from efficiency_bench.ledger.verification.recount import plan_of
@@ -118,7 +118,7 @@ def clocks(evidence: Evidence) -> Iterator[Finding]:
     if written is None:
         yield Failure("clocks", "training, evaluation and set-up seconds", None)
         return
-    seconds = [event["train_seconds"] for event in _counted(evidence)]
+    seconds = [event["train_seconds"] for event in evidence.useful if "train_seconds" in event]
     if seconds != sorted(seconds):
         yield Failure("clocks: order", "train_seconds never less than before", seconds)
     yield from equal("clocks: train", evidence.end["train_seconds"], written.train_seconds)
@@ -134,12 +134,16 @@ def clocks(evidence: Evidence) -> Iterator[Finding]:
 def repeats(evidence: Evidence) -> Iterator[Finding]:
     """What was done again after a crash is what the log shows behind each resumption."""
     log, entry = (evidence.read.events if evidence.read else ()), evidence.entry
-    for at, event in enumerate(log):
-        if event["event"] == "resume":
-            lost = lost_by_resuming(log[:at], event["steps"])
-            yield from equal(f"repeats: resume at event {at + 1}", asdict(lost), event["lost"])
-            images = plan_of(evidence).images(event["steps"])
-            yield from equal(f"images: resume at event {at + 1}", images, event["images"])
+    plan = plan_of(evidence)
+    resumptions = list(lost_by_each(log))
+    steps = [0, *(event["steps"] for _, event, _ in resumptions)]
+    macs = plan.threefold_macs(steps, evidence.start["counts"])[1:]
+    for (at, event, lost), so_far in zip(resumptions, macs, strict=True):
+        name = f"resume at event {at + 1}"
+        yield from equal(f"repeats: {name}", asdict(lost), event["lost"])
+        yield from equal(f"images: {name}", plan.images(event["steps"]), event["images"])
+        if "paper3x_tfs_days" in event:  # logs of before it was written have no account there
+            yield from close(f"compute: {name}", so_far / TERAFLOPS_DAY, event["paper3x_tfs_days"])
     written = Lost(entry.repeated_images, entry.repeated_seconds, entry.repeated_paper3x_tfs_days)
     yield from equal("repeats: entry", asdict(lost_in_all(log)), asdict(written))
 

@@ -11,6 +11,7 @@ from efficiency_bench.ledger.verification import rules_cost as cost
 from efficiency_bench.ledger.verification import rules_digests as digests
 from efficiency_bench.ledger.verification import rules_elsewhere as elsewhere
 from efficiency_bench.ledger.verification import rules_run as run
+from efficiency_bench.ledger.verification.beside import Beside
 from efficiency_bench.ledger.verification.evidence import Evidence, gather
 from efficiency_bench.ledger.verification.findings import Check, Failure, Finding, Note, Skipped
 from efficiency_bench.records import Entry, Tier
@@ -63,15 +64,15 @@ class Verification:
 
 
 def verify(
-    ledger_dir: Path, entry: Entry, ledger: Sequence[Entry], checks: Sequence[Check] = ()
+    ledger_dir: Path, entry: Entry, beside: Beside, checks: Sequence[Check] = ()
 ) -> Verification:
     """Recompute ``entry`` from its event log and configuration, by the newest rules.
 
-    ``ledger`` holds every entry beside it.  ``checks`` are further rules for measured rows that
+    ``beside`` holds every entry of the ledger.  ``checks`` are further rules for measured rows that
     need more than the ledger (the data, the network).  Nothing is raised for an entry that is
     wrong, however wrong: a rule that cannot even be applied is a failure by its name.
     """
-    evidence = gather(ledger_dir, entry, ledger)
+    evidence = gather(ledger_dir, entry, beside)
     rules = RULES[RULES_VERSION][entry.tier]
     if entry.tier == "measured":
         rules = (*rules, *checks)

@@ -1,0 +1,100 @@
+"""How long a command takes to start: whole processes, from typing it to what one waits for.
+
+`--help` and `fit published` run to their end; `train` to its first step, by the time that its
+event log gives for it, once counting the network and once with the count at hand.  Each stands
+beside a bare interpreter, or one that imports torch and nothing else; both run in turn.
+
+    python benchmarks/startup.py [--pairs N] [--json]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+
+from rows import Row, interleaved, row, show
+
+PROGRAM = str(Path(sys.executable).with_name("efficiency-bench"))
+ONE_STEP = [
+    "train",
+    "experiment=resnet18",
+    "data=digits",
+    "device=cpu",
+    "target.value=0.9",
+    "recipe.epochs=0.02",
+    "tracking.wandb=false",
+    "run_dir=run",
+]
+"""A schedule of one step: 1,437 images in batches of 32 are 45 steps an epoch."""
+
+
+def main() -> None:
+    """Print the rows, as JSON or in words."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--pairs", type=int, default=5)
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        show(rows(Path(folder), asked.pairs), asked.json)
+
+
+def rows(folder: Path, pairs: int) -> Iterator[Row]:
+    """A row a command; the first process of each kind only brings files into memory."""
+
+    def python(code: str) -> Callable[[], float]:
+        return lambda: seconds([sys.executable, "-c", code], folder)
+
+    comparisons = {
+        "startup/--help against python": (whole(folder, "--help"), python("pass")),
+        "startup/fit published against python": (whole(folder, "fit", "published"), python("pass")),
+        "startup/first step, counting, against import torch": (
+            lambda: until_first_step(folder, keep_counts=False),
+            python("import torch"),
+        ),
+        "startup/first step, count at hand, against import torch": (
+            lambda: until_first_step(folder, keep_counts=True),
+            python("import torch"),
+        ),
+    }
+    for name, (ours, other) in comparisons.items():
+        ours(), other()
+        yield row(name, "seconds", list(interleaved(ours, other, pairs)))
+
+
+def whole(folder: Path, *arguments: str) -> Callable[[], float]:
+    """The command from its start to its end."""
+    return lambda: seconds([PROGRAM, *arguments], folder)
+
+
+def seconds(command: list[str], folder: Path) -> float:
+    """Seconds that a process takes in all; CalledProcessError where it fails."""
+    # counts are kept in this folder, so that neither side meets those of the user
+    environment = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache")}
+    began = time.perf_counter()
+    subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=True)
+    return time.perf_counter() - began
+
+
+def until_first_step(folder: Path, keep_counts: bool) -> float:
+    """Seconds from the start of a training process to the end of its first step."""
+    for name in ("run", "runs") if keep_counts else ("run", "runs", "cache"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    began = time.time()
+    seconds([PROGRAM, *ONE_STEP], folder)
+    lines = (folder / "run" / "events.jsonl").read_text().splitlines()
+    first = next(e for e in map(json.loads, lines) if e["event"] == "progress")
+    assert first["steps"] == 1, first
+    return datetime.fromisoformat(first["time_utc"]).timestamp() - began
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""The other entries of a ledger, found by what they share with one of them at the same cost each.
+
+Looking through all of them for each of them would take a hundred thousand entries hours.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+
+from efficiency_bench.records import Entry
+
+Mark = tuple[str, object]
+"""What no two measured runs may share: the name of a field, or ``sample``, and its value."""
+
+
+class Beside:
+    """All entries of a ledger, the one that is verified included."""
+
+    def __init__(self, entries: Sequence[Entry]) -> None:
+        self.entries = tuple(entries)
+
+    @cached_property
+    def by_run_id(self) -> dict[str, Entry]:
+        """Run id -> entry."""
+        return {entry.run_id: entry for entry in self.entries}
+
+    def sharing(self, entry: Entry) -> Iterator[tuple[str, Entry]]:
+        """The name of each mark that another measured run shares with ``entry``, and that run."""
+        for mark in marks(entry):
+            for other in self._by_mark.get(mark, ()):
+                if other.run_id != entry.run_id:
+                    yield mark[0], other
+
+    @cached_property
+    def _by_mark(self) -> dict[Mark, list[Entry]]:
+        found: dict[Mark, list[Entry]] = defaultdict(list)
+        for entry in self.entries:
+            if entry.tier == "measured":
+                for mark in marks(entry):
+                    found[mark].append(entry)
+        return found
+
+
+def marks(entry: Entry) -> Iterator[Mark]:
+    """The marks of ``entry``: its sample of a row, its weights and its event log."""
+    target = entry.target
+    level = None if target.source == "own_schedule" else (target.metric, target.threshold)
+    sample = (entry.config_digest, entry.data_digest, entry.seed, entry.repeat, level)
+    yield "sample", sample
+    for name in ("weights_digest", "event_log_digest"):
+        if (value := getattr(entry, name)) is not None:
+            yield name, value

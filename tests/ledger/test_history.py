@@ -1,0 +1,88 @@
+"""What a resumption takes back, against the definition written out plainly."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from efficiency_bench.ledger.history import (
+    COUNTING_KINDS,
+    Lost,
+    lost_by_each,
+    lost_by_resuming,
+    useful,
+)
+
+
+def at(kind, steps, **more):
+    account = {"images": 8 * steps, "train_seconds": steps / 2, "paper3x_tfs_days": steps / 4}
+    return {"event": kind, "steps": steps, **account, **more}
+
+
+def evaluation(steps):
+    event = at("evaluation", steps)
+    del event["paper3x_tfs_days"]
+    return event
+
+
+def plainly(events):
+    kept = []
+    for event in events:
+        if event["event"] == "resume":
+            kept = [
+                e for e in kept if e["event"] not in COUNTING_KINDS or e["steps"] <= event["steps"]
+            ]
+        kept.append(event)
+    return kept
+
+
+@st.composite
+def logs(draw):
+    """Logs as runs write them: steps rise, and a resumption goes back to some step before."""
+    events, steps = [{"event": "start"}], 0
+    for back in draw(st.lists(st.integers(0, 5), max_size=6)):
+        for _ in range(draw(st.integers(0, 5))):
+            steps += draw(st.integers(1, 3))
+            events.append(at("progress", steps))
+            events.extend([evaluation(steps)] * draw(st.integers(0, 1)))
+        events.extend([{"event": "checkpoint_failed", "steps": steps}] * draw(st.integers(0, 1)))
+        steps = max(0, steps - back)
+        events.append(at("resume", steps))
+    return events
+
+
+@given(logs())
+def test_what_is_useful_is_what_no_later_resumption_took_back(events):
+    assert useful(events) == plainly(events)
+
+
+@given(logs())
+def test_each_resumption_takes_back_what_was_reached_beyond_its_step(events):
+    found = list(lost_by_each(events))
+    assert [event for _, event, _ in found] == [e for e in events if e["event"] == "resume"]
+    for place, event, lost in found:
+        gone = [
+            e["steps"]
+            for e in plainly(events[:place])
+            if e["event"] in COUNTING_KINDS and e["steps"] > event["steps"]
+        ]
+        steps = max(gone) - event["steps"] if gone else 0
+        assert lost == Lost(8 * steps, steps / 2, steps / 4)
+        assert lost == lost_by_resuming(events[:place], event)
+
+
+def test_progress_that_was_left_out_before_the_checkpoint_is_not_taken_for_lost():
+    """The log goes from 20 to 100; the checkpoint was saved after 80 steps."""
+    lost = lost_by_resuming([at("progress", 20), at("progress", 100)], at("resume", 80))
+    assert lost == Lost(8 * 20, 10.0, 5.0)
+
+
+def test_a_resumption_of_an_older_log_is_held_against_the_event_before():
+    older = {"event": "resume", "steps": 80, "lost": {}}
+    assert lost_by_resuming([at("progress", 80), at("progress", 100)], older) == Lost(160, 10, 5)
+
+
+def test_what_only_an_interruption_shows_has_no_compute_to_lose():
+    gone = {"event": "interrupted", "steps": 45, "images": 360, "train_seconds": 22.5}
+    lost = lost_by_resuming([at("progress", 40), gone], at("resume", 40))
+    assert lost == Lost(40, 2.5, 0.0)
