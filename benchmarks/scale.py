@@ -1,0 +1,159 @@
+"""How time grows with a ledger and with a log: seconds at each size, and the exponent they show.
+
+The ledgers are copies of one run that is really trained on digits, each a seed of its own with
+an event log of its own, so that every one passes verification; the logs are those of one run
+with ever more progress.  The exponent is the slope of log time over log size, 1 for linear.
+
+    python benchmarks/scale.py [--entries 1000,10000,100000] [--verified 1000,10000]
+        [--events 1000,10000,100000] [--json]
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from copies import Original, plant_copies, plant_long_log, trained
+from rows import Row, machine, show
+
+from efficiency_bench.campaign.verification import verify_ledger
+from efficiency_bench.fitting.crossing_errors import crossing_errors
+from efficiency_bench.fitting.groups import Selection
+from efficiency_bench.fitting.halving import halving_time
+from efficiency_bench.fitting.rows import fit_rows
+from efficiency_bench.fitting.second_opinions import second_opinions
+from efficiency_bench.ledger import store
+from efficiency_bench.ledger.events import read_events
+from efficiency_bench.ledger.history import useful
+from efficiency_bench.ledger.listing import row as listed
+
+MODELS_A_FIT = 25
+"""Rows that the copies are spread over for a fit: as many networks as fifteen years may bring."""
+
+Task = Callable[[Path], object]
+
+
+def main() -> None:
+    """Print the rows, as JSON or in words."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--entries", type=sizes, default=sizes("1000,10000,100000"))
+    parser.add_argument("--verified", type=sizes, default=sizes("1000,10000"))
+    parser.add_argument("--events", type=sizes, default=sizes("1000,10000,100000"))
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        show(rows(Path(folder), asked.entries, asked.verified, asked.events), asked.json)
+
+
+def sizes(text: str) -> list[int]:
+    """``1000,10000`` as numbers, rising."""
+    return sorted(int(part) for part in text.split(","))
+
+
+def rows(
+    folder: Path, entries: Sequence[int], verified: Sequence[int], events: Sequence[int]
+) -> Iterator[Row]:
+    """A row a task: time at the largest size against time at the smallest, scaled up."""
+    os.chdir(folder)
+    original = trained(folder / "original")
+    ledgers = {size: plant_copies(original, folder / f"{size}", size) for size in entries}
+    for name, task in {"list": list_ledger, "fit": fit_ledger}.items():
+        yield growth(f"scale/{name}", "entries", task, ledgers)
+    for size in set(verified) - set(ledgers):
+        ledgers[size] = plant_copies(original, folder / f"{size}", size)
+    yield growth("scale/verify", "entries", verify_all, {n: ledgers[n] for n in verified})
+    yield from log_rows(original, folder, events)
+
+
+def log_rows(original: Original, folder: Path, events: Sequence[int]) -> Iterator[Row]:
+    """Reading a log, and verifying a run that has it."""
+    ledgers = {size: plant_long_log(original, folder / f"log-{size}", size) for size in events}
+    logs = {size: next(ledger.parent.rglob("events.jsonl")) for size, ledger in ledgers.items()}
+    tasks = {"read a log": lambda path: useful(read_events(path).events)}
+    for name, task in tasks.items():
+        yield growth(f"scale/{name}", "events", task, logs)
+    yield growth("scale/verify a log", "events", verify_all, ledgers)
+
+
+def list_ledger(ledger: Path) -> object:
+    """What `ledger list --json` computes."""
+    return [listed(entry) for entry in store.read(ledger).entries]
+
+
+def fit_ledger(ledger: Path) -> object:
+    """What `fit` computes, the copies spread over rows of different dates and compute."""
+    entries = [
+        entry.model_copy(
+            update={
+                "model": f"model{number % MODELS_A_FIT}",
+                "date": f"{2000 + number % MODELS_A_FIT}-01-01",
+                "paper3x_to_target_tfs_days": (entry.paper3x_to_target_tfs_days or 1e-9)
+                * 2.0 ** (-number % MODELS_A_FIT)
+                * (1 + number / 1e7),
+            }
+        )
+        for number, entry in enumerate(store.read(ledger).entries)
+    ]
+    gathered = fit_rows(entries, Selection())
+    result = halving_time(gathered, "frontier")
+    return second_opinions(gathered, result, crossing_errors(entries, gathered))
+
+
+def verify_all(ledger: Path) -> object:
+    """What `verify` computes; every entry must pass."""
+    results = verify_ledger(str(ledger), None, None)
+    failed = [result for result in results if not result.ok]
+    assert results, ledger
+    assert not failed, failed[:1]
+    return results
+
+
+def growth(name: str, what: str, task: Task, places: dict[int, Path]) -> Row:
+    """Seconds at each size; ratio: those at the largest over those that linear growth gives."""
+    measured = {size: seconds(task, place) for size, place in sorted(places.items())}
+    (small, first), (large, last) = min(measured.items()), max(measured.items())
+    linear = first * large / small
+    return {
+        "name": name,
+        "ours": last,
+        "other": linear,
+        "unit": f"seconds for {large} {what}, other: {small} scaled up",
+        "ratio": last / linear,
+        "low": last / linear,
+        "high": last / linear,
+        "pairs": 1,
+        "machine": machine(),
+        "exponent": exponent(list(measured.items())),
+        "seconds_by_size": {str(size): taken for size, taken in measured.items()},
+    }
+
+
+def seconds(task: Task, place: Path) -> float:
+    """The better of two times where the first is short enough to be chance."""
+    best = math.inf
+    for _ in range(2):
+        began = time.perf_counter()
+        task(place)
+        best = min(best, time.perf_counter() - began)
+        if best > 60:
+            break
+    return best
+
+
+def exponent(points: Sequence[tuple[float, float]]) -> float | None:
+    """Least-squares slope of log time over log size; None of a single size."""
+    if len(points) < 2:
+        return None
+    x, y = ([math.log(value) for value in column] for column in zip(*points, strict=True))
+    middle = math.fsum(x) / len(x)
+    weight = math.fsum((a - middle) ** 2 for a in x)
+    return math.fsum((a - middle) * b for a, b in zip(x, y, strict=True)) / weight
+
+
+if __name__ == "__main__":
+    main()
