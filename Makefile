@@ -7,6 +7,7 @@ FFCV_PACKAGES := pkg-config g++ libturbojpeg0-dev libopencv-imgproc-dev
 FFCV_BUILD := build/ffcv
 OPENCV := /usr/include/opencv4
 DEMO := runs/demo
+BENCH := runs/bench
 
 .DEFAULT_GOAL := help
 .PHONY: help env ffcv demo smoke test lint bench soak gpu-check format clean
@@ -72,9 +73,12 @@ lint: $(STAMP) ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(STAMP) ## harness against a bare loop, loaders, how often each stated interval holds
-	$(BIN)/python benchmarks/overhead.py
-	$(BIN)/python benchmarks/loaders.py
+bench: $(STAMP) ## every benchmark, and the tables of docs/performance.md from them
+	mkdir -p $(BENCH)
+	set -e; for name in overhead startup scale loaders; do \
+	  $(BIN)/python benchmarks/$$name.py --json > $(BENCH)/$$name.json.part; \
+	  mv $(BENCH)/$$name.json.part $(BENCH)/$$name.json; done
+	$(BIN)/python benchmarks/write_tables.py $(BENCH)
 	$(BIN)/python benchmarks/fit_coverage.py
 	$(BIN)/python benchmarks/crossing_coverage.py
 
