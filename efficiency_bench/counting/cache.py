@@ -17,6 +17,7 @@ import secrets
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt, ValidationError
 from torch import nn
@@ -147,7 +148,7 @@ def _read(
     return count
 
 
-def _plain(count: ForwardCount) -> dict[str, object]:
+def _plain(count: ForwardCount) -> dict[str, Any]:
     fields = dataclasses.asdict(count)
     del fields["from_cache"]
     return fields

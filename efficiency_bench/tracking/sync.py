@@ -13,6 +13,7 @@ from efficiency_bench.errors import UserError
 from efficiency_bench.ledger import store
 from efficiency_bench.ledger.events import read_events
 from efficiency_bench.ledger.history import useful
+from efficiency_bench.ledger.verification.beside import Beside
 from efficiency_bench.ledger.verification.evidence import gather
 from efficiency_bench.records import Entry
 from efficiency_bench.tracking.wandb_mirror import Session, WandbMirror
@@ -60,8 +61,9 @@ def of_ledger(ledger_dir: Path) -> tuple[list[Recorded], list[str]]:
     ledger = store.read(ledger_dir)
     left_out = [f"{problem.path}: {problem.reason}" for problem in ledger.problems]
     found = []
+    beside = Beside(ledger.entries)
     for entry in ledger.entries:
-        evidence = gather(ledger_dir, entry, ledger.entries)
+        evidence = gather(ledger_dir, entry, beside)
         if evidence.start:
             found.append(Recorded(entry.run_id, ledger_dir, evidence.useful, entry))
         else:
