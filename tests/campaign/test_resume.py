@@ -47,6 +47,7 @@ def comparable(entry):
         "event_log_digest",
         "entry_digest",
         "provenance",
+        "cost",
     ):
         del content[name]
     for name in ("repeated_images", "repeated_seconds", "repeated_paper3x_tfs_days"):
