@@ -21,7 +21,7 @@ from rows import Row, interleaved, row, show
 
 from efficiency_bench import config, hydra_app  # noqa: F401  (hydra_app: the schema)
 from efficiency_bench.campaign.device import resolve
-from efficiency_bench.campaign.run import build_job
+from efficiency_bench.campaign.job import build_job
 from efficiency_bench.data import build_data
 from efficiency_bench.training.trainer import Job, train
 

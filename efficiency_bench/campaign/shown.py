@@ -18,7 +18,7 @@ from efficiency_bench.report.progress import RunProgress, ending_line
 from efficiency_bench.tracking.wandb_mirror import Session, WandbMirror
 
 if TYPE_CHECKING:
-    from efficiency_bench.campaign.run import Mirror, Outcome
+    from efficiency_bench.campaign.execution import Mirror, Outcome
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ def cost_of(events: Sequence[Event]) -> Cost | None:
     if known and not any(source.startswith(UNKNOWN) for source in sources):
         repeated = sum(attempt.get("lost_energy_joules", 0.0) for attempt in attempts)
     return Cost(
-        compile_seconds=end.get("compile_seconds", 0.0),
+        compile_seconds=sum(e["seconds"] for e in events if e["event"] == "compiled"),
         peak_flops_per_second=start["cost"]["peak"]["flops_per_second"],
         peak_method=start["cost"]["peak"]["method"],
         energy_joules=end.get("energy_joules"),

@@ -14,6 +14,15 @@ def test_a_source_that_is_not_there(typed):
     refused(typed("data", "write-ffcv", "nowhere", "out"), "no folder nowhere")
 
 
+@pytest.fixture
+def _ctrl_c_is_heard():
+    """A suite started in the background may have been told to ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_ctrl_c_is_heard")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_unwinds_and_says_how_to_go_on(typed, monkeypatch, number):
     unwound = []

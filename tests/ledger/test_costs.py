@@ -115,3 +115,12 @@ def test_a_counter_that_failed_is_told_from_one_that_never_was():
 
 def test_a_log_from_before_costs_has_none():
     assert cost_of([{"event": "start"}, {"event": "end"}]) is None
+
+
+def test_every_compilation_of_a_run_counts_and_none_is_zero():
+    begun = {"energy_source": "unknown: none", "notes": [], "price_usd_per_hour": None}
+    begun["peak"] = {"flops_per_second": 1e9, "method": "torch.mm"}
+    events = [{"event": "start", "cost": begun}, {"event": "compiled", "seconds": 20.0}]
+    again = [{"event": "resume", "cost": begun}, {"event": "compiled", "seconds": 15.0}]
+    assert cost_of([*events, *again, {"event": "end"}]).compile_seconds == 35.0
+    assert cost_of([events[0], {"event": "end"}]).compile_seconds == 0.0

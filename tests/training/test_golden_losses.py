@@ -8,7 +8,7 @@ loss by far more.
 import pytest
 
 from efficiency_bench.campaign.device import resolve
-from efficiency_bench.campaign.run import build_job
+from efficiency_bench.campaign.job import build_job
 from efficiency_bench.data import build_data
 from efficiency_bench.training.trainer import Run, batches
 from tests.campaign.tiny import TINY, composed

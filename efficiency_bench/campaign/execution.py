@@ -1,0 +1,243 @@
+"""A prepared run from its first event to its entry: trained, written down and mirrored."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from efficiency_bench import provenance
+from efficiency_bench.campaign import device as devices
+from efficiency_bench.campaign import folder as folders
+from efficiency_bench.campaign.costs import begin_cost
+from efficiency_bench.campaign.energy import EnergyAccount
+from efficiency_bench.campaign.entry import build_entry
+from efficiency_bench.campaign.job import model_arguments
+from efficiency_bench.campaign.prepared import (
+    Prepared,
+    ending_fields,
+    progress_fields,
+    start_fields,
+)
+from efficiency_bench.campaign.processes import GONE, is_lost_process
+from efficiency_bench.campaign.profiling import Profile
+from efficiency_bench.campaign.resumption import Keeper
+from efficiency_bench.campaign.target import metric_of, own_target
+from efficiency_bench.errors import UserError
+from efficiency_bench.ledger import store
+from efficiency_bench.ledger.costs import cost_of
+from efficiency_bench.ledger.events import EventLog, read_events
+from efficiency_bench.ledger.thinning import ThinnedProgress
+from efficiency_bench.records import Entry, Evaluation, Provenance, Target
+from efficiency_bench.training import checkpoint
+from efficiency_bench.training.trainer import Compiled, Ending, Progress, Resting, train
+from efficiency_bench.training.weights import weights_digest
+
+log = logging.getLogger(__name__)
+
+
+class Mirror(Protocol):
+    """Shows a run elsewhere: takes every event as it is written, and must not raise."""
+
+    def __call__(self, event: Mapping[str, Any], /) -> None:
+        """One event of the log; after it, one ``entry`` event."""
+
+    def close(self) -> None:
+        """The run is over, or was broken off."""
+
+
+Mirrors = Callable[[Path], Iterable[Mirror]]
+"""Makes the mirrors of a run, given its folder."""
+
+FAULTS = ("diverged", "failed")
+
+WORKER_DIED = "DataLoader worker"
+"""How torch's message begins when a loading process was killed: no fault of the run's own."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a run: its entry, or None when a signal stopped it before its end.
+
+    A process that only took its share of the work has no entry either, but the end reason.
+    """
+
+    entry: Entry | None
+    already_finished: bool = False
+    end_reason: str = "interrupted"
+
+    @property
+    def exit_code(self) -> int:
+        """0 entry written or found, 1 ended by a fault, 75 stopped by a signal."""
+        reason = self.end_reason if self.entry is None else self.entry.end_reason
+        if reason == "interrupted":
+            return 75
+        return 1 if reason in FAULTS and not self.already_finished else 0
+
+
+def execute(run: Prepared, mirrors: tuple[Mirror, ...]) -> Outcome:
+    """Train, writing each event down as it happens, and end with an entry."""
+    event_log = EventLog(run.folder / folders.EVENTS)
+    progress_before = run.earlier.progress_events if run.earlier else 0
+    thinned = ThinnedProgress(event_log, progress_before)
+    processes = run.job.ranks.share.of
+    facts = provenance.collect(devices.hardware(run.config, processes))
+    energy, cost = begin_cost(run, facts.hardware)
+
+    def tell(kind: str, **fields: Any) -> None:
+        thinned.append(kind, **fields)
+        for mirror in mirrors:
+            mirror({"event": kind, **fields})
+
+    with event_log:
+        keeper = Keeper(run.folder, run.run_id, run.config.checkpoint_share, event_log)
+        start = _begin(run, facts, cost, tell, mirrors)
+        profile = Profile(run.folder) if run.config.profile else None
+        if profile is not None:
+            run = replace(run, job=replace(run.job, watch=profile.watch))
+        evaluations, ending = _follow(run, tell, keeper, energy)
+        if profile is not None:
+            tell("profile", **profile.account())
+        if ending.reason == "interrupted":
+            tell("interrupted", **ending_fields(ending), **energy.fields())
+            return Outcome(None)
+        digest = weights_digest(run.job.model)
+        tell("end", **ending_fields(ending), **energy.fields(), weights_digest=digest)
+    entry = build_entry(
+        run_id=run.run_id,
+        config=run.config,
+        target=_final_target(run, evaluations),
+        ending=ending,
+        evaluations=evaluations,
+        train_images=run.data.train_images,
+        total_steps=run.job.total_steps,
+        data_digest=run.data.digest,
+        weights_digest=digest,
+        setup_seconds=start["setup_seconds"],
+        repeated=run.repeated,
+        event_log=run.folder / folders.EVENTS,
+        ledger_dir=run.ledger_dir,
+        provenance=Provenance(**start["provenance"]),
+        cost=cost_of(read_events(run.folder / folders.EVENTS).events),
+    )
+    folders.write_entry(run.folder, entry)
+    store.append(run.ledger_dir, entry, run.folder / folders.EVENTS)
+    if ending.reason not in FAULTS:  # of a fault the last good state is kept
+        checkpoint.remove_all(run.folder)
+    for mirror in mirrors:
+        mirror({"event": "entry", "entry": entry.model_dump(mode="json")})
+    return Outcome(entry)
+
+
+def _begin(
+    run: Prepared,
+    facts: Provenance,
+    cost: Mapping[str, Any],
+    tell: Callable[..., None],
+    mirrors: tuple[Mirror, ...],
+) -> Mapping[str, Any]:
+    """Write down that the run starts, or goes on; the fields of its start."""
+    written = facts.model_dump(mode="json")
+    if run.earlier is None:
+        notes = [*run.data.notes, *model_arguments(run.config)[1]]
+        start = start_fields(run, notes, written) | {"cost": cost}
+        tell("start", **start)
+        return start
+    start = next(dict(e) for e in run.earlier.events.events if e["event"] == "start")
+    for mirror in mirrors:
+        mirror(start)
+    fields = run.earlier.fields() | {
+        "setup_seconds": run.setup_seconds,
+        "provenance": written,
+        "cost": cost,
+    }
+    before = start["provenance"]["hardware"].get("processes", 1)
+    if before != run.job.ranks.share.of:
+        fields["notes"] += [
+            f"{run.job.ranks.share.of} processes where it began with {before}: the same batches,"
+            " but sums are rounded in another order and dropout draws anew"
+        ]
+    tell("resume", **fields)
+    return start
+
+
+def _follow(
+    run: Prepared, tell: Callable[..., None], keeper: Keeper, energy: EnergyAccount
+) -> tuple[list[Evaluation], Ending]:
+    """Write the trainer's records down until its ending; a fault becomes one.
+
+    An evaluation begins where the record before it, always a Progress, was given.
+    """
+    evaluations = list(run.evaluations_before)
+    latest = run.progress_before
+    energy.charge_nothing()
+    try:
+        for record in train(run.job, run.earlier.state if run.earlier else None):
+            match record:
+                case Compiled():
+                    tell("compiled", seconds=record.seconds)
+                case Progress():
+                    latest = record
+                    energy.charge_training()
+                    tell("progress", **progress_fields(record), **energy.fields())
+                case Evaluation():
+                    energy.charge_evaluation()
+                    evaluations.append(record)
+                    tell("evaluation", **record.model_dump(mode="json"))
+                case Resting():
+                    energy.charge_training()
+                    keeper(record, energy.fields())
+                    energy.charge_nothing()
+                case Ending():
+                    energy.charge_training()
+                    return evaluations, record
+    except (UserError, KeyboardInterrupt):
+        raise
+    except Exception as error:
+        lost = is_lost_process(error, run.job.ranks)
+        # the system ends a loading process most often for want of memory
+        if lost or WORKER_DIED in str(error):
+            detail = GONE if lost else str(error).splitlines()[0]
+            return evaluations, _failure(detail, latest, evaluations, "interrupted")
+        (run.folder / "fault.txt").write_text(traceback.format_exc())
+        log.error("%s failed: %s (traceback in %s)", run.run_id, error, run.folder / "fault.txt")
+        detail = f"{type(error).__name__}: {error}".splitlines()[0]
+        return evaluations, _failure(detail, latest, evaluations, "failed")
+    raise AssertionError("the trainer ended without an ending")
+
+
+def _failure(
+    detail: str,
+    latest: Progress | None,
+    evaluations: Sequence[Evaluation],
+    reason: Literal["failed", "interrupted"],
+) -> Ending:
+    """An ending at the last progress known, for a fault that the trainer did not expect."""
+    return Ending(
+        reason=reason,
+        detail=detail,
+        steps=latest.steps if latest else 0,
+        images=latest.images if latest else 0,
+        epochs=latest.epochs if latest else 0.0,
+        segments=latest.segments if latest else (),
+        train_seconds=latest.train_seconds if latest else 0.0,
+        evaluation_seconds=sum(e.evaluation_seconds or 0.0 for e in evaluations),
+    )
+
+
+def _final_target(run: Prepared, evaluations: list[Evaluation]) -> Target:
+    """The target to write down: the one set before, or the one that a baseline has set."""
+    if run.target is not None:
+        return run.target
+    if evaluations:
+        return own_target(run.config, run.data, evaluations[-1])
+    metric = metric_of(run.config, len(run.data.classes))
+    return Target(
+        metric=metric,
+        value=0.0,
+        confirmations=run.config.target.confirmations,
+        source="own_schedule",
+    )
