@@ -30,9 +30,9 @@ BLOCK_STEPS = 20
 """One block is as many steps as the trainer makes between two looks at the loss."""
 
 
-def job(experiment: str) -> Job:
+def job(experiment: str, *changes: str) -> Job:
     """A run on digits that neither evaluates nor ends while it is timed."""
-    overrides = [f"experiment={experiment}", "recipe.epochs=1000", "data=digits"]
+    overrides = [f"experiment={experiment}", "recipe.epochs=1000", "data=digits", *changes]
     with initialize_config_module("efficiency_bench.configs", version_base="1.3"):
         settings = resolve(config.load(compose("train", overrides=overrides)))
     data = build_data(settings.data, settings.recipe, 0, torch.device(settings.device))
@@ -49,7 +49,9 @@ def harness(run: Job) -> Iterator[None]:
 
 def bare(run: Job) -> Iterator[None]:
     """The fewest lines that train the same network on the same batches."""
-    optimizer = torch.optim.SGD(run.model.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4)
+    optimizer = torch.optim.SGD(
+        run.model.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4, foreach=True
+    )
     run.model.train()
     steps = 0
     for epoch in itertools.count():

@@ -48,7 +48,7 @@ def test_a_disk_too_full_for_an_event_stops_the_run_which_goes_on_where_there_is
     small_disk, tmp_path
 ):
     ballast = small_disk / "ballast"
-    ballast.write_bytes(b"x" * 55_000)
+    ballast.write_bytes(b"x" * 48_000)
     options = (*SHORT, f"run_dir={small_disk / 'run'}", "checkpoint_share=0")
     with pytest.raises(UserError, match=r"cannot write the event log.*\n.*resumes the run"):
         run(tiny(tmp_path, *options, "recipe.epochs=12"))
@@ -89,8 +89,8 @@ def test_a_loss_that_is_not_finite_keeps_the_last_good_state(tmp_path, monkeypat
     """The rate explodes in the third epoch; the checkpoint before it is still there."""
     real = trainer.Step.__call__
 
-    def exploding(self, images, labels, progress):
-        loss = real(self, images, labels, progress)
+    def exploding(self, images, labels, whole, progress):
+        loss = real(self, images, labels, whole, progress)
         return loss * float("nan") if progress > 0.9 and self.spoil() else loss
 
     def spoil(self):

@@ -1,0 +1,60 @@
+"""What each setting of the arithmetic is worth: seconds a training step with it and without it.
+
+Both sides are the real trainer on the same network and batches, evaluation off, blocks in turn.
+The defaults of ``efficiency_bench/campaign/device.py`` were chosen from these rows.
+
+    python benchmarks/numerics.py [--json]
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from functools import partial
+
+from overhead import harness, job, seconds_of, without_evaluation
+from rows import Row, interleaved, row, show
+
+PAIRS = 7
+NETWORKS = ("alexnet", "resnet18", "shufflenet_v2_x1_0", "efficientnet_b0")
+SGD = ("recipe.optimizer.name=sgd", "recipe.optimizer.momentum=0.9", "recipe.optimizer.lr=0.01")
+ADAMW = ("recipe.optimizer.name=adamw", "recipe.optimizer.lr=0.001")
+SETTINGS = {
+    "channels_last": (("channels_last=true",), ("channels_last=false",)),
+    "SGD foreach against single": (
+        (*SGD, "optimizer_kernel=foreach"),
+        (*SGD, "optimizer_kernel=single"),
+    ),
+    "SGD fused against foreach": (
+        (*SGD, "optimizer_kernel=fused"),
+        (*SGD, "optimizer_kernel=foreach"),
+    ),
+    "AdamW fused against foreach": (
+        (*ADAMW, "optimizer_kernel=fused"),
+        (*ADAMW, "optimizer_kernel=foreach"),
+    ),
+}
+"""Setting -> the overrides with it, and without it."""
+
+
+def compared() -> Iterator[Row]:
+    """A row for each setting and network."""
+    for setting, (with_it, without_it) in SETTINGS.items():
+        for network in NETWORKS:
+            ours = harness(without_evaluation(job(network, *with_it)))
+            other = harness(without_evaluation(job(network, *without_it)))
+            seconds_of(ours), seconds_of(other)
+            measures = partial(seconds_of, ours), partial(seconds_of, other)
+            pairs = list(interleaved(*measures, PAIRS))
+            yield row(f"numerics/{setting}, {network}", "seconds a step", pairs)
+
+
+def main() -> None:
+    """Print the rows, as JSON or in words."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", action="store_true")
+    show(compared(), parser.parse_args().json)
+
+
+if __name__ == "__main__":
+    main()
