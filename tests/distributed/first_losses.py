@@ -33,7 +33,7 @@ def main(experiment: str, out: Path) -> None:
     losses, sizes = [], []
     for images, labels, whole, _ in batches(job):
         progress = (run.steps + 0.5) / job.total_steps
-        loss = run.step(images, labels, whole, progress)
+        loss = run.step(images.double(), labels, whole, progress)
         run.steps += 1
         losses.append(float(ranks.summed(loss)) / ranks.share.of)
         sizes.append(int(ranks.summed(torch.tensor(len(labels)))))

@@ -118,9 +118,7 @@ def clocks(evidence: Evidence) -> Iterator[Finding]:
     if written is None:
         yield Failure("clocks", "training, evaluation and set-up seconds", None)
         return
-    # a run that is left reads its clock once more after it was saved: it is taken up before that
-    taken_up = [e for e in evidence.useful if e["event"] != "interrupted" and "train_seconds" in e]
-    for events in (_counted(evidence), taken_up):
+    for events in (_counted(evidence), _taken_up(evidence)):
         seconds = [event["train_seconds"] for event in events]
         if seconds != sorted(seconds):
             yield Failure("clocks: order", "train_seconds never less than before", seconds)
@@ -149,6 +147,20 @@ def repeats(evidence: Evidence) -> Iterator[Finding]:
             yield from close(f"compute: {name}", so_far / TERAFLOPS_DAY, event["paper3x_tfs_days"])
     written = Lost(entry.repeated_images, entry.repeated_seconds, entry.repeated_paper3x_tfs_days)
     yield from equal("repeats: entry", asdict(lost_in_all(log)), asdict(written))
+
+
+def _taken_up(evidence: Evidence) -> list[Mapping[str, Any]]:
+    """Events with the clock as it went on: resumptions, but those that a later one took back.
+
+    A run that is left reads its clock once more after it was saved, and is taken up before that.
+    """
+    standing: list[Mapping[str, Any]] = []
+    for event in evidence.useful:
+        if event["event"] == "resume":
+            standing = [e for e in standing if e["steps"] <= event["steps"]]
+        if event["event"] != "interrupted" and "train_seconds" in event:
+            standing.append(event)
+    return standing
 
 
 def _counted(evidence: Evidence) -> list[Mapping[str, Any]]:
