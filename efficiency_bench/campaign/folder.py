@@ -15,6 +15,7 @@ from efficiency_bench.config import RunConfig, measured_part
 from efficiency_bench.errors import UserError
 from efficiency_bench.identity import config_digest
 from efficiency_bench.records import Entry
+from efficiency_bench.whole_file import put
 
 EVENTS = "events.jsonl"
 ENTRY = "entry.json"
@@ -111,23 +112,9 @@ def write_entry(folder: Path, entry: Entry) -> None:
     Raises UserError where the disk does not take it; the event log then still holds the run.
     """
     try:
-        put(folder / ENTRY, entry.model_dump_json(indent=2) + "\n")
+        put(folder / ENTRY, f"{entry.model_dump_json(indent=2)}\n".encode())
     except OSError as error:
         raise UserError(
             f"cannot write {folder / ENTRY}: {error.strerror or error}; free some space or make"
             " the folder writable, then type the same command again"
         ) from error
-
-
-def put(path: Path, text: str) -> None:
-    """Write ``text`` under ``path`` complete and on the disk, or not at all.  Raises OSError."""
-    aside = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}")
-    try:
-        with aside.open("w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    except OSError:
-        aside.unlink(missing_ok=True)
-        raise

@@ -17,10 +17,11 @@ from omegaconf import OmegaConf
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from efficiency_bench import config as configuration
-from efficiency_bench.campaign.folder import RUNS, put
+from efficiency_bench.campaign.folder import RUNS
 from efficiency_bench.config import RunConfig, measured_part
 from efficiency_bench.errors import UserError, unknown
 from efficiency_bench.provenance import digest_json
+from efficiency_bench.whole_file import put
 
 SWEEPS = RUNS / "sweeps"
 MANIFEST = "sweep.json"
@@ -123,7 +124,7 @@ def write(sweep: Sweep) -> None:
     """Put the manifest in place, in one motion.  Raises UserError where the disk refuses it."""
     try:
         sweep.folder.mkdir(parents=True, exist_ok=True)
-        put(sweep.folder / MANIFEST, sweep.model_dump_json(indent=2) + "\n")
+        put(sweep.folder / MANIFEST, f"{sweep.model_dump_json(indent=2)}\n".encode())
     except OSError as error:
         raise UserError(
             f"cannot write {sweep.folder / MANIFEST}: {error.strerror or error}; free some space"
@@ -174,7 +175,7 @@ def write_note(folder: Path, number: int, note: Note) -> None:
     """Replace the note of run ``number``.  Raises UserError where the disk refuses it."""
     path = folder / f"{number}.json"
     try:
-        put(path, note.model_dump_json(indent=2) + "\n")
+        put(path, f"{note.model_dump_json(indent=2)}\n".encode())
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror or error}") from error
 

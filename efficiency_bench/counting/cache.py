@@ -13,7 +13,6 @@ import hashlib
 import inspect
 import logging
 import os
-import secrets
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -25,6 +24,7 @@ from torch import nn
 from efficiency_bench.counting.audit import audited_count, implied_backward
 from efficiency_bench.counting.forward import ForwardCount
 from efficiency_bench.provenance import code_digest, digest_json, package_versions
+from efficiency_bench.whole_file import put
 
 log = logging.getLogger(__name__)
 
@@ -155,11 +155,5 @@ def _plain(count: ForwardCount) -> dict[str, Any]:
 
 
 def _write(path: Path, kept: _Kept) -> None:
-    """Whole or not at all, also where several processes write the same count at once."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{secrets.token_hex(8)}.tmp")
-    try:
-        draft.write_text(kept.model_dump_json(indent=1))
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    put(path, kept.model_dump_json(indent=1).encode())

@@ -6,10 +6,8 @@ and renamed, the digest first: a checkpoint without a digest was never finished.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
-import os
 import pickle
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
+from efficiency_bench.whole_file import put
 
 KEPT = 2
 """The newest, and the one before it in case the disk has spoiled that."""
@@ -46,8 +46,8 @@ def save(folder: Path, steps: int, state: Mapping[str, Any], about: Mapping[str,
     torch.save({"format": FORMAT, "about": dict(about), "state": dict(state)}, content)
     data = content.getvalue()
     path = folder / f"checkpoint-{steps:09d}.pt"
-    _put(_digest_path(path), hashlib.sha256(data).hexdigest().encode())
-    _put(path, data)
+    put(_digest_path(path), hashlib.sha256(data).hexdigest().encode())
+    put(path, data)
     for old in _present(folder)[KEPT:]:
         # the checkpoint first: a lone digest is nothing, a lone checkpoint looks unfinished
         old.unlink(missing_ok=True)
@@ -104,21 +104,3 @@ def _present(folder: Path) -> list[Path]:
 
 def _digest_path(path: Path) -> Path:
     return path.with_suffix(".sha256")
-
-
-def _put(path: Path, data: bytes) -> None:
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with aside.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    finally:
-        with contextlib.suppress(OSError):
-            aside.unlink()

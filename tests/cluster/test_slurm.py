@@ -57,9 +57,11 @@ def test_a_preempted_job_saves_waits_to_be_killed_and_comes_back(cluster, undist
     sweep = cluster.start(*RUN, "run_dir=run", *SLURM, "hydra.launcher.partition=spare")
     until(lambda: cluster.evaluated("run"))
     urgent = ("sbatch", "--partition=urgent", "--cpus-per-task=8", "--output=/dev/null")
-    assert cluster.typed(*urgent, "--wait", "--wrap", "sleep 1").returncode == 0
-    assert cluster.kinds("run")[:2] == ["start", "interrupted"]
-    assert cluster.status()["runs"][0]["state"] in ("preempted", "running", "ended")
+    job = cluster.typed(*urgent, "--parsable", "--wrap", "sleep 600").stdout.strip()
+    # it holds all cores, so that the preempted one cannot come back before it was looked at
+    until(lambda: cluster.status()["runs"][0]["state"] == "preempted")
+    assert cluster.kinds("run") == ["start", "interrupted"]
+    assert cluster.typed("scancel", job).returncode == 0
     output = cluster.ended(sweep)
     assert sweep.returncode == 0, output
     assert cluster.kinds("run") == ["start", "interrupted", "resume", "end"]

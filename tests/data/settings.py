@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from efficiency_bench.config import AugmentationConfig, DataConfig, RecipeConfig
-from efficiency_bench.data import Data, build_data
+from efficiency_bench.data import Batch, Data, build_data
 from efficiency_bench.data.share import ALONE, Share
 
 
@@ -31,3 +31,11 @@ def build(
 ) -> Data:
     """Build on the CPU."""
     return build_data(data, recipe or recipe_config(), seed, torch.device("cpu"), share)
+
+
+def same_batches(batches: list[Batch], others: list[Batch]) -> bool:
+    """Whether both are the same to the bit."""
+    return len(batches) == len(others) and all(
+        torch.equal(a, b) and torch.equal(c, d)
+        for (a, c), (b, d) in zip(batches, others, strict=True)
+    )

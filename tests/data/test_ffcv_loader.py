@@ -17,7 +17,7 @@ from efficiency_bench.data.augment import Normalisation, epoch_order
 from efficiency_bench.data.ffcv_decode import Part, compiled, decode, decode_normalised
 from efficiency_bench.errors import UserError
 from tests.data.betons import lay_out, needs_ffcv, noise, plant_betons, record
-from tests.data.settings import build, data_config, recipe_config
+from tests.data.settings import build, data_config, recipe_config, same_batches
 
 pytestmark = needs_ffcv
 
@@ -30,13 +30,6 @@ def _built(root: Path, seed: int = 0, workers: int = 2, **recipe: object) -> Dat
 def _epoch(root: Path, epoch: int = 0, start_step: int = 0, **settings: object):
     data = _built(root, **settings)
     return list(data.train.epoch(epoch, 3, image_px=24, start_step=start_step))
-
-
-def _same(batches: list[tuple[Tensor, Tensor]], others: list[tuple[Tensor, Tensor]]) -> bool:
-    return len(batches) == len(others) and all(
-        torch.equal(a, b) and torch.equal(c, d)
-        for (a, c), (b, d) in zip(batches, others, strict=True)
-    )
 
 
 def test_first_batch_and_counts(tmp_path: Path) -> None:
@@ -99,23 +92,23 @@ def test_threads_do_not_change_a_pixel(tmp_path: Path, quality: int | None) -> N
     plant_betons(tmp_path, noise(10), noise(3), quality)
     here = _epoch(tmp_path, epoch=1, workers=1)
     for workers in (0, 3, 16):
-        assert _same(here, _epoch(tmp_path, epoch=1, workers=workers))
-    assert not _same(here, _epoch(tmp_path, epoch=1, seed=1))
-    assert not _same(here, _epoch(tmp_path, epoch=1, resized_crop_min_area=0.9))
+        assert same_batches(here, _epoch(tmp_path, epoch=1, workers=workers))
+    assert not same_batches(here, _epoch(tmp_path, epoch=1, seed=1))
+    assert not same_batches(here, _epoch(tmp_path, epoch=1, resized_crop_min_area=0.9))
 
 
 def test_starting_inside_an_epoch_gives_the_same_batches(tmp_path: Path) -> None:
     plant_betons(tmp_path, noise(10), noise(3))
     whole = _epoch(tmp_path, epoch=2)
     for start in range(len(whole) + 1):
-        assert _same(whole[start:], _epoch(tmp_path, epoch=2, start_step=start))
+        assert same_batches(whole[start:], _epoch(tmp_path, epoch=2, start_step=start))
 
 
 def test_epochs_differ_and_nothing_else_matters(tmp_path: Path) -> None:
     """An epoch left early, an evaluation inside, the global generators: no pixel changes."""
     plant_betons(tmp_path, noise(10), noise(3))
     undisturbed = _epoch(tmp_path)
-    assert not _same(undisturbed, _epoch(tmp_path, epoch=1))
+    assert not same_batches(undisturbed, _epoch(tmp_path, epoch=1))
     random, threads = torch.get_rng_state(), torch.get_num_threads()
     data = _built(tmp_path)
     next(data.train.epoch(0, 3, image_px=24))
@@ -124,7 +117,7 @@ def test_epochs_differ_and_nothing_else_matters(tmp_path: Path) -> None:
     for batch in data.train.epoch(0, 3, image_px=24):
         batches.append(batch)
         assert sum(len(labels) for _, labels in data.validation()) == 3
-    assert _same(batches, undisturbed)
+    assert same_batches(batches, undisturbed)
     assert torch.get_num_threads() == threads
     torch.set_rng_state(random)
     _epoch(tmp_path)
@@ -193,7 +186,7 @@ def test_validation_equals_that_of_folders_where_nothing_is_resized(tmp_path: Pa
     ours = _built(plant_betons(tmp_path / "betons", pictures, pictures))
     root = str(_folders(tmp_path / "folders", pictures))
     theirs = build(data_config("imagenet", 24, root=root, resize_px=28))
-    assert _same(list(ours.train.validation(4)), list(theirs.train.validation(4)))
+    assert same_batches(list(ours.train.validation(4)), list(theirs.train.validation(4)))
 
 
 def test_a_jpeg_is_decoded_nearly_as_pillow_does(tmp_path: Path) -> None:
@@ -251,4 +244,6 @@ def test_a_cuda_device_gets_the_same_images(tmp_path: Path) -> None:
     there = build_data(config, recipe_config(3, flip=True), 0, torch.device("cuda"))
     batches = list(there.train.epoch(0, 3, image_px=24))
     assert all(images.is_cuda and labels.is_cuda for images, labels in batches)
-    assert _same([(images.cpu(), labels.cpu()) for images, labels in batches], _epoch(tmp_path))
+    assert same_batches(
+        [(images.cpu(), labels.cpu()) for images, labels in batches], _epoch(tmp_path)
+    )

@@ -16,7 +16,7 @@ from efficiency_bench.data import folder
 from efficiency_bench.data.share import Share
 from efficiency_bench.errors import UserError
 from tests.data.photos import picture, plant
-from tests.data.settings import build, data_config, recipe_config
+from tests.data.settings import build, data_config, recipe_config, same_batches
 
 # CPython 3.12 warns of every fork under threads; DataLoader forks, and torch has threads
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
@@ -29,13 +29,6 @@ def _config(root: Path, **settings: object):
 def _epoch(root: Path, epoch: int = 0, start_step: int = 0, workers: int = 0, **recipe: object):
     data = build(_config(root, workers=workers), recipe_config(3, flip=True, **recipe))
     return list(data.train.epoch(epoch, 3, image_px=24, start_step=start_step))
-
-
-def _same(batches: list[tuple[Tensor, Tensor]], others: list[tuple[Tensor, Tensor]]) -> bool:
-    return len(batches) == len(others) and all(
-        torch.equal(a, b) and torch.equal(c, d)
-        for (a, c), (b, d) in zip(batches, others, strict=True)
-    )
 
 
 def test_first_batch_and_counts(tmp_path: Path) -> None:
@@ -74,8 +67,8 @@ def test_every_image_once_an_epoch(tmp_path: Path) -> None:
 def test_workers_do_not_change_a_pixel(tmp_path: Path, auto_augment: bool) -> None:
     plant(tmp_path, train=5)
     here = _epoch(tmp_path, epoch=1, auto_augment=auto_augment)
-    assert _same(here, _epoch(tmp_path, epoch=1, workers=2, auto_augment=auto_augment))
-    assert not _same(here, _epoch(tmp_path, epoch=1, auto_augment=not auto_augment))
+    assert same_batches(here, _epoch(tmp_path, epoch=1, workers=2, auto_augment=auto_augment))
+    assert not same_batches(here, _epoch(tmp_path, epoch=1, auto_augment=not auto_augment))
 
 
 def test_shares_make_up_the_batches_of_one_process(tmp_path: Path) -> None:
@@ -85,7 +78,9 @@ def test_shares_make_up_the_batches_of_one_process(tmp_path: Path) -> None:
     shares = [build(config, recipe, share=Share(rank, 2)) for rank in range(2)]
     for rank, data in enumerate(shares):
         batches = list(data.train.epoch(1, 3, image_px=24))
-        assert _same(batches, [(images[rank::2], labels[rank::2]) for images, labels in whole])
+        assert same_batches(
+            batches, [(images[rank::2], labels[rank::2]) for images, labels in whole]
+        )
     assert sum(len(labels) for data in shares for _, labels in data.validation()) == 8
 
 
@@ -95,8 +90,8 @@ def test_workers_stay_and_an_epoch_left_early_harms_nothing(tmp_path: Path) -> N
     abandoned = data.train.epoch(0, 3, image_px=24)
     next(abandoned)
     assert [len(labels) for _, labels in data.validation()] == [6]
-    assert _same(list(data.train.epoch(1, 3, image_px=24)), _epoch(tmp_path, epoch=1))
-    assert _same(list(data.train.epoch(0, 3, image_px=24)), _epoch(tmp_path, epoch=0))
+    assert same_batches(list(data.train.epoch(1, 3, image_px=24)), _epoch(tmp_path, epoch=1))
+    assert same_batches(list(data.train.epoch(0, 3, image_px=24)), _epoch(tmp_path, epoch=0))
 
 
 def test_an_evaluation_inside_an_epoch_changes_nothing(tmp_path: Path) -> None:
@@ -106,23 +101,23 @@ def test_an_evaluation_inside_an_epoch_changes_nothing(tmp_path: Path) -> None:
     for batch in data.train.epoch(0, 3, image_px=24):
         batches.append(batch)
         assert sum(len(labels) for _, labels in data.validation()) == 6
-    assert _same(batches, _epoch(tmp_path))
+    assert same_batches(batches, _epoch(tmp_path))
 
 
 def test_starting_inside_an_epoch_gives_the_same_batches(tmp_path: Path) -> None:
     plant(tmp_path, train=5)
     whole = _epoch(tmp_path, epoch=2)
     for start in range(len(whole) + 1):
-        assert _same(whole[start:], _epoch(tmp_path, epoch=2, start_step=start))
+        assert same_batches(whole[start:], _epoch(tmp_path, epoch=2, start_step=start))
 
 
 def test_epochs_differ_and_the_global_generator_stays(tmp_path: Path) -> None:
     plant(tmp_path, train=5)
     random = torch.get_rng_state()
-    assert not _same(_epoch(tmp_path, epoch=0), _epoch(tmp_path, epoch=1))
+    assert not same_batches(_epoch(tmp_path, epoch=0), _epoch(tmp_path, epoch=1))
     assert torch.equal(torch.get_rng_state(), random)
     torch.manual_seed(99)
-    assert _same(_epoch(tmp_path, epoch=0), _epoch(tmp_path, epoch=0))
+    assert same_batches(_epoch(tmp_path, epoch=0), _epoch(tmp_path, epoch=0))
 
 
 def test_validation_is_the_centre_of_the_resized_image(tmp_path: Path) -> None:

@@ -83,8 +83,10 @@ def test_a_mistake_is_told_once_and_nobody_waits(tmp_path):
     assert "batch_size" in said[0]
     assert said[1] == ""
 
-    (tmp_path / "run" / "entry.json").mkdir(parents=True)  # found by the first process alone
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "entry.json").write_text("{}")  # found by the first process alone
     both = one_by_one(2, *run_of(3), cwd=tmp_path)
     said = [process.communicate(timeout=300)[1] for process in both]
-    assert both[0].returncode != 0
+    assert both[0].returncode == 2
+    assert "no entry that can be read" in said[0]
     assert both[1].returncode == 0  # told that there is nothing to do, it does not wait
