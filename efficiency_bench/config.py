@@ -135,8 +135,7 @@ class EvaluationConfig:
     """How often the validation set is looked at."""
 
     per_epoch: int = 1
-    per_epoch_near: int = 4  # once the accuracy is within `near` of the target
-    near: float = 0.05  # fraction of accuracy
+    per_epoch_near: int = 4  # where the curve so far says that the target comes soon
 
 
 @dataclass

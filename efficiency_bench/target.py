@@ -8,7 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from efficiency_bench.records import Target
+from efficiency_bench.records import Metric, Target
+
+
+def chance_level(metric: Metric, classes: int) -> float:
+    """Accuracy of guessing among ``classes`` equally frequent ones, a fraction."""
+    return min(1.0, (1 if metric == "top1" else 5) / classes)
 
 
 def first_index(target: Target, accuracies: Sequence[float]) -> int | None:

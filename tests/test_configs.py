@@ -119,7 +119,7 @@ def test_the_digits_mean_and_deviation_are_those_of_the_scans():
         "recipe.epochs=0",
         "recipe.batch_size=0",
         "evaluation.per_epoch=0",
-        "evaluation.per_epoch_near=1",
+        "evaluation.per_epoch_near=0",
         "seed=-1",
         "recipe.optimizer.name=adam",
         "recipe.schedule.name=wave",

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "efficiency_bench"
 FREE = {"records", "target", "errors", "config", "config_checks", "identity", "provenance"}
-FREE |= {"whole_file"}
+FREE |= {"whole_file", "cadence"}
 MAY_IMPORT = {
     "ledger": FREE,
     "fitting": FREE | {"ledger"},

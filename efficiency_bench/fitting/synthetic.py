@@ -9,6 +9,8 @@ from typing import Literal
 
 import numpy as np
 
+from efficiency_bench.cadence import evaluations_per_epoch
+from efficiency_bench.config import EvaluationConfig
 from efficiency_bench.fitting.crossing import LearningCurve
 from efficiency_bench.records import Target
 
@@ -49,8 +51,6 @@ class Protocol:
     length_epochs: float
     per_epoch: int = 1
     per_epoch_near: int = 4
-    near: float = 0.05
-    """Accuracy under the threshold from which ``per_epoch_near`` holds, a fraction."""
     common: float = 0.0
     """Share of an evaluation's binomial variance that all of the run's have in common."""
     dispersion: float = 1.0
@@ -83,15 +83,14 @@ def simulate(
     accuracies: list[float] = []
     draw = _errors(protocol, generator)
     confirmed = 0
-    latest = 0.0
+    cadence = EvaluationConfig(protocol.per_epoch, protocol.per_epoch_near)
     while not epochs or epochs[-1] < protocol.length_epochs - 1e-9:
-        close = latest >= target.threshold - protocol.near
-        per_epoch = protocol.per_epoch_near if close else protocol.per_epoch
+        curve_so_far = list(zip(epochs, accuracies, strict=True))
+        per_epoch = evaluations_per_epoch(cadence, target, curve_so_far, FLOOR, protocol.val_images)
         last = epochs[-1] if epochs else 0.0
         epochs.append((math.floor(last * per_epoch + 1e-9) + 1) / per_epoch)
-        latest = draw(curve.accuracy(epochs[-1]))
-        accuracies.append(latest)
-        confirmed = confirmed + 1 if target.met_by(latest) else 0
+        accuracies.append(draw(curve.accuracy(epochs[-1])))
+        confirmed = confirmed + 1 if target.met_by(accuracies[-1]) else 0
         if protocol.stops and confirmed > target.confirmations:
             break
     counts = (protocol.val_images,) * len(epochs)

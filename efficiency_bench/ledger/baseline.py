@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from efficiency_bench.errors import UserError
 from efficiency_bench.records import Entry, Metric, Target
+from efficiency_bench.target import chance_level
 
 CHANCE_STANDARD_ERRORS = 10.0
 """How far above chance a baseline must be to have learned.
@@ -87,11 +88,6 @@ def held_to_todays_baseline(entry: Entry, entries: Iterable[Entry]) -> bool:
         entry.target.metric,
     )
     return entry.target.baseline_run_ids == tuple(e.run_id for e in _finished(own))
-
-
-def chance_level(metric: Metric, classes: int) -> float:
-    """Accuracy of guessing among ``classes`` equally frequent ones, a fraction."""
-    return min(1.0, (1 if metric == "top1" else 5) / classes)
 
 
 def _finished(own: Iterable[Entry]) -> list[Entry]:

@@ -15,14 +15,14 @@ from typing import Any
 import torch
 from torch import nn
 
+from efficiency_bench.cadence import due, evaluations_per_epoch
 from efficiency_bench.config import EvaluationConfig, RecipeConfig
 from efficiency_bench.counting import ForwardCount, SegmentMeter
 from efficiency_bench.data import Data
 from efficiency_bench.data.augment import derived_seed
 from efficiency_bench.data.loader import batch_sizes
 from efficiency_bench.records import Evaluation, Segment, Target
-from efficiency_bench.target import sustained_index
-from efficiency_bench.training.cadence import due, evaluations_per_epoch
+from efficiency_bench.target import chance_level, sustained_index
 from efficiency_bench.training.clock import Clock
 from efficiency_bench.training.compiling import compile_step
 from efficiency_bench.training.evaluation import evaluate
@@ -191,7 +191,7 @@ class Run:
         self.steps = 0
         self.images = 0
         self.steps_per_epoch = job.data.steps_per_epoch(job.recipe.batch_size)
-        self.accuracies: list[float] = []
+        self.curve: list[tuple[float, float]] = []
 
     def compiled(self) -> Compiled:
         """Compile the step for every batch that is to come."""
@@ -234,7 +234,7 @@ class Run:
             "random_cuda": torch.cuda.get_rng_state(self.job.device) if on_cuda else None,
             "steps": self.steps,
             "images": self.images,
-            "accuracies": list(self.accuracies),
+            "curve": [list(point) for point in self.curve],
             "segments": [segment.model_dump() for segment in self.meter.segments],
             "train_seconds": self.clock.train_seconds,
             "evaluation_seconds": self.clock.evaluation_seconds,
@@ -244,7 +244,7 @@ class Run:
         """Take up ``state``, made by a run of the same job."""
         self.step.restore(state["step"])
         self.steps, self.images = state["steps"], state["images"]
-        self.accuracies = list(state["accuracies"])
+        self.curve = [(epochs, accuracy) for epochs, accuracy in state["curve"]]
         self.meter = SegmentMeter([Segment(**segment) for segment in state["segments"]])
         self.clock = Clock(self.job.device, state["train_seconds"], state["evaluation_seconds"])
         torch.set_rng_state(state["random"].cpu())
@@ -269,8 +269,11 @@ class Run:
 
     def evaluation_due(self) -> bool:
         """Whether the validation set is looked at after this step; always after the last."""
-        latest = self.accuracies[-1] if self.accuracies else None
-        per_epoch = evaluations_per_epoch(self.job.cadence, self.job.target, latest)
+        target, data = self.job.target, self.job.data
+        chance = chance_level(target.metric, len(data.classes)) if target else 0.0
+        per_epoch = evaluations_per_epoch(
+            self.job.cadence, target, self.curve, chance, data.val_images
+        )
         return self.schedule_over or due(self.steps, self.steps_per_epoch, per_epoch)
 
     def evaluate(self) -> Evaluation:
@@ -291,7 +294,8 @@ class Run:
             evaluation_seconds=self.clock.evaluation_seconds - before,
         )
         if job.target is not None:
-            self.accuracies.append(evaluation.accuracy(job.target.metric))
+            place = self.steps / self.steps_per_epoch
+            self.curve.append((place, evaluation.accuracy(job.target.metric)))
         return evaluation
 
     def target_confirmed(self) -> bool:
@@ -299,7 +303,8 @@ class Run:
         target = self.job.target
         if target is None:
             return False
-        return sustained_index(target, self.accuracies, self.schedule_over) is not None
+        accuracies = [accuracy for _, accuracy in self.curve]
+        return sustained_index(target, accuracies, self.schedule_over) is not None
 
     def losses_finite(self) -> bool:
         """Whether every loss so far was finite, in every process; waits for the device."""

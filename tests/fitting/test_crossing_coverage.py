@@ -8,6 +8,7 @@ import pytest
 from efficiency_bench.fitting.crossing_interval import crossing_estimate
 from efficiency_bench.fitting.crossing_seeds import combine_seeds
 from efficiency_bench.fitting.synthetic import Protocol, TrueCurve, shapes, simulate
+from efficiency_bench.ledger.verification.recount import Plan
 from tests.ledger.factory import make_target
 
 DRAWS = 1000
@@ -72,10 +73,14 @@ def test_simulated_runs_keep_the_cadence_and_the_stop_rule():
     truth = TrueCurve("logistic", 0.791, 10.0, 1.2)
     generator = np.random.default_rng(7)
     curve = simulate(truth, TARGET, Protocol(50_000, True, 60.0), generator)
-    steps = np.diff(curve.x)
-    near = np.array(curve.accuracies[:-1]) >= 0.741
-    assert np.all(steps[near] == 0.25)
-    assert np.all(steps[~near] == 1.0)
+    config = {
+        "recipe": {"epochs": 60.0, "batch_size": 1},
+        "evaluation": {"per_epoch": 1, "per_epoch_near": 4},
+    }
+    recount = Plan(config, train_images=4, val_images=50_000, classes=1000)  # a step a quarter
+    steps = recount.evaluated_steps(TARGET, curve.accuracies[:-1], 240)
+    assert [step / 4 for step in steps] == list(curve.x)
+    assert {0.25, 1.0} == set(np.diff(curve.x))
     over = [a >= 0.791 for a in curve.accuracies]
     assert over[-3:] == [True, True, True]
     assert not any(all(over[i : i + 3]) for i in range(len(over) - 3))
@@ -85,7 +90,7 @@ def test_simulated_runs_keep_the_cadence_and_the_stop_rule():
 def test_simulated_errors_have_the_stated_variance_and_correlation(settings):
     # a flat power law: the same expected accuracy at every evaluation
     truth = TrueCurve("power", 0.5, 1.0, steepness=1.0, limit_gap=0.0)
-    protocol = Protocol(400, False, 2.0, per_epoch=1, near=-1.0, **settings)
+    protocol = Protocol(400, False, 2.0, per_epoch=1, per_epoch_near=1, **settings)
     generator = np.random.default_rng(8)
     target = make_target(value=0.5)
     runs = [simulate(truth, target, protocol, generator).accuracies for _ in range(4000)]

@@ -1,31 +1,31 @@
 """The recount of verification against the trainer's own functions, written apart from it."""
 
 import math
+from dataclasses import asdict
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from efficiency_bench.cadence import due, evaluations_per_epoch
 from efficiency_bench.config import EvaluationConfig, ProgressiveConfig
 from efficiency_bench.counting import SegmentMeter
 from efficiency_bench.counting.forward import ForwardCount
 from efficiency_bench.data.loader import batch_sizes
 from efficiency_bench.ledger.verification.recount import Plan, interpolated_images
 from efficiency_bench.records import TERAFLOPS_DAY, Target, paper3x_tfs_days
-from efficiency_bench.training.cadence import due, evaluations_per_epoch
 from efficiency_bench.training.resolution import side_px
 
 
-def plan(train_images=1000, batch_size=32, epochs=5.0, growth=(1.0, 0.0, 1), cadence=(1, 4, 0.05)):
+def plan(train_images=1000, batch_size=32, epochs=5.0, growth=(1.0, 0.0, 1), cadence=None):
     start, until, stages = growth
     progressive = {"start_fraction": start, "until": until, "stages": stages}
-    per_epoch, near_per_epoch, near = cadence
     config = {
         "recipe": {"epochs": epochs, "batch_size": batch_size, "progressive": progressive},
         "data": {"image_px": 32},
-        "evaluation": {"per_epoch": per_epoch, "per_epoch_near": near_per_epoch, "near": near},
+        "evaluation": cadence or {"per_epoch": 1, "per_epoch_near": 4},
     }
-    return Plan(config, train_images)
+    return Plan(config, train_images, val_images=400, classes=10)
 
 
 growths = st.tuples(st.floats(0.1, 1), st.floats(0.01, 1), st.integers(1, 6))
@@ -73,28 +73,35 @@ def test_segments_are_the_trainers_meters(train_images, batch_size, epochs, grow
 @given(
     st.integers(1, 200),
     st.integers(1, 40),
-    st.tuples(st.integers(1, 6), st.integers(1, 30), st.floats(0, 0.5)),
-    st.lists(st.floats(0, 1), max_size=60),
+    st.tuples(st.integers(1, 6), st.integers(1, 30)),
+    st.lists(st.one_of(st.floats(0, 1), st.floats(0.7, 0.85)), max_size=60),
     st.booleans(),
 )
 def test_evaluations_are_due_where_the_trainers_cadence_has_them(
     train_images, batch_size, cadence, accuracies, baseline
 ):
     batch_size = min(batch_size, train_images)
-    counted = plan(train_images, batch_size, 3.0, cadence=cadence)
+    coarse, near = cadence
+    config = EvaluationConfig(coarse, near)
+    counted = plan(train_images, batch_size, 3.0, cadence=asdict(config))
     target = None if baseline else Target(metric="top1", value=0.8)
-    expected, latest = [], iter(accuracies)
-    accuracy = None
+    length, expected, curve, latest = counted.steps_per_epoch, [], [], iter(accuracies)
     for step in range(1, counted.total_steps + 1):
-        config = EvaluationConfig(*cadence)
-        per_epoch = evaluations_per_epoch(config, target, accuracy)
-        if step == counted.total_steps or due(step, counted.steps_per_epoch, per_epoch):
+        per_epoch = evaluations_per_epoch(config, target, curve, 0.1, 400)
+        if step == counted.total_steps or due(step, length, per_epoch):
             expected.append(step)
             accuracy = next(latest, None)
             if accuracy is None:
                 break
+            curve.append((step / length, accuracy))
     found = list(counted.evaluated_steps(target, accuracies, counted.total_steps))
     assert found == expected
+
+
+def test_an_entry_that_was_looked_at_within_a_distance_of_the_target_is_recounted_so():
+    counted = plan(100, 10, 4.0, cadence={"per_epoch": 1, "per_epoch_near": 2, "near": 0.1})
+    steps = counted.evaluated_steps(Target(metric="top1", value=0.8), [0.2, 0.75, 0.76, 0.6], 40)
+    assert list(steps) == [10, 20, 25, 30, 40]
 
 
 def test_an_absurd_log_is_refused_instead_of_counted_for_days():

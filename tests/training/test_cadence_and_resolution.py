@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from efficiency_bench.cadence import due, evaluations_per_epoch
 from efficiency_bench.config import EvaluationConfig, ProgressiveConfig
 from efficiency_bench.records import Target
-from efficiency_bench.training.cadence import due, evaluations_per_epoch
 from efficiency_bench.training.resolution import all_sides_px, side_px
 
 
@@ -20,13 +20,35 @@ def test_evaluations_an_epoch_are_as_many_as_asked_and_end_it(steps_per_epoch, p
     assert max(gaps) - min(gaps) <= 1
 
 
-def test_cadence_grows_finer_near_the_target_only():
-    cadence = EvaluationConfig(per_epoch=1, per_epoch_near=8, near=0.05)
-    target = Target(metric="top1", value=0.9)
-    assert evaluations_per_epoch(cadence, target, None) == 1
-    assert evaluations_per_epoch(cadence, target, 0.849) == 1
-    assert evaluations_per_epoch(cadence, target, 0.851) == 8
-    assert evaluations_per_epoch(cadence, None, 0.99) == 1, "a baseline has no target to be near"
+def per_epoch(*curve, target=0.5, val_images=10_000, coarse=1):
+    cadence = EvaluationConfig(per_epoch=coarse, per_epoch_near=8)
+    aim = None if target is None else Target(metric="top1", value=target)
+    return evaluations_per_epoch(cadence, aim, curve, chance=0.1, val_images=val_images)
+
+
+def test_the_cadence_is_fine_where_another_rise_like_the_last_meets_the_target():
+    assert per_epoch() == 1, "nothing is known before the first evaluation"
+    assert per_epoch((1.0, 0.29)) == 1, "0.1 by guessing, 0.29 now: 0.48 an epoch later"
+    assert per_epoch((1.0, 0.31)) == 8
+    assert per_epoch((1.0, 0.2), (2.0, 0.34)) == 1
+    assert per_epoch((1.0, 0.2), (2.0, 0.36)) == 8
+    assert per_epoch((1.0, 0.44), (2.0, 0.45)) == 1, "a slow approach is no reason to look often"
+    assert per_epoch((1.0, 0.7), (2.0, 0.6)) == 8, "over the target it waits to be confirmed"
+    assert per_epoch((1.0, 0.99), target=None) == 1, "a baseline has no target to be near"
+
+
+def test_the_last_rise_is_that_over_a_whole_coarse_interval():
+    quarters = [(1.0, 0.20), (1.25, 0.30), (1.5, 0.31), (1.75, 0.32), (2.0, 0.36)]
+    assert per_epoch(*quarters) == 8, "0.16 since epoch 1, not 0.04 since the quarter before"
+    assert per_epoch((1.0, 0.2), (1.5, 0.36), coarse=2) == 8
+    assert per_epoch((1.0, 0.2), (1.5, 0.34), coarse=2) == 2
+
+
+def test_on_a_flat_curve_two_standard_errors_of_an_evaluation_count_as_near():
+    # sqrt(0.48 * 0.52 / n): 0.5 points of 10,000 images, 1.1 points of 2,000
+    flat = ((1.0, 0.48), (2.0, 0.48))
+    assert per_epoch(*flat, val_images=10_000) == 1
+    assert per_epoch(*flat, val_images=2_000) == 8
 
 
 def test_sides_grow_in_equal_steps_to_the_full_side():

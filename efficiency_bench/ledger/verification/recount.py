@@ -24,6 +24,8 @@ class Plan:
 
     config: Mapping[str, Any]
     train_images: int
+    val_images: int
+    classes: int
 
     @property
     def steps_per_epoch(self) -> int:
@@ -91,13 +93,13 @@ class Plan:
     ) -> Iterator[int]:
         """Steps after which the validation set was due, up to ``steps``.
 
-        An epoch is cut into ``per_epoch`` parts, each ending at the first whole step at or past
-        its share; how many parts depends on the accuracy before.  Ends one step after
-        ``accuracies`` do.
+        An epoch is cut into parts, each ending at the first whole step at or past its share; how
+        many parts depends on the accuracies before.  Ends one step after ``accuracies`` do.
         """
-        cadence, per_epoch = self.config["evaluation"], self.config["evaluation"]["per_epoch"]
         length, step = self.steps_per_epoch, 0
+        looks = [(0, self._guessing(target))]
         for accuracy in [*accuracies, None]:
+            per_epoch = self._per_epoch(target, looks)
             parts = step * per_epoch // length + 1
             step = min(
                 max(step + 1, -(-parts * length // per_epoch)), max(self.total_steps, step + 1)
@@ -106,8 +108,27 @@ class Plan:
                 return
             yield step
             if accuracy is not None:
-                near = target is not None and accuracy >= target.threshold - cadence["near"]
-                per_epoch = cadence["per_epoch_near" if near else "per_epoch"]
+                looks.append((step, accuracy))
+
+    def _guessing(self, target: Target | None) -> float:
+        answers = 5 if target is not None and target.metric == "top5" else 1
+        return min(1.0, answers / self.classes)
+
+    def _per_epoch(self, target: Target | None, looks: Sequence[tuple[int, float]]) -> int:
+        """Parts of an epoch after ``looks``: (steps, accuracy), the first before any training."""
+        cadence = self.config["evaluation"]
+        if target is None or len(looks) == 1:
+            return int(cadence["per_epoch"])
+        step, accuracy = looks[-1]
+        if "near" in cadence:  # entries from before 0.3: within so much of the target
+            soon = accuracy >= target.threshold - cadence["near"]
+        else:
+            interval = self.steps_per_epoch / cadence["per_epoch"]
+            apart = [a for s, a in looks[1:] if step - s >= interval - 1e-6]
+            rise = accuracy - (apart[-1] if apart else looks[0][1])
+            noise = 2 * math.sqrt(accuracy * (1 - accuracy) / self.val_images)
+            soon = accuracy + max(rise, noise) >= target.threshold
+        return int(cadence["per_epoch_near" if soon else "per_epoch"])
 
 
 def interpolated_images(
@@ -138,4 +159,5 @@ def _log_odds(accuracy: float, size: int) -> float:
 
 def plan_of(evidence: Evidence) -> Plan:
     """The recount of this run; KeyError where the log does not say how many images there are."""
-    return Plan(evidence.entry.config, evidence.start["train_images"])
+    start = evidence.start
+    return Plan(evidence.entry.config, start["train_images"], start["val_images"], start["classes"])
