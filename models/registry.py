@@ -14,12 +14,15 @@ from torch import nn
 from efficiency_bench.errors import UserError, unknown
 from efficiency_bench.models import (
     alexnet,
+    convnext,
     densenet,
     efficientnet,
     googlenet,
     library,
     mobilenet_v1,
     mobilenet_v2,
+    mobilenet_v3,
+    regnet,
     resnet,
     resnext,
     shufflenet_v1,
@@ -64,6 +67,9 @@ MODELS: dict[str, Forms] = {
         partial(shufflenet_v2.imagenet, "x1_5"), partial(shufflenet_v2.small, "x1_5")
     ),
     "efficientnet_b0": Forms(efficientnet.imagenet, efficientnet.small),
+    "mobilenet_v3_small": Forms(mobilenet_v3.imagenet, mobilenet_v3.small),
+    "regnet_y_400mf": Forms(regnet.imagenet, regnet.small),
+    "convnext_tiny": Forms(convnext.imagenet, convnext.small),
 }
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from omegaconf import OmegaConf
 from sklearn.datasets import load_digits
 
 from efficiency_bench import provenance
@@ -33,8 +34,13 @@ EXPERIMENTS = [
     "shufflenet_v2_x1_0",
     "shufflenet_v2_x1_5",
     "efficientnet_b0",
+    "mobilenet_v3_small",
+    "regnet_y_400mf",
+    "convnext_tiny",
 ]
+HISTORY = ("history", "history_modern")
 RECIPES = sorted(path.stem for path in (CONFIGS / "recipe").glob("*.yaml"))
+OWN_RECIPE = {"efficientnet_b0", "mobilenet_v3_small", "regnet_y_400mf", "convnext_tiny"}
 WITHOUT_BATCH_NORM = {"alexnet", "vgg11", "vgg16", "googlenet", "squeezenet1_1"}
 
 
@@ -67,7 +73,7 @@ def test_every_recipe_says_where_it_comes_from_and_what_it_should_reach(name):
     assert all(isinstance(line, str) for line in recipe["departures"])
 
 
-@pytest.mark.parametrize("experiment", [e for e in EXPERIMENTS if e != "efficientnet_b0"])
+@pytest.mark.parametrize("experiment", [e for e in EXPERIMENTS if e not in OWN_RECIPE])
 def test_the_recipe_of_2020(experiment):
     recipe = composed(f"experiment={experiment}", "data=imagenet").recipe
     optimizer = recipe.optimizer
@@ -141,3 +147,17 @@ def test_values_that_cannot_be_right_are_refused(override):
 
 def test_an_entry_names_the_versions_it_ran_with():
     assert {"python", "torch", "fvcore"} <= set(provenance.package_versions())
+
+
+def test_the_history_trains_its_baseline_first_on_one_schedule_and_modern_rows_on_their_own():
+    suites = {n: OmegaConf.load(CONFIGS / "suite" / f"{n}.yaml") for n in HISTORY}
+    experiments = suites["history"].hydra.sweeper.params.experiment.split(",")
+    assert experiments[0] == composed("suite=history", "experiment=vgg11").target.baseline_model
+    assert len(set(experiments)) == len(experiments) >= 10
+    assert set(experiments) <= set(EXPERIMENTS)
+    for suite in suites.values():
+        assert suite.hydra.sweeper.params.seed == "0,1,2"
+    assert composed("suite=history", "experiment=vgg11").recipe.epochs == 15
+    modern = composed("suite=history_modern", "model=vgg11", "recipe=small_modern")
+    assert modern.recipe.epochs == composed("model=vgg11", "recipe=small_modern").recipe.epochs
+    assert composed("suite=history", "experiment=vgg11").target == modern.target

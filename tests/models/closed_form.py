@@ -58,9 +58,11 @@ def trace(model: nn.Module, image_px: int, *, train: bool = True) -> list[Layer]
             )
         else:
             assert isinstance(module, nn.Linear)
-            macs = module.in_features * module.out_features
+            # once for every place: ConvNeXt's read maps of shape (batch, side, side, channels)
+            side_px = output.shape[1] if output.ndim == 4 else 1
+            macs = output[0].numel() * module.in_features
             layers.append(
-                Layer("linear", (), False, False, module.out_features, 1, macs, reads_image)
+                Layer("linear", (), False, False, module.out_features, side_px, macs, reads_image)
             )
 
     handles = [

@@ -13,6 +13,7 @@ from torch import nn
 from efficiency_bench.models import MODELS, Form, build_model
 from tests.models.closed_form import first_layer_macs, forward_macs, parameters, trace
 from tests.models.golden import (
+    AFTER_2020,
     GOLDEN,
     GOOGLENET_WITHOUT_HEADS,
     IMAGE_PX,
@@ -71,6 +72,16 @@ def test_imagenet_form_has_torchvisions_published_figures(name: str) -> None:
     assert golden.forward_macs / 1e9 == pytest.approx(meta["_ops"], abs=0.00051)
 
 
+@pytest.mark.parametrize("name", sorted(AFTER_2020))
+def test_imagenet_form_holds_torchvisions_weights(name: str) -> None:
+    """The same names and shapes, buffers included: its published weights could be loaded."""
+    theirs = torchvision.models.get_model(name, weights=None)
+    with torch.device("meta"):
+        ours = build_model(name, form="imagenet", num_classes=1000)
+    shapes = [{key: value.shape for key, value in m.state_dict().items()} for m in (ours, theirs)]
+    assert shapes[0] == shapes[1]
+
+
 def test_parameters_of_the_published_rows() -> None:
     table = files("efficiency_bench.reference") / "hernandez_brown_2020.csv"
     rows = csv.DictReader(table.read_text(encoding="utf-8").splitlines())
@@ -80,6 +91,6 @@ def test_parameters_of_the_published_rows() -> None:
     ours = [
         GOOGLENET_WITHOUT_HEADS.params if name == "googlenet" else GOLDEN[name, "imagenet"].params
         for name in MODELS
-        if name != "vgg16"  # the paper trained VGG-11 alone
+        if name not in {"vgg16", *AFTER_2020}  # of the two VGGs the paper trained VGG-11 alone
     ]
     assert sorted(ours) == published

@@ -37,6 +37,9 @@ NAMES = [
     "shufflenet_v2_x1_0",
     "shufflenet_v2_x1_5",
     "efficientnet_b0",
+    "mobilenet_v3_small",
+    "regnet_y_400mf",
+    "convnext_tiny",
 ]
 
 
