@@ -160,6 +160,7 @@ class RunConfig:
     experiment: str | None = None
     suite: str | None = None
     form: str = MISSING  # imagenet or small
+    estimand: str = "anytime"  # stop at the target; budgeted: to the end, which is held to it
     seed: int = 0
     repeat: int = 0
     device: str = "auto"  # auto, cpu, cuda
@@ -216,8 +217,14 @@ def _one_line(error: OmegaConfBaseException) -> str:
 
 
 def measured_part(config: RunConfig) -> dict[str, Any]:
-    """The configuration as plain values, without what only says where results go."""
+    """The configuration as plain values, without what only says where results go.
+
+    A run that stops at its target says nothing of its estimand, as before there was another, so
+    that its name stays.
+    """
     plain = dataclasses.asdict(config)
+    if config.estimand == "anytime":
+        del plain["estimand"]
     for name in ELSEWHERE:
         del plain[name]
     for name in ELSEWHERE_IN_DATA:

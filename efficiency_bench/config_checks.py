@@ -17,6 +17,7 @@ KERNELS = ("auto", "single", "foreach", "fused")
 FUSED = ("sgd", "adamw")
 """Optimizers for which torch has one kernel for the whole update."""
 FORMS = ("imagenet", "small")
+ESTIMANDS = ("anytime", "budgeted")
 DECODERS = ("pillow", "simplejpeg")
 
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]*")
@@ -52,6 +53,7 @@ def _check_choices(config: RunConfig) -> None:
         ("precision", config.precision, PRECISIONS),
         ("optimizer_kernel", config.optimizer_kernel, KERNELS),
         ("form", config.form, FORMS),
+        ("estimand", config.estimand, ESTIMANDS),
         ("data.decode", config.data.decode, DECODERS),
     )
     for key, value, known in chosen:

@@ -42,6 +42,7 @@ def build_entry(
     exact = records.exact_flops(ending.segments)
     passed = sum(segment.images for segment in ending.segments)
     measured = measured_part(config)
+    estimand: records.Estimand = "budgeted" if config.estimand == "budgeted" else "anytime"
     entry = Entry(
         run_id=run_id,
         source="measured here",
@@ -52,6 +53,7 @@ def build_entry(
         data=config.data.name,
         seed=config.seed,
         repeat=config.repeat,
+        estimand=estimand,
         date=row_date(measured),
         end_reason=_reason(ending),
         end_detail=ending.detail,
@@ -62,7 +64,14 @@ def build_entry(
         forward_macs=paper3x * records.TERAFLOPS_DAY / (3 * passed) if passed else 0.0,
         paper3x_tfs_days=paper3x,
         exact_flops=exact,
-        **arrival(target, ending, evaluations, train_images=train_images, total_steps=total_steps),
+        **arrival(
+            target,
+            ending,
+            evaluations,
+            train_images=train_images,
+            total_steps=total_steps,
+            estimand=estimand,
+        ),
         repeated_images=repeated.images,
         repeated_seconds=repeated.seconds,
         repeated_paper3x_tfs_days=repeated.paper3x_tfs_days,
@@ -99,12 +108,14 @@ def arrival(
     *,
     train_images: int,
     total_steps: int,
+    estimand: records.Estimand = "anytime",
 ) -> dict[str, Any]:
     """Whether and where the run arrived: crossings in images and epochs, compute to them.
 
     The schedule's end confirms what is over the target then.  A baseline that ran its schedule
     to the end has set its own target: it has arrived by definition and is charged the whole
-    schedule, as AlexNet was in 2020.
+    schedule, as AlexNet was in 2020.  So is a budgeted run, which has arrived if its final
+    evaluation meets the target; the crossings inside its schedule are kept, and charge nothing.
     """
     over = ending.steps == total_steps and ending.reason in ("target", "schedule")
     first = crossing.first_crossing(target, evaluations)
@@ -112,6 +123,9 @@ def arrival(
     if target.source == "own_schedule":
         charged = ending.segments if over else None
         reached = over
+    elif estimand == "budgeted":
+        reached = over and target.met_by(evaluations[-1].accuracy(target.metric))
+        charged = ending.segments if reached else None
     else:
         charged = None
         reached = sustained is not None and ending.reason in ("target", "schedule")

@@ -27,7 +27,10 @@ def build_job(
     stop_requested: Callable[[], bool],
     ranks: Ranks = ALL_HERE,
 ) -> Job:
-    """Model, counts at every side it will see, and the rest of what the trainer takes."""
+    """Model, counts at every side it will see, and the rest of what the trainer takes.
+
+    A budgeted run has a target that its end is held to; nothing stops it before.
+    """
     torch.manual_seed(derived_seed(config.seed, config.repeat, "weights"))
     sides = all_sides_px(config.recipe.progressive, config.data.image_px)
     model, counts = counted_model(config, len(data.classes), sides, kept_or_audited_count)
@@ -36,7 +39,7 @@ def build_job(
         data=data,
         recipe=config.recipe,
         cadence=config.evaluation,
-        target=target,
+        target=None if config.estimand == "budgeted" else target,
         counts=counts,
         image_px=config.data.image_px,
         seed=derived_seed(config.seed, config.repeat, "training"),

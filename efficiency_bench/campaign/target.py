@@ -31,7 +31,12 @@ def metric_of(config: RunConfig, classes: int) -> Metric:
 
 
 def is_baseline(config: RunConfig) -> bool:
-    """Whether this run measures the level that others are held to: its own model and recipe."""
+    """Whether this run measures the level that others are held to: its own model and recipe.
+
+    A budgeted run of them is held to that level, like any other's.
+    """
+    if config.estimand == "budgeted":
+        return False
     target = config.target
     named = (config.model.name, config.recipe.name)
     return target.value is None and named == (target.baseline_model, target.baseline_recipe)

@@ -126,7 +126,9 @@ def target_words(start: Event) -> str:
         return f"sets the target, {start['total_epochs']:g} epochs"
     tolerance = f" - {100 * target['tolerance']:.2f}" if target["tolerance"] else ""
     source = "" if target["source"] == "setting" else f" ({target['source']})"
-    return f"to {target['metric']} >= {100 * target['value']:.2f}{tolerance} %{source}"
+    ends = start["config"].get("estimand") == "budgeted"
+    after = f" at the end of {start['total_epochs']:.4g} epochs" if ends else ""
+    return f"to {target['metric']} >= {100 * target['value']:.2f}{tolerance} %{source}{after}"
 
 
 def ending_line(entry: Event) -> str:
@@ -138,6 +140,10 @@ def ending_line(entry: Event) -> str:
     value = f"{100 * entry['target']['value']:.2f} %"
     if entry["target"]["source"] == "own_schedule":
         return f"{name}: set {entry['target']['metric']} {value} in {spent}"
+    if entry["estimand"] == "budgeted":
+        last = f"{100 * entry['evaluations'][-1][entry['target']['metric']]:.2f} %"
+        verdict = "meets" if entry["reached"] else "does NOT meet"
+        return f"{name}: ended at {last}, which {verdict} {value}; {spent}"
     if not entry["reached"]:
         return f"{name}: NOT reached {value}; {spent}"
     return (

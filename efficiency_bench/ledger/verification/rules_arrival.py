@@ -78,11 +78,14 @@ def crossings(evidence: Evidence) -> Iterator[Finding]:
         name = f"{kind}_crossing_epochs"
         yield from close(f"crossing: {name}", epochs, getattr(entry, name))
     own = target.source == "own_schedule"
-    arrived = over if own else found["sustained"] is not None and entry.end_reason not in FAULTS
+    whole = own or entry.estimand == "budgeted"
+    arrived = found["sustained"] is not None and entry.end_reason not in FAULTS
+    if whole:
+        arrived = over and (own or target.met_by(accuracies[-1]))
     yield from equal("crossing: reached", arrived, entry.reached)
     charged: Sequence[Segment] | None = None
     if arrived:
-        until = entry.images if own else entry.sustained_crossing_images
+        until = entry.images if whole else entry.sustained_crossing_images
         charged = segments_until(entry.segments, until or 0)
     for name, sum_up in (
         ("paper3x_to_target_tfs_days", paper3x_tfs_days),
@@ -133,5 +136,7 @@ def _baseline(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _aimed_at(evidence: Evidence) -> Target | None:
-    target = evidence.entry.target
-    return None if target.source == "own_schedule" else target
+    """What the run stopped at; None where it went to its schedule's end whatever it reached."""
+    entry = evidence.entry
+    to_the_end = entry.target.source == "own_schedule" or entry.estimand == "budgeted"
+    return None if to_the_end else entry.target

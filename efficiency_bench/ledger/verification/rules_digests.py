@@ -94,7 +94,7 @@ def names(evidence: Evidence) -> Iterator[Finding]:
         yield from equal(f"names: {name}", config[name], getattr(entry, name))
     yield from equal("names: tier", "measured", entry.tier)
     yield from equal("names: source", "measured here", entry.source)
-    yield from equal("names: estimand", "anytime", entry.estimand)
+    yield from equal("names: estimand", config.get("estimand", "anytime"), entry.estimand)
     if not evidence.start:
         return
     written = entry.model_dump(mode="json")
