@@ -33,6 +33,21 @@ def train(context: typer.Context, as_json: Json = False) -> None:
     raise typer.Exit(exit_code)
 
 
+def horizon(context: typer.Context, as_json: Json = False) -> None:
+    """Find the shortest schedule, annealed to its end, whose final accuracy meets the target.
+
+    KEY=VALUE arguments are those of `train`; recipe.epochs=N is where the search begins.  seeds=N:
+    seeds a schedule at most (3); budget=200epochs or budget=5e7images: of all trials together.
+    Every trial is a run in the ledger (estimand=budgeted); the same command goes on after a kill.
+    """
+    from efficiency_bench.campaign.horizon import search
+
+    row, exit_code = search(context.args)
+    if as_json and row is not None:
+        print_json(row)
+    raise typer.Exit(exit_code)
+
+
 def status(
     sweep: Annotated[
         str | None, typer.Argument(help="A sweep's name or its beginning; the latest.")
