@@ -69,9 +69,7 @@ def rows(draws: int) -> Iterator[dict[str, Any]]:
             hits, trials, epochs, grid, decided, widths = [], [], [], [], [], []
             for _ in range(draws):
                 true = OWN_EPOCHS * 2.0 ** rng.uniform(-3, 1)
-                hit, step, outcomes, plan, width = searched(
-                    learner, true, val_images, scatter, rng
-                )
+                hit, step, outcomes, plan, width = searched(learner, true, val_images, scatter, rng)
                 hits.append(hit)
                 decided.append(step.decided)
                 widths.append(width)

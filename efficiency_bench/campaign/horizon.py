@@ -20,9 +20,10 @@ from efficiency_bench.campaign.stopping import STOPPED, Stop, stop_on_signal
 from efficiency_bench.config import RunConfig, measured_part
 from efficiency_bench.config_checks import check
 from efficiency_bench.errors import UserError
-from efficiency_bench.fitting.horizon_search import Done, Next, Plan, answer, decide
+from efficiency_bench.fitting.horizon_rows import horizon_cost
+from efficiency_bench.fitting.horizon_search import Done, Next, Plan, decide
 from efficiency_bench.ledger import store
-from efficiency_bench.records import Entry, Target
+from efficiency_bench.records import Entry
 
 SEEDS = 3
 """Seeds a rung at most, unless seeds=N says otherwise: as the suites have."""
@@ -128,12 +129,14 @@ def prepared(config: RunConfig, seeds: int, budget: tuple[float, str] | None) ->
     """The search before its first trial: the target resolved, the data looked at once."""
     config = dataclasses.replace(config, estimand="budgeted")
     check(config)
-    from efficiency_bench.campaign import device as devices  # torch: after the mistakes
+    import torch  # a mistake is told before its seconds
+
+    from efficiency_bench.campaign import device as devices
     from efficiency_bench.campaign.target import resolve_target
     from efficiency_bench.data import build_data
 
     config = devices.resolve(config)
-    data = build_data(config.data, config.recipe, config.seed, config.device)
+    data = build_data(config.data, config.recipe, config.seed, torch.device(config.device))
     target = resolve_target(config, data)
     assert target is not None  # a budgeted run never sets its own
     epochs = None
@@ -157,13 +160,9 @@ def prepared(config: RunConfig, seeds: int, budget: tuple[float, str] | None) ->
 
 def answer_row(found: Search, done: Done) -> Json:
     """The answer as JSON values."""
-    horizon = answer(found.plan, found.outcomes)
-    target: Target = found.plan.target
-    compute = None
-    if horizon.epochs is not None:
-        # epochs cost the same in schedules of about one length: the nearest trial's price
-        nearest = min((e for _, e in found.trials), key=lambda e: _apart(e, horizon.epochs or 1.0))
-        compute = (nearest.paper3x_tfs_days or 0.0) / (nearest.epochs or 1.0) * horizon.epochs
+    entries = [entry for _, entry in found.trials]
+    cost = horizon_cost(entries, lambda entry: entry.paper3x_tfs_days)
+    horizon, target = cost.horizon, found.plan.target
     return {
         "experiment": found.config.experiment,
         "model": found.config.model.name,
@@ -172,7 +171,7 @@ def answer_row(found: Search, done: Done) -> Json:
         "epochs": horizon.epochs,
         "low_epochs": horizon.low_epochs,
         "high_epochs": horizon.high_epochs,
-        "paper3x_tfs_days": compute,
+        "paper3x_tfs_days": cost.compute,
         "decided": done.decided,
         "reason": done.reason,
         "trials": [
@@ -189,10 +188,6 @@ def answer_row(found: Search, done: Done) -> Json:
             for _, entry in found.trials
         ],
     }
-
-
-def _apart(entry: Entry, epochs: float) -> float:
-    return max((entry.epochs or 1e-9) / epochs, epochs / (entry.epochs or 1e-9))
 
 
 REASONS = {

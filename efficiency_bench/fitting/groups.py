@@ -21,6 +21,7 @@ class Selection:
     target: float | None = None
     """Accuracy, a fraction."""
     estimand: Estimand | None = None
+    """None: anytime, or budgeted where the ledger has nothing else to choose."""
     tier: Tier | None = None
 
 
@@ -53,12 +54,14 @@ def select(
 ) -> tuple[Group, list[Entry], list[Entry]]:
     """The one group that ``selection`` leaves, its entries, and the baselines beside it.
 
-    Baselines are the runs that set their own target on the same data, metric, estimand and
-    tier; which of them belong to the group is for the caller to judge.  Raises UserError
-    where no group is left or several are, with what to type.
+    Baselines are the runs that set their own target on the same data, metric and tier;
+    which of them belong to the group is for the caller to judge.  Raises UserError where no group
+    is left or several are, with what to type.
     """
     groups = _gathered(entries)
     left = [group for group in sorted(groups) if _admits(selection, group)]
+    if selection.estimand is None:  # the default; trials of a horizon search change no fit
+        left = [group for group in left if group.estimand == "anytime"] or left
     if len(left) == 1:
         chosen = left[0]
         return chosen, groups[chosen], [e for e in entries if _is_beside(e, chosen)]
@@ -110,9 +113,10 @@ def _admits(selection: Selection, group: Group) -> bool:
 
 
 def _is_beside(entry: Entry, group: Group) -> bool:
+    # a run that set its own target was trained to its schedule's end: it is of either estimand
     return entry.target.source == "own_schedule" and (
-        (entry.data, entry.data_digest or "", entry.target.metric, entry.estimand, entry.tier)
-        == (group.data, group.data_digest, group.metric, group.estimand, group.tier)
+        (entry.data, entry.data_digest or "", entry.target.metric, entry.tier)
+        == (group.data, group.data_digest, group.metric, group.tier)
     )
 
 

@@ -136,9 +136,7 @@ def _wanted(plan: Plan, outcomes: Outcomes) -> Next | Done:
     return _sharpen(plan, outcomes, low, high)
 
 
-def _bracket(
-    plan: Plan, outcomes: Outcomes, doubtful: set[int], arrives: bool
-) -> Next | Done:
+def _bracket(plan: Plan, outcomes: Outcomes, doubtful: set[int], arrives: bool) -> Next | Done:
     """The next doubling, longer until one arrives or shorter until one does not."""
     edge = min(outcomes) if arrives else max(outcomes)
     step = -RUNGS_PER_DOUBLING if arrives else RUNGS_PER_DOUBLING

@@ -17,6 +17,7 @@ from efficiency_bench.fitting.currencies import (
     whole_cost,
 )
 from efficiency_bench.fitting.groups import Group, Selection, select
+from efficiency_bench.fitting.horizon_rows import horizon_cost, trial_family
 from efficiency_bench.records import (
     Entry,
     Target,
@@ -24,6 +25,9 @@ from efficiency_bench.records import (
     paper3x_tfs_days,
     segments_until,
 )
+
+HORIZON = "horizon"
+"""Begins what stands for a run id where a row's compute is a searched horizon's, not one run's."""
 
 DAYS_PER_MONTH = 365.25 / 12
 """A month of the Julian year, so that twelve are one year."""
@@ -40,7 +44,7 @@ class FitRow:
     compute: float | None
     """Geometric mean over the seeds that reached, in the row set's currency; None: none did."""
     compute_low: float | None
-    """Least among the seeds."""
+    """Least among the seeds, of a budgeted row the interval's low end."""
     compute_high: float | None
     compute_spent: float
     """Geometric mean of the whole runs: where a censored row is known to lie above.  0 where
@@ -55,6 +59,11 @@ class FitRow:
     run_ids: tuple[str, ...]
     seed_computes: Mapping[str, float] = field(default_factory=dict, hash=False)
     """Run id -> compute to target, of the seeds that reached."""
+
+    @property
+    def is_horizon(self) -> bool:
+        """Whether it stands at a horizon that was searched, and found."""
+        return any(name.startswith(HORIZON) for name in self.seed_computes)
 
     @property
     def reached(self) -> bool:
@@ -119,14 +128,28 @@ def fit_rows(
     if currency in OF_A_MACHINE:
         charged, without = comparable(charged, currency, hardware)
         notes += without
+    budgeted = group.estimand == "budgeted"
+    if budgeted:
+        charged, without = _searched_or_whole(charged)
+        notes += without
     gathered: dict[tuple[str | None, ...], list[Entry]] = {}
     for entry in charged:
-        key = (entry.model, entry.recipe, entry.date, entry.config_digest)
+        trial = entry.estimand == "budgeted"
+        digest = trial_family(entry) if trial else entry.config_digest
+        key = (entry.model, entry.recipe, entry.date, digest)
         gathered.setdefault(key, []).append(entry)
-    rows = [_row(seeds, crossing, currency) for seeds in gathered.values()]
+    rows = [
+        _horizon_row(runs, currency)
+        if runs[0].estimand == "budgeted"
+        else _row(runs, crossing, currency)
+        for runs in gathered.values()
+    ]
     rows.sort(key=lambda row: (row.date or "9999", row.model, row.recipe))
     target = min((entry.target for entry in members), key=lambda target: target.tolerance)
     notes += _remarks(members, rows)
+    aside = sum(entry.estimand == "budgeted" for entry in entries)
+    if not budgeted and selection.estimand is None and aside:
+        notes.append(f"{aside} budgeted trials stand aside: --estimand budgeted fits horizons")
     return RowSet(group, target, tuple(rows), crossing, currency, tuple(notes))
 
 
@@ -209,6 +232,38 @@ def _row(seeds: Sequence[Entry], crossing: Crossing, currency: Currency) -> FitR
     )
 
 
+def _searched_or_whole(entries: Sequence[Entry]) -> tuple[list[Entry], list[str]]:
+    """A baseline stands at its own horizon where that was searched, else at its schedule."""
+    searched = {(e.model, e.recipe) for e in entries if e.estimand == "budgeted"}
+    kept = [e for e in entries if e.estimand == "budgeted" or (e.model, e.recipe) not in searched]
+    whole = sorted({e.model for e in kept if e.estimand != "budgeted"})
+    return kept, [f"{name}: no horizon was searched; charged its whole schedule" for name in whole]
+
+
+def _horizon_row(trials: Sequence[Entry], currency: Currency) -> FitRow:
+    """One network at the shortest schedule that arrives, with its interval as the spread."""
+    trials = sorted(trials, key=lambda entry: entry.run_id)
+    first = trials[0]
+    cost = horizon_cost(trials, lambda entry: _whole(entry, currency))
+    longest = max(trials, key=lambda entry: entry.epochs or 0.0)
+    return FitRow(
+        model=first.model,
+        recipe=first.recipe,
+        date=first.date,
+        compute=cost.compute,
+        compute_low=cost.low,
+        compute_high=cost.high,
+        compute_spent=_whole(longest, currency) or 0.0,
+        seeds=len(trials),
+        reached_seeds=sum(entry.reached for entry in trials),
+        epochs_to_target=cost.horizon.epochs,
+        forward_macs=math.fsum(entry.forward_macs or 0.0 for entry in trials) / len(trials),
+        is_baseline=False,
+        run_ids=tuple(entry.run_id for entry in trials),
+        seed_computes={} if cost.compute is None else {f"{HORIZON} {first.run_id}": cost.compute},
+    )
+
+
 def _remarks(members: Sequence[Entry], rows: Iterable[FitRow]) -> list[str]:
     notes = []
     tolerances = sorted({entry.target.tolerance for entry in members})
@@ -221,6 +276,12 @@ def _remarks(members: Sequence[Entry], rows: Iterable[FitRow]) -> list[str]:
         uncounted = row.compute_spent == 0
         if uncounted:
             notes.append(f"{name}: nobody counted its compute: shown, not fitted")
+        elif row.is_horizon:
+            low, high = row.compute_low, row.compute_high
+            ends = f"{low or 0:.3g} to {'open' if high is None else f'{high:.3g}'}"
+            notes.append(f"{name}: horizon of {row.seeds} trials, 95 % interval {ends}")
+        elif row.compute is None and row.reached_seeds:
+            notes.append(f"{name}: no trial missed the target: its horizon is not bracketed")
         elif row.reached_seeds == 0:
             notes.append(f"{name} never reached the target: shown as censored, not fitted")
         elif row.reached_seeds < row.seeds:

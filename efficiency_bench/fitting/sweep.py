@@ -123,6 +123,12 @@ def sweep(
     """
     wanted = thresholds(low, high, step)
     row_set = fit_rows(entries, selection, crossing=crossing, currency=currency)
+    if row_set.group.estimand == "budgeted":
+        raise UserError(
+            "budgeted trials were annealed for one target, so no other threshold can be read from"
+            " them\nsearch again at the other: efficiency-bench horizon experiment=resnet18"
+            " target.value=0.6"
+        )
     ids = {run_id for row in row_set.rows for run_id in row.run_ids}
     runs = unpacked(entry for entry in entries if entry.run_id in ids)
     own = row_set.target.value

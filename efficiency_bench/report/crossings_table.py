@@ -19,12 +19,14 @@ ENDS = ("low", "high", "population_low", "population_high")
 def crossing_rows(entries: Iterable[Entry]) -> Iterator[dict[str, Any]]:
     """Each kind's crossing with the sustained one's interval, epochs: runs, then their seeds.
 
-    A baseline that set its own target has none, nor has a row without a curve.  Seeds of one
+    A run that went to its schedule's end (a baseline, a budgeted trial) has none, nor has a row
+    without a curve.  Seeds of one
     configuration that were held to one target are combined.
     """
     gathered: dict[tuple[object, ...], list[Entry]] = {}
     for entry in entries:
-        if entry.target.source != "own_schedule" and entry.evaluations:
+        to_the_end = entry.target.source == "own_schedule" or entry.estimand == "budgeted"
+        if not to_the_end and entry.evaluations:
             level = (entry.target.metric, entry.target.threshold)
             key = (entry.model, entry.recipe, entry.config_digest, entry.data_digest, level)
             gathered.setdefault(key, []).append(entry)

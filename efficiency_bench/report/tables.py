@@ -94,7 +94,7 @@ def ledger_cells(entry: Entry) -> tuple[str, ...]:
     """Run id, date, ending, target, epochs and compute to it, in words."""
     compute = entry.paper3x_to_target_tfs_days
     epochs = entry.sustained_crossing_epochs
-    if entry.target.source == "own_schedule":
+    if entry.target.source == "own_schedule" or (entry.estimand == "budgeted" and entry.reached):
         epochs = entry.epochs
     return (
         entry.run_id,

@@ -17,7 +17,7 @@ def test_sets_are_told_apart_and_each_is_what_select_leaves():
     ]
     sets = comparable_sets(ledger)
     names = [[entry.run_id for entry in members] for members in sets.values()]
-    assert sorted(names) == [["a", "b", "own"], ["c", "own"], ["d"], ["e"], ["f"]]
+    assert sorted(names) == [["a", "b", "own"], ["c", "own"], ["d"], ["e", "own"], ["f"]]
     for group, members in sets.items():
         assert select(members, Selection())[0] == group
 

@@ -6,7 +6,13 @@ from efficiency_bench.errors import UserError
 from efficiency_bench.fitting.groups import Selection
 from efficiency_bench.fitting.rows import fit_rows
 from efficiency_bench.ledger.reference import published_entries
-from tests.ledger.factory import make_baseline, make_entry, make_target
+from tests.ledger.factory import (
+    make_baseline,
+    make_entry,
+    make_evaluation,
+    make_segment,
+    make_target,
+)
 
 AT_90 = make_target(source="baseline", baseline_run_ids=("a0", "a1"))
 
@@ -113,7 +119,6 @@ def test_rows_stand_by_date_whatever_the_order_of_entries():
 OTHERS = {
     "data": {"data": "cifar10", "data_digest": "c" * 64},
     "target": {"target": make_target(value=0.6)},
-    "estimand": {"estimand": "budgeted"},
     "tier": {"tier": "imported"},
 }
 
@@ -128,7 +133,6 @@ def test_several_groups_must_be_told_apart_and_the_error_says_how(what):
         {
             "data": "--data cccccccccccc --target 0.9",
             "target": "--target 0.6 ",
-            "estimand": "--estimand budgeted",
             "tier": "--tier imported",
         }[what],
     ):
@@ -136,7 +140,6 @@ def test_several_groups_must_be_told_apart_and_the_error_says_how(what):
     named = {
         "data": Selection(data="digits"),
         "target": Selection(target=0.9),
-        "estimand": Selection(estimand="anytime"),
         "tier": Selection(tier="measured"),
     }[what]
     assert fit_rows([own, other], named).rows[0].run_ids == ("r",)
@@ -187,3 +190,54 @@ def test_another_configuration_is_another_row_and_not_a_seed():
     ]
     rows = fit_rows(entries, Selection()).rows
     assert sorted(row.seeds for row in rows) == [1, 2]
+
+
+def budgeted(run_id, images, accuracy, **overrides):
+    """A trial of ``images`` images, held to 90 % at its end."""
+    return make_entry(
+        run_id,
+        estimand="budgeted",
+        end_reason="schedule",
+        crossing_images=images if accuracy >= 0.9 else None,
+        segments=(make_segment(images),),
+        evaluations=(make_evaluation(images, accuracy, val_images=10_000),),
+        config_digest=run_id,
+        config={"recipe": {"epochs": images / 1000}},
+        **overrides,
+    )
+
+
+TRIALS = [budgeted("t2", 2000, 0.8), budgeted("t4", 4000, 0.9), budgeted("t8", 8000, 0.95)]
+
+
+def test_anytime_is_the_default_and_trials_of_a_horizon_search_stand_aside():
+    row_set = fit_rows([make_entry("r"), *TRIALS], Selection())
+    assert row_set.group.estimand == "anytime"
+    assert [row.run_ids for row in row_set.rows] == [("r",)]
+    assert "3 budgeted trials stand aside: --estimand budgeted fits horizons" in row_set.notes
+
+
+def test_a_budgeted_row_stands_at_the_horizon_of_its_trials():
+    row_set = fit_rows([make_entry("r"), *TRIALS], Selection(estimand="budgeted"))
+    (row,) = row_set.rows
+    assert row.run_ids == ("t2", "t4", "t8")
+    # the middle trial ends at the target exactly: 4 epochs of 1000 images at 1 MMAC
+    assert row.epochs_to_target == pytest.approx(4, rel=0.03)
+    assert row.compute == pytest.approx(3e6 * 4000 / 8.64e16, rel=0.03)
+    assert row.compute_low < row.compute < row.compute_high
+    assert any("horizon of 3 trials, 95 % interval" in note for note in row_set.notes)
+
+
+def test_a_baseline_without_trials_pays_its_schedule_in_a_budgeted_fit_and_is_said():
+    trials = [entry.model_copy(update={"target": AT_90}) for entry in TRIALS]
+    baselines = [make_baseline("a0"), make_baseline("a1", seed=1)]
+    row_set = fit_rows([*baselines, *trials], Selection(estimand="budgeted"))
+    assert row_of(row_set, "alexnet").compute == pytest.approx(3e6 * 5000 / 8.64e16)
+    assert "alexnet: no horizon was searched; charged its whole schedule" in row_set.notes
+
+
+def test_a_baseline_with_trials_stands_at_its_own_horizon():
+    own = {"model": "alexnet", "recipe": "small_alexnet", "date": "2012-06-01", "target": AT_90}
+    trials = [entry.model_copy(update=own) for entry in TRIALS]
+    row_set = fit_rows([make_baseline("a0"), *trials], Selection(estimand="budgeted"))
+    assert row_of(row_set, "alexnet").epochs_to_target == pytest.approx(4, rel=0.03)
