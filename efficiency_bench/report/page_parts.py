@@ -77,7 +77,24 @@ def _headline(results: SetResults) -> Part:
             comparison(halving),
             why(halving),
             *opinion_sentences(opinions),
+            *_other_estimand(halving, results.other_estimand),
         ),
+    )
+
+
+def _other_estimand(halving: HalvingTime, other: HalvingTime | None) -> tuple[str, ...]:
+    """Both estimands side by side, each network's epochs too; none where there is one alone."""
+    if other is None:
+        return ()
+    epochs = {(row["model"], row["recipe"]): row["epochs_to_target"] for row in other.rows}
+    both = [
+        f"{row['model']} {row['epochs_to_target']:.3g} and {there:.3g}"
+        for row in halving.rows
+        if row["epochs_to_target"] and (there := epochs.get((row["model"], row["recipe"])))
+    ]
+    return (
+        f"{halving.estimand}: {headline(halving)}; {other.estimand}: {headline(other)}.",
+        f"Epochs, {halving.estimand} and {other.estimand}: {', '.join(both)}.",
     )
 
 

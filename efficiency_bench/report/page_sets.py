@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from efficiency_bench.errors import UserError
@@ -18,7 +18,7 @@ from efficiency_bench.fitting.halving import HalvingTime, halving_time
 from efficiency_bench.fitting.rows import RowSet, fit_rows
 from efficiency_bench.fitting.second_opinions import SecondOpinions, second_opinions
 from efficiency_bench.fitting.sweep import ThresholdSweep, sweep
-from efficiency_bench.records import Entry
+from efficiency_bench.records import Entry, Estimand
 from efficiency_bench.report.crossings_table import crossing_rows
 
 T = TypeVar("T")
@@ -62,15 +62,24 @@ class SetResults:
     swept: str
     """The sweep's range as the verb takes it."""
     conventions: ConventionTable | Missing
+    other_estimand: HalvingTime | None = None
+    """The fit of the set that differs in its estimand alone, where there is one."""
 
 
 def set_results(entries: Sequence[Entry], source: str) -> list[SetResults]:
     """One result a comparable set of ``entries``, read from ``source``; sets are never mixed."""
     sets = comparable_sets(entries)
-    return [
-        _results(group, tuple(members), _named(source, group, len(sets)))
+    found = {
+        group: _results(group, tuple(members), _named(source, group, len(sets)))
         for group, members in sets.items()
-    ]
+    }
+    return [replace(result, other_estimand=_other(group, found)) for group, result in found.items()]
+
+
+def _other(group: Group, found: Mapping[Group, SetResults]) -> HalvingTime | None:
+    estimand: Estimand = "budgeted" if group.estimand == "anytime" else "anytime"
+    result = found.get(replace(group, estimand=estimand))
+    return None if result is None or isinstance(result.halving, Missing) else result.halving
 
 
 def _named(source: str, group: Group, sets: int) -> str:
