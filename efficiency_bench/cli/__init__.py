@@ -13,7 +13,7 @@ import sys
 import typer
 
 from efficiency_bench.campaign.processes import joined, this_process
-from efficiency_bench.cli import checks, data, fits, ledger, pages, runs, track
+from efficiency_bench.cli import checks, data, fits, ledger, pages, plan, runs, track
 from efficiency_bench.cli.shared import USER_MISTAKE
 from efficiency_bench.errors import UserError
 
@@ -25,6 +25,7 @@ app = typer.Typer(
 HYDRAS_ARGUMENTS = {"allow_extra_args": True, "ignore_unknown_options": True}
 app.command(context_settings=HYDRAS_ARGUMENTS, epilog=runs.TRAIN_EXAMPLES)(runs.train)
 app.command(context_settings=HYDRAS_ARGUMENTS)(runs.horizon)
+app.command(context_settings=HYDRAS_ARGUMENTS, epilog=plan.EXAMPLES)(plan.plan)
 app.command()(runs.status)
 app.command()(runs.models)
 app.command()(checks.audit)

@@ -1,0 +1,108 @@
+"""What a budget buys of a sweep, and in which order its runs are worth their cost."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from efficiency_bench.errors import UserError
+
+Unit = Literal["usd", "gpu-hours"]
+
+RULE = (
+    "AlexNet first, since every row is held against it; then one run of each row that looks to be"
+    " on the frontier, each time the one that spreads the dates most per hour, because the"
+    " halving time's standard error goes with one over the root of that spread; then the rows off"
+    " the frontier, cheapest first; then second seeds in the same way, and so on. The first run"
+    " that no longer fits ends it"
+)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """So many dollars or GPU-hours."""
+
+    amount: float
+    unit: Unit
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One run of the sweep, as the order needs it."""
+
+    row: str
+    """Runs that share it are seeds of one row of the fit."""
+    is_first: bool
+    """Whether it is of the baseline's network and recipe."""
+    day: int
+    """The row's date as a count of days."""
+    compute: float
+    """To the target, in any unit."""
+    hours: float
+
+
+def parse_budget(text: str) -> Budget:
+    """``500usd`` or ``200gpu-hours``; UserError for anything else."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?(usd|gpu-hours)", text.strip().lower())
+    if found is None:
+        raise UserError(f"--budget {text!r} is no budget; type 500usd, or 200gpu-hours")
+    unit: Unit = "usd" if found[2] == "usd" else "gpu-hours"
+    return Budget(float(found[1]), unit)
+
+
+def order(candidates: Sequence[Candidate]) -> list[int]:
+    """Places of the candidates in the order of ``RULE``."""
+    frontier = _frontier(candidates)
+    left = sorted(range(len(candidates)), key=lambda i: (not candidates[i].is_first, i))
+    ordered = [i for i in left if candidates[i].is_first]
+    left = left[len(ordered) :]
+    while left:
+        taken = [candidates[i] for i in ordered]
+        best = min(left, key=lambda i: _rank(candidates[i], taken, frontier))
+        left.remove(best)
+        ordered.append(best)
+    return ordered
+
+
+def bought(costs: Sequence[float], budget: float) -> int:
+    """How many runs, in the order of their ``costs``, the budget pays for."""
+    spent = 0.0
+    for count, cost in enumerate(costs):
+        spent += cost
+        if spent > budget:
+            return count
+    return len(costs)
+
+
+def _rank(
+    candidate: Candidate, taken: Sequence[Candidate], frontier: set[str]
+) -> tuple[int, bool, float]:
+    """Smaller is sooner: fewer seeds of it taken, on the frontier, more spread an hour."""
+    seeds = sum(other.row == candidate.row for other in taken)
+    if candidate.row not in frontier:
+        return seeds, True, candidate.hours
+    return seeds, False, -_spread_gained(candidate, taken) / candidate.hours
+
+
+def _spread_gained(candidate: Candidate, taken: Sequence[Candidate]) -> float:
+    """What one more date adds to the sum of squares about the mean, in square days.
+
+    With n dates of mean m a date d adds n / (n + 1) (d - m)^2.
+    """
+    days = [other.day for other in taken]
+    if not days:
+        return 0.0
+    return len(days) / (len(days) + 1) * (candidate.day - math.fsum(days) / len(days)) ** 2
+
+
+def _frontier(candidates: Sequence[Candidate]) -> set[str]:
+    """Rows that need less compute than every row before them."""
+    rows, best = set(), math.inf
+    for candidate in sorted(candidates, key=lambda c: (c.day, c.compute)):
+        if candidate.compute < best:
+            best = candidate.compute
+            rows.add(candidate.row)
+    return rows

@@ -1,0 +1,42 @@
+"""The verb that says what runs would take, before they are started."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from efficiency_bench.cli.shared import Json, print_json, stdout_console
+
+EXAMPLES = (
+    "Examples: plan experiment=resnet18 data=cifar10 | "
+    "plan suite=paper data=imagenet hardware=h100x8 --budget 500usd | "
+    "plan suite=paper data=imagenet hardware=mine.yaml --json"
+)
+
+
+def plan(
+    context: typer.Context,
+    budget: Annotated[
+        str | None, typer.Option(help="What may be spent: 500usd, or 200gpu-hours.")
+    ] = None,
+    probe_seconds: Annotated[
+        float, typer.Option(min=0, help="Training of each network to see its speed here, s.")
+    ] = 30.0,
+    as_json: Json = False,
+) -> None:
+    """Say what runs would take: compute, hours, energy, money, disk, and the chance to arrive.
+
+    KEY=VALUE arguments are those of `train`, and hardware=NAME: here (by default, where each
+    network is timed), a machine of the table, or FILE.yaml.  Nothing is started or written.
+    """
+    from efficiency_bench.campaign.plan import plan as planned
+
+    found = planned(context.args, probe_seconds, budget, lambda text: print(text, file=sys.stderr))
+    if as_json:
+        print_json(found)
+    else:
+        from efficiency_bench.report.plan_table import print_plan
+
+        print_plan(found, stdout_console())
