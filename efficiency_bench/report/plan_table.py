@@ -52,7 +52,7 @@ def _cells(row: Row, seeds: bool) -> tuple[str, ...]:
         f"{name} s{row['seed']}" if seeds else name,
         f"{row['epochs_to_target']:.3g} {MARKS[row['epochs_source']]}",
         number(row["paper3x_tfs_days"]),
-        f"{row['images_per_second']:.0f} {LIMITS[row['limit']]}",
+        f"{number(row['images_per_second'])} {LIMITS[row['limit']]}",
         number(row["hours"]),
         _known(row["energy_kilowatt_hours"]),
         _known(row["cost_usd"]),
