@@ -1,0 +1,104 @@
+"""Every command of the pages is typed as it stands, on small stand-ins for the reader's data.
+
+Runs are shortened: 300 digits, one epoch, a target that chance reaches.  Of `make` only
+the recipe is looked up.  docs/cluster.md is followed by tests/cluster.
+"""
+
+import shutil
+import subprocess
+
+import pytest
+
+from efficiency_bench.cli import main
+from tests.campaign.tiny import TINY
+from tests.data.photos import plant
+from tests.docs.pages import PAGES, ROOT, blocks
+from tests.ledger.test_import_dawnbench import written
+
+SHORTENED = (
+    *TINY[1:],
+    "recipe.epochs=1",
+    "target.value=0.1",
+    "tracking.wandb=false",
+)
+FALLING = "experiment=alexnet,squeezenet1_1,mobilenet_v1"
+"""Three networks each cheaper than the one before: the fewest that can be fitted."""
+FOLLOWED = [page for page in PAGES if page.name != "cluster.md"]
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    """A folder that has what the pages speak of: a sweep, two ledgers, and data."""
+    folder = tmp_path_factory.mktemp("desk")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("COLUMNS", "80")
+        written(folder / "DIR")
+        plant(folder / "IMAGENET", train=8, val=4, classes=("ant", "bee", "cat", "dog", "elk"))
+        for ledger in ("runs/demo/ledger", "runs/ledger"):
+            sweep = ("train", "-m", FALLING, "data=digits", f"ledger_dir={ledger}")
+            assert typed(*sweep, f"repeat={len(ledger)}") == 0
+    return folder
+
+
+@pytest.fixture
+def desk(prepared, tmp_path, monkeypatch):
+    """A copy of that folder, so that no page sees what another has done."""
+    monkeypatch.chdir(shutil.copytree(prepared, tmp_path / "desk"))
+
+
+def typed(*words):
+    """The exit code of a command line, in this process; a run is shortened."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", ["efficiency-bench", *shortened(words)])
+        with pytest.raises(SystemExit) as left:
+            main()
+    return left.value.code
+
+
+def shortened(words):
+    """The words with the keys that they leave open, before the first of their own."""
+    if words[0] != "train":
+        return words
+    own = {word.split("=")[0] for word in words}
+    first = next(place for place, word in enumerate(words) if "=" in word)
+    added = (setting for setting in SHORTENED if setting.split("=")[0] not in own)
+    return (*words[:first], *added, *words[first:])
+
+
+def fails(command):
+    """Why a command of a page does not do what it should, or None."""
+    program, *rest = command
+    if program == "make":
+        done = subprocess.run(["make", "-n", *rest], cwd=ROOT, capture_output=True, check=False)
+        code = done.returncode
+    elif program.removeprefix(".venv/bin/") == "efficiency-bench":
+        code = typed(*rest)
+    else:
+        return f"{program}: cannot be followed here; say why above the block"
+    return f"{' '.join(command)}: exit code {code}" if code else None
+
+
+@pytest.mark.parametrize("page", FOLLOWED, ids=lambda page: page.name)
+@pytest.mark.usefixtures("desk")
+def test_the_commands_of_a_page_end_well(page, capfd):
+    to_follow = [b for b in blocks(page) if b.language == "bash" and b.reason is None]
+    failed = [why for block in to_follow for command in block.commands if (why := fails(command))]
+    assert failed == [], capfd.readouterr().err
+
+
+@pytest.mark.parametrize("page", FOLLOWED, ids=lambda page: page.name)
+def test_every_block_says_what_it_holds(page):
+    """An output or a file is `text`, `yaml` or `python`; a reason stands over commands only."""
+    for block in blocks(page):
+        assert block.language in ("bash", "text", "yaml", "python"), block.body
+        assert block.reason is None or block.language == "bash", block.body
+
+
+@pytest.mark.usefixtures("desk")
+def test_a_command_that_does_not_exist_is_found(capfd):
+    for line in ("make no-such-target", "efficiency-bench no-such-verb", "rm -rf DIR"):
+        assert fails(tuple(line.split())), line
+    for line in ("fit published --swep 0.5:0.9", "train experiment=resnet18 recipe.epoch=1"):
+        assert fails(("efficiency-bench", *line.split())), line
+    assert fails(("make", "help")) is None
