@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.stamp
 FFCV_STAMP := .venv/.ffcv-stamp
+DOCS_STAMP := .venv/.docs-stamp
 FFCV_PACKAGES := pkg-config g++ libturbojpeg0-dev libopencv-imgproc-dev
 FFCV_BUILD := build/ffcv
 OPENCV := /usr/include/opencv4
@@ -10,7 +11,7 @@ DEMO := runs/demo
 BENCH := runs/bench
 
 .DEFAULT_GOAL := help
-.PHONY: help env ffcv demo smoke test lint bench soak gpu-check format clean
+.PHONY: help env ffcv docs demo smoke test lint bench soak gpu-check format clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +65,13 @@ demo: $(STAMP) ## the whole chain on handwritten digits: five families, ledger, 
 smoke: $(STAMP) ## the five families on a CIFAR-10 subset to a fixed accuracy (ROOT=folder)
 	$(BIN)/efficiency-bench train -m suite=smoke tracking.wandb=false ledger_dir=runs/smoke/ledger $(if $(ROOT),data.root=$(ROOT))
 	$(BIN)/efficiency-bench fit runs/smoke/ledger --chart runs/smoke
+
+docs: $(DOCS_STAMP) ## the pages as a site that opens without a network: build/site/index.html
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+
+$(DOCS_STAMP): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	@touch $(DOCS_STAMP)
 
 test: $(STAMP) ## the test suite
 	$(BIN)/python -m pytest -n 2
