@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
 from typing import Annotated
 
 import typer
 
 from efficiency_bench.cli.shared import Json, print_json, stdout_console
+from efficiency_bench.errors import UserError
+
+WATCH_SECONDS = 2.0
+"""Between two looks at a sweep's records: a run writes down its progress every few seconds."""
 
 TRAIN_EXAMPLES = (
     "Examples: train experiment=resnet18 data=cifar10 seed=1 | "
@@ -52,6 +58,9 @@ def status(
     sweep: Annotated[
         str | None, typer.Argument(help="A sweep's name or its beginning; the latest.")
     ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show it anew until every run has ended.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Show every run of a sweep: state, progress, accuracy, time left, compute so far.
@@ -61,8 +70,17 @@ def status(
     """
     from efficiency_bench.campaign.sweep_status import sweep_row
 
+    if watch and as_json:
+        raise UserError("--watch is for people to look at; type status --json for one answer")
     row = sweep_row(sweep)
-    if as_json:
+    if watch:
+        from efficiency_bench.report.status_watch import watch as watch_status
+
+        with suppress(KeyboardInterrupt):  # the way to leave it
+            watch_status(
+                lambda: sweep_row(row["sweep"]), stdout_console(), lambda: time.sleep(WATCH_SECONDS)
+            )
+    elif as_json:
         print_json(row)
     else:
         from efficiency_bench.report.status_table import print_status

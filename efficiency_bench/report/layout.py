@@ -34,10 +34,15 @@ def plain_table(title: str, first: str, *others: str) -> Table:
     return table
 
 
+def indented(line: str) -> Padding:
+    """A remark under a table, wrapped at the console's width."""
+    return Padding(Text(line), (0, 0, 0, 2))
+
+
 def print_lines(lines: Iterable[str], console: Console) -> None:
-    """Remarks under a table, indented, wrapped at the console's width."""
+    """Remarks under a table."""
     for line in lines:
-        console.print(Padding(Text(line), (0, 0, 0, 2)))
+        console.print(indented(line))
 
 
 def one_decimal(value: float | None) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 
-from efficiency_bench.report.layout import ABSENT, bare_table, print_lines
+from efficiency_bench.report.layout import ABSENT, bare_table, indented
 from efficiency_bench.report.progress import clock
 from efficiency_bench.report.sentences import number
 
@@ -16,6 +16,12 @@ STYLES = {"failed": "bold red", "preempted": "yellow", "running": "green", "wait
 
 def print_status(sweep: Mapping[str, Any], console: Console) -> None:
     """Print a row a run, what went wrong, and the totals; fits 80 columns."""
+    for part in status_parts(sweep):
+        console.print(part)
+
+
+def status_parts(sweep: Mapping[str, Any]) -> list[RenderableType]:
+    """The table of the runs, and the lines under it."""
     table = bare_table(f"Sweep {sweep['sweep']}")
     table.add_column("run", overflow="fold")
     table.add_column("state", no_wrap=True)
@@ -23,10 +29,8 @@ def print_status(sweep: Mapping[str, Any], console: Console) -> None:
         table.add_column(name, justify="right", no_wrap=True)
     for run in sweep["runs"]:
         table.add_row(*_cells(run), style=STYLES.get(run["state"], ""))
-    console.print(table)
-    details = [run for run in sweep["runs"] if run["detail"]]
-    print_lines((f"{run['name']}: {run['detail']}" for run in details), console)
-    print_lines(_totals(sweep), console)
+    details = [f"{run['name']}: {run['detail']}" for run in sweep["runs"] if run["detail"]]
+    return [table, *map(indented, details), indented(totals(sweep))]
 
 
 def _cells(run: Mapping[str, Any]) -> tuple[str, ...]:
@@ -43,12 +47,13 @@ def _cells(run: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _totals(sweep: Mapping[str, Any]) -> list[str]:
+def totals(sweep: Mapping[str, Any]) -> str:
+    """How many runs are in which state, and what they took and may still take."""
     counts = [f"{count} {state}" for state, count in sweep["states"].items() if count]
     left = sweep["left_seconds"]
     spent = f"{number(sweep['paper3x_tfs_days'])} tfs-days so far" if _begun(sweep) else ""
     time = f"at most {clock(left)} left for those that have begun" if left else ""
-    return ["; ".join(filter(None, (f"{', '.join(counts)}", spent, time)))]
+    return "; ".join(filter(None, (f"{', '.join(counts)}", spent, time)))
 
 
 def _begun(sweep: Mapping[str, Any]) -> bool:

@@ -30,6 +30,8 @@ def test_a_sweep_is_accounted_for_and_the_same_command_continues_it(typed):
     assert "/proc/nothing" in status.stdout
     assert max(map(len, status.stdout.splitlines())) <= 80
     assert "\x1b" not in status.stdout
+    assert typed("status", "--watch").stdout == status.stdout
+    refused(typed("status", "--watch", "--json"), "--watch", "status --json")
     again = typed(*swept)
     assert again.returncode == 2
     assert "finished before" in again.stderr
