@@ -1,4 +1,4 @@
-"""The user's mistake: one or two lines that say what, what is allowed, what to type."""
+"""What is raised to the caller: the user's mistake in one or two lines, and a run that stopped."""
 
 from __future__ import annotations
 
@@ -8,6 +8,13 @@ from collections.abc import Iterable
 
 class UserError(Exception):
     """A mistake that the user can mend; the command line prints it and exits 2."""
+
+
+class Stopped(KeyboardInterrupt):
+    """A run is not over yet; the same call goes on from where it was saved.
+
+    Of Ctrl-C's kind, so that a loop over many runs with ``except Exception`` ends too.
+    """
 
 
 def unknown(kind: str, name: object, known: Iterable[object]) -> UserError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,10 +19,29 @@ from efficiency_bench.campaign.sweep_job import work_on
 from efficiency_bench.campaign.sweep_status import RunStatus, status_of
 from efficiency_bench.config import RunConfig
 from efficiency_bench.config_checks import check
-from efficiency_bench.errors import UserError
+from efficiency_bench.errors import Stopped, UserError
+from efficiency_bench.records import Entry
 from efficiency_bench.report.progress import ending_line
 
 Json = dict[str, Any]
+
+
+def trained(arguments: Sequence[str]) -> tuple[Entry, ...]:
+    """What ``train_all`` makes of ``arguments``, for a caller in Python: entries, or an exception.
+
+    Raises UserError and Stopped as ``efficiency_bench.train`` says.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        raise UserError("train takes Ctrl-C and the like: call it in the main thread")
+    entries, exit_code = train_all(arguments)
+    if exit_code == STOPPED:
+        raise Stopped("not over yet, and saved; the same call goes on")
+    if exit_code == 2:
+        raise UserError(
+            "some runs of the sweep could not begin, the others are in the ledger\n"
+            "which and why: efficiency-bench status"
+        )
+    return tuple(Entry.model_validate(entry) for entry in entries)
 
 
 def train_all(arguments: Sequence[str]) -> tuple[list[Json], int]:

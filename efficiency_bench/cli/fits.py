@@ -70,12 +70,10 @@ def fit(
         "currency": "paper3x" if currency == "compute" else currency,
     }
     of_a_machine = currency in ("seconds", "energy", "dollars")
-    if hardware is not None and not of_a_machine:
+    if sweep is not None and (of_a_machine or hardware is not None):
         raise UserError(
-            "--hardware goes with --currency seconds, energy or dollars: compute has none"
+            "a sweep reads compute only: leave out --sweep, or --currency and --hardware"
         )
-    if sweep is not None and of_a_machine:
-        raise UserError("a sweep reads compute only: leave out --sweep, or --currency")
     if sweep is None:
         fit_one(entries, selection, choices | {"hardware": hardware}, chart, as_json)
     elif chart is None:
@@ -92,23 +90,17 @@ def fit_one(
     as_json: bool,
 ) -> None:
     """One fit with its second opinions, and its chart where a folder is named."""
-    from efficiency_bench.fitting.crossing_errors import crossing_errors
-    from efficiency_bench.fitting.halving import halving_time
-    from efficiency_bench.fitting.rows import fit_rows
-    from efficiency_bench.fitting.second_opinions import second_opinions
+    from efficiency_bench.fitting.fit import fit
 
-    variant = choices.pop("variant")
-    rows = fit_rows(entries, selection, **choices)
-    result = halving_time(rows, variant)
-    opinions = second_opinions(rows, result, crossing_errors(entries, rows))
+    result = fit(entries, selection, **choices)
     if as_json:
-        print_json({**result.model_dump(mode="json"), **opinions.model_dump(mode="json")})
+        print_json(result.model_dump(mode="json"))
     else:
         from efficiency_bench.report.opinions_table import print_opinions
         from efficiency_bench.report.tables import print_fit
 
         print_fit(result, stdout_console())
-        print_opinions(opinions, stdout_console())
+        print_opinions(result, stdout_console())
     if chart is not None:
         from efficiency_bench.report.charts import write_chart
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from efficiency_bench import ledger
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -39,16 +41,10 @@ EstimandName = Annotated[
 
 def read_entries(source: str) -> tuple[Entry, ...]:
     """Entries of ``published`` or of a ledger folder; what could not be read is named."""
-    if source == "published":
-        from efficiency_bench.ledger.reference import published_entries
-
-        return published_entries()
-    from efficiency_bench.ledger.store import read
-
-    ledger = read(Path(source))
-    for problem in ledger.problems:
+    found = ledger.read(source)
+    for problem in found.problems:
         print(f"not read: {problem.path}: {problem.reason}", file=sys.stderr)
-    return ledger.entries
+    return found.entries
 
 
 def print_json(value: Any) -> None:

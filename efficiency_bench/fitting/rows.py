@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from efficiency_bench.errors import UserError
 from efficiency_bench.fitting.currencies import (
     OF_A_MACHINE,
     UNITS,
@@ -120,8 +121,13 @@ def fit_rows(
     their geometric mean of compute to target; another configuration is another row.
     The baseline's runs that set the target join it, charged their whole schedule.  Raises
     UserError where several groups or none are left (``groups.select``).  In seconds, joules or
-    dollars only runs of one kind of machine stand together: ``currencies.comparable``.
+    dollars only runs of one kind of machine stand together: ``currencies.comparable``; compute
+    has no machine, so ``hardware`` beside it is refused.
     """
+    if hardware is not None and currency not in OF_A_MACHINE:
+        raise UserError(
+            "--hardware goes with --currency seconds, energy or dollars: compute has none"
+        )
     group, members, beside = select(entries, selection)
     baselines, notes = _joining_baselines(members, beside)
     charged = [*members, *baselines]
