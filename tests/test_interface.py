@@ -70,6 +70,12 @@ def test_fit_finds_the_planted_rate_and_has_the_keys_of_the_verb(tmp_path):
     assert found.model_dump(mode="json") == json.loads(typed.stdout)
 
 
+def test_fit_takes_the_frontier_unless_asked_for_all_rows():
+    published = efficiency_bench.ledger.read("published").entries
+    assert efficiency_bench.fit(published).n == 6
+    assert efficiency_bench.fit(published, variant="all").n == 16
+
+
 def test_fit_takes_the_set_that_is_named():
     both = [*planted(18.0), *planted(12.0, data="cifar10", data_digest="c" * 64)]
     assert efficiency_bench.fit(both, data="cifar10").halving_months == pytest.approx(12.0)
