@@ -45,6 +45,7 @@ def test_a_signal_stops_the_run_at_a_step_and_the_same_command_goes_on(number, t
 
 def test_a_second_process_on_the_same_folder_is_refused_and_named_the_first(tmp_path):
     with started(tmp_path, *LONG) as process:
+        process.send_signal(signal.SIGSTOP)  # so that it is not over before the second begins
         second = command("train", *LONG, cwd=tmp_path)
         assert second.returncode == 2
         assert "in use" in second.stderr

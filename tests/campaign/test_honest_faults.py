@@ -34,7 +34,12 @@ def test_a_run_whose_evaluation_fails(kind, fails_at, tmp_path, monkeypatch):
         return evaluate(*arguments)
 
     monkeypatch.setattr("efficiency_bench.training.trainer.evaluate", broken)
-    options = (*RUNS[kind], "recipe.epochs=1", "evaluation.per_epoch_near=2")
+    options = (
+        *RUNS[kind],
+        "recipe.epochs=1",
+        "evaluation.per_epoch=2",
+        "evaluation.per_epoch_near=2",
+    )
     entry = run(tiny(tmp_path, *options, f"run_dir={tmp_path / 'run'}")).entry
     assert entry.end_reason == "failed"
     assert len(entry.evaluations) == fails_at - 1
