@@ -14,7 +14,12 @@ from efficiency_bench.records import Entry
 from efficiency_bench.tracking.wandb_mirror import Session, WandbMirror
 from tests.campaign.tiny import events_of, tiny
 
-OPTIONS = ("experiment=shufflenet_v2_x1_0", "recipe.epochs=2", "target.value=0.9")
+OPTIONS = (
+    "experiment=shufflenet_v2_x1_0",
+    "recipe.epochs=2",
+    "target.value=0.9",
+    "evaluation.per_epoch=2",
+)
 
 
 @dataclass(frozen=True)
