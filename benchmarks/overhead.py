@@ -41,7 +41,6 @@ def job(experiment: str, *changes: str) -> Job:
 
 def harness(run: Job) -> Iterator[None]:
     """The trainer, a block at a time (it yields progress every BLOCK_STEPS steps)."""
-    run.cadence.per_epoch = 1
     for record in train(run):
         if type(record).__name__ == "Progress" and record.steps % BLOCK_STEPS == 0:
             yield

@@ -192,6 +192,7 @@ class Run:
         self.images = 0
         self.steps_per_epoch = job.data.steps_per_epoch(job.recipe.batch_size)
         self.curve: list[tuple[float, float]] = []
+        self.per_epoch = self.evaluations_per_epoch()
 
     def compiled(self) -> Compiled:
         """Compile the step for every batch that is to come."""
@@ -245,6 +246,7 @@ class Run:
         self.step.restore(state["step"])
         self.steps, self.images = state["steps"], state["images"]
         self.curve = [(epochs, accuracy) for epochs, accuracy in state["curve"]]
+        self.per_epoch = self.evaluations_per_epoch()
         self.meter = SegmentMeter([Segment(**segment) for segment in state["segments"]])
         self.clock = Clock(self.job.device, state["train_seconds"], state["evaluation_seconds"])
         torch.set_rng_state(state["random"].cpu())
@@ -267,14 +269,15 @@ class Run:
         self.images += images
         self.meter.add(images, self.job.counts[side])
 
-    def evaluation_due(self) -> bool:
-        """Whether the validation set is looked at after this step; always after the last."""
+    def evaluations_per_epoch(self) -> int:
+        """The cadence from here to the next evaluation: only an evaluation changes it."""
         target, data = self.job.target, self.job.data
         chance = chance_level(target.metric, len(data.classes)) if target else 0.0
-        per_epoch = evaluations_per_epoch(
-            self.job.cadence, target, self.curve, chance, data.val_images
-        )
-        return self.schedule_over or due(self.steps, self.steps_per_epoch, per_epoch)
+        return evaluations_per_epoch(self.job.cadence, target, self.curve, chance, data.val_images)
+
+    def evaluation_due(self) -> bool:
+        """Whether the validation set is looked at after this step; always after the last."""
+        return self.schedule_over or due(self.steps, self.steps_per_epoch, self.per_epoch)
 
     def evaluate(self) -> Evaluation:
         """Look at the whole validation set, off the training clock and off the compute."""
@@ -296,6 +299,7 @@ class Run:
         if job.target is not None:
             place = self.steps / self.steps_per_epoch
             self.curve.append((place, evaluation.accuracy(job.target.metric)))
+            self.per_epoch = self.evaluations_per_epoch()
         return evaluation
 
     def target_confirmed(self) -> bool:

@@ -88,6 +88,21 @@ def test_left_and_taken_up_again_it_ends_the_same(options, tmp_path):
     assert all(result.ok for result in verify_ledger(str(tmp_path / "b/ledger"), None, None))
 
 
+def test_left_between_two_evaluations_of_the_fine_cadence_it_keeps_to_them(tmp_path):
+    """A target that guessing nearly reaches, and more confirmations than there is time for."""
+    options = ("experiment=resnet18", "recipe.epochs=2", "target.value=0.12")
+    often = (
+        "target.confirmations=50",
+        "evaluation.per_epoch_near=5",
+        f"run_dir={tmp_path / 'run'}",
+    )
+    config = tiny(tmp_path, *options, *often)
+    per_epoch = 300 // config.recipe.batch_size + 1
+    assert run(config, stop_requested=StopAt(per_epoch + 1)).entry is None
+    places = [evaluation.steps for evaluation in run(config).entry.evaluations]
+    assert places == [per_epoch, *(per_epoch + -(-per_epoch * k // 5) for k in range(1, 6))]
+
+
 @pytest.fixture(scope="module")
 def left(tmp_path_factory):
     """A run left twice, with two checkpoints; the undisturbed entry to compare with."""
