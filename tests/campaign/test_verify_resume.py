@@ -9,6 +9,7 @@ from tests.ledger.factory import make_entry, make_evaluation
 RUN = (
     "experiment=resnet18",
     "recipe.epochs=1",
+    "evaluation.per_epoch=2",  # so that there is something to lose half-way
     "recipe.batch_size=16",
     "target.value=0.99",
     "tracking.wandb=false",

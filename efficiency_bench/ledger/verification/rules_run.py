@@ -50,6 +50,9 @@ def segments(evidence: Evidence) -> Iterator[Finding]:
     counted = plan.segments(entry.steps or 0, evidence.start["counts"])
     yield from equal("segments: entry", _plain(counted), _plain(entry.segments))
     yield from equal("segments: end event", _plain(counted), evidence.end["segments"])
+    sides = [int(side) for side in evidence.start["counts"]]
+    kept = evidence.start.get("counts_from_cache", [])  # logs from before 0.3 do not say
+    yield from equal("segments: kept counts", [s for s in sides if s in kept], kept)
     for segment in entry.segments:
         if not 0 < segment.first_layer_macs <= segment.forward_macs:
             yield Failure("segments: first layer", "over 0 and at most F", segment.first_layer_macs)
