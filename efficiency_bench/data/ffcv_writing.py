@@ -14,7 +14,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from pathlib import Path
 
 from PIL import Image
@@ -32,6 +31,8 @@ def main() -> None:
     """Write what the JSON on standard input orders: folder, file, storage and workers."""
     order = json.load(sys.stdin)
     photos = _Photos(folder.scan(Path(order["folder"])), order["max_px"])
+    # blocked before the first worker starts, so that the watcher hears of every end
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
     watcher = threading.Thread(target=_watch, args=(photos, os.getppid()), daemon=True)
     watcher.start()
     from ffcv.fields import IntField, RGBImageField
@@ -85,15 +86,16 @@ class _Photos:
 
 
 def _watch(photos: _Photos, parent: int) -> None:
-    """Report progress; end the whole process group where a worker failed or nobody waits."""
-    workers: set[multiprocessing.process.BaseProcess] = set()
+    """Report progress; end the whole process group where a worker failed or nobody waits.
+
+    A list of the children would not show a worker that began and failed between two looks.
+    """
     while True:
-        workers |= set(multiprocessing.active_children())
-        failed = any(worker.exitcode not in (None, 0) for worker in workers)
+        print(photos.given(), flush=True)
+        ended = signal.sigtimedwait({signal.SIGCHLD}, REPORT_SECONDS)
+        failed = ended is not None and ended.si_status != 0  # an exit status or a signal's number
         if failed or os.getppid() != parent:
             os.killpg(0, signal.SIGTERM)
-        print(photos.given(), flush=True)
-        time.sleep(REPORT_SECONDS)
 
 
 if __name__ == "__main__":

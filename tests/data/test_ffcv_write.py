@@ -137,6 +137,20 @@ def test_an_image_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     assert list(out.iterdir()) == []
 
 
+def test_a_worker_that_fails_between_two_looks_is_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Progress is told every minute here, and both workers fail long before the second time."""
+    plant(tmp_path / "source", train=30)
+    for photo in (tmp_path / "source" / "train" / "bee").iterdir():
+        photo.write_bytes(photo.read_bytes()[:-300])
+    slow = "from efficiency_bench.data import ffcv_writing as it; it.REPORT_SECONDS = 60; it.main()"
+    monkeypatch.setattr(ffcv_write, "WRITER", ("-c", slow))
+    monkeypatch.setattr(ffcv_write, "STALLED_SECONDS", 30.0)
+    with pytest.raises(UserError, match="cannot read the image"):
+        write_ffcv(Order(tmp_path / "source", tmp_path / "out", PIXELS, 2), _nothing)
+
+
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen[bytes]]:
     """The writers that are started from here on."""
