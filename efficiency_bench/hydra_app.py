@@ -165,6 +165,11 @@ def _main(config_name: str, arguments: Sequence[str], task: Callable[[DictConfig
         main()
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(one_message(error, arguments)) from error
+    except ValueError as error:
+        if "Config group override must be" not in str(error):
+            raise
+        empty = next(text for text in arguments if text.partition("=")[2] in ("", "null"))
+        raise UserError(f"{empty!r} names no file: leave it out, or name one") from error
     except yaml.YAMLError as error:
         raise UserError(
             f"a configuration file is no YAML: {' '.join(str(error).split())}"

@@ -28,6 +28,7 @@ from tests.cli.users import refused
         (["experiment=resnet18", "data=cifar10", "data.download=false"], ["data.root"]),
         (["experiment=resnet18", "data=imagenet", "data.root=nowhere"], ["nowhere"]),
         (["experiment=resnet18", "device=tpu"], ["cuda"]),
+        (["experiment=resnet18", "suite=null"], ["suite=null", "leave it out"]),
         (["experiment=../../etc"], ["known"]),
         (["experiment=alexnet", "recipe.name=../x"], ["recipe.name"]),
     ],
