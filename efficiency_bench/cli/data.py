@@ -28,6 +28,20 @@ def data_fetch(
     print(fetch(ARCHIVES[name].source, root))
 
 
+@app.command("cut-cifar10")
+def cut_cifar10(
+    out: Annotated[Path, typer.Argument(help="Folder to put the part in, as data.root.")],
+    root: Annotated[Path, typer.Option(help="Folder of the whole CIFAR-10.")] = Path("data"),
+) -> None:
+    """Cut the 10,000 + 2,000 images of the committed runs from the whole CIFAR-10.
+
+    The images are compared with the digest that every committed entry carries.
+    """
+    from efficiency_bench.data.cifar10_subset import cut
+
+    print(cut(root, out))
+
+
 @app.command("write-ffcv")
 def write_ffcv(
     source: Annotated[Path, typer.Argument(help="Folder with train/CLASS/ and val/CLASS/.")],

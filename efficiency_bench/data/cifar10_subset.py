@@ -1,0 +1,85 @@
+"""The part of CIFAR-10 that the committed runs were trained on, cut from the whole set.
+
+10,000 training and 2,000 test images, balanced; the file beside the published rows lists each
+one's place in the whole set, in the order in which the runs had them.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import pickle
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from efficiency_bench import whole_file
+from efficiency_bench.data import cifar
+from efficiency_bench.data.image_set import DataSplits, ImageSet
+from efficiency_bench.errors import UserError
+
+CSV_NAME = "cifar10_subset.csv"
+
+WHOLE = (50_000, 10_000)
+"""Training and test images of CIFAR-10 (Krizhevsky 2009)."""
+
+DIGEST = "121ff2b5dda1849d2c84ec1e4f0d967fdbf843dcc139bb0f880faf1f52ba3556"
+"""``data_digest`` of every committed entry of ``data: cifar10``."""
+
+
+def places(split: str) -> list[int]:
+    """Places in the whole ``train`` (0 to 49,999) or ``test`` set (0 to 9,999), in order."""
+    file = resources.files("efficiency_bench.reference") / CSV_NAME
+    rows = csv.DictReader(io.StringIO(file.read_text(encoding="ascii")))
+    return [int(row["place"]) for row in rows if row["split"] == split]
+
+
+def cut(root: Path, out: Path) -> Path:
+    """Write the part under ``out``, in the archive's own layout; its folder.
+
+    ``root`` holds the whole archive, unpacked.  Raises UserError where it is not whole, or where
+    the part is not to the byte what the runs were trained on; nothing is written then.
+    """
+    whole = cifar.load("cifar10", root, download=False)
+    if (len(whole.train), len(whole.val)) != WHOLE:
+        raise UserError(
+            f"{root} holds {len(whole.train):,} + {len(whole.val):,} images, not all"
+            f" {WHOLE[0]:,} + {WHOLE[1]:,} of CIFAR-10;"
+            f"\nfetch it: efficiency-bench data fetch cifar10 --root DIR"
+        )
+    part = DataSplits(
+        whole.train.subset(torch.tensor(places("train"))),
+        whole.val.subset(torch.tensor(places("test"))),
+    )
+    if part.digest() != DIGEST:
+        raise UserError(
+            f"the images of {root} are not those of the committed runs (digest"
+            f" {part.digest()[:12]}, not {DIGEST[:12]}):\nCIFAR-10 itself has the MD5 sum"
+            f" {cifar.CIFAR10.source.md5} as an archive"
+        )
+    return _write(part, out)
+
+
+def _write(part: DataSplits, out: Path) -> Path:
+    folder = out / cifar.CIFAR10.source.folder
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        files = cifar.CIFAR10.train_files
+        for number, name in enumerate(files):
+            share = len(part.train) // len(files)
+            _put(folder / name, part.train, slice(number * share, (number + 1) * share))
+        _put(folder / cifar.CIFAR10.test_file, part.val, slice(None))
+        names = {cifar.CIFAR10.class_names_key: list(part.train.classes)}
+        whole_file.put(folder / cifar.CIFAR10.meta_file, pickle.dumps(names, protocol=2))
+    except OSError as error:
+        raise UserError(f"cannot write into {out}: {error.strerror or error}") from error
+    return folder
+
+
+def _put(path: Path, images: ImageSet, which: slice) -> None:
+    pixels: np.ndarray = images.images[which].reshape(-1, 3072).numpy()
+    labels = images.labels[which].tolist()
+    content = {"data": pixels.copy(), cifar.CIFAR10.label_key: labels}
+    whole_file.put(path, pickle.dumps(content, protocol=2))
