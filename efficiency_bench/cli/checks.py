@@ -10,6 +10,7 @@ import typer
 from efficiency_bench.cli.shared import (
     DEFAULT_LEDGER,
     DISAGREEMENT,
+    STOPPED,
     Json,
     LedgerDir,
     print_json,
@@ -60,6 +61,34 @@ def verify(
     else:
         print_verifications(results, stdout_console())
     raise typer.Exit(0 if all(result.ok for result in results) else DISAGREEMENT)
+
+
+def reproduce(
+    run_id: Annotated[str, typer.Argument(help="A run id of the ledger, or its beginning.")],
+    ledger: LedgerDir = DEFAULT_LEDGER,
+    data_root: Annotated[Path | None, typer.Option(help="Folder that holds the data set.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the new run.")] = Path("runs/reproduce"),
+    as_json: Json = False,
+) -> None:
+    """Train a run of the ledger once more and compare the two results.
+
+    On the same versions and processor they must agree to the bit; elsewhere the new run must lie
+    where one more seed would (95 % prediction interval of the ledger's seeds).  Exit code 1
+    otherwise.
+    """
+    from efficiency_bench.campaign.reproduction import as_row
+    from efficiency_bench.campaign.reproduction import reproduce as train_again
+    from efficiency_bench.report.reproduction_lines import print_reproduction
+
+    result = train_again(ledger, run_id, data_root, out)
+    if result is None:
+        raise typer.Exit(STOPPED)
+    row = as_row(result)
+    if as_json:
+        print_json(row)
+    else:
+        print_reproduction(row, stdout_console())
+    raise typer.Exit(0 if result.ok else DISAGREEMENT)
 
 
 def verify_resume(
