@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 from efficiency_bench import hydra_app
@@ -13,6 +14,7 @@ from efficiency_bench.campaign.budget import RULE, Budget, Candidate, bought, or
 from efficiency_bench.campaign.hardware import HERE, Hardware, load_hardware
 from efficiency_bench.campaign.plan_row import Place, RunPlanner
 from efficiency_bench.campaign.plan_sets import set_size
+from efficiency_bench.campaign.registering import register
 from efficiency_bench.config import RunConfig
 from efficiency_bench.config_checks import check
 from efficiency_bench.errors import UserError
@@ -21,12 +23,17 @@ Json = dict[str, Any]
 
 
 def plan(
-    arguments: Sequence[str], probe_seconds: float, budget: str | None, tell: Callable[[str], None]
+    arguments: Sequence[str],
+    probe_seconds: float,
+    budget: str | None,
+    tell: Callable[[str], None],
+    registration: Path | None = None,
 ) -> Json:
     """The plan of Hydra's ``arguments``, among them ``hardware=NAME``, as JSON values.
 
-    Nothing is trained but by the probe, and nothing is written but kept counts.  Raises UserError
-    for what ``train`` would refuse, an unknown machine, and a budget that cannot be told.
+    Nothing is trained but by the probe, and nothing is written but kept counts and the file
+    ``registration``, which says what is decided.  Raises UserError for what ``train`` would
+    refuse, an unknown machine, and a budget that cannot be told.
     """
     asked, rest = _hardware_asked(arguments)
     machine = None if asked == HERE else load_hardware(asked)
@@ -36,6 +43,11 @@ def plan(
         raise UserError("a plan shows no settings: leave --cfg out")
     for config in configs:
         check(config)
+    if registration is not None:
+        decided = register(configs, registration)
+        tell(
+            f"decided: {len(decided.rows)} rows, in {registration}; commit it before the first run"
+        )
     price = configs[0].price_usd_per_hour
     if price is None and machine is not None:
         price = machine.price_usd_per_hour

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from efficiency_bench.cli.shared import (
     Json,
     LedgerDir,
     print_json,
+    read_entries,
     stdout_console,
 )
 
@@ -45,6 +47,9 @@ def verify(
     data_root: Annotated[
         Path | None, typer.Option(help="Folder that holds the data sets, to check their digest.")
     ] = None,
+    registered: Annotated[
+        Path | None, typer.Option(help="What was decided before: see plan --register.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Recompute every number of the entries from their event logs and configurations.
@@ -55,7 +60,12 @@ def verify(
     from efficiency_bench.campaign.verification import verify_ledger
     from efficiency_bench.report.verification_lines import as_row, print_verifications
 
-    results = verify_ledger(str(ledger), run_id, data_root)
+    results = verify_ledger(str(ledger), run_id, data_root, registered)
+    if registered is not None:
+        from efficiency_bench.ledger.registration import missing, read
+
+        for run in missing(read(registered), read_entries(str(ledger))):
+            print(f"decided on, not trained yet: {run}", file=sys.stderr)
     if as_json:
         print_json([as_row(result) for result in results])
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -24,16 +25,22 @@ def plan(
     probe_seconds: Annotated[
         float, typer.Option(min=0, help="Training of each network to see its speed here, s.")
     ] = 30.0,
+    register: Annotated[
+        Path | None, typer.Option(help="New file for what is decided: target, rows, seeds.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Say what runs would take: compute, hours, energy, money, disk, and the chance to arrive.
 
     KEY=VALUE arguments are those of `train`, and hardware=NAME: here (by default, where each
-    network is timed), a machine of the table, or FILE.yaml.  Nothing is started or written.
+    network is timed), a machine of the table, or FILE.yaml.  Nothing is started; to what
+    --register wrote, `verify --registered FILE` holds the ledger.
     """
     from efficiency_bench.campaign.plan import plan as planned
 
-    found = planned(context.args, probe_seconds, budget, lambda text: print(text, file=sys.stderr))
+    found = planned(
+        context.args, probe_seconds, budget, lambda text: print(text, file=sys.stderr), register
+    )
     if as_json:
         print_json(found)
     else:
