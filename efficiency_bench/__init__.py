@@ -10,6 +10,7 @@ A mistake of the caller's is ``UserError``: what was wrong, what is allowed, wha
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from typing import TYPE_CHECKING
 
 from efficiency_bench import ledger
@@ -85,6 +86,7 @@ def fit(
     target: float | None = None,
     tier: Tier | None = None,
     estimand: Estimand | None = None,
+    until: date | None = None,
     variant: Variant = "frontier",
     crossing: Crossing = "sustained",
     currency: Currency = "paper3x",
@@ -95,10 +97,11 @@ def fit(
     ``data`` (a name, or the beginning of a digest), ``target`` (accuracy, a fraction), ``tier``
     (``"measured"``, ``"imported"``, ``"published"``) and ``estimand`` (``"anytime"``,
     ``"budgeted"``) name the runs that may stand together, where the entries hold several sets.
-    ``variant``: the running minimum by date (``"frontier"``), or ``"all"`` rows.  ``crossing``:
-    ``"sustained"`` or ``"first"``.  ``currency``: ``"paper3x"`` (3 x forward MACs, teraflop/s-days
-    of 8.64e16), ``"exact"`` (FLOPs), ``"seconds"``, ``"energy"`` (joules) or ``"dollars"``; the
-    last three on one kind of machine, named by ``hardware`` where there are several.
+    ``until`` leaves out rows published after that day.  ``variant``: the running minimum by date
+    (``"frontier"``), or ``"all"`` rows.  ``crossing``: ``"sustained"`` or ``"first"``.
+    ``currency``: ``"paper3x"`` (3 x forward MACs, teraflop/s-days of 8.64e16), ``"exact"``
+    (FLOPs), ``"seconds"``, ``"energy"`` (joules) or ``"dollars"``; the last three on one kind of
+    machine, named by ``hardware`` where there are several.
 
     The result has the keys of ``fit --json``: ``halving_months`` with the ends ``low_months`` and
     ``high_months`` of its 95 % t-interval (None: no fall, or not shown), ``reduction_factor``,
@@ -113,7 +116,7 @@ def fit(
     from efficiency_bench.fitting.fit import fit as fit_selected
     from efficiency_bench.fitting.groups import Selection
 
-    selection = Selection(data=data, target=target, tier=tier, estimand=estimand)
+    selection = Selection(data=data, target=target, tier=tier, estimand=estimand, until=until)
     return fit_selected(
         entries,
         selection,

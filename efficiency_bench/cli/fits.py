@@ -17,6 +17,7 @@ from efficiency_bench.cli.shared import (
     Source,
     TargetValue,
     TierName,
+    Until,
     print_json,
     read_entries,
     stdout_console,
@@ -35,6 +36,7 @@ def fit(
     target: TargetValue = None,
     tier: TierName = None,
     estimand: EstimandName = None,
+    until: Until = None,
     variant: Annotated[
         Literal["frontier", "all"], typer.Option(help="Rows fitted: the running minimum, or all.")
     ] = "frontier",
@@ -62,7 +64,13 @@ def fit(
     from efficiency_bench.errors import UserError
     from efficiency_bench.fitting.groups import Selection
 
-    selection = Selection(data=data, target=target, tier=tier, estimand=estimand)
+    selection = Selection(
+        data=data,
+        target=target,
+        tier=tier,
+        estimand=estimand,
+        until=None if until is None else until.date(),
+    )
     entries = read_entries(source)
     choices = {
         "variant": variant,

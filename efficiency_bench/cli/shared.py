@@ -7,6 +7,7 @@ import json
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -34,6 +35,10 @@ Source = Annotated[str, typer.Argument(help="`published`, or the folder of a led
 DataName = Annotated[str | None, typer.Option("--data", help="Data name or digest prefix.")]
 TargetValue = Annotated[float | None, typer.Option("--target", help="Target, a fraction: 0.791.")]
 TierName = Annotated[Tier | None, typer.Option("--tier", help="Where the rows come from.")]
+Until = Annotated[
+    datetime | None,
+    typer.Option(formats=["%Y-%m-%d"], help="Leave out rows published after this day."),
+]
 EstimandName = Annotated[
     Estimand | None, typer.Option("--estimand", help="What the target was held to.")
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 
 from efficiency_bench.errors import UserError
 from efficiency_bench.records import Entry, Estimand, Metric, Tier
@@ -23,6 +24,14 @@ class Selection:
     estimand: Estimand | None = None
     """None: anytime, or budgeted where the ledger has nothing else to choose."""
     tier: Tier | None = None
+    until: date | None = None
+    """Rows published after this day are left out: what could have been fitted then."""
+
+    def knows(self, entry: Entry) -> bool:
+        """Whether the entry's row was published by then; a row without a date always was."""
+        if self.until is None or entry.date is None:
+            return True
+        return date.fromisoformat(entry.date) <= self.until
 
 
 @dataclass(frozen=True, order=True)

@@ -128,8 +128,11 @@ def fit_rows(
         raise UserError(
             "--hardware goes with --currency seconds, energy or dollars: compute has none"
         )
-    group, members, beside = select(entries, selection)
+    known = [entry for entry in entries if selection.knows(entry)]
+    group, members, beside = select(known, selection)
     baselines, notes = _joining_baselines(members, beside)
+    if later := len(entries) - len(known):
+        notes.append(f"{later} runs of rows published after {selection.until} are left out")
     charged = [*members, *baselines]
     if currency in OF_A_MACHINE:
         charged, without = comparable(charged, currency, hardware)
@@ -153,7 +156,7 @@ def fit_rows(
     rows.sort(key=lambda row: (row.date or "9999", row.model, row.recipe))
     target = min((entry.target for entry in members), key=lambda target: target.tolerance)
     notes += _remarks(members, rows)
-    aside = sum(entry.estimand == "budgeted" for entry in entries)
+    aside = sum(entry.estimand == "budgeted" for entry in known)
     if not budgeted and selection.estimand is None and aside:
         notes.append(f"{aside} budgeted trials stand aside: --estimand budgeted fits horizons")
     return RowSet(group, target, tuple(rows), crossing, currency, tuple(notes))

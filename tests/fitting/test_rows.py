@@ -1,9 +1,12 @@
 """From entries to the rows of one fit: groups, seeds, baselines, censored runs."""
 
+from datetime import date, timedelta
+
 import pytest
 
 from efficiency_bench.errors import UserError
 from efficiency_bench.fitting.groups import Selection
+from efficiency_bench.fitting.halving import halving_time
 from efficiency_bench.fitting.rows import fit_rows
 from efficiency_bench.ledger.reference import published_entries
 from tests.ledger.factory import (
@@ -241,3 +244,16 @@ def test_a_baseline_with_trials_stands_at_its_own_horizon():
     trials = [entry.model_copy(update=own) for entry in TRIALS]
     row_set = fit_rows([make_baseline("a0"), *trials], Selection(estimand="budgeted"))
     assert row_of(row_set, "alexnet").epochs_to_target == pytest.approx(4, rel=0.03)
+
+
+def test_rows_published_later_are_left_out_and_said_and_the_day_itself_counts():
+    """2017-04-17 is MobileNet v1's day, the last of the published rows then."""
+    everything = published_entries()
+    day = date(2017, 4, 17)
+    known = [entry for entry in everything if entry.date <= "2017-04-17"]
+    until = halving_time(fit_rows(everything, Selection(until=day)))
+    assert until.halving_months == halving_time(fit_rows(known, Selection())).halving_months
+    assert "5 runs of rows published after 2017-04-17 are left out" in until.notes
+    before = fit_rows(everything, Selection(until=day - timedelta(days=1)))
+    assert "mobilenet_v1" in {row.model for row in fit_rows(known, Selection()).rows}
+    assert "mobilenet_v1" not in {row.model for row in before.rows}
