@@ -9,9 +9,10 @@ FFCV_BUILD := build/ffcv
 OPENCV := /usr/include/opencv4
 DEMO := runs/demo
 BENCH := runs/bench
+RUN ?= resnet18-cifar10-s0
 
 .DEFAULT_GOAL := help
-.PHONY: help env ffcv docs demo smoke test lint bench soak gpu-check format clean
+.PHONY: help env ffcv docs demo smoke result reproduce test lint bench soak gpu-check format clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +66,15 @@ demo: $(STAMP) ## the whole chain on handwritten digits: five families, ledger, 
 smoke: $(STAMP) ## the five families on a CIFAR-10 subset to a fixed accuracy (ROOT=folder)
 	$(BIN)/efficiency-bench train -m suite=smoke tracking.wandb=false ledger_dir=runs/smoke/ledger $(if $(ROOT),data.root=$(ROOT))
 	$(BIN)/efficiency-bench fit runs/smoke/ledger --chart runs/smoke
+
+result: $(STAMP) ## docs/result.md and its charts again, from the committed ledger
+	$(BIN)/efficiency-bench verify
+	$(BIN)/python docs/make_result.py
+
+reproduce: $(STAMP) ## train one committed run again and compare (RUN=id, ROOT=folder of the images)
+	test -n "$(ROOT)" || { $(BIN)/efficiency-bench data fetch cifar10 --root data && \
+	  $(BIN)/efficiency-bench data cut-cifar10 data/cifar10-subset; }
+	$(BIN)/efficiency-bench reproduce $(RUN) --data-root $(or $(ROOT),data/cifar10-subset)
 
 docs: $(DOCS_STAMP) ## the pages as a site that opens without a network: build/site/index.html
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict

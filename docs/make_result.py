@@ -1,0 +1,118 @@
+"""Writes docs/result.md from its template, and the README's line of it: nothing in them is typed.
+
+In the template `{{ run("fit ...") }}` stands for a command and what it prints, and
+`value("fit ... --json")` for the same as values.  Commands run as a reader types them, at 80
+columns, on the committed ledger.
+
+    python docs/make_result.py [--check]
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+
+ROOT = Path(__file__).parent.parent
+TEMPLATE = ROOT / "docs" / "result.md.j2"
+PAGE = ROOT / "docs" / "result.md"
+README = ROOT / "README.md"
+BEGINNING = "| measured here on 10,000 images of CIFAR-10"
+"""Of the README's row."""
+CHART = "docs/images/result.png"
+
+HEADLINE = "fit --until 2019-12-31"
+"""What 2020 could have measured: every row published before that year ended."""
+
+
+def main() -> None:
+    """Write both pages and the charts, or with --check say which page is not as it would be."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if one differs")
+    check = parser.parse_args().check
+    differing = [path for path, text in pages().items() if path.read_text("utf-8") != text]
+    for path in differing:
+        print(f"{path.relative_to(ROOT)} {'is not what comes out' if check else 'is written'}")
+    if check:
+        sys.exit(bool(differing))
+    for path, text in pages().items():
+        path.write_text(text, "utf-8")
+    with tempfile.TemporaryDirectory() as folder:
+        printed(f"{HEADLINE} --chart {folder}")
+        shutil.copy(Path(folder) / "halving.png", ROOT / CHART)
+
+
+def pages() -> dict[Path, str]:
+    """Each page and what it should hold."""
+    environment = Environment(
+        undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False
+    )
+    environment.globals |= {"run": run, "value": value}
+    environment.filters |= {"n": significant}
+    page = environment.from_string(TEMPLATE.read_text("utf-8")).render()
+    row = re.compile(f"^{re.escape(BEGINNING)}.*$", re.MULTILINE)
+    return {PAGE: page, README: row.sub(readme_line(), README.read_text("utf-8"))}
+
+
+def readme_line() -> str:
+    """The README's row of the result."""
+    fitted = value(HEADLINE + " --json")
+    months = fitted["halving_months"]
+    low, high = fitted["low_months"], fitted["high_months"]
+    interval = f"{months:.1f} ({low:.1f} to {f'{high:.1f}' if high else 'no fall'})"
+    level = 100 * fitted["target"]["value"]
+    what = f"{BEGINNING}, top-1 {level:.1f} %, rows until 2019 ([the result](docs/result.md))"
+    return f"{what} | {interval} | {fitted['reduction_factor']:.3g}x | {fitted['n']} |"
+
+
+def run(words: str) -> str:
+    """The command and its output as two fenced blocks."""
+    reason = "docs/make_result.py runs it on the committed ledger"
+    output = "\n".join(line.rstrip() for line in printed(words).strip("\n").splitlines())
+    command = f"<!-- not run: {reason} -->\n```bash\nefficiency-bench {words}\n```"
+    return f"{command}\n\n```text\n{output}\n```"
+
+
+def value(words: str) -> Any:
+    """What the command, which ends in --json, says as values."""
+    return json.loads(printed(words))
+
+
+def significant(number: float | None, digits: int = 3) -> str:
+    """A number to so many significant digits, without an exponent; what is open as such."""
+    if number is None:
+        return "no limit"
+    rounded = float(f"{number:.{digits}g}")
+    return f"{rounded:.0f}" if rounded == int(rounded) else f"{rounded:.6f}".rstrip("0")
+
+
+@functools.cache
+def printed(words: str) -> str:
+    """Standard output of `efficiency-bench WORDS` in the project's folder."""
+    program = Path(sys.executable).with_name("efficiency-bench")
+    done = subprocess.run(
+        [program, *shlex.split(words)],
+        cwd=ROOT,
+        env={**os.environ, "COLUMNS": "80", "NO_COLOR": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        sys.exit(f"efficiency-bench {words}: exit code {done.returncode}")
+    return done.stdout
+
+
+if __name__ == "__main__":
+    main()
