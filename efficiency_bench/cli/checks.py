@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from efficiency_bench.cli.completion import Overrides
 from efficiency_bench.cli.shared import (
     DEFAULT_LEDGER,
     DISAGREEMENT,
@@ -102,7 +103,7 @@ def reproduce(
 
 
 def verify_resume(
-    context: typer.Context,
+    overrides: Overrides = None,
     kills: Annotated[int, typer.Option(min=1, help="How often the run is killed.")] = 20,
     draw: Annotated[int, typer.Option(min=0, help="Seed of the kills' places.")] = 0,
     out: Annotated[Path, typer.Option(help="New folder for both runs.")] = Path(
@@ -118,7 +119,7 @@ def verify_resume(
     """
     from efficiency_bench.campaign.verify_resume import command
 
-    problems, row = command(context.args, out, kills, draw)
+    problems, row = command(overrides or [], out, kills, draw)
     if as_json:
         print_json(row)
     raise typer.Exit(DISAGREEMENT if problems else 0)

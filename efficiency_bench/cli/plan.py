@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from efficiency_bench.cli.completion import Overrides
 from efficiency_bench.cli.shared import Json, print_json, stdout_console
 
 EXAMPLES = (
@@ -18,7 +19,7 @@ EXAMPLES = (
 
 
 def plan(
-    context: typer.Context,
+    overrides: Overrides = None,
     budget: Annotated[
         str | None, typer.Option(help="What may be spent: 500usd, or 200gpu-hours.")
     ] = None,
@@ -39,7 +40,7 @@ def plan(
     from efficiency_bench.campaign.plan import plan as planned
 
     found = planned(
-        context.args, probe_seconds, budget, lambda text: print(text, file=sys.stderr), register
+        overrides or [], probe_seconds, budget, lambda text: print(text, file=sys.stderr), register
     )
     if as_json:
         print_json(found)

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from efficiency_bench.cli.completion import Overrides
 from efficiency_bench.cli.shared import Json, print_json, stdout_console
 from efficiency_bench.errors import UserError
 
@@ -22,7 +23,7 @@ TRAIN_EXAMPLES = (
 )
 
 
-def train(context: typer.Context, as_json: Json = False) -> None:
+def train(overrides: Overrides = None, as_json: Json = False) -> None:
     """Train a run, or with -m a sweep, to its target and write the ledger entry.
 
     KEY=VALUE arguments are Hydra's: experiment=NAME or model=NAME recipe=NAME; data=digits,
@@ -33,13 +34,13 @@ def train(context: typer.Context, as_json: Json = False) -> None:
     from efficiency_bench.campaign.processes import this_process
     from efficiency_bench.campaign.sweep import train_all
 
-    entries, exit_code = train_all(context.args)
+    entries, exit_code = train_all(overrides or [])
     if as_json and this_process().leads:
         print_json(entries[0] if len(entries) == 1 else entries)
     raise typer.Exit(exit_code)
 
 
-def horizon(context: typer.Context, as_json: Json = False) -> None:
+def horizon(overrides: Overrides = None, as_json: Json = False) -> None:
     """Find the shortest schedule, annealed to its end, whose final accuracy meets the target.
 
     KEY=VALUE arguments are those of `train`; recipe.epochs=N is where the search begins.  seeds=N:
@@ -48,7 +49,7 @@ def horizon(context: typer.Context, as_json: Json = False) -> None:
     """
     from efficiency_bench.campaign.horizon import search
 
-    row, exit_code = search(context.args)
+    row, exit_code = search(overrides or [])
     if as_json and row is not None:
         print_json(row)
     raise typer.Exit(exit_code)
