@@ -101,12 +101,13 @@ def start_fields(run: Prepared, notes: Sequence[str], facts: Mapping[str, Any]) 
     }
 
 
-def count_fields(count: ForwardCount) -> dict[str, int]:
-    """MACs per image as the event log has them."""
+def count_fields(count: ForwardCount) -> dict[str, Any]:
+    """MACs per image as the event log has them; the forward ones also by operator."""
     return {
         "forward_macs": count.forward_macs,
         "first_layer_macs": count.first_layer_macs,
         "backward_macs": count.backward_macs,
+        "by_operator": dict(count.by_operator),
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 from efficiency_bench.errors import UserError
@@ -21,7 +21,11 @@ UNITS: Mapping[str, str] = {
 }
 """Currency -> the listed field of an entry, which names the unit."""
 
-OF_A_MACHINE = {"seconds": train_seconds, "energy": energy_joules, "dollars": dollars}
+OF_A_MACHINE: Mapping[Currency, Callable[[Entry], float | None]] = {
+    "seconds": train_seconds,
+    "energy": energy_joules,
+    "dollars": dollars,
+}
 """Currencies that say as much about the machine as about the network."""
 
 

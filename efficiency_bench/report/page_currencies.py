@@ -21,11 +21,18 @@ def rates_table(results: SetResults) -> Table:
     table = plain_table("Halving time by currency", "currency", "halving, months", "95 %", "n")
     table.add_row("compute, 3 × forward MACs", *_rate(results.halving), style="bold")
     table.add_row("compute, exact FLOPs", *_rate(results.exact))
-    timed = any(entry.clocks for entry in results.entries)
-    seconds = "not fitted" if timed else NOT_RECORDED
-    for name, state in (("seconds", seconds), ("energy", NOT_RECORDED), ("dollars", NOT_RECORDED)):
-        table.add_row(name, state, ABSENT, ABSENT)
+    for currency, fit in results.in_currency.items():
+        table.add_row(currency, *_rate(fit))
     return table
+
+
+def currency_lines(results: SetResults) -> tuple[str, ...]:
+    """Why a currency has no fit, and what its fit asks to be known."""
+    lines = []
+    for currency, fit in results.in_currency.items():
+        reasons = [fit.reason] if isinstance(fit, Missing) else fit.notes
+        lines += [f"{currency}: {' '.join(reason.split())}" for reason in reasons]
+    return tuple(lines)
 
 
 def currencies_table(results: SetResults) -> Table:
@@ -75,6 +82,24 @@ def account_table(results: SetResults) -> Table:
             table.add_row(name, str(part.resolution_px), images, *figures, str(part.passes))
         if not segments:
             table.add_row(name, *[ABSENT] * 6)
+    return table
+
+
+def operators_table(results: SetResults) -> Table:
+    """A line an operator of each row's first run: its forward MACs and its share of F."""
+    table = plain_table(
+        "Forward MACs of one training image by operator, at the largest side",
+        "network, recipe",
+        "operator",
+        "MMAC",
+        "% of F",
+    )
+    for row in results.rows.rows:
+        by_operator = results.operators.get(row.run_ids[0], {})
+        total = sum(by_operator.values())
+        for operator, macs in sorted(by_operator.items(), key=lambda item: -item[1]):
+            share = f"{100 * macs / total:.2f}"
+            table.add_row(f"{row.model}, {row.recipe}", operator, number(macs / 1e6), share)
     return table
 
 

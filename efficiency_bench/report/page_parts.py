@@ -25,7 +25,13 @@ from efficiency_bench.report.opinions_table import (
     opinion_sentences,
     opinions_table,
 )
-from efficiency_bench.report.page_currencies import account_table, currencies_table, rates_table
+from efficiency_bench.report.page_currencies import (
+    account_table,
+    currencies_table,
+    currency_lines,
+    operators_table,
+    rates_table,
+)
 from efficiency_bench.report.page_part import Figure, Part
 from efficiency_bench.report.page_sets import Missing, SetResults
 from efficiency_bench.report.sentences import (
@@ -222,10 +228,11 @@ def _currencies(results: SetResults) -> Part:
         "currencies",
         "Compute, seconds, energy, dollars",
         "Compute is counted and does not depend on the machine. Seconds are the training clock "
-        "of the whole run, on its own hardware: rows on different machines do not compare. "
-        "Energy and dollars are not recorded by these runs, and nothing is estimated here.",
+        "on its own hardware: rows on different machines do not compare. Energy and "
+        "dollars are fitted where every run has them; nothing is estimated here.",
     )
-    return start.shown(rates_table(results), currencies_table(results))
+    tables = rates_table(results), currencies_table(results)
+    return start.shown(*tables, lines=currency_lines(results))
 
 
 def _account(results: SetResults) -> Part:
@@ -234,11 +241,14 @@ def _account(results: SetResults) -> Part:
         "account",
         "What was counted",
         "Multiply-accumulates of one training image, forward (F) and backward (B), and in layers "
-        "that read the image (F1), for each resolution a run trained at. The runs record totals; "
-        "the audit counts them again by operator and module, by two counters.",
+        "that read the image (F1), for each resolution a run trained at, and the forward ones by "
+        "operator where the log has them. The audit counts again, by module too, by two counters.",
         command=f"efficiency-bench audit {models[0]}" if len(models) == 1 else AUDIT,
     )
-    return start.shown(account_table(results))
+    tables = [account_table(results)]
+    if results.operators:
+        tables.append(operators_table(results))
+    return start.shown(*tables)
 
 
 def _folder(source: str) -> str:

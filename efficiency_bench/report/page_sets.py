@@ -5,11 +5,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 from efficiency_bench.errors import UserError
 from efficiency_bench.fitting.conventions import ConventionTable, conventions
 from efficiency_bench.fitting.crossing_errors import crossing_errors
+from efficiency_bench.fitting.currencies import OF_A_MACHINE, Currency
 from efficiency_bench.fitting.decomposition import Decomposition, decompose
 from efficiency_bench.fitting.epochs_and_images import EpochsAndImages, epochs_and_images
 from efficiency_bench.fitting.grids import complete_grids
@@ -18,6 +20,7 @@ from efficiency_bench.fitting.halving import HalvingTime, halving_time
 from efficiency_bench.fitting.rows import RowSet, fit_rows
 from efficiency_bench.fitting.second_opinions import SecondOpinions, second_opinions
 from efficiency_bench.fitting.sweep import ThresholdSweep, sweep
+from efficiency_bench.ledger.starts import start_event
 from efficiency_bench.records import Entry, Estimand
 from efficiency_bench.report.crossings_table import crossing_rows
 
@@ -62,6 +65,10 @@ class SetResults:
     swept: str
     """The sweep's range as the verb takes it."""
     conventions: ConventionTable | Missing
+    in_currency: Mapping[Currency, HalvingTime | Missing]
+    """The same fit in seconds, energy and dollars."""
+    operators: Mapping[str, Mapping[str, int]]
+    """Run id -> forward MACs of one image by operator at the largest side; what logs have of it."""
     other_estimand: HalvingTime | None = None
     """The fit of the set that differs in its estimand alone, where there is one."""
 
@@ -70,7 +77,7 @@ def set_results(entries: Sequence[Entry], source: str) -> list[SetResults]:
     """One result a comparable set of ``entries``, read from ``source``; sets are never mixed."""
     sets = comparable_sets(entries)
     found = {
-        group: _results(group, tuple(members), _named(source, group, len(sets)))
+        group: _results(group, tuple(members), source, _named(source, group, len(sets)))
         for group, members in sets.items()
     }
     return [replace(result, other_estimand=_other(group, found)) for group, result in found.items()]
@@ -87,7 +94,7 @@ def _named(source: str, group: Group, sets: int) -> str:
     return typed if sets == 1 else f"{typed} {group.options()}"
 
 
-def _results(group: Group, entries: tuple[Entry, ...], source: str) -> SetResults:
+def _results(group: Group, entries: tuple[Entry, ...], ledger: str, source: str) -> SetResults:
     rows = fit_rows(entries, ALL)
     halving = _attempt(lambda: halving_time(rows))
     low, high = _range(group.target_value)
@@ -107,7 +114,23 @@ def _results(group: Group, entries: tuple[Entry, ...], source: str) -> SetResult
         sweep=_attempt(lambda: sweep(entries, ALL, low, high)),
         swept=f"{low:g}:{high:g}",
         conventions=_attempt(lambda: conventions(entries, ALL)),
+        in_currency={currency: _fitted(entries, currency) for currency in OF_A_MACHINE},
+        operators={} if ledger == "published" else _operators(Path(ledger), rows),
     )
+
+
+def _fitted(entries: Sequence[Entry], currency: Currency) -> HalvingTime | Missing:
+    return _attempt(lambda: halving_time(fit_rows(entries, ALL, currency=currency)))
+
+
+def _operators(ledger: Path, rows: RowSet) -> dict[str, Mapping[str, int]]:
+    """Of the first run of each row, from its log; a log from before has none."""
+    found = {}
+    for run_id in (row.run_ids[0] for row in rows.rows):
+        counts = (start_event(ledger, run_id) or {}).get("counts") or {}
+        if counts and "by_operator" in (largest := counts[max(counts, key=int)]):
+            found[run_id] = largest["by_operator"]
+    return found
 
 
 def _opinions(

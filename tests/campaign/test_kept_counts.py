@@ -42,3 +42,20 @@ def doubled(value):
     if isinstance(value, dict):
         return {k: v if k == "resolution_px" else doubled(v) for k, v in value.items()}
     return 2 * value if isinstance(value, int) else value
+
+
+def test_macs_that_are_charged_to_another_operator_are_found(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    start_of(tmp_path, 1)
+    (path,) = (tmp_path / "cache").rglob("*.json")
+    kept = json.loads(path.read_text())
+    first, second = sorted(kept["by_operator"])[:2]
+    kept["by_operator"][first] += 1
+    kept["by_operator"][second] -= 1
+    path.write_text(json.dumps(kept))
+    wrong = start_of(tmp_path, 2)
+    verification.counts.cache_clear()
+    found = {r.run_id: r for r in verify_ledger(str(tmp_path / "ledger"), None, None)}
+    bad = found.pop(wrong["run_id"])
+    assert {failure.rule for failure in bad.failures} == {"counts: at 16 px"}
+    assert all(result.ok for result in found.values())

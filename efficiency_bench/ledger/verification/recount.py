@@ -17,6 +17,9 @@ from efficiency_bench.records import Segment, Target
 LONGEST_EPOCHS = 100_000
 """No schedule is longer; an edited log must not make the recount run for days."""
 
+MACS = ("forward_macs", "first_layer_macs", "backward_macs")
+"""Of a log's counts, what a segment has."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -69,7 +72,7 @@ class Plan:
         """The account of ``steps`` steps, given MACs per image by side; KeyError without one."""
         found: list[dict[str, Any]] = []
         for side, images in self.stretches(steps):
-            cost = {"resolution_px": side, **counts[str(side)]}
+            cost = {"resolution_px": side, **{name: counts[str(side)][name] for name in MACS}}
             if found and all(found[-1][key] == value for key, value in cost.items()):
                 found[-1]["images"] += images
             else:

@@ -53,6 +53,9 @@ def segments(evidence: Evidence) -> Iterator[Finding]:
     sides = [int(side) for side in evidence.start["counts"]]
     kept = evidence.start.get("counts_from_cache", [])  # logs from before 0.3 do not say
     yield from equal("segments: kept counts", [s for s in sides if s in kept], kept)
+    for side, count in evidence.start["counts"].items():
+        total = sum(count.get("by_operator", {"all": count["forward_macs"]}).values())
+        yield from equal(f"segments: operators at {side} px", count["forward_macs"], total)
     for segment in entry.segments:
         if not 0 < segment.first_layer_macs <= segment.forward_macs:
             yield Failure("segments: first layer", "over 0 and at most F", segment.first_layer_macs)

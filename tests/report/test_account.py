@@ -1,0 +1,48 @@
+"""The page's account by operator and its currencies: of a real run, and of a fit by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from torch import nn
+
+from efficiency_bench.campaign.run import run
+from efficiency_bench.fitting.fit import fit
+from efficiency_bench.fitting.groups import Selection
+from efficiency_bench.ledger import store
+from efficiency_bench.models.registry import build_model
+from efficiency_bench.report.page_currencies import operators_table, rates_table
+from efficiency_bench.report.page_sets import set_results
+from tests.campaign.tiny import tiny
+
+LEDGER = Path(__file__).parents[2] / "runs" / "ledger"
+
+
+def cells(table: object) -> list[list[str]]:
+    columns = [list(column.cells) for column in table.columns]
+    return [list(map(str, row)) for row in zip(*columns, strict=True)]
+
+
+def test_the_operators_of_a_run_are_those_of_its_layers(tmp_path: Path) -> None:
+    """A linear layer costs inputs x outputs; what is left of F are AlexNet's convolutions."""
+    short = ("experiment=alexnet", "recipe.epochs=0.5", "target.value=0.99")
+    run(tiny(tmp_path, *short, f"run_dir={tmp_path / 'run'}"))
+    (entry,) = store.read(tmp_path / "ledger").entries
+    (results,) = set_results([entry], str(tmp_path / "ledger"))
+    (by_operator,) = results.operators.values()
+    layers = build_model("alexnet", form="small", num_classes=10).modules()
+    linear = sum(m.in_features * m.out_features for m in layers if isinstance(m, nn.Linear))
+    assert sorted(by_operator.values()) == sorted([linear, int(entry.forward_macs) - linear])
+    shares = [float(row[3]) for row in cells(operators_table(results))]
+    assert sum(shares) == pytest.approx(100, abs=0.011)
+    assert shares == sorted(shares, reverse=True)
+
+
+def test_the_currencies_are_the_verbs_fits() -> None:
+    entries = store.read(LEDGER).entries
+    (results,) = set_results(entries, str(LEDGER))
+    months = fit(entries, Selection(), currency="seconds").halving_months
+    (seconds,) = [row for row in cells(rates_table(results)) if row[0] == "seconds"]
+    assert seconds[1] == f"{months:.1f}"
+    assert results.operators == {} or set(results.operators) <= {e.run_id for e in entries}
