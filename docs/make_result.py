@@ -30,10 +30,12 @@ PAGE = ROOT / "docs" / "result.md"
 README = ROOT / "README.md"
 BEGINNING = "| measured here on 10,000 images of CIFAR-10"
 """Of the README's row."""
-CHART = "docs/images/result.png"
 
 HEADLINE = "fit --until 2019-12-31"
 """What 2020 could have measured: every row published before that year ended."""
+
+CHARTS = {"result.png": HEADLINE, "result_all.png": "fit"}
+"""Picture in docs/images -> the fit that it shows."""
 
 
 def main() -> None:
@@ -49,8 +51,9 @@ def main() -> None:
     for path, text in pages().items():
         path.write_text(text, "utf-8")
     with tempfile.TemporaryDirectory() as folder:
-        printed(f"{HEADLINE} --chart {folder}")
-        shutil.copy(Path(folder) / "halving.png", ROOT / CHART)
+        for name, words in CHARTS.items():
+            printed(f"{words} --chart {folder}")
+            shutil.copy(Path(folder) / "halving.png", ROOT / "docs" / "images" / name)
 
 
 def pages() -> dict[Path, str]:

@@ -8,7 +8,7 @@ import yaml
 from omegaconf import OmegaConf
 from sklearn.datasets import load_digits
 
-from efficiency_bench import provenance
+from efficiency_bench import hydra_app, provenance
 from efficiency_bench.config import measured_part
 from efficiency_bench.config_checks import check
 from efficiency_bench.errors import UserError
@@ -156,8 +156,11 @@ def test_the_history_trains_its_baseline_first_on_one_schedule_and_modern_rows_o
     assert experiments[0] == composed("suite=history", "experiment=vgg11").target.baseline_model
     assert len(set(experiments)) == len(experiments) >= 10
     assert set(experiments) <= set(EXPERIMENTS)
-    for suite in suites.values():
+    for name, suite in suites.items():
         assert suite.hydra.sweeper.params.seed == "0,1,2"
+        jobs = hydra_app.compose(["-m", f"suite={name}"])
+        assert {job.config.data.name for job in jobs} == {"cifar10"}
+        assert {job.config.suite for job in jobs} == {name}
     assert composed("suite=history", "experiment=vgg11").recipe.epochs == 15
     modern = composed("suite=history_modern", "model=vgg11", "recipe=small_modern")
     assert modern.recipe.epochs == composed("model=vgg11", "recipe=small_modern").recipe.epochs

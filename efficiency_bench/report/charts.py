@@ -34,7 +34,7 @@ from efficiency_bench.report.chart_style import (
 )
 from efficiency_bench.report.currency_words import WORDS
 from efficiency_bench.report.labels import GAP_PX, LINE_PX, Box, line_boxes, sides
-from efficiency_bench.report.sentences import basis, goal, headline
+from efficiency_bench.report.sentences import basis, goal, headline, row_names
 
 LABEL_OFFSETS: dict[str, dict[str, Any]] = {
     "right": {"align": "left", "dx": GAP_PX},
@@ -108,7 +108,7 @@ def halving_chart(
 def _points(halving: HalvingTime, entries: Mapping[str, Entry]) -> list[dict[str, Any]]:
     """One dict a row with a date; a row that never arrived lies at what it spent."""
     points = []
-    for row in halving.rows:
+    for row, name in zip(halving.rows, row_names(halving), strict=True):
         compute = row["compute"] if row["reached"] else row["compute_spent"]
         if row["date"] is None or not compute:
             continue
@@ -121,7 +121,7 @@ def _points(halving: HalvingTime, entries: Mapping[str, Entry]) -> list[dict[str
                 "low": row["compute_low"] or compute,
                 "high": row["compute_high"] or compute,
                 "kind": KINDS[kind if row["reached"] else "censored"],
-                "name": row["model"],
+                "name": name,
                 "recipe": row["recipe"],
                 "seeds": f"{row['reached_seeds']} of {row['seeds']} reached",
                 "epochs": row["epochs_to_target"],

@@ -31,6 +31,7 @@ def currency_lines(results: SetResults) -> tuple[str, ...]:
     lines = []
     for currency, fit in results.in_currency.items():
         reasons = [fit.reason] if isinstance(fit, Missing) else fit.notes
+        reasons = [reason for reason in reasons if reason not in results.rows.notes]
         lines += [f"{currency}: {' '.join(reason.split())}" for reason in reasons]
     return tuple(lines)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from datetime import date
 
 from efficiency_bench.fitting.halving import MOORE_MONTHS, PAPER_2020_MONTHS, HalvingTime
@@ -76,6 +77,15 @@ def fitted_months(halving: HalvingTime) -> float:
     """Months between the first and the last fitted row."""
     days = [date.fromisoformat(row["date"]).toordinal() for row in halving.rows if row["fitted"]]
     return (max(days) - min(days)) / DAYS_PER_MONTH
+
+
+def row_names(halving: HalvingTime) -> list[str]:
+    """A name a row: its model, and its recipe too where the model has several rows."""
+    models = Counter(row["model"] for row in halving.rows)
+    return [
+        row["model"] if models[row["model"]] == 1 else f"{row['model']} {row['recipe']}"
+        for row in halving.rows
+    ]
 
 
 def number(value: float) -> str:

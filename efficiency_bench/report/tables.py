@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,6 +20,7 @@ from efficiency_bench.report.sentences import (
     headline,
     number,
     percent,
+    row_names,
     why,
 )
 
@@ -46,9 +46,7 @@ def fit_table(halving: HalvingTime) -> Table:
     table.add_column("date", no_wrap=True)
     for name in (words.unit, "factor", "epochs", "MMAC", "seeds"):
         table.add_column(name, justify="right", no_wrap=True)
-    models = Counter(row["model"] for row in halving.rows)
-    for row in halving.rows:
-        name = row["model"] if models[row["model"]] == 1 else f"{row['model']} {row['recipe']}"
+    for row, name in zip(halving.rows, row_names(halving), strict=True):
         table.add_row(*_cells(row, name), style="bold" if row["on_frontier"] else "")
     return table
 
