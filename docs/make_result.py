@@ -65,7 +65,10 @@ def pages() -> dict[Path, str]:
     environment.filters |= {"n": significant}
     page = environment.from_string(TEMPLATE.read_text("utf-8")).render()
     row = re.compile(f"^{re.escape(BEGINNING)}.*$", re.MULTILINE)
-    return {PAGE: page, README: row.sub(readme_line(), README.read_text("utf-8"))}
+    readme, replaced = row.subn(readme_line(), README.read_text("utf-8"))
+    if replaced != 1:
+        sys.exit(f"README.md has {replaced} rows that begin with {BEGINNING!r}, not one")
+    return {PAGE: page, README: readme}
 
 
 def readme_line() -> str:

@@ -168,8 +168,11 @@ def _main(config_name: str, arguments: Sequence[str], task: Callable[[DictConfig
     except ValueError as error:
         if "Config group override must be" not in str(error):
             raise
-        empty = next(text for text in arguments if text.partition("=")[2] in ("", "null"))
-        raise UserError(f"{empty!r} names no file: leave it out, or name one") from error
+        typed = ", ".join(text for text in arguments if "=" in text)
+        raise UserError(
+            "experiment, model, recipe, data, suite and form each take the name of a file, or are"
+            f" left out;\na number, true or null is none: {typed}"
+        ) from error
     except yaml.YAMLError as error:
         raise UserError(
             f"a configuration file is no YAML: {' '.join(str(error).split())}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from efficiency_bench.provenance import digest_json
@@ -17,6 +17,12 @@ from efficiency_bench.records import Target
 PROSE = ("citation", "expects", "departures")
 """Fields of a recipe that describe it: a reworded description measures the same."""
 
+LEFT_OPEN = (
+    *("seed", "repeat", "device", "precision", "channels_last"),
+    *("optimizer_kernel", "compile", "threads"),
+)
+"""Settings that the machine at hand decides; an entry records each of them."""
+
 
 def config_digest(measured: Mapping[str, Any]) -> str:
     """SHA-256 (hex) over a run's measured configuration; runs that share it are one row's seeds.
@@ -24,8 +30,23 @@ def config_digest(measured: Mapping[str, Any]) -> str:
     ``measured`` is ``config.measured_part`` or an entry's ``config``.  Seed and repeat name the
     run beside it, the number of CPU threads is the host's, and prose measures nothing.
     """
+    return _digest_without(measured, ("seed", "repeat", "threads"))
+
+
+def decided_digest(measured: Mapping[str, Any]) -> str:
+    """SHA-256 (hex) over what of a measured configuration is decided before the first run.
+
+    What the machine at hand decides is left open, and the name of the experiment is only a name.
+    """
+    return _digest_without(measured, (*LEFT_OPEN, "experiment"))
+
+
+def _digest_without(measured: Mapping[str, Any], names: Iterable[str]) -> str:
+    """The digest over ``measured`` without the settings ``names`` and without prose."""
     plain = copy.deepcopy(dict(measured))
-    del plain["seed"], plain["repeat"], plain["threads"], plain["model"]["paper"]
+    for name in names:
+        del plain[name]
+    del plain["model"]["paper"]
     for prose in PROSE:
         del plain["recipe"][prose]
     return digest_json(plain)

@@ -43,15 +43,15 @@ def plan(
         raise UserError("a plan shows no settings: leave --cfg out")
     for config in configs:
         check(config)
+    price = configs[0].price_usd_per_hour
+    if price is None and machine is not None:
+        price = machine.price_usd_per_hour
+    _check_budget(limits, price, asked, configs[0], machine)
     if registration is not None:
         decided = register(configs, registration)
         tell(
             f"decided: {len(decided.rows)} rows, in {registration}; commit it before the first run"
         )
-    price = configs[0].price_usd_per_hour
-    if price is None and machine is not None:
-        price = machine.price_usd_per_hour
-    _check_budget(limits, price, asked, configs[0], machine)
     rows = RunPlanner(Place(machine, probe_seconds), price, tell)
     ordered = _ordered([rows(config) for config in configs], configs, limits)
     return {

@@ -11,11 +11,11 @@ import yaml
 
 from efficiency_bench.config import RunConfig, measured_part
 from efficiency_bench.errors import UserError
+from efficiency_bench.identity import decided_digest
 from efficiency_bench.ledger.registration import (
     RegisteredRow,
     RegisteredTarget,
     Registration,
-    decided_digest,
 )
 from efficiency_bench.provenance import git_state
 

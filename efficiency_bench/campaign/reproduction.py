@@ -76,6 +76,9 @@ def reproduce(ledger: Path, run_id: str, data_root: Path | None, out: Path) -> R
     the target; the committed ledger is only read.  None where a signal stopped it: the same
     call goes on.  Raises UserError for a run that was not trained here, or data not at hand.
     """
+    process = this_process()
+    if process.of > 1:
+        raise UserError("a run is repeated in one process; leave torchrun or srun out")
     read = store.read(ledger)
     committed = store.matching(read.entries, run_id)
     if committed.tier != "measured":
@@ -85,7 +88,7 @@ def reproduce(ledger: Path, run_id: str, data_root: Path | None, out: Path) -> R
         _lend(ledger, store.matching(read.entries, baseline), folder / "ledger")
     config = _placed(committed, data_root, folder)
     with stop_on_signal() as stop:
-        again = shown(config, terminal(this_process()), stop).entry
+        again = shown(config, terminal(process), stop).entry
         if again is None:
             stop.hand_over()
             return None
@@ -160,22 +163,22 @@ def _spread(seeds: Sequence[Entry], again: Entry) -> Spread | None:
     """Compute to the target on a log scale; of a run that sets the target, its final level."""
     if again.target.source == "own_schedule":
         metric = again.target.metric
-        levels = [getattr(seed.evaluations[-1], metric) for seed in seeds]
-        low, high = _one_more(levels)
-        found = getattr(again.evaluations[-1], metric)
-        return Spread(f"final {metric}", len(seeds), low, high, found) if levels[1:] else None
-    costs = [cost for seed in seeds if (cost := seed.paper3x_to_target_tfs_days) is not None]
-    low, high = _one_more([math.log(cost) for cost in costs])
-    found = again.paper3x_to_target_tfs_days
-    name = "tfs-days to the target"
-    return Spread(name, len(costs), math.exp(low), math.exp(high), found) if costs[1:] else None
+        levels = [seed.evaluations[-1].accuracy(metric) for seed in seeds]
+        if len(levels) < 2:
+            return None
+        found = again.evaluations[-1].accuracy(metric)
+        return Spread(f"final {metric}", len(levels), *_one_more(levels), found)
+    logs = [math.log(c) for seed in seeds if (c := seed.paper3x_to_target_tfs_days) is not None]
+    if len(logs) < 2:
+        return None
+    low, high = map(math.exp, _one_more(logs))
+    cost = again.paper3x_to_target_tfs_days
+    return Spread("tfs-days to the target", len(logs), low, high, cost)
 
 
 def _one_more(values: Sequence[float]) -> tuple[float, float]:
-    """The 95 % prediction interval of one more normal value; without ends for fewer than two."""
+    """The 95 % prediction interval of one more normal value, from two values or more."""
     n = len(values)
-    if n < 2:
-        return -math.inf, math.inf
     mean = math.fsum(values) / n
     variance = math.fsum((value - mean) ** 2 for value in values) / (n - 1)
     half = t_quantile(n - 1) * math.sqrt(variance * (1 + 1 / n))

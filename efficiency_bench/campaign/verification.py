@@ -14,8 +14,9 @@ from omegaconf import OmegaConf
 
 from efficiency_bench.config import DataConfig, RecipeConfig, load
 from efficiency_bench.errors import UserError
-from efficiency_bench.ledger import registration, store
+from efficiency_bench.ledger import store
 from efficiency_bench.ledger.reference import published_entries
+from efficiency_bench.ledger.registration import Registration, held_to
 from efficiency_bench.ledger.verification import (
     Beside,
     Check,
@@ -33,18 +34,18 @@ PUBLISHED = "published"
 
 
 def verify_ledger(
-    source: str, run_id: str | None, data_root: Path | None, registered: Path | None = None
+    source: str, run_id: str | None, data_root: Path | None, decided: Registration | None = None
 ) -> list[Verification]:
     """Verify one entry of a ledger, or every one; a file that is no entry fails as a whole.
 
     ``source`` is the ledger's folder, or ``published`` for the published rows; ``run_id`` may be
     the beginning of one.  ``data_root`` holds the data sets, None: the default place.
-    ``registered`` is a file of what was decided before, one more thing to be held to.  Raises
-    UserError for a ledger, a run id or a registration that is not there.
+    ``decided`` is what was decided before, one more thing to be held to.  Raises UserError for a
+    ledger or a run id that is not there.
     """
     checks: list[Check] = [data_check(data_root), counts_again]
-    if registered is not None:
-        checks.append(registration.held_to(registration.read(registered)))
+    if decided is not None:
+        checks.append(held_to(decided))
     if source == PUBLISHED:
         read = store.LedgerRead(published_entries(), ())
     else:

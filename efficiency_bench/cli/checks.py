@@ -59,13 +59,13 @@ def verify(
     skipped and said; `--ledger published` verifies the published rows.
     """
     from efficiency_bench.campaign.verification import verify_ledger
+    from efficiency_bench.ledger import registration
     from efficiency_bench.report.verification_lines import as_row, print_verifications
 
-    results = verify_ledger(str(ledger), run_id, data_root, registered)
-    if registered is not None:
-        from efficiency_bench.ledger.registration import missing, read
-
-        for run in missing(read(registered), read_entries(str(ledger))):
+    decided = None if registered is None else registration.read(registered)
+    results = verify_ledger(str(ledger), run_id, data_root, decided)
+    if decided is not None and run_id is None:
+        for run in registration.missing(decided, read_entries(str(ledger))):
             print(f"decided on, not trained yet: {run}", file=sys.stderr)
     if as_json:
         print_json([as_row(result) for result in results])

@@ -93,7 +93,9 @@ def _watch(photos: _Photos, parent: int) -> None:
     while True:
         print(photos.given(), flush=True)
         ended = signal.sigtimedwait({signal.SIGCHLD}, REPORT_SECONDS)
-        failed = ended is not None and ended.si_status != 0  # an exit status or a signal's number
+        # an exit status, or the number of the signal that ended it; one that is stopped goes on
+        ends = (os.CLD_EXITED, os.CLD_KILLED, os.CLD_DUMPED)
+        failed = ended is not None and ended.si_code in ends and ended.si_status != 0
         if failed or os.getppid() != parent:
             os.killpg(0, signal.SIGTERM)
 

@@ -128,10 +128,13 @@ def fit_rows(
         raise UserError(
             "--hardware goes with --currency seconds, energy or dollars: compute has none"
         )
-    known = [entry for entry in entries if selection.knows(entry)]
-    group, members, beside = select(known, selection)
-    baselines, notes = _joining_baselines(members, beside)
-    if later := len(entries) - len(known):
+    group, found, beside = select(entries, selection)
+    members = [entry for entry in found if selection.knows(entry)]
+    if not members:
+        first = min(str(entry.date) for entry in found)
+        raise UserError(f"no row here was published by {selection.until}: the first is of {first}")
+    baselines, notes = _joining_baselines(members, [e for e in beside if selection.knows(e)])
+    if later := len(found) - len(members):
         notes.append(f"{later} runs of rows published after {selection.until} are left out")
     charged = [*members, *baselines]
     if currency in OF_A_MACHINE:
@@ -156,7 +159,7 @@ def fit_rows(
     rows.sort(key=lambda row: (row.date or "9999", row.model, row.recipe))
     target = min((entry.target for entry in members), key=lambda target: target.tolerance)
     notes += _remarks(members, rows)
-    aside = sum(entry.estimand == "budgeted" for entry in known)
+    aside = sum(entry.estimand == "budgeted" for entry in entries)
     if not budgeted and selection.estimand is None and aside:
         notes.append(f"{aside} budgeted trials stand aside: --estimand budgeted fits horizons")
     return RowSet(group, target, tuple(rows), crossing, currency, tuple(notes))

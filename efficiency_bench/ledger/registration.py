@@ -6,27 +6,19 @@ entry by itself.  A registration that is older than the runs makes each of them 
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import yaml
 from pydantic import Field, ValidationError
 
 from efficiency_bench.errors import UserError
-from efficiency_bench.identity import PROSE
+from efficiency_bench.identity import decided_digest
 from efficiency_bench.ledger.verification.evidence import Evidence
 from efficiency_bench.ledger.verification.findings import Check, Failure, Finding, Note, equal
-from efficiency_bench.provenance import digest_json
 from efficiency_bench.records import Entry, Metric, Record
-
-LEFT_OPEN = (
-    *("seed", "repeat", "device", "precision", "channels_last"),
-    *("optimizer_kernel", "compile", "threads"),
-)
-"""Settings that the machine at hand decides; an entry records each of them."""
 
 
 class RegisteredTarget(Record):
@@ -68,17 +60,6 @@ class Registration(Record):
     def row_of(self, model: str, recipe: str) -> RegisteredRow | None:
         """The row of a model and recipe, or None."""
         return next((r for r in self.rows if (r.model, r.recipe) == (model, recipe)), None)
-
-
-def decided_digest(measured: Mapping[str, Any]) -> str:
-    """SHA-256 (hex) over a measured configuration without prose and what is left open."""
-    plain = copy.deepcopy(dict(measured))
-    for name in LEFT_OPEN:
-        plain.pop(name)
-    del plain["experiment"], plain["model"]["paper"]  # a name and a source
-    for prose in PROSE:
-        del plain["recipe"][prose]
-    return digest_json(plain)
 
 
 def read(path: Path) -> Registration:

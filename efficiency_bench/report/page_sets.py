@@ -20,7 +20,7 @@ from efficiency_bench.fitting.halving import HalvingTime, halving_time
 from efficiency_bench.fitting.rows import RowSet, fit_rows
 from efficiency_bench.fitting.second_opinions import SecondOpinions, second_opinions
 from efficiency_bench.fitting.sweep import ThresholdSweep, sweep
-from efficiency_bench.ledger.starts import start_event
+from efficiency_bench.ledger.starts import macs_by_operator, start_event
 from efficiency_bench.records import Entry, Estimand
 from efficiency_bench.report.crossings_table import crossing_rows
 
@@ -125,12 +125,9 @@ def _fitted(entries: Sequence[Entry], currency: Currency) -> HalvingTime | Missi
 
 def _operators(ledger: Path, rows: RowSet) -> dict[str, Mapping[str, int]]:
     """Of the first run of each row, from its log; a log from before has none."""
-    found = {}
-    for run_id in (row.run_ids[0] for row in rows.rows):
-        counts = (start_event(ledger, run_id) or {}).get("counts") or {}
-        if counts and "by_operator" in (largest := counts[max(counts, key=int)]):
-            found[run_id] = largest["by_operator"]
-    return found
+    firsts = (row.run_ids[0] for row in rows.rows)
+    found = {run_id: macs_by_operator(start_event(ledger, run_id)) for run_id in firsts}
+    return {run_id: operators for run_id, operators in found.items() if operators}
 
 
 def _opinions(

@@ -32,7 +32,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 def test_a_run_that_keeps_to_it_is_fine_and_the_others_are_missed(kept: tuple[Path, Path]) -> None:
     file, ledger = kept
-    (result,) = verify_ledger(str(ledger), None, None, file)
+    (result,) = verify_ledger(str(ledger), None, None, registration.read(file))
     assert result.failures == ()
     decided = registration.read(file)
     assert decided.commit is not None

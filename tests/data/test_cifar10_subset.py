@@ -61,7 +61,7 @@ def test_what_is_cut_is_what_the_runs_had(whole: Path, part: DataSplits, tmp_pat
 def test_every_committed_entry_of_cifar10_is_of_this_part() -> None:
     entries = [json.loads(file.read_text()) for file in LEDGER.glob("*.json")]
     digests = {entry["data_digest"] for entry in entries if entry["data"] == "cifar10"}
-    assert digests <= {DIGEST}
+    assert digests == {DIGEST}
 
 
 def test_the_places_are_distinct_and_within_the_set() -> None:

@@ -254,6 +254,11 @@ def test_rows_published_later_are_left_out_and_said_and_the_day_itself_counts():
     until = halving_time(fit_rows(everything, Selection(until=day)))
     assert until.halving_months == halving_time(fit_rows(known, Selection())).halving_months
     assert "5 runs of rows published after 2017-04-17 are left out" in until.notes
+    elsewhere = run("another-set", data="cifar10", data_digest="e" * 64, date="2030-01-01")
+    one_set = Selection(until=day, data="imagenet")
+    assert fit_rows([*everything, elsewhere], one_set).notes == fit_rows(everything, one_set).notes
+    with pytest.raises(UserError, match=r"no row here was published by 1990-01-01.*2012-06-01"):
+        fit_rows(everything, Selection(until=date(1990, 1, 1)))
     before = fit_rows(everything, Selection(until=day - timedelta(days=1)))
     assert "mobilenet_v1" in {row.model for row in fit_rows(known, Selection()).rows}
     assert "mobilenet_v1" not in {row.model for row in before.rows}

@@ -11,6 +11,7 @@ from efficiency_bench.campaign.run import run
 from efficiency_bench.fitting.fit import fit
 from efficiency_bench.fitting.groups import Selection
 from efficiency_bench.ledger import store
+from efficiency_bench.ledger.starts import macs_by_operator
 from efficiency_bench.models.registry import build_model
 from efficiency_bench.report.page_currencies import operators_table, rates_table
 from efficiency_bench.report.page_sets import set_results
@@ -38,6 +39,9 @@ def test_the_operators_of_a_run_are_those_of_its_layers(tmp_path: Path) -> None:
     assert sum(shares) == pytest.approx(100, abs=0.011)
     assert shares == sorted(shares, reverse=True)
 
+    for garbled in ({}, {"counts": 1}, {"counts": {}}, {"counts": {"x": {}}}, {"counts": {"8": 2}}):
+        assert macs_by_operator(garbled) == {}, "the page goes on without"
+
 
 def test_the_currencies_are_the_verbs_fits() -> None:
     entries = store.read(LEDGER).entries
@@ -45,4 +49,3 @@ def test_the_currencies_are_the_verbs_fits() -> None:
     months = fit(entries, Selection(), currency="seconds").halving_months
     (seconds,) = [row for row in cells(rates_table(results)) if row[0] == "seconds"]
     assert seconds[1] == f"{months:.1f}"
-    assert results.operators == {} or set(results.operators) <= {e.run_id for e in entries}
