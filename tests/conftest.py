@@ -11,6 +11,12 @@ import torch
 pytest_plugins = ["tests.data_at_hand", "tests.disks"]
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """What is marked gpu needs one."""
+    if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Neither this suite's counts nor the user's meet the other's."""

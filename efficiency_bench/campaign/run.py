@@ -82,7 +82,7 @@ def _run_in(
             config, run_id, folder, ledger_dir, data, target, job, setup_seconds, earlier, peak
         )
         watching = tuple(mirrors(folder))
-        orders.go(target, data.digest, earlier.checkpoint if earlier else None)
+        orders.go(target, data, earlier.checkpoint if earlier else None)
         try:
             return execute(prepared, watching)
         finally:

@@ -11,7 +11,7 @@ from typing import Any
 from efficiency_bench.campaign.job import build_job
 from efficiency_bench.campaign.processes import GONE, Process, is_lost_process
 from efficiency_bench.config import RunConfig
-from efficiency_bench.data import build_data
+from efficiency_bench.data import Data, build_data, shared_sets
 from efficiency_bench.errors import UserError
 from efficiency_bench.records import Target
 from efficiency_bench.training import checkpoint
@@ -32,12 +32,13 @@ class Orders:
         """Nothing is told yet."""
         return self
 
-    def go(self, target: Target | None, data_digest: str, taken_up: Path | None) -> None:
-        """Train towards ``target``, from the checkpoint ``taken_up`` or from the start."""
+    def go(self, target: Target | None, data: Data, taken_up: Path | None) -> None:
+        """Train on ``data`` to ``target``, from the checkpoint ``taken_up`` or from the start."""
         self._give(
             {
                 "target": None if target is None else target.model_dump(mode="json"),
-                "data_digest": data_digest,
+                "data_digest": data.digest,
+                "sets": None if data.offer is None else data.offer.where,
                 "checkpoint": None if taken_up is None else str(taken_up.absolute()),
             }
         )
@@ -68,7 +69,10 @@ def take_part(
     order = ranks.told(None)
     if order is None:
         return "finished"
-    data = build_data(config.data, config.recipe, config.seed, ranks.device, ranks.share)
+    offered = None if order["sets"] is None else shared_sets.taken(order["sets"])
+    if order["sets"] is not None and offered is None:
+        log.warning("%s cannot map the first one's sets and reads them itself", process)
+    data = build_data(config.data, config.recipe, config.seed, ranks.device, ranks.share, offered)
     if data.digest != order["data_digest"]:
         raise UserError(
             f"{process} has other data than the first; the folder data.root= must hold the same"

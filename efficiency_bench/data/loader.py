@@ -8,6 +8,8 @@ from typing import Protocol
 
 from torch import Tensor
 
+from efficiency_bench.data.shared_sets import Offer
+
 Batch = tuple[Tensor, Tensor]
 """Images float32 [B, 3, side, side], normalised, and labels int64 [B], on the device."""
 
@@ -42,6 +44,8 @@ class Data:
     eval_batch_size: int
     notes: tuple[str, ...] = ()
     """What was changed or chosen without being asked for; shown to the user and logged."""
+    offer: Offer | None = None
+    """The sets for the run's other processes to map; None where each reads them for itself."""
 
     def steps_per_epoch(self, batch_size: int) -> int:
         """Batches in one epoch."""

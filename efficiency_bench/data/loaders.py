@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
 from efficiency_bench.config import DataConfig, RecipeConfig
-from efficiency_bench.data import cifar, ffcv_splits, folder
+from efficiency_bench.data import cifar, ffcv_splits, folder, shared_sets
 from efficiency_bench.data.augment import Normalisation
 from efficiency_bench.data.ffcv_loader import FfcvLoader
 from efficiency_bench.data.folder_loader import RESIZE_OVER_CROP, FolderLoader, PhotoAugmentation
@@ -31,15 +32,20 @@ def build_data(
     seed: int,
     device: torch.device,
     share: Share = ALONE,
+    offered: DataSplits | None = None,
 ) -> Data:
     """Load what ``data`` names and serve a process's ``share`` with ``recipe``'s augmentation.
 
+    Sets that another process has read and ``offered`` are not read again.
     Raises UserError for an unknown name, data that is missing or broken, a subset that cannot
     be drawn, a batch larger than the training set, and one too small to be shared.
     """
     if data.name not in BUILDERS:
         raise unknown("data", data.name, BUILDERS)
-    built = BUILDERS[data.name](data, recipe, seed, device, share)
+    if offered is not None:
+        built = served(offered, data, recipe, seed, device, share)
+    else:
+        built = BUILDERS[data.name](data, recipe, seed, device, share)
     if recipe.batch_size > built.train_images:
         raise UserError(
             f"recipe.batch_size={recipe.batch_size} is larger than the training set of"
@@ -72,22 +78,38 @@ def in_memory(read: Callable[[DataConfig], DataSplits]) -> Builder:
             train=cut(whole.train, data.train_images, "data.train_images"),
             val=cut(whole.val, data.val_images, "data.val_images"),
         )
-        flip = recipe.augmentation.flip and data.flip_keeps_class
-        normalise = Normalisation(data.mean, data.std, device)
-        loader = MemoryLoader(
-            splits, recipe.augmentation, flip, normalise, data.image_px, seed, device, share
-        )
-        return Data(
-            train=loader,
-            classes=splits.train.classes,
-            train_images=len(splits.train),
-            val_images=len(splits.val),
-            digest=splits.digest(),
-            eval_batch_size=data.eval_batch_size,
-            notes=flip_note(data, recipe) + off_notes(data, recipe, ("auto_augment",)),
-        )
+        if not (share.of > 1 and share.rank == 0 and share.together and shared_sets.POSSIBLE):
+            return served(splits, data, recipe, seed, device, share)
+        offer = shared_sets.Offer(splits)
+        built = served(offer.splits, data, recipe, seed, device, share)
+        return dataclasses.replace(built, offer=offer)
 
     return build
+
+
+def served(
+    splits: DataSplits,
+    data: DataConfig,
+    recipe: RecipeConfig,
+    seed: int,
+    device: torch.device,
+    share: Share,
+) -> Data:
+    """Sets in memory, with everything that a run needs to know of them."""
+    flip = recipe.augmentation.flip and data.flip_keeps_class
+    normalise = Normalisation(data.mean, data.std, device)
+    loader = MemoryLoader(
+        splits, recipe.augmentation, flip, normalise, data.image_px, seed, device, share
+    )
+    return Data(
+        train=loader,
+        classes=splits.train.classes,
+        train_images=len(splits.train),
+        val_images=len(splits.val),
+        digest=splits.digest(),
+        eval_batch_size=data.eval_batch_size,
+        notes=loader.notes + flip_note(data, recipe) + off_notes(data, recipe, ("auto_augment",)),
+    )
 
 
 def cut(images: ImageSet, count: int | None, key: str) -> ImageSet:

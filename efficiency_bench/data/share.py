@@ -16,6 +16,8 @@ class Share:
 
     rank: int = 0
     of: int = 1
+    together: bool = False
+    """Whether all of them run on one machine, so that they can hold a set once."""
 
     def part(self, whole: Whole) -> Whole:
         """Every ``of``-th element [n] from ``rank`` on; the sizes of two parts differ by 1."""

@@ -294,7 +294,6 @@ def test_the_audit_leaves_model_and_generators_alone():
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("name", ["alexnet", "resnet18", "torchvision:vit_b_16"])
 def test_the_audit_on_a_gpu(name):
     found = audit(build_model(name, form="imagenet", num_classes=1000).cuda(), IMAGENET)

@@ -102,8 +102,6 @@ def test_compute_is_not_quadratic_in_resolution() -> None:
 
 @pytest.mark.gpu
 def test_counting_on_the_gpu_gives_the_same() -> None:
-    if not torch.cuda.is_available():
-        pytest.skip("no CUDA device")
     before = torch.cuda.get_rng_state()
     count = count_forward(_network("efficientnet_b0").cuda(), (3, 224, 224))
     assert count.forward_macs == 385_814_752

@@ -236,7 +236,6 @@ def test_without_ffcv_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_a_cuda_device_gets_the_same_images(tmp_path: Path) -> None:
     """Copied as uint8 from pinned memory and normalised there, by the same two operations."""
     plant_betons(tmp_path, noise(10), noise(3))

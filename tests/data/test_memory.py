@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from efficiency_bench.config import AugmentationConfig
+from efficiency_bench.data import memory
 from efficiency_bench.data.augment import Normalisation
 from efficiency_bench.data.image_set import DataSplits, ImageSet
 from efficiency_bench.data.loader import batch_sizes
-from efficiency_bench.data.memory import MemoryLoader
+from efficiency_bench.data.memory import MemoryLoader, fits
 
 CPU = torch.device("cpu")
 IDENTITY = Normalisation([0.0] * 3, [1.0] * 3, CPU)  # pixels in [0, 1]
@@ -164,6 +165,37 @@ def test_training_side_is_the_asked_one_and_validation_side_the_datas() -> None:
     splits = DataSplits(_numbered(6, side=8), _numbered(6, side=8))
     smaller = MemoryLoader(splits, AugmentationConfig(), False, IDENTITY, 6, 0, CPU)
     assert next(smaller.validation(3))[0].shape == (3, 3, 6, 6)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "free", "there"),
+    [(50, 100, True), (51, 100, False), (0, 0, True), (10**12, None, True)],
+)
+def test_half_of_a_gpus_free_memory_may_hold_a_set(
+    pixels: int, free: int | None, there: bool
+) -> None:
+    assert fits(pixels, free) is there
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("free", "kind"), [(10**9, "cuda"), (0, "cpu")])
+def test_a_set_on_the_host_gives_the_same_batches(
+    free: int, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "free_bytes", lambda device: free)
+    device = torch.device("cuda")
+    splits = DataSplits(_numbered(20), _numbered(7))
+    normalise = Normalisation([0.0] * 3, [1.0] * 3, device)
+    loader = MemoryLoader(splits, AugmentationConfig(), False, normalise, 4, 0, device)
+    assert loader.images.device.type == kind
+    assert bool(loader.notes) is (kind == "cpu")
+    for (images, labels), (expected, expected_labels) in zip(
+        loader.epoch(0, 6, image_px=4), _loader(20).epoch(0, 6, image_px=4), strict=True
+    ):
+        assert images.device.type == labels.device.type == "cuda"
+        torch.testing.assert_close(images.cpu(), expected)
+        assert torch.equal(labels.cpu(), expected_labels)
+    assert [int(n) for _, n in loader.validation(3) for n in n] == [n % 3 for n in range(7)]
 
 
 def test_shrinking_is_antialiased() -> None:
