@@ -12,7 +12,8 @@ import pytest
 import efficiency_bench
 from efficiency_bench.campaign import sweep
 from efficiency_bench.ledger import store
-from tests.campaign.tiny import TINY, command
+from tests.campaign.tiny import TINY
+from tests.commands import command
 from tests.fitting.curve_factory import planted, straight
 from tests.ledger.factory import make_baseline, make_entry, make_target
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.campaign.tiny import command
+from tests.commands import command
 
 CLASSES = 10
 TO_TRAIN = (

@@ -18,7 +18,8 @@ from efficiency_bench.errors import UserError
 from efficiency_bench.ledger import store
 from efficiency_bench.ledger.verification.evidence import gather
 from efficiency_bench.tracking.sync import of_folder
-from tests.campaign.tiny import TINY, command
+from tests.campaign.tiny import TINY
+from tests.commands import command
 from tests.ledger.factory import make_entry
 
 ROOT = Path(__file__).parent.parent

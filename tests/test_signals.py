@@ -5,12 +5,13 @@ import signal
 
 import pytest
 
-from tests.campaign.tiny import TINY, command, events_of, started
+from tests.campaign.tiny import TINY, events_of
+from tests.commands import command, started
 
 LONG = (
     "experiment=shufflenet_v2_x1_0",
     "target.value=1.0",
-    "recipe.epochs=25",
+    "recipe.epochs=8",
     "tracking.wandb=false",
     "run_dir=run",
     "ledger_dir=ledger",
@@ -32,7 +33,7 @@ def test_a_signal_stops_the_run_at_a_step_and_the_same_command_goes_on(number, t
     assert again.returncode == 0, again.stderr
     assert "goes on after step" in again.stderr
     entry = json.loads(again.stdout)
-    assert entry["images"] == 25 * 300
+    assert entry["images"] == 8 * 300
     assert entry["repeated_images"] == 0
     kinds = [event["event"] for event in events_of(tmp_path / "run")]
     assert [k for k in kinds if k not in ("progress", "evaluation")] == [
@@ -54,4 +55,4 @@ def test_a_second_process_on_the_same_folder_is_refused_and_named_the_first(tmp_
         process.stderr.read()
     again = command("train", *LONG, "--json", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
-    assert json.loads(again.stdout)["images"] == 25 * 300
+    assert json.loads(again.stdout)["images"] == 8 * 300

@@ -17,7 +17,8 @@ from efficiency_bench.ledger import events, store
 from efficiency_bench.records import Entry
 from efficiency_bench.training import trainer
 from tests.campaign.test_resume import StopAt
-from tests.campaign.tiny import command, events_of, started, tiny
+from tests.campaign.tiny import events_of, tiny
+from tests.commands import command, started
 from tests.data.photos import plant
 from tests.ledger.factory import make_entry
 

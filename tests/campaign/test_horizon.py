@@ -1,19 +1,15 @@
 """The horizon search on real digits: trials in the ledger, verified; killed, it goes on."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 
 from efficiency_bench.campaign.horizon import own_settings
 from efficiency_bench.campaign.verification import verify_ledger
 from efficiency_bench.errors import UserError
-from tests.campaign.tiny import TINY, command, events_of
+from tests.campaign.tiny import TINY, events_of
+from tests.commands import Running, command
 
 SEARCH = (
     "horizon",
@@ -28,18 +24,6 @@ SEARCH = (
 )
 
 
-def begun(folder):
-    """The search as a process of its own."""
-    program = Path(sys.executable).with_name("efficiency-bench")
-    return subprocess.Popen(
-        [program, *SEARCH],
-        cwd=folder,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-
-
 def second_trial_under_way(folder):
     """Its events file, once a checkpoint lies beside it; None before."""
     if not list((folder / "runs/ledger").glob("*.json")):
@@ -51,17 +35,15 @@ def second_trial_under_way(folder):
 
 def killed_in_its_second_trial(folder):
     """Kill the search with SIGKILL there; the folder of the trial that was under way."""
-    process = begun(folder)
     until = time.monotonic() + 240
-    try:
-        while (run := second_trial_under_way(folder)) is None:
-            assert process.poll() is None, "the search ended before its second trial was saved"
-            assert time.monotonic() < until
-            time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
-    finally:
-        process.kill()
-        process.wait()
+    with Running(*SEARCH, cwd=folder) as process:
+        try:
+            while (run := second_trial_under_way(folder)) is None:
+                assert process.returncode is None, "it ended before its second trial was saved"
+                assert time.monotonic() < until
+                time.sleep(0.01)
+        finally:
+            process.kill()
     return run
 
 

@@ -14,7 +14,8 @@ from efficiency_bench.campaign.run import run
 from efficiency_bench.errors import UserError
 from efficiency_bench.ledger import store
 from efficiency_bench.records import Entry, Provenance
-from tests.campaign.tiny import command, tiny
+from tests.campaign.tiny import tiny
+from tests.commands import command
 from tests.ledger.factory import make_baseline, make_entry
 
 SEEDS = (0, 1, 2)

@@ -3,7 +3,8 @@
 import json
 
 from efficiency_bench.campaign.same_result import differences
-from tests.campaign.tiny import TINY, command
+from tests.campaign.tiny import TINY
+from tests.commands import command
 from tests.ledger.factory import make_entry, make_evaluation
 
 RUN = (
@@ -44,7 +45,9 @@ def test_a_run_that_loses_its_state_is_told(tmp_path):
         "sys.meta_path.insert(0, Forget())\n"
     )
     options = ("--kills", "3", "--draw", "3", "--json")
-    result = command("verify-resume", *RUN, *options, cwd=tmp_path, PYTHONPATH=str(tmp_path))
+    result = command(
+        "verify-resume", *RUN, *options, cwd=tmp_path, cold=True, PYTHONPATH=str(tmp_path)
+    )
     assert result.returncode == 1, result.stderr
     row = json.loads(result.stdout)
     assert any("weights_digest" in problem for problem in row["problems"])

@@ -5,8 +5,9 @@ from subprocess import CompletedProcess
 import pytest
 
 from efficiency_bench.cli import main
-from tests.campaign.tiny import TINY, command
+from tests.campaign.tiny import TINY
 from tests.cli.users import SHORT
+from tests.commands import command
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 import json
 
-from tests.campaign.tiny import command
+from tests.commands import command
 
 AUDIT_KEYS = {
     "model",

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from efficiency_bench.ledger import store
-from tests.campaign.tiny import command
 from tests.cli.users import refused
+from tests.commands import command
 from tests.fitting.curve_factory import planted
 from tests.ledger.factory import make_baseline, make_entry, make_target
 

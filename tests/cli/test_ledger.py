@@ -2,8 +2,9 @@
 
 import json
 
-from tests.campaign.tiny import TINY, command
+from tests.campaign.tiny import TINY
 from tests.cli.users import LEDGER_LIST_KEYS, SHORT, refused
+from tests.commands import command
 
 
 def test_ledger_verbs_give_the_pages_keys(trained):

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.campaign.tiny import command
 from tests.cli.users import refused
+from tests.commands import command
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,15 @@ from tests.cli.users import refused
 def test_a_users_mistake_is_one_readable_message(arguments, words, tmp_path, typed):
     refused(typed("train", *arguments, "tracking.wandb=false"), *words)
     assert not list(tmp_path.glob("runs/ledger/*"))
+
+
+def test_a_command_that_is_forked_for_the_tests_is_the_installed_one(tmp_path):
+    """What all the other tests that start a process rest on."""
+    for words in (("fit", "published", "--json"), ("train", "experiment=none"), ("ledger", "list")):
+        forked, installed = (command(*words, cwd=tmp_path, cold=cold) for cold in (False, True))
+        assert forked.stdout == installed.stdout
+        assert forked.stderr == installed.stderr
+        assert forked.returncode == installed.returncode
 
 
 def test_every_verb_has_help():

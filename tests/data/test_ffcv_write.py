@@ -20,7 +20,7 @@ from efficiency_bench.data.ffcv_decode import Part, decode
 from efficiency_bench.data.ffcv_write import Order, write_ffcv
 from efficiency_bench.data.ffcv_writing import LEAST_PAGE_BYTES, page_bytes
 from efficiency_bench.errors import UserError
-from tests.campaign.tiny import command
+from tests.commands import command
 from tests.data.betons import lay_out, needs_ffcv, noise
 from tests.data.photos import picture, plant
 

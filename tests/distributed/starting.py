@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.commands import Running
+
 BIN = Path(sys.executable).parent
 ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
 
@@ -27,27 +29,19 @@ def torchrun(
     )
 
 
-def one_by_one(processes: int, *arguments: str, cwd: Path) -> list[subprocess.Popen[str]]:
+def one_by_one(processes: int, *arguments: str, cwd: Path) -> list[Running]:
     """Start `efficiency-bench` in several processes, as torchrun would, without its watching."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(processes)}
     return [
-        subprocess.Popen(
-            [BIN / "efficiency-bench", *arguments],
-            cwd=cwd,
-            env=ONE_THREAD | meeting | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        Running(*arguments, cwd=cwd, **meeting, RANK=str(rank), LOCAL_RANK=str(rank))
         for rank in range(processes)
     ]
 
 
-def wait_for_line(process: subprocess.Popen[str], words: str) -> None:
+def wait_for_line(process: Running, words: str) -> None:
     """Read the process's errors until a line that holds ``words``."""
-    assert process.stderr is not None
     if not any(words in line for line in process.stderr):
         raise AssertionError(f"it never said {words!r}; exit code {process.wait()}")

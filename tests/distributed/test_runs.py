@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.campaign.tiny import TINY, command, events_of
+from tests.campaign.tiny import TINY, events_of
+from tests.commands import command
 from tests.distributed.starting import BIN, one_by_one, torchrun, wait_for_line
 
 EVALUATED = "left"
@@ -54,7 +55,7 @@ def test_a_process_that_dies_ends_the_run_which_then_goes_on_in_one(tmp_path):
     assert len(shared_memory(first.pid)) == 4
     second.kill()
     second.communicate()
-    _, said = first.communicate(timeout=300)
+    _, said = first.communicate()
     assert first.returncode == 75
     assert "another process of this run has gone" in said
     assert "Traceback" not in said
@@ -73,13 +74,13 @@ def test_a_signal_to_either_process_stops_both_at_one_step(signalled, tmp_path):
     wait_for_line(both[0], EVALUATED)
     both[signalled].send_signal(signal.SIGTERM)
     for process in both:
-        process.communicate(timeout=300)
+        process.communicate()
         assert process.returncode == 75
     stopped = events_of(tmp_path / "run")[-1]
     assert stopped["event"] == "interrupted"
     again = one_by_one(2, *run_of(30), cwd=tmp_path)
     for process in again:
-        _, said = process.communicate(timeout=300)
+        _, said = process.communicate()
         assert process.returncode == 0, said
     events = events_of(tmp_path / "run")
     assert next(e for e in events if e["event"] == "resume")["steps"] == stopped["steps"]
@@ -88,7 +89,7 @@ def test_a_signal_to_either_process_stops_both_at_one_step(signalled, tmp_path):
 
 def test_a_mistake_is_told_once_and_nobody_waits(tmp_path):
     both = one_by_one(2, *run_of(3), "recipe.batch_size=0", cwd=tmp_path)
-    said = [process.communicate(timeout=300)[1] for process in both]
+    said = [process.communicate()[1] for process in both]
     assert [process.returncode for process in both] == [2, 2]
     assert "batch_size" in said[0]
     assert said[1] == ""
@@ -96,7 +97,7 @@ def test_a_mistake_is_told_once_and_nobody_waits(tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "entry.json").write_text("{}")  # found by the first process alone
     both = one_by_one(2, *run_of(3), cwd=tmp_path)
-    said = [process.communicate(timeout=300)[1] for process in both]
+    said = [process.communicate()[1] for process in both]
     assert both[0].returncode == 2
     assert "no entry that can be read" in said[0]
     assert both[1].returncode == 0  # told that there is nothing to do, it does not wait

@@ -8,7 +8,8 @@ from pathlib import Path
 import yaml
 
 import efficiency_bench
-from tests.campaign.tiny import TINY, command
+from tests.campaign.tiny import TINY
+from tests.commands import command
 from tests.docs.pages import ROOT, blocks
 
 

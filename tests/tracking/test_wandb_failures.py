@@ -11,7 +11,8 @@ import pytest
 from efficiency_bench.campaign.same_result import differences
 from efficiency_bench.ledger import store
 from efficiency_bench.tracking.wandb_mirror import Session, WandbMirror
-from tests.campaign.tiny import TINY, command
+from tests.campaign.tiny import TINY
+from tests.commands import command
 from tests.tracking import wandb_files
 from tests.tracking.conftest import OPTIONS, contents
 from tests.tracking.server import serving

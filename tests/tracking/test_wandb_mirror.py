@@ -9,7 +9,8 @@ from efficiency_bench.campaign.run import run
 from efficiency_bench.campaign.same_result import differences
 from efficiency_bench.tracking import wandb_mirror
 from efficiency_bench.tracking.wandb_mirror import Session, WandbMirror, mode
-from tests.campaign.tiny import TINY, events_of, started, tiny
+from tests.campaign.tiny import TINY, events_of, tiny
+from tests.commands import started
 from tests.tracking import wandb_files
 from tests.tracking.conftest import OPTIONS
 
