@@ -1,21 +1,23 @@
-"""Reading photographs: ours against ImageFolder with a DataLoader, images a second, no model.
+"""The races against ImageFolder with a DataLoader, in images a second.
 
-Both crop, flip and normalise training images to 224 px in two worker processes or threads, up to
-the batch in memory.  The opponent is what torchvision's reference does: Pillow, its transforms,
-float output, workers that stay.  Passes alternate, so that a busy machine slows both, and the
-median ratio of the pairs is reported.
+Reading photographs, no model.  Both crop, flip and normalise training images to 224 px in two
+worker processes or threads, up to the batch in memory.  The opponent is what torchvision's
+reference does: Pillow, its transforms, float output, workers that stay.  Passes alternate, so that
+a busy machine slows both, and the median ratio of the pairs is reported.
 
 FFCV's rows need `make ffcv` and are left out, saying so, without it.
 
-    python benchmarks/loaders.py [--pairs N] [--images N] [--json]
+Training small networks from memory, against the loop of torchvision's reference: `training.py`.
+DIR holds cifar-10-batches-py; without it the images are parts of photographs.
+
+    python benchmarks/loaders.py [--pairs N] [--images N] [--cifar DIR] [--json]
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
-import json
-import statistics
+import itertools
 import sys
 import tempfile
 import time
@@ -24,13 +26,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import training
 from hydra import compose, initialize_config_module
-from photographs import SIZE_PX, plant_photographs
+from photographs import plant_photographs
+from rows import Row, row, show
 from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
-from efficiency_bench import config, hydra_app, provenance  # noqa: F401  (hydra_app: the schema)
+from efficiency_bench import config, hydra_app  # noqa: F401  (hydra_app: the schema)
 from efficiency_bench.data import Data, build_data
 from efficiency_bench.data.beton_record import Storage
 from efficiency_bench.data.ffcv_write import Order, write_ffcv
@@ -95,7 +99,7 @@ def rate(epoch: Pass) -> float:
 
 def rows(
     folder: Path, images: int, pairs: int, progress: Callable[[str, int, int], None]
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[Row]:
     """Compare each way of reading with the opponent, one pass of each in turn."""
     photographs = plant_photographs(folder / "photographs", images, 8)
     competitors = {
@@ -115,23 +119,7 @@ def rows(
             rates[name].append((rate(epoch), rate(opponent)))
         progress("rounds", done + 1, pairs)
     for name, measured in rates.items():
-        yield row(name, measured)
-
-
-def row(name: str, rates: list[tuple[float, float]]) -> dict[str, Any]:
-    """One comparison: ours, other, their ratio (ours / other) and where it was taken."""
-    ratios = [a / b for a, b in rates]
-    return {
-        "name": f"loaders/{name}",
-        "ours": statistics.median(a for a, _ in rates),
-        "other": statistics.median(b for _, b in rates),
-        "unit": "images a second",
-        "ratio": statistics.median(ratios),
-        "low": min(ratios),
-        "high": max(ratios),
-        "pairs": len(rates),
-        "machine": provenance.host_hardware(),
-    }
+        yield row(f"loaders/{name}", "images a second", measured)
 
 
 def main() -> None:
@@ -140,6 +128,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--pairs", type=int, default=7)
     parser.add_argument("--images", type=int, default=1000)
+    parser.add_argument("--cifar", type=Path)
     asked = parser.parse_args()
     if importlib.util.find_spec("ffcv") is None:
         print("FFCV is not installed (make ffcv): its rows are left out", file=sys.stderr)
@@ -149,17 +138,8 @@ def main() -> None:
             print(f"{what}: {done}", file=sys.stderr)
 
     with tempfile.TemporaryDirectory() as folder:
-        measured = list(rows(Path(folder), asked.images, asked.pairs, progress))
-    if asked.json:
-        print(json.dumps(measured, indent=2))
-        return
-    print(f"JPEGs of {SIZE_PX[0]}x{SIZE_PX[1]} px, {WORKERS} workers, against ImageFolder:")
-    for each in measured:
-        print(
-            f"{each['name']}: {each['ours']:.0f} against {each['other']:.0f} images a second,"
-            f" {each['ratio']:.2f}x ({each['low']:.2f} to {each['high']:.2f},"
-            f" {each['pairs']} pairs)"
-        )
+        read = rows(Path(folder), asked.images, asked.pairs, progress)
+        show(itertools.chain(read, training.rows(Path(folder), asked.cifar)), asked.json)
 
 
 if __name__ == "__main__":

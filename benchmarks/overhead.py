@@ -32,7 +32,7 @@ BLOCK_STEPS = 20
 
 def job(experiment: str, *changes: str) -> Job:
     """A run on digits that neither evaluates nor ends while it is timed."""
-    overrides = [f"experiment={experiment}", "recipe.epochs=1000", "data=digits", *changes]
+    overrides = [f"experiment={experiment}", "data=digits", "recipe.epochs=1000", *changes]
     with initialize_config_module("efficiency_bench.configs", version_base="1.3"):
         settings = resolve(config.load(compose("train", overrides=overrides)))
     data = build_data(settings.data, settings.recipe, 0, torch.device(settings.device))
