@@ -41,6 +41,7 @@ def build_entry(
     paper3x = records.paper3x_tfs_days(ending.segments)
     exact = records.exact_flops(ending.segments)
     passed = sum(segment.images for segment in ending.segments)
+    macs = sum(s.images * s.passes * s.forward_macs for s in ending.segments)
     measured = measured_part(config)
     estimand: records.Estimand = "budgeted" if config.estimand == "budgeted" else "anytime"
     entry = Entry(
@@ -61,7 +62,7 @@ def build_entry(
         images=ending.images,
         steps=ending.steps,
         epochs=ending.epochs,
-        forward_macs=paper3x * records.TERAFLOPS_DAY / (3 * passed) if passed else 0.0,
+        forward_macs=macs / passed if passed else 0.0,  # of integers: exact where F is one
         paper3x_tfs_days=paper3x,
         exact_flops=exact,
         **arrival(

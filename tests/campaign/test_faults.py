@@ -49,14 +49,14 @@ def test_a_disk_too_full_for_an_event_stops_the_run_which_goes_on_where_there_is
     small_disk, tmp_path
 ):
     ballast = small_disk / "ballast"
-    ballast.write_bytes(b"x" * 48_000)
+    ballast.write_bytes(b"x" * 51_000)
     options = (*SHORT, f"run_dir={small_disk / 'run'}", "checkpoint_share=0")
     with pytest.raises(UserError, match=r"cannot write the event log.*\n.*resumes the run"):
-        run(tiny(tmp_path, *options, "recipe.epochs=12"))
+        run(tiny(tmp_path, *options, "recipe.epochs=6"))
     assert store.read(tmp_path / "ledger").entries == ()
     ballast.unlink()
-    outcome = run(tiny(tmp_path, *options, "recipe.epochs=12"))
-    assert outcome.entry.images == 12 * 300
+    outcome = run(tiny(tmp_path, *options, "recipe.epochs=6"))
+    assert outcome.entry.images == 6 * 300
     assert outcome.entry.repeated_images > 0
     assert all(result.ok for result in verify_ledger(str(tmp_path / "ledger"), None, None))
 
@@ -118,7 +118,7 @@ def test_a_killed_loading_process_leaves_a_run_that_goes_on(tmp_path):
         "data.root=photos",
         "data.image_px=32",
         "data.workers=1",
-        "recipe.epochs=12",
+        "recipe.epochs=4",
         "recipe.batch_size=8",
         "target.metric=top1",
         "target.value=1.0",

@@ -1,0 +1,63 @@
+"""How fast each network trains here on made-up images: the defaults against plain fp32.
+
+ImageNet's forms at 224 px come as ready batches, the small forms at 32 px through the in-memory
+loader with their augmentation.  Plain: fp32, rows of channels, one kernel call for each tensor of
+the optimizer.  Both sides take turns.  Meant for a GPU; a CPU takes an hour.
+
+    python benchmarks/throughput.py [--data imagenet,cifar10] [--seconds S] [--json]
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator
+
+from hydra import compose, initialize_config_module
+from rows import Row, interleaved, row, show
+
+from efficiency_bench import config, hydra_app  # noqa: F401  (hydra_app: the schema)
+from efficiency_bench.campaign.device import resolve
+from efficiency_bench.campaign.job import counted_model
+from efficiency_bench.campaign.probe import probed
+
+PAIRS = 5
+CLASSES = {"imagenet": 1000, "cifar10": 10}
+NETWORKS = (
+    *("alexnet", "vgg11", "googlenet", "squeezenet1_1", "resnet18", "resnet34", "resnet50"),
+    *("wide_resnet50_2", "resnext50_32x4d", "densenet121", "mobilenet_v1", "mobilenet_v2"),
+    *("shufflenet_v1", "shufflenet_v2_x1_0", "shufflenet_v2_x1_5", "efficientnet_b0"),
+)
+"""Those of suite=paper."""
+PLAIN = ("precision=fp32", "channels_last=false", "optimizer_kernel=single")
+
+
+def rate(network: str, data: str, seconds: float, *changes: str) -> Callable[[], float]:
+    """Images a second, each time anew on the same network."""
+    overrides = [f"experiment={network}", f"data={data}", *changes]
+    with initialize_config_module("efficiency_bench.configs", version_base="1.3"):
+        settings = resolve(config.load(compose("train", overrides=overrides)))
+    model, _ = counted_model(settings, CLASSES[data], ())
+    return lambda: probed(settings, model, CLASSES[data], seconds).images_per_second
+
+
+def compared(data: str, seconds: float) -> Iterator[Row]:
+    """A row a network."""
+    for network in NETWORKS:
+        ours, other = (rate(network, data, seconds, *changes) for changes in ((), PLAIN))
+        ours(), other()  # libraries choose their kernels
+        pairs = list(interleaved(ours, other, PAIRS))
+        yield row(f"throughput/{network}, {data}", "images a second", pairs)
+
+
+def main() -> None:
+    """Print the rows, as JSON or in words."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--data", default="imagenet,cifar10")
+    parser.add_argument("--seconds", type=float, default=0.5, help="of one measurement, at least")
+    asked = parser.parse_args()
+    show((r for data in asked.data.split(",") for r in compared(data, asked.seconds)), asked.json)
+
+
+if __name__ == "__main__":
+    main()
