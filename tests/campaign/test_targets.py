@@ -1,6 +1,7 @@
 """Which target a run is held to."""
 
 import pytest
+import torch
 
 from efficiency_bench.campaign.target import (
     baseline_command,
@@ -14,7 +15,7 @@ from tests.campaign.tiny import composed, tiny
 
 
 def digits(config):
-    return build_data(config.data, config.recipe, 0, config.device)
+    return build_data(config.data, config.recipe, 0, torch.device(config.device))
 
 
 def test_top5_from_a_hundred_classes_on_and_top1_below():

@@ -1,11 +1,10 @@
-"""Run under torchrun: the first losses of a recipe in float64, into the file named.
+"""Run in each of several processes: the first losses of a recipe in float64, into a file.
 
 In float64 the rounding of sums taken in another order stays near 1e-12, so that a slip of any
 size (a batch not shared, a gradient not averaged, an image augmented anew) stands out.
 """
 
 import json
-import sys
 from pathlib import Path
 
 import torch
@@ -21,7 +20,7 @@ STEPS = 11
 """One more than an epoch of 300 images in batches of 32: the partial batch is among them."""
 
 
-def main(experiment: str, out: Path) -> None:
+def write_first_losses(experiment: str, out: Path) -> None:
     config = resolve(composed(f"experiment={experiment}", *TINY))
     ranks = join(this_process(), "cpu")
     data = build_data(config.data, config.recipe, 0, ranks.device, ranks.share)
@@ -44,7 +43,3 @@ def main(experiment: str, out: Path) -> None:
     if ranks.leads:
         out.write_text(json.dumps({"losses": losses, "sizes": sizes, "buffers": buffers}))
     leave()
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))

@@ -6,9 +6,12 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
-from tests.commands import Running
+import torch
+
+from tests.commands import PATIENCE_SECONDS, WARM, Running
 
 BIN = Path(sys.executable).parent
 ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -29,16 +32,36 @@ def torchrun(
     )
 
 
-def one_by_one(processes: int, *arguments: str, cwd: Path) -> list[Running]:
-    """Start `efficiency-bench` in several processes, as torchrun would, without its watching."""
+def meeting(processes: int) -> list[dict[str, str]]:
+    """What torchrun would tell each of so many processes."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(processes)}
-    return [
-        Running(*arguments, cwd=cwd, **meeting, RANK=str(rank), LOCAL_RANK=str(rank))
-        for rank in range(processes)
+    place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(processes)}
+    return [place | {"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(processes)]
+
+
+def one_by_one(processes: int, *arguments: str, cwd: Path) -> list[Running]:
+    """Start `efficiency-bench` in several processes, as torchrun would, without its watching."""
+    return [Running(*arguments, cwd=cwd, **told) for told in meeting(processes)]
+
+
+def together(processes: int, function: Callable[..., None], *arguments: object) -> None:
+    """Call ``function`` in so many processes, which then find each other as under torchrun."""
+    started = [
+        WARM.Process(target=_told, args=(told, function, *arguments)) for told in meeting(processes)
     ]
+    for process in started:
+        process.start()
+    for process in started:
+        process.join(PATIENCE_SECONDS)
+        assert process.exitcode == 0, process
+
+
+def _told(environment: dict[str, str], function: Callable[..., None], *arguments: object) -> None:
+    os.environ.update(environment)
+    torch.set_num_threads(1)
+    function(*arguments)
 
 
 def wait_for_line(process: Running, words: str) -> None:

@@ -5,17 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.distributed.starting import torchrun
-
-ROOT = Path(__file__).parents[2]
+from tests.distributed.first_losses import write_first_losses
+from tests.distributed.starting import together
 
 
 def run_of(processes: int, experiment: str, folder: Path) -> dict:
     out = folder / f"{processes}.json"
-    ended = torchrun(
-        processes, "-m", "tests.distributed.first_losses", experiment, str(out), cwd=ROOT
-    )
-    assert ended.returncode == 0, ended.stderr[-2000:]
+    together(processes, write_first_losses, experiment, out)
     return json.loads(out.read_text())
 
 
