@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import itertools
 import json
 import os
 import re
@@ -22,6 +23,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import yaml
 from jinja2 import Environment, StrictUndefined
 
 ROOT = Path(__file__).parent.parent
@@ -61,7 +63,7 @@ def pages() -> dict[Path, str]:
     environment = Environment(
         undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False
     )
-    environment.globals |= {"run": run, "value": value}
+    environment.globals |= {"run": run, "value": value, "lacking": lacking}
     environment.filters |= {"n": significant}
     page = environment.from_string(TEMPLATE.read_text("utf-8")).render()
     row = re.compile(f"^{re.escape(BEGINNING)}.*$", re.MULTILINE)
@@ -93,6 +95,22 @@ def run(words: str) -> str:
 def value(words: str) -> Any:
     """What the command, which ends in --json, says as values."""
     return json.loads(printed(words))
+
+
+def lacking(suite: str) -> str:
+    """The rows of a suite that the ledger has not all seeds of, as words."""
+    text = (ROOT / "configs" / "suite" / f"{suite}.yaml").read_text("utf-8")
+    swept = yaml.safe_load(text)["hydra"]["sweeper"]["params"]
+    choices = {key: str(values).split(",") for key, values in swept.items()}
+    seeds = len(choices.pop("seed"))
+    trained = [e for e in value("ledger list --json") if e["estimand"] == "anytime"]
+    found = []
+    for row in itertools.product(*choices.values()):
+        wanted = dict(zip(choices, row, strict=True))
+        here = sum(all(entry[key] == word for key, word in wanted.items()) for entry in trained)
+        if here < seeds:
+            found.append(f"{' with '.join(row)} ({here} of {seeds} seeds)")
+    return ", ".join(found) or "nothing"
 
 
 def significant(number: float | None, digits: int = 3) -> str:

@@ -51,8 +51,12 @@ def test_the_experiments_are_the_pages():
     )
 
 
-@pytest.mark.parametrize("experiment", EXPERIMENTS)
-@pytest.mark.parametrize("data", ["digits", "cifar10", "cifar100", "imagenet", "imagenet_ffcv"])
+# of a data set a recipe sees only whether it is small: every pair would be the same twice
+@pytest.mark.parametrize(
+    ("experiment", "data"),
+    [(experiment, data) for experiment in EXPERIMENTS for data in ("digits", "imagenet")]
+    + [("resnet18", data) for data in ("cifar10", "cifar100", "imagenet_ffcv")],
+)
 def test_every_experiment_composes_with_every_data_set(experiment, data):
     config = composed(f"experiment={experiment}", f"data={data}")
     check(config)
@@ -158,7 +162,7 @@ def test_the_history_trains_its_baseline_first_on_one_schedule_and_modern_rows_o
     assert set(experiments) <= set(EXPERIMENTS)
     for name, suite in suites.items():
         assert suite.hydra.sweeper.params.seed == "0,1,2"
-        jobs = hydra_app.compose(["-m", f"suite={name}"])
+        jobs = hydra_app.compose(["-m", f"suite={name}", "seed=0"])
         assert {job.config.data.name for job in jobs} == {"cifar10"}
         assert {job.config.suite for job in jobs} == {name}
     assert composed("suite=history", "experiment=vgg11").recipe.epochs == 15

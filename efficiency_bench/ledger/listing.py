@@ -31,6 +31,7 @@ ENTRY_FIELDS = (
     "weights_digest",
     "date",
     "source",
+    "estimand",
 )
 """Listed fields that the entry has itself."""
 
