@@ -6,6 +6,7 @@ loss by far more.
 """
 
 import pytest
+import torch
 
 from efficiency_bench.campaign.device import resolve
 from efficiency_bench.campaign.job import build_job
@@ -23,7 +24,7 @@ STEPS = 6
 def losses(experiment: str) -> list[float]:
     """Training losses of the first steps, nats an image."""
     config = resolve(composed(f"experiment={experiment}", *TINY))
-    data = build_data(config.data, config.recipe, config.seed, "cpu")
+    data = build_data(config.data, config.recipe, config.seed, torch.device("cpu"))
     run = Run(build_job(config, data, None, lambda: False))
     found = []
     for images, labels, whole, _ in batches(run.job):
