@@ -63,7 +63,7 @@ def pages() -> dict[Path, str]:
     environment = Environment(
         undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False
     )
-    environment.globals |= {"run": run, "value": value, "lacking": lacking}
+    environment.globals |= {"run": run, "value": value, "entries": entries, "lacking": lacking}
     environment.filters |= {"n": significant}
     page = environment.from_string(TEMPLATE.read_text("utf-8")).render()
     row = re.compile(f"^{re.escape(BEGINNING)}.*$", re.MULTILINE)
@@ -97,13 +97,20 @@ def value(words: str) -> Any:
     return json.loads(printed(words))
 
 
+@functools.cache
+def entries() -> list[dict[str, Any]]:
+    """The committed ledger, whole; `verify` has read it by then."""
+    files = sorted((ROOT / "runs" / "ledger").glob("*.json"))
+    return [json.loads(file.read_text("utf-8")) for file in files]
+
+
 def lacking(suite: str) -> str:
     """The rows of a suite that the ledger has not all seeds of, as words."""
     text = (ROOT / "configs" / "suite" / f"{suite}.yaml").read_text("utf-8")
     swept = yaml.safe_load(text)["hydra"]["sweeper"]["params"]
     choices = {key: str(values).split(",") for key, values in swept.items()}
     seeds = len(choices.pop("seed"))
-    trained = [e for e in value("ledger list --json") if e["estimand"] == "anytime"]
+    trained = [entry for entry in entries() if entry["estimand"] == "anytime"]
     found = []
     for row in itertools.product(*choices.values()):
         wanted = dict(zip(choices, row, strict=True))

@@ -151,4 +151,5 @@ def started(folder: Path, *arguments: str) -> Running:
     for line in running.stderr:
         if "epoch" in line and "left" in line:
             return running
-    raise AssertionError(f"it never trained; exit code {running.wait()}")
+    _, said = running.communicate()
+    raise AssertionError(f"it never trained; exit code {running.wait()}: {said}")

@@ -31,7 +31,6 @@ ENTRY_FIELDS = (
     "weights_digest",
     "date",
     "source",
-    "estimand",
 )
 """Listed fields that the entry has itself."""
 

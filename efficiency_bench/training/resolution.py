@@ -18,6 +18,10 @@ def side_px(progressive: ProgressiveConfig, full_px: int, progress: float) -> in
     if progressive.stages == 1 or progress >= progressive.until:
         return full_px
     stage = int(progress / progressive.until * (progressive.stages - 1))
+    return _side_of_stage(progressive, full_px, stage)
+
+
+def _side_of_stage(progressive: ProgressiveConfig, full_px: int, stage: int) -> int:
     share = stage / (progressive.stages - 1)
     start = progressive.start_fraction
     side = full_px * (start + (1 - start) * share)
@@ -26,6 +30,6 @@ def side_px(progressive: ProgressiveConfig, full_px: int, progress: float) -> in
 
 def all_sides_px(progressive: ProgressiveConfig, full_px: int) -> tuple[int, ...]:
     """Every side that ``side_px`` can give, ascending: each is counted before training."""
-    stages = progressive.stages
-    starts = [progressive.until * i / max(stages - 1, 1) + 1e-9 for i in range(stages - 1)]
-    return tuple(sorted({side_px(progressive, full_px, p) for p in starts} | {full_px}))
+    smaller = range(progressive.stages - 1) if progressive.until > 0 else ()
+    sides = {_side_of_stage(progressive, full_px, stage) for stage in smaller}
+    return tuple(sorted(sides | {full_px}))

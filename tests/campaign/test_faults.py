@@ -110,7 +110,7 @@ def test_a_killed_loading_process_leaves_a_run_that_goes_on(tmp_path):
     """A real process: torch tells of a dead worker by a signal, wherever its parent is."""
     plant(tmp_path / "photos", train=40, val=10)
     options = (
-        "experiment=alexnet",
+        "experiment=shufflenet_v2_x1_0",
         "data=imagenet",
         "form=small",
         "recipe=small_smoothed",

@@ -28,7 +28,7 @@ VERBS = {
     "list": ("ledger", "list", "--ledger", LEDGER),
     "costs": ("ledger", "costs", "--ledger", LEDGER),
     "crossings": ("ledger", "crossings", "--ledger", LEDGER),
-    "verify": ("verify", "alexnet", "--ledger", LEDGER, "--data-root", "nowhere"),
+    "verify": ("verify", "alexnet-cifar10-s0", "--ledger", LEDGER, "--data-root", "nowhere"),
 }
 COLOUR = re.compile(r"\x1b\[(?:\d+;)*(?:3[0-8]|4[0-8]|9[0-7]|10[0-7])(?:;\d+)*m")
 

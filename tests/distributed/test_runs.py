@@ -48,7 +48,7 @@ def test_two_processes_write_one_log_and_one_entry(tmp_path):
 
 
 def test_a_process_that_dies_ends_the_run_which_then_goes_on_in_one(tmp_path):
-    first, second = one_by_one(2, *run_of(30), cwd=tmp_path)
+    first, second = one_by_one(2, *run_of(12), cwd=tmp_path)
     wait_for_line(first, EVALUATED)
     # images and labels of two sets: once in memory, whoever looks at them
     assert shared_memory(first.pid) == shared_memory(second.pid)
@@ -61,16 +61,16 @@ def test_a_process_that_dies_ends_the_run_which_then_goes_on_in_one(tmp_path):
     assert "Traceback" not in said
     assert not list((tmp_path / "ledger").glob("*.json"))
 
-    again = command(*run_of(30), "--json", cwd=tmp_path)
+    again = command(*run_of(12), "--json", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
-    assert json.loads(again.stdout)["images"] == 30 * 300
+    assert json.loads(again.stdout)["images"] == 12 * 300
     resume = next(e for e in events_of(tmp_path / "run") if e["event"] == "resume")
     assert any("1 processes where it began with 2" in note for note in resume["notes"])
 
 
 @pytest.mark.parametrize("signalled", [0, 1])
 def test_a_signal_to_either_process_stops_both_at_one_step(signalled, tmp_path):
-    both = one_by_one(2, *run_of(30), cwd=tmp_path)
+    both = one_by_one(2, *run_of(12), cwd=tmp_path)
     wait_for_line(both[0], EVALUATED)
     both[signalled].send_signal(signal.SIGTERM)
     for process in both:
@@ -78,13 +78,13 @@ def test_a_signal_to_either_process_stops_both_at_one_step(signalled, tmp_path):
         assert process.returncode == 75
     stopped = events_of(tmp_path / "run")[-1]
     assert stopped["event"] == "interrupted"
-    again = one_by_one(2, *run_of(30), cwd=tmp_path)
+    again = one_by_one(2, *run_of(12), cwd=tmp_path)
     for process in again:
         _, said = process.communicate()
         assert process.returncode == 0, said
     events = events_of(tmp_path / "run")
     assert next(e for e in events if e["event"] == "resume")["steps"] == stopped["steps"]
-    assert events[-1]["images"] == 30 * 300
+    assert events[-1]["images"] == 12 * 300
 
 
 def test_a_mistake_is_told_once_and_nobody_waits(tmp_path):

@@ -1,6 +1,6 @@
 """Evaluation places and image sides as pure functions."""
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from efficiency_bench.cadence import due, evaluations_per_epoch
@@ -65,6 +65,7 @@ def test_sides_grow_in_equal_steps_to_the_full_side():
     full=st.sampled_from([16, 32, 128, 224]),
     progress=st.floats(0, 1),
 )
+@example(start=0.5, until=1e-297, stages=2, full=16, progress=0.0)
 def test_every_side_seen_is_among_those_counted(start, until, stages, full, progress):
     progressive = ProgressiveConfig(start_fraction=start, until=until, stages=stages)
     sides = all_sides_px(progressive, full)
