@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
+import yaml
 from hydra import compose, initialize_config_module
 from rows import Row, interleaved, row, show
 
@@ -22,12 +24,7 @@ from efficiency_bench.campaign.probe import probed
 
 PAIRS = 5
 CLASSES = {"imagenet": 1000, "cifar10": 10}
-NETWORKS = (
-    *("alexnet", "vgg11", "googlenet", "squeezenet1_1", "resnet18", "resnet34", "resnet50"),
-    *("wide_resnet50_2", "resnext50_32x4d", "densenet121", "mobilenet_v1", "mobilenet_v2"),
-    *("shufflenet_v1", "shufflenet_v2_x1_0", "shufflenet_v2_x1_5", "efficientnet_b0"),
-)
-"""Those of suite=paper."""
+PAPER = Path(__file__).parent.parent / "configs" / "suite" / "paper.yaml"
 PLAIN = ("precision=fp32", "channels_last=false", "optimizer_kernel=single")
 
 
@@ -42,7 +39,8 @@ def rate(network: str, data: str, seconds: float, *changes: str) -> Callable[[],
 
 def compared(data: str, seconds: float) -> Iterator[Row]:
     """A row a network."""
-    for network in NETWORKS:
+    suite = yaml.safe_load(PAPER.read_text(encoding="utf-8"))
+    for network in suite["hydra"]["sweeper"]["params"]["experiment"].split(","):
         ours, other = (rate(network, data, seconds, *changes) for changes in ((), PLAIN))
         ours(), other()  # libraries choose their kernels
         pairs = list(interleaved(ours, other, PAIRS))

@@ -78,7 +78,9 @@ def in_memory(read: Callable[[DataConfig], DataSplits]) -> Builder:
             train=cut(whole.train, data.train_images, "data.train_images"),
             val=cut(whole.val, data.val_images, "data.val_images"),
         )
-        if not (share.of > 1 and share.rank == 0 and share.together and shared_sets.POSSIBLE):
+        others = share.of > 1 and share.rank == 0 and share.together
+        if not (others and device.type == "cpu" and shared_sets.POSSIBLE):
+            # a GPU has its own copy: one on the host would be a second
             return served(splits, data, recipe, seed, device, share)
         offer = shared_sets.Offer(splits)
         built = served(offer.splits, data, recipe, seed, device, share)

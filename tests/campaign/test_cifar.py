@@ -6,13 +6,13 @@ from tests.campaign.tiny import composed
 
 
 def test_resnet_arrives_and_its_account_equals_a_recount(cifar10_root, tmp_path):
-    target = 0.3
+    target = 0.4
     config = composed(
         "experiment=resnet18",
         "data=cifar10",
         f"data.root={cifar10_root}",
-        "data.train_images=2000",
-        "data.val_images=500",
+        "data.train_images=5000",
+        "data.val_images=1000",
         f"target.value={target}",
         "recipe.epochs=3",
         "recipe.batch_size=64",
@@ -25,9 +25,9 @@ def test_resnet_arrives_and_its_account_equals_a_recount(cifar10_root, tmp_path)
     (entry,) = store.read(tmp_path / "ledger").entries
     assert entry.reached
     assert entry.end_reason == "target"
-    # recount: 2,000 images are 31 batches of 64 and one of 16; each epoch starts anew
-    whole_epochs, steps = divmod(entry.steps, 32)
-    images = whole_epochs * 2000 + steps * 64
+    # recount: 5,000 images are 78 batches of 64 and one of 8; each epoch starts anew
+    whole_epochs, steps = divmod(entry.steps, 79)
+    images = whole_epochs * 5000 + steps * 64
     assert entry.images == images
     macs = resnet18_width_16_macs()
     assert entry.forward_macs == macs
@@ -36,7 +36,7 @@ def test_resnet_arrives_and_its_account_equals_a_recount(cifar10_root, tmp_path)
     assert entry.exact_flops == images * 2 * (macs + 2 * macs - first)
     last = [evaluation.top1 for evaluation in entry.evaluations[-3:]]
     assert min(last) >= target
-    assert {evaluation.val_images for evaluation in entry.evaluations} == {500}
+    assert {evaluation.val_images for evaluation in entry.evaluations} == {1000}
 
 
 def resnet18_width_16_macs() -> int:

@@ -27,17 +27,24 @@ GOLDEN = {
     "efficientnet_b0": (385_814_752, 2.81),
 }
 
-# torchvision publishes GMACs to three decimals, each at the resolution of its weights.  One network
-# of each kind; the independent counter is held to all of them in test_torchvision.py.
+# torchvision publishes GMACs to three decimals, each at the resolution of its weights.
 PUBLISHED_PX = {
     "vit_b_16": 224,
+    "swin_t": 224,
     "swin_v2_t": 256,
     "maxvit_t": 224,
     "convnext_tiny": 224,
     "regnet_y_400mf": 224,
+    "regnet_x_400mf": 224,
     "mobilenet_v3_large": 224,
+    "mobilenet_v3_small": 224,
+    "mnasnet0_5": 224,
+    "efficientnet_b1": 240,
     "efficientnet_v2_s": 384,
+    "squeezenet1_0": 224,
+    "shufflenet_v2_x0_5": 224,
     "googlenet": 224,
+    "resnet18": 224,
 }
 
 

@@ -117,7 +117,7 @@ def test_what_a_killed_attempt_could_not_hand_over_is_filled_in_from_the_log(
     assert 0 < before < len(steps)
 
 
-@pytest.mark.parametrize("requests", [2, 5])
+@pytest.mark.parametrize("requests", [2, 3, 5, 8])
 def test_a_server_that_fails_later_does_not_hold_the_run(
     trained, no_key_got_out, monkeypatch, tmp_path, said, requests
 ):
