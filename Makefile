@@ -92,7 +92,7 @@ lint: $(STAMP) ## ruff and mypy
 
 bench: $(STAMP) ## every benchmark, and the tables of docs/performance.md from them
 	mkdir -p $(BENCH)
-	set -e; for name in overhead numerics startup scale loaders; do \
+	set -e; for name in overhead numerics evaluation counting startup scale loaders; do \
 	  $(BIN)/python benchmarks/$$name.py --json > $(BENCH)/$$name.json.part; \
 	  mv $(BENCH)/$$name.json.part $(BENCH)/$$name.json; done
 	$(BIN)/python benchmarks/write_tables.py $(BENCH)

@@ -12,7 +12,7 @@ import argparse
 from collections.abc import Iterator
 from functools import partial
 
-from overhead import harness, job, seconds_of, without_evaluation
+from overhead import BLOCK_STEPS, harness, job, seconds_of, without_evaluation
 from rows import Row, interleaved, row, show
 
 PAIRS = 7
@@ -33,6 +33,7 @@ SETTINGS = {
         (*ADAMW, "optimizer_kernel=fused"),
         (*ADAMW, "optimizer_kernel=foreach"),
     ),
+    "compile": (("compile=true",), ("compile=false",)),
 }
 """Setting -> the overrides with it, and without it."""
 
@@ -43,10 +44,13 @@ def compared() -> Iterator[Row]:
         for network in NETWORKS:
             ours = harness(without_evaluation(job(network, *with_it)))
             other = harness(without_evaluation(job(network, *without_it)))
-            seconds_of(ours), seconds_of(other)
+            before = seconds_of(ours) * BLOCK_STEPS, seconds_of(other) * BLOCK_STEPS
             measures = partial(seconds_of, ours), partial(seconds_of, other)
             pairs = list(interleaved(*measures, PAIRS))
             yield row(f"numerics/{setting}, {network}", "seconds a step", pairs)
+            if setting == "compile":
+                name = f"numerics/compiling {network} and its first {BLOCK_STEPS} steps"
+                yield row(name, "seconds, other: not compiled", [before])
 
 
 def main() -> None:

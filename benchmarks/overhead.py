@@ -23,7 +23,7 @@ from efficiency_bench import config, hydra_app  # noqa: F401  (hydra_app: the sc
 from efficiency_bench.campaign.device import resolve
 from efficiency_bench.campaign.job import build_job
 from efficiency_bench.data import build_data
-from efficiency_bench.training.trainer import Job, train
+from efficiency_bench.training.trainer import Job, Progress, train
 
 PAIRS = 20
 BLOCK_STEPS = 20
@@ -42,7 +42,7 @@ def job(experiment: str, *changes: str) -> Job:
 def harness(run: Job) -> Iterator[None]:
     """The trainer, a block at a time (it yields progress every BLOCK_STEPS steps)."""
     for record in train(run):
-        if type(record).__name__ == "Progress" and record.steps % BLOCK_STEPS == 0:
+        if isinstance(record, Progress) and record.steps % BLOCK_STEPS == 0:
             yield
 
 

@@ -4,8 +4,7 @@ The ledgers are copies of one run that is really trained on digits, each a seed 
 an event log of its own, so that every one passes verification; the logs are those of one run
 with ever more progress.  The exponent is the slope of log time over log size, 1 for linear.
 
-    python benchmarks/scale.py [--entries 1000,10000,100000] [--verified 1000,10000]
-        [--events 1000,10000,100000] [--json]
+    python benchmarks/scale.py [--entries 1000,10000,100000] [--events 1000,10000,100000] [--json]
 """
 
 from __future__ import annotations
@@ -31,6 +30,8 @@ from efficiency_bench.ledger import store
 from efficiency_bench.ledger.events import read_events
 from efficiency_bench.ledger.history import useful
 from efficiency_bench.ledger.listing import row as listed
+from efficiency_bench.records import Entry
+from efficiency_bench.report.page import write_page
 
 MODELS_A_FIT = 25
 """Rows that the copies are spread over for a fit: as many networks as fifteen years may bring."""
@@ -43,11 +44,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--entries", type=sizes, default=sizes("1000,10000,100000"))
-    parser.add_argument("--verified", type=sizes, default=sizes("1000,10000"))
     parser.add_argument("--events", type=sizes, default=sizes("1000,10000,100000"))
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        show(rows(Path(folder), asked.entries, asked.verified, asked.events), asked.json)
+        show(rows(Path(folder), asked.entries, asked.events), asked.json)
 
 
 def sizes(text: str) -> list[int]:
@@ -55,18 +55,14 @@ def sizes(text: str) -> list[int]:
     return sorted(int(part) for part in text.split(","))
 
 
-def rows(
-    folder: Path, entries: Sequence[int], verified: Sequence[int], events: Sequence[int]
-) -> Iterator[Row]:
+def rows(folder: Path, entries: Sequence[int], events: Sequence[int]) -> Iterator[Row]:
     """A row a task: time at the largest size against time at the smallest, scaled up."""
     os.chdir(folder)
     original = trained(folder / "original")
     ledgers = {size: plant_copies(original, folder / f"{size}", size) for size in entries}
-    for name, task in {"list": list_ledger, "fit": fit_ledger}.items():
+    tasks = {"list": list_ledger, "fit": fit_ledger, "report": report, "verify": verify_all}
+    for name, task in tasks.items():
         yield growth(f"scale/{name}", "entries", task, ledgers)
-    for size in set(verified) - set(ledgers):
-        ledgers[size] = plant_copies(original, folder / f"{size}", size)
-    yield growth("scale/verify", "entries", verify_all, {n: ledgers[n] for n in verified})
     yield from log_rows(original, folder, events)
 
 
@@ -86,8 +82,21 @@ def list_ledger(ledger: Path) -> object:
 
 
 def fit_ledger(ledger: Path) -> object:
-    """What `fit` computes, the copies spread over rows of different dates and compute."""
-    entries = [
+    """What `fit` computes."""
+    entries = spread(store.read(ledger).entries)
+    gathered = fit_rows(entries, Selection())
+    result = halving_time(gathered, "frontier")
+    return second_opinions(gathered, result, crossing_errors(entries, gathered))
+
+
+def report(ledger: Path) -> object:
+    """What `report` writes: the page and its charts."""
+    return write_page(spread(store.read(ledger).entries), str(ledger), ledger.parent / "report")
+
+
+def spread(entries: Sequence[Entry]) -> list[Entry]:
+    """The copies as seeds of several networks of different dates and compute."""
+    return [
         entry.model_copy(
             update={
                 "model": f"model{number % MODELS_A_FIT}",
@@ -97,11 +106,8 @@ def fit_ledger(ledger: Path) -> object:
                 * (1 + number / 1e7),
             }
         )
-        for number, entry in enumerate(store.read(ledger).entries)
+        for number, entry in enumerate(entries)
     ]
-    gathered = fit_rows(entries, Selection())
-    result = halving_time(gathered, "frontier")
-    return second_opinions(gathered, result, crossing_errors(entries, gathered))
 
 
 def verify_all(ledger: Path) -> object:

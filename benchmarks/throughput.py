@@ -37,10 +37,16 @@ def rate(network: str, data: str, seconds: float, *changes: str) -> Callable[[],
     return lambda: probed(settings, model, CLASSES[data], seconds).images_per_second
 
 
+def networks() -> list[str]:
+    """The experiments of suite=paper, each named like its network."""
+    suite = yaml.safe_load(PAPER.read_text(encoding="utf-8"))
+    names: list[str] = suite["hydra"]["sweeper"]["params"]["experiment"].split(",")
+    return names
+
+
 def compared(data: str, seconds: float) -> Iterator[Row]:
     """A row a network."""
-    suite = yaml.safe_load(PAPER.read_text(encoding="utf-8"))
-    for network in suite["hydra"]["sweeper"]["params"]["experiment"].split(","):
+    for network in networks():
         ours, other = (rate(network, data, seconds, *changes) for changes in ((), PLAIN))
         ours(), other()  # libraries choose their kernels
         pairs = list(interleaved(ours, other, PAIRS))

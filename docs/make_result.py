@@ -63,7 +63,8 @@ def pages() -> dict[Path, str]:
     environment = Environment(
         undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False
     )
-    environment.globals |= {"run": run, "value": value, "entries": entries, "lacking": lacking}
+    told = (run, value, entries, lacking, machine_of)
+    environment.globals |= {function.__name__: function for function in told}
     environment.filters |= {"n": significant}
     page = environment.from_string(TEMPLATE.read_text("utf-8")).render()
     row = re.compile(f"^{re.escape(BEGINNING)}.*$", re.MULTILINE)
@@ -102,6 +103,13 @@ def entries() -> list[dict[str, Any]]:
     """The committed ledger, whole; `verify` has read it by then."""
     files = sorted((ROOT / "runs" / "ledger").glob("*.json"))
     return [json.loads(file.read_text("utf-8")) for file in files]
+
+
+def machine_of(model: str) -> str:
+    """The processor that this model's first run was trained on."""
+    first = next(entry for entry in entries() if entry["model"] == model)
+    cpu: str = first["provenance"]["hardware"]["cpu"]
+    return cpu
 
 
 def lacking(suite: str) -> str:
