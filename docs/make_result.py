@@ -31,7 +31,7 @@ TEMPLATE = ROOT / "docs" / "result.md.j2"
 PAGE = ROOT / "docs" / "result.md"
 README = ROOT / "README.md"
 BEGINNING = "| measured here on 10,000 images of CIFAR-10"
-"""Of the README's row."""
+"""Of the README's rows."""
 
 HEADLINE = "fit --until 2019-12-31"
 """What 2020 could have measured: every row published before that year ended."""
@@ -67,22 +67,23 @@ def pages() -> dict[Path, str]:
     environment.globals |= {function.__name__: function for function in told}
     environment.filters |= {"n": significant}
     page = environment.from_string(TEMPLATE.read_text("utf-8")).render()
-    row = re.compile(f"^{re.escape(BEGINNING)}.*$", re.MULTILINE)
-    readme, replaced = row.subn(readme_line(), README.read_text("utf-8"))
+    rows = re.compile(f"(?:^{re.escape(BEGINNING)}.*\n)+", re.MULTILINE)
+    lines = readme_line(HEADLINE, "rows until 2019") + readme_line("fit", "all rows")
+    readme, replaced = rows.subn(lines, README.read_text("utf-8"))
     if replaced != 1:
-        sys.exit(f"README.md has {replaced} rows that begin with {BEGINNING!r}, not one")
+        sys.exit(f"README.md has {replaced} blocks of rows that begin with {BEGINNING!r}, not one")
     return {PAGE: page, README: readme}
 
 
-def readme_line() -> str:
-    """The README's row of the result."""
-    fitted = value(HEADLINE + " --json")
+def readme_line(words: str, which: str) -> str:
+    """A row of the README: what the fit gives, and how to see it."""
+    fitted = value(words + " --json")
     months = fitted["halving_months"]
     low, high = fitted["low_months"], fitted["high_months"]
     interval = f"{months:.1f} ({low:.1f} to {f'{high:.1f}' if high else 'no fall'})"
     level = 100 * fitted["target"]["value"]
-    what = f"{BEGINNING}, top-1 {level:.1f} %, rows until 2019 ([the result](docs/result.md))"
-    return f"{what} | {interval} | {fitted['reduction_factor']:.3g}x | {fitted['n']} |"
+    what = f"{BEGINNING}, top-1 {level:.1f} %, {which} (`efficiency-bench {words}`)"
+    return f"{what} | {interval} | {fitted['reduction_factor']:.3g}x | {fitted['n']} |\n"
 
 
 def run(words: str) -> str:

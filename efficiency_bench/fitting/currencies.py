@@ -78,7 +78,9 @@ def comparable(
         else:
             machines.setdefault(machine(entry), []).append(entry)
     notes = [
-        f"{len(ids)} runs without {currency}, left out ({reason}): {', '.join(ids)}"
+        f"none of the {len(entries)} runs has {currency} ({reason})"
+        if len(ids) == len(entries)
+        else f"{len(ids)} runs without {currency}, left out ({reason}): {', '.join(ids)}"
         for reason, ids in left_out.items()
     ]
     asked = hardware or ""

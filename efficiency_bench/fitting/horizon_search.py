@@ -151,7 +151,8 @@ def _bracket(plan: Plan, outcomes: Outcomes, doubtful: set[int], arrives: bool) 
 def _neighbours(missing: Sequence[int], meeting: Sequence[int]) -> tuple[int, int]:
     """The bracket: the shortest rung that meets the target with one that misses below it.
 
-    Where noise has turned two rungs round, the longest that misses under the longest that meets.
+    Where noise has turned two rungs round, the longest that misses under the longest that meets,
+    and the next above it that meets: no rung between the two has been told, so one can be asked.
     """
     for high in sorted(meeting):
         below = [rung for rung in missing if rung < high]
@@ -159,7 +160,10 @@ def _neighbours(missing: Sequence[int], meeting: Sequence[int]) -> tuple[int, in
             return max(below), high
     high = max(meeting)
     below = [rung for rung in missing if rung < high]
-    return (max(below), high) if below else (min(meeting) - 1, min(meeting))
+    if not below:
+        return min(meeting) - 1, min(meeting)
+    low = max(below)
+    return low, min(rung for rung in meeting if rung > low)
 
 
 def _sharpen(plan: Plan, outcomes: Outcomes, low: int, high: int) -> Next | Done:

@@ -281,6 +281,7 @@ def _remarks(members: Sequence[Entry], rows: Iterable[FitRow]) -> list[str]:
     tolerances = sorted({entry.target.tolerance for entry in members})
     if len(tolerances) > 1:
         notes.append(f"runs with different tolerances stand together: {_list(tolerances)}")
+    never: list[str] = []
     for row in rows:
         name = f"{row.model} {row.recipe}"
         if row.date is None:
@@ -295,12 +296,14 @@ def _remarks(members: Sequence[Entry], rows: Iterable[FitRow]) -> list[str]:
         elif row.compute is None and row.reached_seeds:
             notes.append(f"{name}: no trial missed the target: its horizon is not bracketed")
         elif row.reached_seeds == 0:
-            notes.append(f"{name} never reached the target: shown as censored, not fitted")
+            never.append(name)
         elif row.reached_seeds < row.seeds:
             notes.append(
                 f"{name}: {row.reached_seeds} of {row.seeds} seeds reached the target; "
                 "its compute is theirs, too low if the others had been trained on"
             )
+    if never:
+        notes.append(f"never reached the target, shown as censored, not fitted: {_list(never)}")
     return notes
 
 

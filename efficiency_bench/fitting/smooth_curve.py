@@ -29,6 +29,8 @@ NEAR_ANGLE = 0.2
 """And in accuracy: 0.2 rad, 16 to 20 points between 50 % and 80 %, where a cubic still follows."""
 LEAST_POINTS = 5
 """The nearest so many count in any case: a line, a bend and two to judge the scatter by."""
+TIE = 1e-9
+"""Relative difference of two distances that are one: rounding is a millionth of it."""
 DEGREE = 3
 FACTORIALS = np.array([math.factorial(k) for k in range(DEGREE + 1)], dtype=float)
 BENDS = (0.5, 1.0, 2.0)
@@ -118,7 +120,8 @@ def _around_target(target: Target, curve: LearningCurve) -> tuple[Array, Array, 
     u = np.log(x[started] / centre)
     height = np.arcsin(np.sqrt(rising[started])) - threshold
     distance = np.abs(u)
-    nearest = np.sort(distance)[:LEAST_POINTS][-1]
+    # epochs 4 and 9 are as near to 6 as each other: rounding must not choose between them
+    nearest = np.sort(distance)[:LEAST_POINTS][-1] * (1 + TIE)
     # the isotonic height, not the evaluation's own: its noise must not choose the evaluations
     counts = ((distance <= NEAR_LOG_X) & (np.abs(height) <= NEAR_ANGLE)) | (distance <= nearest)
     variances = 1 / (4 * n[started] + 2)

@@ -52,18 +52,18 @@ def opinion_sentences(opinions: SecondOpinions) -> Iterator[str]:
 
 def power_sentence(table: tuple[Needed, ...]) -> str:
     """How many further rows tell 12 from 20 months."""
-    apart = f"{FAST_MONTHS:g} from {SLOW_MONTHS:g} months"
     first = table[0]
+    chance = (
+        f"power: rows that scatter like these tell a halving in {FAST_MONTHS:g} months from one in "
+        f"{SLOW_MONTHS:g} with a chance of {_chance(first.power_without)}"
+    )
     if first.power_without >= POWER:
-        return f"the rows at hand tell {apart} with a chance of {_chance(first.power_without)}"
+        return chance
     needed = ", ".join(
         f"{row.rows or f'more than {MOST_ROWS}'} over {row.span_months / 12:g} years"
         for row in table
     )
-    return (
-        f"the rows at hand tell {apart} with a chance of {_chance(first.power_without)};"
-        f" further rows for {POWER:.0%}: {needed}"
-    )
+    return f"{chance}; further rows for {POWER:.0%}: {needed}"
 
 
 def _chance(power: float) -> str:

@@ -69,7 +69,7 @@ def write_page(
 def _section(number: int, results: SetResults) -> Section:
     group = results.group
     level = f"{group.metric.replace('top', 'top-')} {percent(group.target_value)}"
-    digest = f", data {group.data_digest[:12]}" if group.data_digest else ""
+    digest = f", images of digest {group.data_digest[:12]}" if group.data_digest else ""
     plural = "" if len(results.entries) == 1 else "s"
     name = re.sub(r"[^a-z0-9]+", "-", f"{group.data} {level}".lower()).strip("-")
     return Section(

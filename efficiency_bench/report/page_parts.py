@@ -132,8 +132,9 @@ def _compute(results: SetResults) -> Part:
         "compute",
         "Training compute to the target",
         "Each point is one network with one recipe at the date of its publication; lower is "
-        "cheaper, and each grid line is a factor. The line is fitted to the frontier, its band "
-        "says where the line can lie, not where the next network will.",
+        "cheaper, and each grid line is a factor. A triangle never reached the target: it needs "
+        "more than what it spent, at which it stands. The line is fitted to the frontier, its "
+        "band says where the line can lie, not where the next network will.",
         command=f"efficiency-bench fit{results.source}",
     )
     if isinstance(halving, Missing):

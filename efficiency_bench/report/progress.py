@@ -110,12 +110,13 @@ class RunProgress:
         steps, total = event["steps"], self.start["total_steps"]
         left = (total - steps) * event["train_seconds"] / steps if steps else 0.0
         target = self.start["target"]
+        most = "" if target is None else " at most"
         goal = "" if target is None else f" of {100 * target['value']:.1f}"
         reached = "-" if self.accuracy is None else f"{100 * self.accuracy:.1f}"
         return (
             f"epoch {event['epochs']:.2f}/{self.start['total_epochs']:g}"
             f"  {self._metric()} {reached}{goal} %"
-            f"  {self.compute:.2e} tfs-days  {clock(left)} left"
+            f"  {self.compute:.2e} tfs-days  {clock(left)} left{most}"
         )
 
 
@@ -146,8 +147,11 @@ def ending_line(entry: Event) -> str:
         return f"{name}: ended at {last}, which {verdict} {value}; {spent}"
     if not entry["reached"]:
         return f"{name}: NOT reached {value}; {spent}"
+    # before the first evaluation nothing is known: the place is an upper bound
+    first = entry["sustained_crossing_images"] == entry["evaluations"][0]["images"]
+    place = f"{'by' if first else 'at'} epoch {entry['sustained_crossing_epochs']:.2f}"
     return (
-        f"{name}: reached {value} at epoch {entry['sustained_crossing_epochs']:.2f}, "
+        f"{name}: reached {value} {place}{', its first evaluation' if first else ''}, "
         f"{entry['paper3x_to_target_tfs_days']:.2e} tfs-days (stopped after {spent})"
     )
 

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from efficiency_bench.fitting.crossing import LearningCurve
@@ -48,6 +48,7 @@ def test_the_intervals_contain_the_value_and_each_other(counts, needed, kind, sc
         assert found.high <= found.population_high
 
 
+@example([0, 0, 0, 0, 1, 50, 50, 50, 74], 50, "first", 1e-3)  # 4 and 9 are equally near to 6
 @given(counts, st.integers(1, 399), kinds, st.floats(1e-3, 1e9))
 def test_another_unit_of_x_changes_nothing_else(counts, needed, kind, scale):
     here, there = (estimates(counts, needed, kind, scale=s) for s in (1.0, scale))

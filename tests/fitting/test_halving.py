@@ -217,7 +217,9 @@ class TestTooLittle:
         ]
         with pytest.raises(UserError, match="here are 2 of 4") as error:
             fit(entries)
-        assert "c small_plain never reached" in str(error.value)
+        assert "never reached the target, shown as censored, not fitted: c small_plain" in str(
+            error.value
+        )
         assert "d small_plain has no date" in str(error.value)
 
     def test_one_date(self):

@@ -98,7 +98,8 @@ def test_a_row_that_never_reached_is_kept_and_said():
     (row,) = row_set.rows
     assert (row.reached, row.compute, row.reached_seeds, row.seeds) == (False, None, 0, 1)
     assert row.compute_spent == pytest.approx(3e6 * 5000 / 8.64e16)
-    assert "resnet18 small_plain never reached" in row_set.notes[-1]
+    assert row_set.notes[-1].startswith("never reached the target")
+    assert row_set.notes[-1].endswith(": resnet18 small_plain")
 
 
 def test_a_row_without_a_date_is_kept_and_said():
