@@ -19,7 +19,7 @@ from throughput import networks
 
 from efficiency_bench.counting.audit import audited_count
 from efficiency_bench.counting.cache import kept_or_audited_count
-from models.registry import build_model
+from efficiency_bench.models import build_model
 
 IMAGE = (3, 224, 224)
 """Channels, px, px."""

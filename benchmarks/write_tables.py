@@ -52,13 +52,14 @@ def written(page: str, folder: Path) -> tuple[str, list[str]]:
 def table(rows: list[Row]) -> str:
     """A Markdown table with a line a row, and the machine under it."""
     growth = any(row.get("exponent") is not None for row in rows)
-    title = "| what | ours | other | unit | ours / other | pairs |"
+    title = "| what | ours | other | unit | ours / other (lowest to highest) | pairs |"
     lines = [title + (" exponent |" if growth else ""), "|---|---:|---:|---|---:|---:|"]
     lines[1] += "---:|" if growth else ""
     for row in rows:
+        spread = f" ({row['low']:.3g} to {row['high']:.3g})" if row["pairs"] > 1 else ""
         cells = (
             f"| {row['name'].partition('/')[2]} | {row['ours']:.4g} | {row['other']:.4g} "
-            f"| {row['unit']} | {row['ratio']:.3g} | {row['pairs']} |"
+            f"| {row['unit']} | {row['ratio']:.3g}{spread} | {row['pairs']} |"
         )
         exponent = row.get("exponent")
         more = f" {exponent:.2f} |" if exponent is not None else " |" if growth else ""

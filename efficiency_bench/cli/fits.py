@@ -152,6 +152,9 @@ def decompose(
     source: Source = str(DEFAULT_LEDGER),
     old: Annotated[str | None, typer.Option("--from", help="MODEL,RECIPE of the old.")] = None,
     new: Annotated[str | None, typer.Option("--to", help="MODEL,RECIPE of the new.")] = None,
+    at: Annotated[
+        float | None, typer.Option(help="Accuracy (a fraction) to split at; without: the target.")
+    ] = None,
     data: DataName = None,
     target: TargetValue = None,
     tier: TierName = None,
@@ -171,6 +174,8 @@ def decompose(
     entries = read_entries(source)
     selection = Selection(data=data, target=target, tier=tier, estimand=estimand)
     if old is None and new is None:
+        if at is not None:
+            raise UserError("--at goes with --from and --to")
         split = epochs_and_images(entries, selection)
         if as_json:
             print_json([row.model_dump(mode="json") for row in split])
@@ -180,7 +185,7 @@ def decompose(
     if old is None or new is None:
         raise UserError("--from and --to go together: --from alexnet,small_plain --to ...")
     corners = decomposition.parse_corner(old), decomposition.parse_corner(new)
-    result = decomposition.decompose(entries, selection, *corners)
+    result = decomposition.decompose(entries, selection, *corners, at=at)
     shown(result, tables.print_decomposition, as_json)
 
 

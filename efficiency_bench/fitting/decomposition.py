@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from efficiency_bench.errors import UserError
+from efficiency_bench.fitting.curves import compute_at, rows_at, target_at, unpacked
 from efficiency_bench.fitting.groups import Selection
 from efficiency_bench.fitting.rows import (
     Crossing,
@@ -93,13 +94,15 @@ def decompose(
     *,
     crossing: Crossing = "sustained",
     currency: Currency = "paper3x",
+    at: float | None = None,
 ) -> Decomposition:
     """Split the gain from ``old`` to ``new`` into architecture and recipe by Shapley values.
 
     A factor's share is the mean of what it brings when it changes first and when it changes
     second, in log2 of compute to target; all four corners must be measured.  The interaction
     is what the two bring together beyond the sum of what each brings alone from ``old``.
-    Seeds are the replicates of Welch's t-interval (``shapley.weighted_sum``).  Raises
+    Seeds are the replicates of Welch's t-interval (``shapley.weighted_sum``).  With ``at`` (a
+    fraction) it is split at that accuracy, read from the curves as a sweep does.  Raises
     UserError for a corner that is missing, never reached the target, or is ambiguous.
     """
     if old.model == new.model or old.recipe == new.recipe:
@@ -108,7 +111,10 @@ def decompose(
             f"from {old.model},{old.recipe} to {new.model},{new.recipe} changes only one\n"
             "name two of each: decompose --from MODEL,RECIPE --to MODEL,RECIPE"
         )
-    row_set = fit_rows(entries, selection, crossing=crossing, currency=currency)
+    charged = _charged(
+        entries, fit_rows(entries, selection, crossing=crossing, currency=currency), at
+    )
+    row_set = charged.rows
     corners = {
         frozenset(changed): Corner(
             new.model if "architecture" in changed else old.model,
@@ -117,12 +123,11 @@ def decompose(
         for changed in ((), ("architecture",), ("recipe",), FACTORS)
     }
     rows = _measured(row_set, corners)
-    by_id = {entry.run_id: entry for entry in entries}
     log2_computes = {
         changed: [
             math.log2(compute)
             for run_id in row.run_ids
-            if (compute := compute_to_target(by_id[run_id], crossing, currency))
+            if (compute := charged.computes.get(run_id))
         ]
         for changed, row in rows.items()
     }
@@ -137,7 +142,42 @@ def decompose(
             for name, weights in _weights().items()
         ),
         method="Shapley values of log2 compute; Welch's 95 % t-interval over seeds",
-        notes=tuple(_notes(rows.values())),
+        notes=(*charged.notes, *_notes(rows.values(), whole_schedule=at is None)),
+    )
+
+
+@dataclass(frozen=True)
+class _Charged:
+    """The rows at the level that is split, and what each run is charged up to it."""
+
+    rows: RowSet
+    computes: Mapping[str, float | None]
+    """Run id -> compute in the currency's unit; None where it never arrived."""
+    notes: tuple[str, ...] = ()
+
+
+def _charged(entries: Sequence[Entry], row_set: RowSet, at: float | None) -> _Charged:
+    """``row_set`` at the runs' own target, or at the accuracy ``at`` by their curves."""
+    crossing, currency = row_set.crossing, row_set.currency
+    if at is None:
+        own = {e.run_id: compute_to_target(e, crossing, currency) for e in entries}
+        return _Charged(row_set, own)
+    if not 0 < at < 1:
+        raise UserError(f"--at takes an accuracy between 0 and 1, as in --at 0.4, not {at:g}")
+    if row_set.group.estimand == "budgeted":
+        raise UserError("budgeted trials were annealed for one target: leave out --at")
+    runs = unpacked(entries)
+    target = target_at(row_set.target, at)
+    found = {key: compute_at(run, target, crossing, currency) for key, run in runs.items()}
+    moved = rows_at(row_set.rows, runs, target, crossing, currency).rows
+    bounds = sorted(key for key, (_, bound) in found.items() if bound)
+    notes = [f"read from curves of runs that were trained to {row_set.target.value:.6g}"]
+    if bounds:
+        notes.append(f"over it at the first evaluation, charged up to there: {', '.join(bounds)}")
+    return _Charged(
+        replace(row_set, rows=moved, target=target),
+        {key: compute for key, (compute, _) in found.items()},
+        tuple(notes),
     )
 
 
@@ -182,7 +222,8 @@ def _measured(
             raise UserError(
                 f"{corner.model},{corner.recipe} never reached the target "
                 f"({rows[0].seeds} runs): its compute is unknown, and so is the split\n"
-                "give it a longer schedule (recipe.epochs=N), or decompose other corners"
+                "give it a longer schedule (recipe.epochs=N), decompose other corners, or at a lower"
+                " accuracy: --at 0.4"
             )
         else:
             found[changed] = rows[0]
@@ -227,10 +268,10 @@ def _part(name: str, gain: Interval) -> Part:
     )
 
 
-def _notes(rows: Iterable[FitRow]) -> Iterator[str]:
+def _notes(rows: Iterable[FitRow], whole_schedule: bool) -> Iterator[str]:
     for row in rows:
         name = f"{row.model},{row.recipe}"
-        if row.is_baseline:
+        if row.is_baseline and whole_schedule:
             yield f"{name} set the target and is charged its whole schedule"
         if row.reached_seeds == 1:
             yield f"{name} has one seed that reached: no interval"

@@ -120,7 +120,7 @@ def _line(entry: Entry, suite: str) -> RunLine:
         tier=entry.tier,
         suite=suite,
         date=date,
-        ended=ended if entry.reached or entry.end_reason != "schedule" else "not reached",
+        ended=ended,
         target=f"{entry.target.metric.replace('top', 'top-')} {target}",
         epochs=epochs,
         compute=compute,

@@ -97,8 +97,17 @@ def ledger_cells(entry: Entry) -> tuple[str, ...]:
     return (
         entry.run_id,
         entry.date or ABSENT,
-        entry.end_reason,
+        outcome_word(entry),
         percent(entry.target.value),
         ABSENT if epochs is None else number(epochs),
         ABSENT if compute is None else number(compute),
     )
+
+
+def outcome_word(entry: Entry) -> str:
+    """What came of the run; its end reason alone does not tell AlexNet's schedule from a miss."""
+    if entry.end_reason not in ("target", "schedule"):
+        return str(entry.end_reason)
+    if entry.target.source == "own_schedule":
+        return "set target"
+    return "reached" if entry.reached else "not reached"

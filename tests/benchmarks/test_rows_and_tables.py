@@ -55,6 +55,8 @@ ROW = {
     "other": 0.1,
     "unit": "seconds",
     "ratio": 12.3456,
+    "low": 11.0,
+    "high": 13.0,
     "pairs": 5,
     "machine": {
         "cpu": "Any CPU",
@@ -85,7 +87,7 @@ def test_a_table_is_written_between_its_markers_and_nothing_else_moves(tmp_path)
     page, left = write_tables.written(PAGE, tmp_path)
     assert left == ["loaders"]
     assert "old" not in page
-    assert "| fit | 1.235 | 0.1 | seconds | 12.3 | 5 |" in page
+    assert "| fit | 1.235 | 0.1 | seconds | 12.3 (11 to 13) | 5 |" in page
     assert "Any CPU, 2 cores, 8 GiB" in page
     assert page.endswith(PAGE[PAGE.index("\nBetween.") :])
     assert write_tables.written(page, tmp_path)[0] == page, "written again, it is the same"

@@ -1,6 +1,7 @@
 """Shapley splits against brute force, closed forms, scipy, and the paper's table 1."""
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from efficiency_bench.fitting.epochs_and_images import epochs_and_images
 from efficiency_bench.fitting.groups import Selection
 from efficiency_bench.fitting.shapley import shapley, weighted_sum
 from efficiency_bench.ledger.reference import published_entries
+from tests.fitting.curve_factory import START_LOGIT, logit, run_with_curve, straight
 from tests.ledger.factory import make_baseline, make_entry, make_segment, make_target
 
 ANY = Selection()
@@ -281,3 +283,71 @@ def test_the_baseline_comes_first_though_it_be_younger():
 def test_no_row_that_arrived_is_the_users_to_mend():
     with pytest.raises(UserError, match="no dated row reached"):
         epochs_and_images([make_entry("a", crossing_images=None)], ANY)
+
+
+class TestAtAnotherLevel:
+    """Corners whose curves are straight on the logit scale, so each crossing is a product."""
+
+    SCALES = {(0, 0): 8e8, (1, 0): 2e8, (0, 1): 4e8, (1, 1): 0.5e8}
+
+    def corners(self, **overrides):
+        return [
+            straight(
+                f"{corner.model}-{corner.recipe}-s{seed}",
+                scale * (1 + 0.1 * seed),
+                model=corner.model,
+                recipe=corner.recipe,
+                seed=seed,
+                **overrides,
+            )
+            for key, scale in self.SCALES.items()
+            for seed, corner in enumerate([CORNERS[key]] * 2)
+        ]
+
+    @pytest.mark.parametrize("level", [0.3, 0.55, 0.9])
+    def test_a_gain_of_speed_alone_is_split_alike_at_every_level(self, level):
+        result = decompose(self.corners(), ANY, OLD, NEW, at=level)
+        assert result.target.value == level
+        parts = parts_of(result)
+        # log2 of 8, 2, 4 and 0.5: architecture (2 + 3) / 2, recipe (1 + 2) / 2
+        assert parts["architecture"].log2_gain == pytest.approx(2.5, abs=1e-4)
+        assert parts["recipe"].log2_gain == pytest.approx(1.5, abs=1e-4)
+        assert parts["whole gain"].factor == pytest.approx(16, rel=1e-4)
+        images = {cell.model + cell.recipe: cell.compute * 8.64e16 / 3e6 for cell in result.cells}
+        mean = 8e8 * math.sqrt(1.1) * (logit(level) - START_LOGIT)
+        assert images["alexnetsmall_alexnet"] == pytest.approx(mean, rel=1e-4)
+
+    def test_the_baseline_is_charged_its_crossing_and_not_its_schedule(self):
+        runs = self.corners()
+        own = make_target(source="own_schedule")
+        set_by = make_target(source="baseline", baseline_run_ids=[run.run_id for run in runs[:2]])
+        runs = [
+            run.model_copy(update={"target": own if number < 2 else set_by})
+            for number, run in enumerate(runs)
+        ]
+        at, whole = (decompose(runs, ANY, OLD, NEW, at=level) for level in (0.9, None))
+        assert at.cells[0].compute < whole.cells[0].compute
+        assert "charged its whole schedule" in " ".join(whole.notes)
+        assert "charged its whole schedule" not in " ".join(at.notes)
+
+    def test_a_level_met_at_the_first_evaluation_is_said(self):
+        seen = [
+            run.model_copy(update={"evaluations": run.evaluations[20:]}) for run in self.corners()
+        ]
+        result = decompose(seen, ANY, OLD, NEW, at=0.5)
+        bound = next(note for note in result.notes if "first evaluation" in note)
+        assert all(run.run_id in bound for run in seen)
+
+    @pytest.mark.parametrize("level", [0.0, 1.0, 40.0])
+    def test_a_level_is_a_fraction(self, level):
+        with pytest.raises(UserError, match="--at 0.4"):
+            decompose(self.corners(), ANY, OLD, NEW, at=level)
+
+    def test_a_corner_that_stays_below_is_named_with_the_way_out(self):
+        runs = [run for run in self.corners() if run.model != "alexnet" or "alex" in run.recipe]
+        low = run_with_curve(
+            "low", [(0, 0.1), (10**8, 0.4)], model="alexnet", recipe="small_smoothed"
+        )
+        with pytest.raises(UserError, match="alexnet,small_smoothed never") as error:
+            decompose([*runs, low], ANY, OLD, NEW, at=0.6)
+        assert "--at 0.4" in str(error.value)
