@@ -95,7 +95,9 @@ def comparable(
         raise UserError(f"{problem} in this fit, and {currency} compare on one only:{listed}")
     others = [entry.run_id for name in machines if name not in chosen for entry in machines[name]]
     if others:
-        notes.append(f"{len(others)} runs on other machines, left out: {', '.join(others)}")
+        notes.append(
+            f"on {chosen[0]}; {len(others)} runs on other machines, left out: {', '.join(others)}"
+        )
     return [entry for name in chosen for entry in machines[name]], notes
 
 

@@ -222,8 +222,8 @@ def _measured(
             raise UserError(
                 f"{corner.model},{corner.recipe} never reached the target "
                 f"({rows[0].seeds} runs): its compute is unknown, and so is the split\n"
-                "give it a longer schedule (recipe.epochs=N), decompose other corners, or at a lower"
-                " accuracy: --at 0.4"
+                "give it a longer schedule (recipe.epochs=N), decompose other corners, or split"
+                " at a lower accuracy: --at 0.4"
             )
         else:
             found[changed] = rows[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any, TypeVar
 from efficiency_bench.errors import UserError
 from efficiency_bench.fitting.conventions import ConventionTable, conventions
 from efficiency_bench.fitting.crossing_errors import crossing_errors
-from efficiency_bench.fitting.currencies import OF_A_MACHINE, Currency
+from efficiency_bench.fitting.currencies import OF_A_MACHINE, Currency, machine
 from efficiency_bench.fitting.decomposition import Decomposition, decompose
 from efficiency_bench.fitting.epochs_and_images import EpochsAndImages, epochs_and_images
 from efficiency_bench.fitting.grids import complete_grids
@@ -120,7 +121,12 @@ def _results(group: Group, entries: tuple[Entry, ...], ledger: str, source: str)
 
 
 def _fitted(entries: Sequence[Entry], currency: Currency) -> HalvingTime | Missing:
-    return _attempt(lambda: halving_time(fit_rows(entries, ALL, currency=currency)))
+    """Fitted on the machine with the most runs, where there are several; its notes say so."""
+    machines = Counter(machine(entry) for entry in entries if entry.tier == "measured")
+    hardware = machines.most_common(1)[0][0] if len(machines) > 1 else None
+    return _attempt(
+        lambda: halving_time(fit_rows(entries, ALL, currency=currency, hardware=hardware))
+    )
 
 
 def _operators(ledger: Path, rows: RowSet) -> dict[str, Mapping[str, int]]:

@@ -21,7 +21,7 @@ LEDGER = str(Path(__file__).parents[2] / "runs" / "ledger")
 VERBS = {
     "fit": ("fit", LEDGER),
     "fit published": ("fit", "published"),
-    "fit in seconds": ("fit", LEDGER, "--currency", "seconds"),
+    "fit in seconds": ("fit", LEDGER, "--currency", "seconds", "--hardware", "EPYC"),
     "sweep": ("fit", LEDGER, "--sweep", "0.4:0.6:0.1"),
     "conventions": ("conventions", LEDGER),
     "decompose": ("decompose", LEDGER),

@@ -285,10 +285,12 @@ def test_no_row_that_arrived_is_the_users_to_mend():
         epochs_and_images([make_entry("a", crossing_images=None)], ANY)
 
 
+SCALES = {(0, 0): 8e8, (1, 0): 2e8, (0, 1): 4e8, (1, 1): 0.5e8}
+"""Images to rise by one logit."""
+
+
 class TestAtAnotherLevel:
     """Corners whose curves are straight on the logit scale, so each crossing is a product."""
-
-    SCALES = {(0, 0): 8e8, (1, 0): 2e8, (0, 1): 4e8, (1, 1): 0.5e8}
 
     def corners(self, **overrides):
         return [
@@ -300,7 +302,7 @@ class TestAtAnotherLevel:
                 seed=seed,
                 **overrides,
             )
-            for key, scale in self.SCALES.items()
+            for key, scale in SCALES.items()
             for seed, corner in enumerate([CORNERS[key]] * 2)
         ]
 
@@ -340,7 +342,7 @@ class TestAtAnotherLevel:
 
     @pytest.mark.parametrize("level", [0.0, 1.0, 40.0])
     def test_a_level_is_a_fraction(self, level):
-        with pytest.raises(UserError, match="--at 0.4"):
+        with pytest.raises(UserError, match=r"--at 0\.4"):
             decompose(self.corners(), ANY, OLD, NEW, at=level)
 
     def test_a_corner_that_stays_below_is_named_with_the_way_out(self):
