@@ -18,11 +18,11 @@ from efficiency_bench.records import Segment
 from efficiency_bench.training.resolution import side_px
 
 LOADED_IMAGES_PER_SECOND = {
-    ("imagenet", "pillow"): 237 / 2,
-    ("imagenet", "simplejpeg"): 252 / 2,
-    ("imagenet_ffcv", "pillow"): 362 / 2,
+    ("imagenet", "pillow"): 581.6 / 2,
+    ("imagenet", "simplejpeg"): 763.6 / 2,
+    ("imagenet_ffcv", "pillow"): 1417 / 2,
 }
-"""Of one process or thread: docs/performance.md, two of them on two busy cores, images of 500 px.
+"""Of one process or thread: docs/performance.md, two of them on two quiet cores, images of 500 px.
 Sets that lie in memory are augmented on the device, within a step."""
 
 

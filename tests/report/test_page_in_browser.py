@@ -132,7 +132,9 @@ def test_a_telephone_needs_no_sideways_scrolling(browser, url, scheme):
     with opened(browser, url, PHONE, scheme) as page:
         for summary in page.query_selector_all("summary"):
             summary.click()
-        page.wait_for_function("document.querySelectorAll('.run[open] svg').length === 7")
+        # by locator: to poll a function, the page would have to evaluate it, and its policy forbids
+        charts = page.locator(".run[open] svg")
+        sync_api.expect(charts).to_have_count(7, timeout=DRAWN_MS)
         assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
         for chart in page.query_selector_all("[data-chart] svg"):
             box = chart.bounding_box()
