@@ -82,9 +82,20 @@ def _headline(results: SetResults) -> Part:
             f"Compute to {goal(halving)}: {headline(halving)}.",
             comparison(halving),
             why(halving),
+            *_small_images(halving),
             *opinion_sentences(opinions),
             *_other_estimand(halving, results.other_estimand),
         ),
+    )
+
+
+def _small_images(halving: HalvingTime) -> tuple[str, ...]:
+    """A page that is handed on stands alone, and the 2020 paper's 16 months stand on it."""
+    if halving.data.startswith("imagenet"):
+        return ()
+    return (
+        f"{halving.data} is not ImageNet: other images and smaller networks, so this says nothing "
+        "about the 16 months that the 2020 paper found there.",
     )
 
 

@@ -146,7 +146,9 @@ def ending_line(entry: Event) -> str:
         verdict = "meets" if entry["reached"] else "does NOT meet"
         return f"{name}: ended at {last}, which {verdict} {value}; {spent}"
     if not entry["reached"]:
-        return f"{name}: NOT reached {value}; {spent}"
+        touched = entry["first_crossing_images"] is not None
+        missed = "touched and NOT held" if touched else "NOT reached"
+        return f"{name}: {missed} {value}; {spent}"
     # before the first evaluation nothing is known: the place is an upper bound
     first = entry["sustained_crossing_images"] == entry["evaluations"][0]["images"]
     place = f"{'by' if first else 'at'} epoch {entry['sustained_crossing_epochs']:.2f}"

@@ -83,6 +83,8 @@ def _cells(row: Mapping[str, Any], name: str) -> tuple[str, ...]:
 def fit_legend(halving: HalvingTime) -> str:
     """What the marks of ``fit_table`` mean."""
     parts = ["* on the frontier", "seeds: reached/run"]
+    if any(row["is_baseline"] for row in halving.rows):
+        parts[-1] += " (the baseline sets the target: all)"
     if not all(row["reached"] for row in halving.rows):
         parts.append(f"> never reached: {WORDS[halving.currency].noun} spent")
     return "; ".join(parts)

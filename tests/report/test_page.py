@@ -97,6 +97,7 @@ def test_the_planted_rate_is_the_headline(written):
     text = written[1].one("section", id=f"{MEASURED}-headline").text
     assert f"{MONTHS:.1f} months" in text
     assert f"Compute to digits, top-1 90 %: halves every {MONTHS:.1f} months" in text
+    assert "digits is not ImageNet" in text
 
 
 def test_the_published_rows_say_what_was_published(written):
