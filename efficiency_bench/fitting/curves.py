@@ -6,7 +6,9 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from efficiency_bench.errors import UserError
 from efficiency_bench.fitting.crossing import LearningCurve, crossing_of, entry_curve
+from efficiency_bench.fitting.currencies import OF_A_MACHINE
 from efficiency_bench.fitting.rows import Crossing, Currency, FitRow
 from efficiency_bench.records import (
     Entry,
@@ -63,8 +65,12 @@ def compute_at(
 
     The baseline is treated as any other run: it is charged its own crossing.  A run that is
     over the target at its first evaluation crossed it at an unknown earlier time, and its
-    images up to there are an upper bound.
+    images up to there are an upper bound.  Raises UserError for the currencies of a machine.
     """
+    if currency in OF_A_MACHINE:
+        raise UserError(
+            f"another accuracy is read in compute only: paper3x or exact, not {currency}"
+        )
     if not target.met_by(run.best):
         return None, False
     images = crossing_of(crossing, target, run.curve, run.schedule_over)

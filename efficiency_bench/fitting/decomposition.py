@@ -111,17 +111,10 @@ def decompose(
             f"from {old.model},{old.recipe} to {new.model},{new.recipe} changes only one\n"
             "name two of each: decompose --from MODEL,RECIPE --to MODEL,RECIPE"
         )
-    charged = _charged(
-        entries, fit_rows(entries, selection, crossing=crossing, currency=currency), at
-    )
+    corners = _corners(old, new)
+    whole = fit_rows(entries, selection, crossing=crossing, currency=currency)
+    charged = _charged(entries, _only(whole, corners.values()), at)
     row_set = charged.rows
-    corners = {
-        frozenset(changed): Corner(
-            new.model if "architecture" in changed else old.model,
-            new.recipe if "recipe" in changed else old.recipe,
-        )
-        for changed in ((), ("architecture",), ("recipe",), FACTORS)
-    }
     rows = _measured(row_set, corners)
     log2_computes = {
         changed: [
@@ -146,6 +139,24 @@ def decompose(
     )
 
 
+def _corners(old: Corner, new: Corner) -> dict[frozenset[str], Corner]:
+    """What is new -> the network and recipe there."""
+    return {
+        frozenset(changed): Corner(
+            new.model if "architecture" in changed else old.model,
+            new.recipe if "recipe" in changed else old.recipe,
+        )
+        for changed in ((), ("architecture",), ("recipe",), FACTORS)
+    }
+
+
+def _only(row_set: RowSet, corners: Iterable[Corner]) -> RowSet:
+    """The rows of the corners, so that nothing is read or said of others."""
+    wanted = {(corner.model, corner.recipe) for corner in corners}
+    kept = tuple(row for row in row_set.rows if (row.model, row.recipe) in wanted)
+    return replace(row_set, rows=kept)
+
+
 @dataclass(frozen=True)
 class _Charged:
     """The rows at the level that is split, and what each run is charged up to it."""
@@ -159,14 +170,16 @@ class _Charged:
 def _charged(entries: Sequence[Entry], row_set: RowSet, at: float | None) -> _Charged:
     """``row_set`` at the runs' own target, or at the accuracy ``at`` by their curves."""
     crossing, currency = row_set.crossing, row_set.currency
+    ids = {run_id for row in row_set.rows for run_id in row.run_ids}
+    members = [entry for entry in entries if entry.run_id in ids]
     if at is None:
-        own = {e.run_id: compute_to_target(e, crossing, currency) for e in entries}
+        own = {entry.run_id: compute_to_target(entry, crossing, currency) for entry in members}
         return _Charged(row_set, own)
     if not 0 < at < 1:
         raise UserError(f"--at takes an accuracy between 0 and 1, as in --at 0.4, not {at:g}")
     if row_set.group.estimand == "budgeted":
         raise UserError("budgeted trials were annealed for one target: leave out --at")
-    runs = unpacked(entries)
+    runs = unpacked(members)
     target = target_at(row_set.target, at)
     found = {key: compute_at(run, target, crossing, currency) for key, run in runs.items()}
     moved = rows_at(row_set.rows, runs, target, crossing, currency).rows

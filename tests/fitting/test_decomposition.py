@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from efficiency_bench.errors import UserError
+from efficiency_bench.fitting.curves import compute_at, target_at, unpacked
 from efficiency_bench.fitting.decomposition import Corner, decompose, parse_corner
 from efficiency_bench.fitting.epochs_and_images import epochs_and_images
 from efficiency_bench.fitting.groups import Selection
@@ -339,6 +340,17 @@ class TestAtAnotherLevel:
         result = decompose(seen, ANY, OLD, NEW, at=0.5)
         bound = next(note for note in result.notes if "first evaluation" in note)
         assert all(run.run_id in bound for run in seen)
+
+    def test_nothing_is_said_of_rows_that_are_no_corner(self):
+        other = straight("other", 1e8, model="vgg11", recipe="small_plain")
+        other = other.model_copy(update={"evaluations": other.evaluations[20:]})
+        result = decompose([*self.corners(), other], ANY, OLD, NEW, at=0.5)
+        assert "other" not in " ".join(result.notes)
+
+    def test_seconds_are_not_read_from_curves(self):
+        (run,) = unpacked(self.corners()[:1]).values()
+        with pytest.raises(UserError, match="in compute only"):
+            compute_at(run, target_at(run.entry.target, 0.5), "sustained", "seconds")
 
     @pytest.mark.parametrize("level", [0.0, 1.0, 40.0])
     def test_a_level_is_a_fraction(self, level):

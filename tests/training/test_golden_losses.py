@@ -4,7 +4,7 @@ Recorded with torch 2.14.1 on x86-64, one thread, channels_last.  ResNet-18 at i
 makes of 4e-8, by which two processors draw the first fp32 weights apart, 4 % of the loss in five
 steps.  So the steps are taken in float64 throughout, weights drawn in it: a changed
 initialisation, order, schedule or optimizer shows at once, and another processor does not.  In
-fp32 the first three steps must be those recorded.
+fp32 the losses must be those recorded too: of EfficientNet-B0 all six, of ResNet-18 three.
 """
 
 import pytest
@@ -20,7 +20,10 @@ RUNS = {
     "resnet18": [2.75086697, 2.35030491, 2.52593717, 2.54873283, 2.36474343, 2.01818914],
     "efficientnet_b0": [2.30563862, 2.28571723, 2.30992319, 2.32058768, 2.27024316, 2.29415527],
 }
-FP32 = {"resnet18": [2.0814, 2.4307, 2.2568], "efficientnet_b0": [2.3111, 2.3178, 2.3118]}
+FP32 = {
+    "resnet18": [2.0814, 2.4307, 2.2568],
+    "efficientnet_b0": [2.3111, 2.3178, 2.3118, 2.3094, 2.3109, 2.3052],
+}
 
 
 def losses(experiment: str, steps: int) -> list[float]:
@@ -60,4 +63,5 @@ def test_the_first_losses_are_the_recorded_ones(experiment):
 
 @pytest.mark.parametrize("experiment", FP32)
 def test_fp32_begins_with_the_recorded_losses(experiment):
-    assert losses(experiment, steps=3) == pytest.approx(FP32[experiment], rel=2e-3)
+    recorded = FP32[experiment]
+    assert losses(experiment, steps=len(recorded)) == pytest.approx(recorded, rel=2e-3)
