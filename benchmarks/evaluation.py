@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from overhead import harness, job, seconds_of, without_evaluation
+from blocks import harness, job, seconds_of, without_evaluation
 from rows import Row, interleaved, row, show
 from training import plant_parts
 

@@ -5,7 +5,8 @@ worker processes or threads, up to the batch in memory.  The opponent is what to
 reference does: Pillow, its transforms, float output, workers that stay.  Passes alternate, so that
 a busy machine slows both, and the median ratio of the pairs is reported.
 
-FFCV's rows need `make ffcv` and are left out, saying so, without it.
+FFCV's rows need `make ffcv` and are left out, saying so, without it.  `memory/160px` holds squares
+of 160 px and crops them to 128 px, as its opponent does with the files.
 
 Training small networks from memory, against the loop of torchvision's reference: `training.py`.
 DIR holds cifar-10-batches-py; without it the images are parts of photographs.
@@ -38,10 +39,14 @@ from efficiency_bench import config, hydra_app  # noqa: F401  (hydra_app: the sc
 from efficiency_bench.data import Data, build_data
 from efficiency_bench.data.beton_record import Storage
 from efficiency_bench.data.ffcv_write import Order, write_ffcv
+from efficiency_bench.data.squares_write import Order as SquaresOrder
+from efficiency_bench.data.squares_write import write_squares
 
 WORKERS = 2
 BATCH = 64
 IMAGE_PX = 224
+SQUARES_PX, OF_SQUARES_PX = 160, 128
+"""Side of the squares in memory, and of the images that are cropped from them."""
 
 STORAGES = {
     "ffcv/500px": Storage(max_px=500),
@@ -62,17 +67,17 @@ def data(name: str, root: Path, *overrides: str) -> Data:
     return build_data(run.data, run.recipe, 0, torch.device("cpu"))
 
 
-def ours(loaded: Data) -> Pass:
+def ours(loaded: Data, side_px: int = IMAGE_PX) -> Pass:
     """Epoch after epoch of our loader."""
     epochs = iter(range(10**6))
-    return lambda: loaded.train.epoch(next(epochs), BATCH, IMAGE_PX)
+    return lambda: loaded.train.epoch(next(epochs), BATCH, side_px)
 
 
-def image_folder(root: Path) -> Pass:
+def image_folder(root: Path, side_px: int) -> Pass:
     """The opponent: ImageFolder, torchvision's transforms and a DataLoader whose workers stay."""
     transform = v2.Compose(
         [
-            v2.RandomResizedCrop(IMAGE_PX, antialias=True),
+            v2.RandomResizedCrop(side_px, antialias=True),
             v2.RandomHorizontalFlip(),
             v2.PILToTensor(),
             v2.ToDtype(torch.float32, scale=True),
@@ -110,13 +115,20 @@ def rows(
         out = folder / name.replace("/", "-")
         write_ffcv(Order(photographs, out, storage, WORKERS), progress)
         competitors[name] = ours(data("imagenet_ffcv", out))
-    opponent = image_folder(photographs)
-    for epoch in (opponent, *competitors.values()):
+    opponent = image_folder(photographs, IMAGE_PX)
+    races = {name: (epoch, opponent) for name, epoch in competitors.items()}
+    squares = folder / "squares"
+    write_squares(SquaresOrder(photographs, squares, SQUARES_PX, WORKERS), progress)
+    races[f"memory/{SQUARES_PX}px"] = (
+        ours(data("imagenet_memory", squares), OF_SQUARES_PX),
+        image_folder(photographs, OF_SQUARES_PX),
+    )
+    for epoch in dict.fromkeys(itertools.chain(*races.values())):
         rate(epoch)  # workers start, files come into memory
-    rates: dict[str, list[tuple[float, float]]] = {name: [] for name in competitors}
+    rates: dict[str, list[tuple[float, float]]] = {name: [] for name in races}
     for done in range(pairs):
-        for name, epoch in competitors.items():
-            rates[name].append((rate(epoch), rate(opponent)))
+        for name, (epoch, other) in races.items():
+            rates[name].append((rate(epoch), rate(other)))
         progress("rounds", done + 1, pairs)
     for name, measured in rates.items():
         yield row(f"loaders/{name}", "images a second", measured)

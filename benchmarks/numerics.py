@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Iterator
 from functools import partial
 
-from overhead import BLOCK_STEPS, harness, job, seconds_of, without_evaluation
+from blocks import BLOCK_STEPS, harness, job, seconds_of, without_evaluation
 from rows import Row, interleaved, row, show
 
 PAIRS = 7

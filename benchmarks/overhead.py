@@ -1,8 +1,11 @@
-"""What the harness costs: seconds a step of the trainer against a bare loop, block by block.
+"""What the harness costs: seconds a step of a whole run against a bare loop, block by block.
 
-Both train the same network on the same batches with the same augmentation and optimizer, the
-bare one by the fewest lines that do so; evaluation is off.  Blocks alternate, so that a noisy
-machine slows both, and the median ratio of the pairs is reported.
+Ours is a run as `train` makes it: event log on the disk, meter, schedule, and the progress
+display of a terminal.  The bare loop trains the same network on the same batches with the same
+augmentation and optimizer, by the fewest lines that do so.  It has its turns between blocks of
+the run, so that a noisy machine slows both; the median ratio of the pairs is reported.  What an
+evaluation took is subtracted, and no checkpoint is written.  Each of several rounds builds both
+sides anew, since where memory comes to lie makes either faster or slower by a percent.
 
     python benchmarks/overhead.py [--json]
 """
@@ -11,39 +14,28 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import os
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from hydra import compose, initialize_config_module
-from rows import Row, interleaved, row, show
+from blocks import BLOCK_STEPS, job, seconds_of, settings
+from rich.console import Console
+from rows import Pair, row, show
 
-from efficiency_bench import config, hydra_app  # noqa: F401  (hydra_app: the schema)
-from efficiency_bench.campaign.device import resolve
-from efficiency_bench.campaign.job import build_job
-from efficiency_bench.data import build_data
-from efficiency_bench.training.trainer import Job, Progress, train
+from efficiency_bench.campaign.run import run
+from efficiency_bench.report.progress import RunProgress
+from efficiency_bench.training.trainer import Job
 
-PAIRS = 20
-BLOCK_STEPS = 20
-"""One block is as many steps as the trainer makes between two looks at the loss."""
-
-
-def job(experiment: str, *changes: str) -> Job:
-    """A run on digits that neither evaluates nor ends while it is timed."""
-    overrides = [f"experiment={experiment}", "data=digits", "recipe.epochs=1000", *changes]
-    with initialize_config_module("efficiency_bench.configs", version_base="1.3"):
-        settings = resolve(config.load(compose("train", overrides=overrides)))
-    data = build_data(settings.data, settings.recipe, 0, torch.device(settings.device))
-    return build_job(settings, data, None, lambda: False)
-
-
-def harness(run: Job) -> Iterator[None]:
-    """The trainer, a block at a time (it yields progress every BLOCK_STEPS steps)."""
-    for record in train(run):
-        if isinstance(record, Progress) and record.steps % BLOCK_STEPS == 0:
-            yield
+EXPERIMENT = "resnet18"
+ROUNDS = 8
+PAIRS_A_ROUND = 8
+WITHOUT = ("target.value=1.0", "evaluation.per_epoch_near=1", "checkpoint_share=0")
+"""A run that evaluates as seldom as one can, and writes no checkpoint before it is stopped."""
 
 
 def bare(run: Job) -> Iterator[None]:
@@ -63,33 +55,64 @@ def bare(run: Job) -> Iterator[None]:
                 yield
 
 
-def seconds_of(blocks: Iterator[None]) -> float:
-    """Seconds a step of the next block."""
-    began = time.perf_counter()
-    next(blocks)
-    return (time.perf_counter() - began) / BLOCK_STEPS
+class Turns:
+    """Watches a run, times its blocks, and lets the bare loop have its turns between them.
+
+    Every other time the bare loop goes first: ours, bare, bare, ours, and so on.
+    """
+
+    def __init__(self, other: Iterator[None], pairs: int) -> None:
+        self._other = other
+        self._pairs = pairs
+        self._ours: list[float] = []
+        self._others: list[float] = []
+        self._began = time.perf_counter()
+        self._evaluating = 0.0
+
+    def __call__(self, event: Mapping[str, Any]) -> None:
+        """One event of the run, after the terminal has shown it."""
+        if event["event"] == "evaluation":
+            self._evaluating += event["evaluation_seconds"]
+        if event["event"] == "progress" and event["steps"] % BLOCK_STEPS == 0:
+            taken = time.perf_counter() - self._began - self._evaluating
+            self._ours.append(taken / BLOCK_STEPS)
+            warming_up, even = len(self._ours) == 1, len(self._ours) % 2 == 0
+            for _ in range(1 if warming_up else 2 * even):
+                self._others.append(seconds_of(self._other))
+            self._began, self._evaluating = time.perf_counter(), 0.0
+
+    def close(self) -> None:
+        """Nothing is left open."""
+
+    def over(self) -> bool:
+        """Whether the run has done its part."""
+        return len(self._ours) > self._pairs
+
+    def pairs(self) -> list[Pair]:
+        """Seconds a step of both, without the blocks that warmed them up."""
+        return list(zip(self._ours[1:], self._others[1:], strict=True))
 
 
-def without_evaluation(run: Job) -> Job:
-    """The trainer looks at one batch instead of the validation set: evaluation is not timed."""
-    images, labels = next(iter(run.data.validation()))
-    object.__setattr__(run.data, "validation", lambda: iter([(images[:2], labels[:2])]))
-    return run
-
-
-def compared(experiment: str) -> Row:
-    """Seconds a step of both, block by block after one block of each to warm up."""
-    ours, other = harness(without_evaluation(job(experiment))), bare(job(experiment))
-    seconds_of(ours), seconds_of(other)
-    pairs = list(interleaved(lambda: seconds_of(ours), lambda: seconds_of(other), PAIRS))
-    return row(f"overhead/{experiment}", "seconds a step", pairs)
+def one_round(number: int, folder: Path) -> list[Pair]:
+    """Both sides built anew, the run in ``folder``."""
+    turns = Turns(bare(job(EXPERIMENT)), PAIRS_A_ROUND)
+    asked = settings(EXPERIMENT, f"seed={number}", *WITHOUT)
+    asked.run_dir, asked.ledger_dir = str(folder / f"{number}"), str(folder / "ledger")
+    with Path(os.devnull).open("w") as screen:
+        terminal = RunProgress(Console(file=screen, force_terminal=True, width=80))
+        run(asked, lambda _: (terminal, turns), stop_requested=turns.over)
+    return turns.pairs()
 
 
 def main() -> None:
     """Print the rows, as JSON or in words."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", action="store_true")
-    show(map(compared, ("resnet18",)), parser.parse_args().json)
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        rounds = [one_round(number, Path(folder)) for number in range(ROUNDS)]
+    pairs = list(itertools.chain.from_iterable(rounds))
+    show([row(f"overhead/{EXPERIMENT}", "seconds a step", pairs)], asked.json)
 
 
 if __name__ == "__main__":

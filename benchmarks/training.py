@@ -1,36 +1,42 @@
 """Training small networks: ours against the loop of torchvision's reference, images a second.
 
-Same images, network, batch, crops, flips, optimizer and threads; ours with whatever else the recipe
-asks for (smoothed labels, an average of the weights).  The opponent reads PNG files
-through ImageFolder, Pillow, torchvision's transforms and a DataLoader with as many workers as there
-are cores, and looks at loss and accuracy every step, as references/classification/train.py of
-torchvision does.  Ours holds the images in memory and evaluates nothing while timed.  Blocks of
-steps alternate.  `python benchmarks/loaders.py` runs it.
+Same images, network, batch, crops, flips, loss, optimizer and threads.  The opponent reads PNG
+files through ImageFolder, Pillow, torchvision's transforms and a DataLoader with as many workers
+as there are cores, and looks at loss and accuracy every step, as references/classification/train.py
+of torchvision does.  Ours holds the images in memory and evaluates nothing while timed.
+
+The opponent has a process of its own, so that it keeps its own way with memory, and its turn is
+an epoch of a part of the images, so that its workers read nothing ahead in our turn.
+`python benchmarks/loaders.py` runs it.
 """
 
 from __future__ import annotations
 
-import itertools
+import contextlib
+import multiprocessing
 import os
 import pickle
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from overhead import BLOCK_STEPS, harness, job, seconds_of, without_evaluation
+from blocks import BLOCK_STEPS, harness, job, settings, without_evaluation
 from PIL import Image
 from rows import Row, interleaved, row
 from sklearn.datasets import load_sample_images
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Subset
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
+from efficiency_bench.campaign.job import model_arguments
 from efficiency_bench.data import cifar
-from efficiency_bench.training.trainer import Job
+from efficiency_bench.models import build_model
 
-PAIRS = 7
+PAIRS = 5
 NETWORKS = ("alexnet", "resnet18", "squeezenet1_1", "shufflenet_v2_x1_0", "efficientnet_b0")
 """Small forms of 6 to 35 million forward MACs an image."""
 SAME = (
@@ -42,8 +48,12 @@ SAME = (
     "recipe.optimizer.weight_decay=1e-4",
     "recipe.augmentation.crop_pad_px=2",
     "recipe.augmentation.flip=true",
+    "recipe.label_smoothing=0",
+    "recipe.ema_decay=0",
 )
 IMAGES = 10_000
+TURN_STEPS = 2 * BLOCK_STEPS
+"""Steps that one side trains before the other has its turn."""
 
 
 def plant_parts(root: Path) -> Path:
@@ -80,8 +90,14 @@ def as_files(root: Path, folder: Path) -> Path:
     return folder
 
 
-def opponent(run: Job, files: Path, workers: int) -> Iterator[None]:
-    """torchvision's loop on the same network, a block of steps at a time."""
+def opponent(turns: Connection, network: str, files: Path, workers: int) -> None:
+    """torchvision's loop on the same network: seconds of an epoch for each word on ``turns``.
+
+    Built without what prepares a run's process.
+    """
+    run = settings(network, *SAME)
+    arguments, _ = model_arguments(run)
+    model = build_model(run.model.name, form=run.form, num_classes=10, **arguments).train()
     transform = v2.Compose(
         [
             v2.RandomCrop(32, padding=2),
@@ -91,29 +107,44 @@ def opponent(run: Job, files: Path, workers: int) -> Iterator[None]:
             v2.Normalize([0.4914, 0.4822, 0.4465], [0.2470, 0.2435, 0.2616]),
         ]
     )
+    images = TURN_STEPS * run.recipe.batch_size
+    part = Subset(ImageFolder(str(files), transform), torch.randperm(IMAGES)[:images].tolist())
     loader = DataLoader(
-        ImageFolder(str(files), transform),
-        run.recipe.batch_size,
-        shuffle=True,
-        num_workers=workers,
-        persistent_workers=True,
+        part, run.recipe.batch_size, shuffle=True, num_workers=workers, persistent_workers=True
     )
-    model = run.model.to(memory_format=torch.contiguous_format).train()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4)
     shown: list[tuple[float, float, float]] = []
-    steps = 0
-    for _ in itertools.count():
-        for images, labels in loader:
-            output = model(images)
+    while turns.recv():
+        began = time.perf_counter()
+        for pixels, labels in loader:
+            output = model(pixels)
             loss = F.cross_entropy(output, labels)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             best = output.topk(5, dim=1).indices == labels[:, None]
             shown.append((loss.item(), best[:, 0].sum().item(), best.sum().item()))
-            steps += 1
-            if steps % BLOCK_STEPS == 0:
-                yield
+        turns.send(time.perf_counter() - began)
+
+
+@contextlib.contextmanager
+def started(network: str, files: Path) -> Iterator[Callable[[], float]]:
+    """The opponent in a process of its own; each call is a turn of it, in seconds."""
+    here, there = multiprocessing.get_context("spawn").Pipe()
+    process = multiprocessing.get_context("spawn").Process(
+        target=opponent, args=(there, network, files, os.cpu_count() or 1)
+    )
+    process.start()
+
+    def turn() -> float:
+        here.send(True)
+        return float(here.recv())
+
+    try:
+        yield turn
+    finally:
+        here.send(False)
+        process.join()
 
 
 def rows(folder: Path, root: Path | None) -> Iterator[Row]:
@@ -121,17 +152,20 @@ def rows(folder: Path, root: Path | None) -> Iterator[Row]:
     root = root or plant_parts(folder)
     files = as_files(root, folder / "files")
     for network in NETWORKS:
-        changes = (*SAME, f"data.root={root}")
-        ours = without_evaluation(job(network, *changes))
-        theirs = opponent(job(network, *changes), files, os.cpu_count() or 1)
-        blocks = harness(ours)
-        images = ours.recipe.batch_size
+        run = without_evaluation(job(network, *SAME, f"data.root={root}"))
+        blocks, images = harness(run), TURN_STEPS * run.recipe.batch_size
 
-        def rate(steps: Iterator[None], images: int = images) -> float:
-            return images / seconds_of(steps)
+        def ours(blocks: Iterator[None] = blocks, images: int = images) -> float:
+            began = time.perf_counter()
+            for _ in range(TURN_STEPS // BLOCK_STEPS):
+                next(blocks)
+            return images / (time.perf_counter() - began)
 
-        rate(blocks), rate(theirs)  # workers start, files come into memory
-        pairs = interleaved(
-            lambda blocks=blocks: rate(blocks), lambda theirs=theirs: rate(theirs), PAIRS
-        )
-        yield row(f"loaders/training {network}", "images a second", list(pairs))
+        with started(network, files) as turn:
+
+            def theirs(turn: Callable[[], float] = turn, images: int = images) -> float:
+                return images / turn()
+
+            ours(), theirs()  # workers start, files come into memory
+            pairs = list(interleaved(ours, theirs, PAIRS))
+        yield row(f"loaders/training {network}", "images a second", pairs)

@@ -97,11 +97,15 @@ class RecipeConfig:
     model_arguments: dict[str, Any] = field(default_factory=dict)  # regularisation in the net
 
 
+IMAGENET = ("imagenet", "imagenet_ffcv", "imagenet_memory")
+"""Names of ILSVRC 2012 as data, however its images are stored."""
+
+
 @dataclass
 class DataConfig:
     """A data set and where it is."""
 
-    name: str = MISSING  # digits, cifar10, cifar100, imagenet, imagenet_ffcv
+    name: str = MISSING  # digits, cifar10, cifar100, imagenet, imagenet_ffcv, imagenet_memory
     root: str | None = None  # folder that holds it; null: the default place
     download: bool = True  # fetch the full archive when root has none
     image_px: int = MISSING  # side of a training image

@@ -52,7 +52,9 @@ def test_the_experiments_are_the_pages():
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
-@pytest.mark.parametrize("data", ["digits", "cifar10", "cifar100", "imagenet", "imagenet_ffcv"])
+@pytest.mark.parametrize(
+    "data", ["digits", "cifar10", "cifar100", "imagenet", "imagenet_ffcv", "imagenet_memory"]
+)
 def test_every_experiment_composes_with_every_data_set(experiment, data):
     config = composed(f"experiment={experiment}", f"data={data}")
     check(config)

@@ -9,6 +9,7 @@ import torch
 
 from efficiency_bench.config import RunConfig
 from efficiency_bench.errors import UserError
+from efficiency_bench.training.allocator import keep_freed_memory
 
 
 def resolve(config: RunConfig) -> RunConfig:
@@ -32,6 +33,8 @@ def resolve(config: RunConfig) -> RunConfig:
         kernel = "fused" if fused else "foreach"
     if config.threads is not None:
         torch.set_num_threads(config.threads)
+    if device == "cpu":
+        keep_freed_memory()
     return replace(
         config,
         device=device,
@@ -39,6 +42,16 @@ def resolve(config: RunConfig) -> RunConfig:
         channels_last=True if config.channels_last is None else config.channels_last,
         optimizer_kernel=kernel,
         threads=torch.get_num_threads() if device == "cpu" else None,
+    )
+
+
+def notes(config: RunConfig) -> tuple[str, ...]:
+    """What could not be had here and costs time, for the run's notes."""
+    if config.device != "cpu" or keep_freed_memory():
+        return ()
+    return (
+        "freed memory goes back to the system after every step, which takes some of its time:"
+        " only glibc can be told to keep it",
     )
 
 

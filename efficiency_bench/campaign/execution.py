@@ -142,7 +142,8 @@ def _begin(
     """Write down that the run starts, or goes on; the fields of its start."""
     written = facts.model_dump(mode="json")
     if run.earlier is None:
-        notes = [*run.data.notes, *model_arguments(run.config)[1]]
+        about_the_model = model_arguments(run.config)[1]
+        notes = [*run.data.notes, *about_the_model, *devices.notes(run.config)]
         start = start_fields(run, notes, written) | {"cost": cost}
         tell("start", **start)
         return start

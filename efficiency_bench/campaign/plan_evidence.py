@@ -10,7 +10,7 @@ from typing import Any, Literal
 from scipy.stats import beta
 
 from efficiency_bench.campaign.target import is_baseline
-from efficiency_bench.config import RunConfig, measured_part
+from efficiency_bench.config import IMAGENET, RunConfig, measured_part
 from efficiency_bench.identity import PROSE, row_date
 from efficiency_bench.ledger.reference import ALEXNET_LEVEL, published_entries
 from efficiency_bench.records import Entry
@@ -87,7 +87,7 @@ def _published_epochs(config: RunConfig) -> float | None:
     A recipe that is later than the network is another than the one of 2020.
     """
     data, target = config.data, config.target
-    whole_imagenet = data.name in ("imagenet", "imagenet_ffcv") and data.train_images is None
+    whole_imagenet = data.name in IMAGENET and data.train_images is None
     level = (target.metric, target.value) == (ALEXNET_LEVEL.metric, ALEXNET_LEVEL.value)
     as_published = row_date(measured_part(config)) == config.model.published
     if not (whole_imagenet and level and as_published):

@@ -36,7 +36,11 @@ PUBLISHED = {
     "imagenet": SetSize(1_281_167, 50_000, 1000, IMAGENET_BYTES, "ILSVRC 2012 as published"),
     # how large the files are depends on how they are written
     "imagenet_ffcv": SetSize(1_281_167, 50_000, 1000, None, "ILSVRC 2012 as published"),
+    "imagenet_memory": SetSize(1_281_167, 50_000, 1000, None, "ILSVRC 2012 as published"),
 }
+
+WRITTEN = {"imagenet_ffcv": "*.beton", "imagenet_memory": "*.npy"}
+"""Files in the folder of a set whose size depends on how it was written."""
 
 
 def set_size(data: DataConfig) -> SetSize:
@@ -57,7 +61,7 @@ def set_size(data: DataConfig) -> SetSize:
             int(splits.train.sizes.sum() + splits.val.sizes.sum()),
             f"counted in {root}",
         )
-    elif data.name == "imagenet_ffcv" and (files := sorted(root.glob("*.beton"))):
+    elif data.name in WRITTEN and (files := sorted(root.glob(WRITTEN[data.name]))):
         written = sum(file.stat().st_size for file in files)
         size = replace(size, disk_bytes=written, source=f"{size.source}; bytes of {root}")
     return replace(

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from efficiency_bench.campaign.energy import open_meter
 from efficiency_bench.campaign.processes import this_process
-from efficiency_bench.config import RunConfig
+from efficiency_bench.config import IMAGENET, RunConfig
 from efficiency_bench.data.augment import Normalisation
 from efficiency_bench.data.image_set import DataSplits, ImageSet
+from efficiency_bench.data.loaders import photo_views
 from efficiency_bench.data.memory import MemoryLoader
 from efficiency_bench.errors import UserError
 from efficiency_bench.training.numerics import Numerics
@@ -115,14 +116,15 @@ def _train(
 def _made_up(config: RunConfig, batch_size: int, classes: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Batches without end.
 
-    Small sets go through their own loader, whose augmentation is on a run's training clock;
-    photographs are augmented by other processes, so they come ready.
+    Sets in memory go through their own loader, whose augmentation is on a run's training clock;
+    other photographs are augmented by other processes or threads, so they come ready.
     """
     device, side = torch.device(config.device), config.data.image_px
     count = BATCHES * batch_size
     images = torch.randint(256, (count, 3, side, side), dtype=torch.uint8)
     labels = torch.randint(classes, (count,))
-    if config.data.name in ("imagenet", "imagenet_ffcv"):
+    in_memory = config.data.name == "imagenet_memory"
+    if config.data.name in IMAGENET and not in_memory:
         ready = images.to(device, torch.float32).div_(255).split(batch_size)
         while True:
             yield from zip(ready, labels.to(device).split(batch_size), strict=True)
@@ -135,6 +137,7 @@ def _made_up(config: RunConfig, batch_size: int, classes: int) -> Iterator[tuple
         side,
         config.seed,
         device,
+        views=photo_views(config.data, config.recipe) if in_memory else None,
     )
     epoch = 0
     while True:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from efficiency_bench.config import RunConfig
+from efficiency_bench.config import IMAGENET, RunConfig
 from efficiency_bench.errors import UserError
 from efficiency_bench.ledger import store
 from efficiency_bench.ledger.baseline import baseline_target
@@ -50,7 +50,7 @@ def resolve_target(config: RunConfig, data: Data) -> Target | None:
         return None
     if asked.value is not None:
         of_2020 = asked.value == 0.791 and metric == "top5"
-        published = of_2020 and config.data.name in ("imagenet", "imagenet_ffcv")
+        published = of_2020 and config.data.name in IMAGENET
         return Target(
             metric=metric,
             value=asked.value,

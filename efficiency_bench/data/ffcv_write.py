@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import hashlib
 import json
 import os
 import select
@@ -16,7 +14,6 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import IO
 
@@ -24,10 +21,19 @@ import numpy as np
 
 from efficiency_bench.data import beton, ffcv_splits, folder
 from efficiency_bench.data.beton import Beton
-from efficiency_bench.data.beton_record import BetonRecord, Storage, read_recorded, record_path
+from efficiency_bench.data.beton_record import BetonRecord, Storage, read_recorded
 from efficiency_bench.data.crops import centre_crops
 from efficiency_bench.data.ffcv_decode import Part, decode, library
 from efficiency_bench.data.folder import PhotoSet
+from efficiency_bench.data.written import (
+    draft_of,
+    finish,
+    held,
+    other_than,
+    record_path,
+    sha256_of,
+    versions_of,
+)
 from efficiency_bench.errors import UserError
 
 WRITER = ("-m", "efficiency_bench.data.ffcv_writing")
@@ -66,7 +72,7 @@ def write_ffcv(order: Order, progress: Progress) -> list[BetonRecord]:
     splits = folder.load(order.source, None, None)
     source_digest = splits.digest()
     records = []
-    with _held(order.out):
+    with held(order.out):
         for split, photos in (("train", splits.train), ("val", splits.val)):
             file = ffcv_splits.file_of(order.out, split)
             found = _already_there(file, source_digest, order.storage)
@@ -74,32 +80,12 @@ def write_ffcv(order: Order, progress: Progress) -> list[BetonRecord]:
     return records
 
 
-@contextlib.contextmanager
-def _held(out: Path) -> Iterator[None]:
-    """The folder, made where it is missing, for this process alone; UserError otherwise."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(out, os.O_RDONLY)
-    except OSError as error:
-        raise UserError(f"cannot write into {out}: {error.strerror or error}") from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError:
-        raise UserError(f"another process is writing into {out}; wait for it") from None
-    finally:
-        os.close(descriptor)
-
-
 def _already_there(file: Path, source_digest: str, storage: Storage) -> BetonRecord | None:
     if not record_path(file).exists():
         return None
     _, record = read_recorded(file)
     if (record.source_digest, record.storage) != (source_digest, storage):
-        raise UserError(
-            f"{record_path(file)} is there already, of another source or storage;"
-            " remove it or name another folder"
-        )
+        raise other_than(file)
     return record
 
 
@@ -107,7 +93,7 @@ def _write_file(
     file: Path, photos: PhotoSet, source_digest: str, order: Order, progress: Progress
 ) -> BetonRecord:
     """Write, check and name one file.  The record comes last: without one nothing is finished."""
-    draft = file.with_name(f".{file.name}.unfinished")
+    draft = draft_of(file)
 
     def shown(what: str) -> Callable[[int], None]:
         return lambda done: progress(f"{what} {file.name}", done, len(photos))
@@ -116,24 +102,20 @@ def _write_file(
         _run_writer(draft, photos, order, shown("writing"))
         stored = beton.read(draft)
         _check_against(stored, photos, order, shown("reading"))
-        digest = stored.content_digest(shown("digest of"))
         record = BetonRecord(
             file=file.name,
             images=len(stored),
             classes=photos.classes,
             storage=order.storage,
             source_digest=source_digest,
-            content_digest=digest,
-            sha256=_sha256(draft),
+            content_digest=stored.content_digest(shown("digest of")),
+            sha256=sha256_of(draft),
             bytes=draft.stat().st_size,
-            versions={name: version(name) for name in PACKAGES},
+            versions=versions_of(PACKAGES),
         )
-        draft.replace(file)
+        finish(file, record)
     finally:
         draft.unlink(missing_ok=True)
-    record_draft = file.with_name(f".{file.name}.json.unfinished")
-    record_draft.write_text(record.model_dump_json(indent=2) + "\n")
-    record_draft.replace(record_path(file))
     return record
 
 
@@ -229,10 +211,3 @@ def _check_against(
             progress(done)
     finally:
         pool.shutdown(cancel_futures=True)  # Ctrl-C does not wait for the rest of the images
-
-
-def _sha256(file: Path) -> str:
-    """SHA-256 (hex) of a file that is on the disk when this returns."""
-    with file.open("rb") as opened:
-        os.fsync(opened.fileno())
-        return hashlib.file_digest(opened, "sha256").hexdigest()

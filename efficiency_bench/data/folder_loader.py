@@ -34,6 +34,9 @@ from efficiency_bench.errors import UserError
 RESIZE_OVER_CROP = 256 / 224
 """Shorter side before the validation crop over the crop's, where not told: ImageNet's custom."""
 
+SQUARES_AT_ONCE = 64
+"""Images that ``squares`` hands over together: a few MB, so that progress moves."""
+
 Sample = tuple[Tensor, int] | str
 """An image, uint8 [3, px, px], with its label, or why it could not be read."""
 
@@ -128,6 +131,19 @@ class FolderLoader:
             # Pinned memory copies without waiting; elsewhere the flag has no effect.
             images = images.to(self._device, non_blocking=True)
             yield self._normalise(images), labels.to(self._device, non_blocking=True)
+
+
+def squares(photos: PhotoSet, side_px: int, workers: int) -> Iterator[Tensor]:
+    """Every photograph in order, in batches, uint8 [n, 3, side_px, side_px].
+
+    The shorter side is resized by Pillow and the centre kept.  UserError for an image that
+    cannot be read.
+    """
+    images = _ValPhotos(_Photos(photos, "pillow"), side_px, side_px)
+    batches = torch.arange(len(photos)).split(SQUARES_AT_ONCE)
+    reader = _Reader(images, workers, torch.device("cpu"))
+    for pixels, _ in reader.read(part.tolist() for part in batches):
+        yield pixels
 
 
 @dataclass(frozen=True)

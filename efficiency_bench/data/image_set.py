@@ -33,9 +33,16 @@ class DataSplits:
 
     train: ImageSet
     val: ImageSet
+    stored_digest: str | None = None
+    """Of the files that the sets are mapped from, where those are known by one."""
 
     def digest(self) -> str:
-        """SHA-256 (hex) over both sets: classes, shapes, labels and pixels as stored."""
+        """SHA-256 (hex) over both sets: classes, shapes, labels and pixels as stored.
+
+        That of their files where there is one: hashing ImageNet would take minutes a run.
+        """
+        if self.stored_digest is not None:
+            return self.stored_digest
         digest = hashlib.sha256()
         for part in (self.train, self.val):
             digest.update(f"{part.classes} {tuple(part.images.shape)}\n".encode())

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from efficiency_bench.config import DataConfig, RecipeConfig
-from efficiency_bench.data import cifar, ffcv_splits, folder, shared_sets
+from efficiency_bench.data import cifar, ffcv_splits, folder, shared_sets, squares
 from efficiency_bench.data.augment import Normalisation
 from efficiency_bench.data.ffcv_loader import FfcvLoader
 from efficiency_bench.data.folder_loader import RESIZE_OVER_CROP, FolderLoader, PhotoAugmentation
@@ -18,7 +18,9 @@ from efficiency_bench.data.loader import Data, batch_sizes
 from efficiency_bench.data.memory import MemoryLoader
 from efficiency_bench.data.share import ALONE, Share
 from efficiency_bench.data.subset import balanced_indices
+from efficiency_bench.data.views import Views
 from efficiency_bench.errors import UserError, unknown
+from efficiency_bench.provenance import digest_json
 
 DEFAULT_ROOT = "data"
 """Where data is looked for, and downloaded to, unless data.root names a folder."""
@@ -96,12 +98,13 @@ def served(
     seed: int,
     device: torch.device,
     share: Share,
+    views: Views | None = None,
 ) -> Data:
     """Sets in memory, with everything that a run needs to know of them."""
     flip = recipe.augmentation.flip and data.flip_keeps_class
     normalise = Normalisation(data.mean, data.std, device)
     loader = MemoryLoader(
-        splits, recipe.augmentation, flip, normalise, data.image_px, seed, device, share
+        splits, recipe.augmentation, flip, normalise, data.image_px, seed, device, share, views
     )
     return Data(
         train=loader,
@@ -212,11 +215,36 @@ def _ffcv(
     )
 
 
+def _squares(
+    data: DataConfig, recipe: RecipeConfig, seed: int, device: torch.device, share: Share
+) -> Data:
+    """Photographs as the squares that ``data write-memory`` has stored.
+
+    Processes of one machine share the files' pages, so that nothing is offered to them.
+    """
+    whole, notes = squares.load(Path(data.root or DEFAULT_ROOT))
+    counts = (data.train_images, data.val_images)
+    splits = DataSplits(
+        train=cut(whole.train, data.train_images, "data.train_images"),
+        val=cut(whole.val, data.val_images, "data.val_images"),
+        stored_digest=digest_json([whole.digest(), counts]),
+    )
+    built = served(splits, data, recipe, seed, device, share, photo_views(data, recipe))
+    return dataclasses.replace(built, notes=notes + built.notes)
+
+
+def photo_views(data: DataConfig, recipe: RecipeConfig) -> Views:
+    """How photographs in memory are seen."""
+    resize_px = data.resize_px or round(data.image_px * RESIZE_OVER_CROP)
+    return Views(recipe.augmentation.resized_crop_min_area, data.image_px / resize_px)
+
+
 BUILDERS: dict[str, Builder] = {
     "digits": in_memory(_digits),
     "cifar10": in_memory(_cifar),
     "cifar100": in_memory(_cifar),
     "imagenet": _folder,
     "imagenet_ffcv": _ffcv,
+    "imagenet_memory": _squares,
 }
 """Data name -> its builder; ``configs/data`` has one file for each."""

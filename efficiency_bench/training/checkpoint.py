@@ -21,7 +21,7 @@ from efficiency_bench.whole_file import put
 KEPT = 2
 """The newest, and the one before it in case the disk has spoiled that."""
 
-FORMAT = 1
+FORMAT = 2
 """Of the state: a checkpoint of another format is not taken up."""
 
 

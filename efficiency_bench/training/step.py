@@ -34,8 +34,9 @@ class Step:
         self.auxiliary_loss_weight = auxiliary_loss_weight
         self.optimizer = build_optimizer(self.model, recipe.optimizer, numerics.optimizer_kernel)
         self.average = MovingAverage(self.model, recipe.ema_decay) if recipe.ema_decay else None
-        self.all_finite: Tensor | None = None
-        """Whether every loss so far was finite: a boolean on the device, read now and then."""
+        self.worst_loss = torch.zeros((), device=ranks.device)
+        """The greatest loss so far, on the device, read now and then: once one was infinite or
+        NaN it stays so, and one operator a step is all that it takes."""
 
     def __call__(self, images: Tensor, labels: Tensor, whole: int, progress: float) -> Tensor:
         """Train on images [B,C,H,W] and labels [B] at ``progress``; the loss, on the device.
@@ -49,9 +50,9 @@ class Step:
         loss = self.forward(images, labels, whole)
         self.backward(loss)
         self.update()
-        finite = torch.isfinite(loss.detach())
-        self.all_finite = finite if self.all_finite is None else self.all_finite & finite
-        return loss.detach()
+        loss = loss.detach()
+        self.worst_loss = torch.maximum(self.worst_loss, loss)
+        return loss
 
     def forward(self, images: Tensor, labels: Tensor, whole: int) -> Tensor:
         """The loss of this process's share, weighted by it."""
@@ -61,12 +62,13 @@ class Step:
 
     def backward(self, loss: Tensor) -> None:
         """New gradients."""
-        self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
 
     def update(self) -> None:
         """New weights, and their average."""
         self.optimizer.step()
+        # now, so that the next forward pass can have their memory
+        self.optimizer.zero_grad(set_to_none=True)
         if self.average is not None:
             self.average.update()
 
@@ -81,12 +83,12 @@ class Step:
         return total
 
     def state(self) -> dict[str, Any]:
-        """Weights, optimizer, average, and whether every loss so far was finite."""
+        """Weights, optimizer, average, and the greatest loss so far."""
         return {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "average": None if self.average is None else self.average.state(),
-            "all_finite": self.all_finite,
+            "worst_loss": self.worst_loss,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -95,7 +97,7 @@ class Step:
         self.optimizer.load_state_dict(state["optimizer"])
         if self.average is not None:
             self.average.restore(state["average"])
-        self.all_finite = state["all_finite"]
+        self.worst_loss = state["worst_loss"].to(self.ranks.device)
 
     @property
     def evaluated_model(self) -> nn.Module:

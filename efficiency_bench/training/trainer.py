@@ -312,7 +312,7 @@ class Run:
 
     def losses_finite(self) -> bool:
         """Whether every loss so far was finite, in every process; waits for the device."""
-        finite = self.step.all_finite is None or bool(self.step.all_finite)
+        finite = math.isfinite(self.step.worst_loss)
         return not self.job.ranks.any(not finite)
 
     def progress(self, loss: torch.Tensor) -> Progress:

@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from efficiency_bench.data import beton
-from efficiency_bench.data.beton_record import BetonRecord, Storage, record_path
+from efficiency_bench.data.beton_record import BetonRecord, Storage
+from efficiency_bench.data.written import record_path
 
 needs_ffcv = pytest.mark.skipif(
     importlib.util.find_spec("ffcv") is None, reason="FFCV is not installed: make ffcv"

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from efficiency_bench.data import beton, ffcv_splits
-from efficiency_bench.data.beton_record import record_path
+from efficiency_bench.data.written import record_path
 from efficiency_bench.errors import UserError
 from tests.data.betons import FRONT_BYTES, ROW_BYTES, lay_out, noise, plant_betons
 

@@ -14,11 +14,12 @@ import pytest
 from PIL import Image
 
 from efficiency_bench.data import beton, ffcv_splits, ffcv_write, folder
-from efficiency_bench.data.beton_record import Storage, record_path
+from efficiency_bench.data.beton_record import Storage
 from efficiency_bench.data.crops import centre_crops
 from efficiency_bench.data.ffcv_decode import Part, decode
 from efficiency_bench.data.ffcv_write import Order, write_ffcv
 from efficiency_bench.data.ffcv_writing import LEAST_PAGE_BYTES, page_bytes
+from efficiency_bench.data.written import held, record_path
 from efficiency_bench.errors import UserError
 from tests.commands import command
 from tests.data.betons import lay_out, needs_ffcv, noise
@@ -216,7 +217,7 @@ def test_two_writers_in_one_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     plant(tmp_path / "source")
     order = Order(tmp_path / "source", tmp_path / "out", PIXELS, 1)
     with (
-        ffcv_write._held(order.out),
+        held(order.out),
         pytest.raises(UserError, match="another process is writing into"),
     ):
         write_ffcv(order, _nothing)

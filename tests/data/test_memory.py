@@ -169,9 +169,9 @@ def test_training_side_is_the_asked_one_and_validation_side_the_datas() -> None:
 
 @pytest.mark.parametrize(
     ("pixels", "free", "there"),
-    [(50, 100, True), (51, 100, False), (0, 0, True), (10**12, None, True)],
+    [(80, 100, True), (81, 100, False), (0, 0, True), (10**12, None, True)],
 )
-def test_half_of_a_gpus_free_memory_may_hold_a_set(
+def test_four_fifths_of_a_gpus_free_memory_may_hold_a_set(
     pixels: int, free: int | None, there: bool
 ) -> None:
     assert fits(pixels, free) is there

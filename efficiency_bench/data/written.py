@@ -1,0 +1,129 @@
+"""Files that a command writes for later runs: one writer a folder, the record last.
+
+The record is the JSON beside such a file: what it was made of, how, and the digest of what came
+out.  It is written last, so that a file without one was never finished.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import ClassVar, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from efficiency_bench.errors import UserError
+
+SPLITS = ("train", "val")
+
+
+class Record(BaseModel):
+    """What is known of one file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    command: ClassVar[str]
+    """The verb of ``efficiency-bench data`` that writes such files."""
+
+    file: str
+    images: int
+    classes: tuple[str, ...]
+    source_digest: str
+    """Of the folders that it was made of, as ``data=imagenet`` has it."""
+    sha256: str
+    """Of the file, for ``sha256sum``."""
+    bytes: int
+    versions: dict[str, str]
+    """Packages that decoded, reduced and stored the images."""
+
+    @classmethod
+    def again(cls, file: Path) -> str:
+        """What to type where ``file`` cannot be used."""
+        return f"write it again: efficiency-bench data {cls.command} SOURCE {file.parent}"
+
+
+Kind = TypeVar("Kind", bound=Record)
+
+
+def record_path(file: Path) -> Path:
+    """Where the record of a file lies."""
+    return file.with_name(f"{file.name}.json")
+
+
+def read_record(file: Path, kind: type[Kind]) -> Kind:
+    """The record of ``file``; UserError where file or record is missing or is none of it."""
+    if not file.is_file():
+        raise UserError(
+            f"no {file}; data.root=DIR names the folder that"
+            f" `efficiency-bench data {kind.command} SOURCE DIR` has written"
+        )
+    path, again = record_path(file), kind.again(file)
+    try:
+        record = kind.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise UserError(f"no {path}: {file.name} was never finished; {again}") from None
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
+    except ValidationError as error:
+        raise UserError(f"{path} is no record of such a file; {again}") from error
+    if record.file != file.name:
+        raise UserError(f"{path} is the record of {record.file}; {again}")
+    return record
+
+
+@contextlib.contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """The folder, made where it is missing, for this process alone; UserError otherwise."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise UserError(f"cannot write into {folder}: {error.strerror or error}") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise UserError(f"another process is writing into {folder}; wait for it") from None
+    finally:
+        os.close(descriptor)
+
+
+def draft_of(file: Path) -> Path:
+    """Where ``file`` grows until it is finished."""
+    return file.with_name(f".{file.name}.unfinished")
+
+
+def finish(file: Path, record: Record) -> None:
+    """Give the draft of ``file`` its name; the record comes last."""
+    path = record_path(file)
+    try:
+        draft_of(path).write_text(record.model_dump_json(indent=2) + "\n")
+        draft_of(file).replace(file)
+        draft_of(path).replace(path)
+    finally:
+        draft_of(path).unlink(missing_ok=True)
+
+
+def other_than(file: Path) -> UserError:
+    """The refusal of a finished file that is of another source, or stored in another way."""
+    return UserError(
+        f"{record_path(file)} is there already, of another source or storage;"
+        " remove it or name another folder"
+    )
+
+
+def sha256_of(file: Path) -> str:
+    """SHA-256 (hex) of a file that is on the disk when this returns."""
+    with file.open("rb") as opened:
+        os.fsync(opened.fileno())
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def versions_of(packages: tuple[str, ...]) -> dict[str, str]:
+    """Installed versions of packages that are there."""
+    return {name: version(name) for name in packages}
