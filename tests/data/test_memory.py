@@ -198,6 +198,23 @@ def test_a_set_on_the_host_gives_the_same_batches(
     assert [int(n) for _, n in loader.validation(3) for n in n] == [n % 3 for n in range(7)]
 
 
+@pytest.mark.gpu
+def test_images_beyond_two_gigabytes_are_found_on_a_gpu() -> None:
+    """Their places do not fit into 32 bits, as with ImageNet in memory."""
+    numbers = torch.arange(44_000)
+    pixels = torch.zeros(len(numbers), 3, 128, 128, dtype=torch.uint8)
+    assert pixels.numel() > 2**31
+    pixels[:, 0, 0, 0] = numbers % 251
+    images, few = ImageSet(pixels, numbers, ("a",)), _numbered(2, side=128)
+    device = torch.device("cuda")
+    normalise = Normalisation([0.0] * 3, [1.0] * 3, device)
+    splits = DataSplits(images, few)
+    loader = MemoryLoader(splits, AugmentationConfig(), False, normalise, 128, 0, device)
+    assert loader.images.device.type == "cuda"
+    for batch, labels in loader.epoch(0, 1000, image_px=128):
+        assert _numbers(batch) == (labels % 251).tolist()
+
+
 def test_shrinking_is_antialiased() -> None:
     """Columns 1 and 2 of four are white: sampling between them alone would see white only."""
     pixels = torch.zeros(1, 3, 8, 8, dtype=torch.uint8)
