@@ -18,9 +18,9 @@ from efficiency_bench.records import Segment
 from efficiency_bench.training.resolution import side_px
 
 LOADED_IMAGES_PER_SECOND = {
-    ("imagenet", "pillow"): 581.6 / 2,
-    ("imagenet", "simplejpeg"): 763.6 / 2,
-    ("imagenet_ffcv", "pillow"): 1417 / 2,
+    ("imagenet", "pillow"): 694.6 / 2,
+    ("imagenet", "simplejpeg"): 917.3 / 2,
+    ("imagenet_ffcv", "pillow"): 1526 / 2,
 }
 """Of one process or thread: docs/performance.md, two of them on two quiet cores, images of 500 px.
 Sets that lie in memory are augmented on the device, within a step."""

@@ -230,7 +230,15 @@ def _squares(
         stored_digest=digest_json([whole.digest(), counts]),
     )
     built = served(splits, data, recipe, seed, device, share, photo_views(data, recipe))
-    return dataclasses.replace(built, notes=notes + built.notes)
+    return dataclasses.replace(built, notes=notes + enlarged_note(whole, data) + built.notes)
+
+
+def enlarged_note(stored: DataSplits, data: DataConfig) -> tuple[str, ...]:
+    """Say it where even a whole stored image is smaller than what the network is given."""
+    side_px = stored.train.images.shape[-1]
+    if data.image_px <= side_px:
+        return ()
+    return (f"images of {side_px} px are enlarged to data.image_px={data.image_px}",)
 
 
 def photo_views(data: DataConfig, recipe: RecipeConfig) -> Views:

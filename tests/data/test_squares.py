@@ -184,6 +184,13 @@ def test_validation_is_the_centre_resized(tmp_path: Path) -> None:
     torch.testing.assert_close(images, expected)
 
 
+def test_it_is_said_where_images_are_enlarged(tmp_path: Path) -> None:
+    root = _stored(tmp_path)
+    config = data_config("imagenet_memory", 32, root=str(root), resize_px=36)
+    assert "images of 24 px are enlarged to data.image_px=32" in build(config).notes
+    assert not any("enlarged" in note for note in _built(root).notes)
+
+
 def test_a_subset_is_another_set_of_data(tmp_path: Path) -> None:
     root = _stored(tmp_path)
     whole, part = _built(root), _built(root, train_images=4)
