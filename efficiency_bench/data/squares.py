@@ -70,7 +70,7 @@ def _mapped(file: Path) -> tuple[ImageSet, SquaresRecord]:
     per_class = torch.tensor(record.images_per_class)
     shape = (record.images, 3, record.side_px, record.side_px)
     try:
-        pixels = np.load(file, mmap_mode="r", allow_pickle=False)
+        pixels = np.load(file, mmap_mode="r")
         known = (len(per_class), int(per_class.sum())) == (len(record.classes), record.images)
         right = known and (pixels.shape, pixels.dtype) == (shape, np.uint8)
     except (OSError, ValueError, EOFError):
