@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -30,6 +31,11 @@ WARM.set_forkserver_preload(
         "torch._dynamo",  # what torch's optimizers import at their first step
     ]
 )
+
+
+def warm_up() -> None:
+    """Start the process that commands are forked from; what is set later it does not hold."""
+    forkserver.ensure_running()
 
 
 class Running:

@@ -12,7 +12,7 @@ from efficiency_bench.campaign.same_result import differences
 from efficiency_bench.ledger import store
 from efficiency_bench.tracking.wandb_mirror import Session, WandbMirror
 from tests.campaign.tiny import TINY
-from tests.commands import command
+from tests.commands import command, warm_up
 from tests.tracking import wandb_files
 from tests.tracking.conftest import OPTIONS, contents
 from tests.tracking.server import serving
@@ -29,6 +29,7 @@ def online(folder, session, wait_seconds=90.0):
 @pytest.fixture
 def key(keyless, monkeypatch):
     """A key of wandb's shape, searched for afterwards in every file and in all that was printed."""
+    warm_up()  # before there is a key: it stays when the test is over
     key = secrets.token_hex(20)
     monkeypatch.setenv("WANDB_API_KEY", key)
     return key
