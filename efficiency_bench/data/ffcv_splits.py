@@ -16,11 +16,8 @@ from efficiency_bench.data.beton_record import (
 )
 from efficiency_bench.data.image_set import check_same_classes
 from efficiency_bench.data.subset import balanced_indices
-from efficiency_bench.data.written import SPLITS
+from efficiency_bench.data.written import CONTENT_CHECKED_BYTES, SPLITS
 from efficiency_bench.errors import UserError
-
-CONTENT_CHECKED_BYTES = 1 << 30
-"""Files up to this size together are read whole before a run: about a second."""
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from efficiency_bench.data.crops import centre_crops
 from efficiency_bench.data.ffcv_decode import Part, decode, library
 from efficiency_bench.data.folder import PhotoSet
 from efficiency_bench.data.written import (
+    Progress,
     draft_of,
     finish,
     held,
@@ -46,9 +47,6 @@ ENDING_SECONDS = 10.0
 """How long the writer and its workers may take to end when told to, before they are killed."""
 
 PACKAGES = ("efficiency-bench", "ffcv", "opencv-python", "pillow")
-
-Progress = Callable[[str, int, int], None]
-"""Told what is done with which file, how many images of it, and of how many."""
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,15 @@ import torch
 from torch import Tensor
 
 from efficiency_bench.data.image_set import DataSplits, ImageSet, check_same_classes
-from efficiency_bench.data.written import SPLITS, Record, read_record, sha256_of
+from efficiency_bench.data.written import (
+    CONTENT_CHECKED_BYTES,
+    SPLITS,
+    Record,
+    read_record,
+    sha256_of,
+)
 from efficiency_bench.errors import UserError
 from efficiency_bench.provenance import digest_json
-
-CONTENT_CHECKED_BYTES = 1 << 30
-"""Files up to this size together are read whole before a run: about a second."""
 
 
 class SquaresRecord(Record):

@@ -17,6 +17,7 @@ from efficiency_bench.data.folder import PhotoSet
 from efficiency_bench.data.folder_loader import squares
 from efficiency_bench.data.squares import SquaresRecord
 from efficiency_bench.data.written import (
+    Progress,
     draft_of,
     finish,
     held,
@@ -29,9 +30,6 @@ from efficiency_bench.data.written import (
 from efficiency_bench.errors import UserError
 
 PACKAGES = ("efficiency-bench", "torchvision", "pillow")
-
-Progress = Callable[[str, int, int], None]
-"""Told what is done with which file, how many images of it, and of how many."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import ClassVar, TypeVar
@@ -20,6 +20,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from efficiency_bench.errors import UserError
 
 SPLITS = ("train", "val")
+
+CONTENT_CHECKED_BYTES = 1 << 30
+"""Files up to this size together are read whole before a run: about a second."""
+
+
+Progress = Callable[[str, int, int], None]
+"""Told what is done with which file, how many images of it, and of how many."""
 
 
 class Record(BaseModel):

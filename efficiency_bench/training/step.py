@@ -35,8 +35,8 @@ class Step:
         self.optimizer = build_optimizer(self.model, recipe.optimizer, numerics.optimizer_kernel)
         self.average = MovingAverage(self.model, recipe.ema_decay) if recipe.ema_decay else None
         self.worst_loss = torch.zeros((), device=ranks.device)
-        """The greatest loss so far, on the device, read now and then: once one was infinite or
-        NaN it stays so, and one operator a step is all that it takes."""
+        """The greatest loss so far, without its sign, on the device, read now and then: once one
+        was infinite or NaN it stays so, and two operators a step are all that it takes."""
 
     def __call__(self, images: Tensor, labels: Tensor, whole: int, progress: float) -> Tensor:
         """Train on images [B,C,H,W] and labels [B] at ``progress``; the loss, on the device.
@@ -51,7 +51,7 @@ class Step:
         self.backward(loss)
         self.update()
         loss = loss.detach()
-        self.worst_loss = torch.maximum(self.worst_loss, loss)
+        self.worst_loss = torch.maximum(self.worst_loss, loss.abs())
         return loss
 
     def forward(self, images: Tensor, labels: Tensor, whole: int) -> Tensor:
