@@ -13,12 +13,12 @@ from typing import Any
 from hydra import compose, initialize_config_module
 
 from efficiency_bench import config, hydra_app, identity  # noqa: F401  (hydra_app: the schema)
-from efficiency_bench.campaign.folder import EVENTS
-from efficiency_bench.campaign.run import run
 from efficiency_bench.ledger import store
 from efficiency_bench.ledger.events import CHAIN_START, read_events, without_own_fields
-from efficiency_bench.ledger.seal import sealed
+from efficiency_bench.ledger.store import sealed
 from efficiency_bench.records import Entry
+from efficiency_bench.run.folder import EVENTS
+from efficiency_bench.run.run import run
 
 SHORT = ("experiment=alexnet", "data=digits", "device=cpu", "target.value=0.2", "recipe.epochs=2")
 

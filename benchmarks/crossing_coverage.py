@@ -22,11 +22,14 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.synthetic_curves import Protocol, Shape, TrueCurve, shapes, simulate
 from efficiency_bench import provenance
-from efficiency_bench.fitting.crossing import CrossingKind
-from efficiency_bench.fitting.crossing_interval import CrossingEstimate, crossing_estimate
-from efficiency_bench.fitting.crossing_seeds import combine_seeds
-from efficiency_bench.fitting.synthetic import Protocol, Shape, TrueCurve, shapes, simulate
+from efficiency_bench.crossing import CrossingKind
+from efficiency_bench.fitting.crossing_interval import (
+    CrossingEstimate,
+    combine_seeds,
+    crossing_estimate,
+)
 from efficiency_bench.records import Target
 
 STATED = 0.95

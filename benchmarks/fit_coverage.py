@@ -15,14 +15,14 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from efficiency_bench.fitting.bootstrap import hierarchical_bootstrap, pairs_bootstrap
-from efficiency_bench.fitting.censored import censored_line
 from efficiency_bench.fitting.groups import Selection
 from efficiency_bench.fitting.halving import frontier
 from efficiency_bench.fitting.regression import fit_line
+from efficiency_bench.fitting.robustness.bootstrap import hierarchical_bootstrap, pairs_bootstrap
+from efficiency_bench.fitting.robustness.second_opinions import logs_of, months_of
+from efficiency_bench.fitting.robustness.theil_sen import theil_sen
+from efficiency_bench.fitting.robustness.tobit import censored_line
 from efficiency_bench.fitting.rows import FitRow, fit_rows
-from efficiency_bench.fitting.second_opinions import logs_of, months_of
-from efficiency_bench.fitting.theil_sen import theil_sen
 from efficiency_bench.ledger.reference import published_entries
 
 TRUE_MONTHS = 16.0

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from efficiency_bench.fitting.horizon_search import Done, Plan, answer, decide
+from efficiency_bench.horizon.decide import Done, Plan, answer, decide
 from efficiency_bench.records import Target
 
 SEED = 7

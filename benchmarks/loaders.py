@@ -37,10 +37,10 @@ from torchvision.transforms import v2
 
 from efficiency_bench import config, hydra_app  # noqa: F401  (hydra_app: the schema)
 from efficiency_bench.data import Data, build_data
-from efficiency_bench.data.beton_record import Storage
-from efficiency_bench.data.ffcv_write import Order, write_ffcv
-from efficiency_bench.data.squares_write import Order as SquaresOrder
-from efficiency_bench.data.squares_write import write_squares
+from efficiency_bench.data.ffcv.beton_record import Storage
+from efficiency_bench.data.ffcv.write import Order, write_ffcv
+from efficiency_bench.data.squares import Order as SquaresOrder
+from efficiency_bench.data.squares import write_squares
 
 WORKERS = 2
 BATCH = 64

@@ -1,7 +1,7 @@
 """What each setting of the arithmetic is worth: seconds a training step with it and without it.
 
 Both sides are the real trainer on the same network and batches, evaluation off, blocks in turn.
-The defaults of ``efficiency_bench/campaign/device.py`` were chosen from these rows.
+The defaults of ``efficiency_bench/run/device.py`` were chosen from these rows.
 
     python benchmarks/numerics.py [--json]
 """

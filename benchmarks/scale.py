@@ -20,18 +20,18 @@ from pathlib import Path
 from copies import Original, plant_copies, plant_long_log, trained
 from rows import Row, machine, show
 
-from efficiency_bench.campaign.verification import verify_ledger
-from efficiency_bench.fitting.crossing_errors import crossing_errors
 from efficiency_bench.fitting.groups import Selection
 from efficiency_bench.fitting.halving import halving_time
+from efficiency_bench.fitting.robustness.crossing_errors import crossing_errors
+from efficiency_bench.fitting.robustness.second_opinions import second_opinions
 from efficiency_bench.fitting.rows import fit_rows
-from efficiency_bench.fitting.second_opinions import second_opinions
 from efficiency_bench.ledger import store
 from efficiency_bench.ledger.events import read_events
+from efficiency_bench.ledger.export import row as listed
 from efficiency_bench.ledger.history import useful
-from efficiency_bench.ledger.listing import row as listed
 from efficiency_bench.records import Entry
-from efficiency_bench.report.page import write_page
+from efficiency_bench.report.page.page import write_page
+from efficiency_bench.reproducibility.data_and_counts import verify_ledger
 
 MODELS_A_FIT = 25
 """Rows that the copies are spread over for a fit: as many networks as fifteen years may bring."""

@@ -17,7 +17,7 @@ from efficiency_bench import ledger
 from efficiency_bench.errors import Stopped, UserError
 
 if TYPE_CHECKING:
-    from efficiency_bench.fitting.crossing import CrossingKind
+    from efficiency_bench.crossing import CrossingKind
     from efficiency_bench.fitting.crossing_interval import CrossingEstimate
     from efficiency_bench.fitting.currencies import Crossing, Currency
     from efficiency_bench.fitting.fit import Fit
@@ -46,7 +46,7 @@ def train(*arguments: str) -> tuple[Entry, ...]:
     call goes on.  Raises UserError for a mistake in the arguments; of a sweep, also where a run
     could not begin, after the others have been trained and are in the ledger.
     """
-    from efficiency_bench.campaign.sweep import trained
+    from efficiency_bench.sweep.train import trained
 
     return trained(arguments)
 
@@ -70,8 +70,8 @@ def crossing(entry: Entry, kind: CrossingKind = "sustained") -> CrossingEstimate
     """
     from typing import get_args
 
+    from efficiency_bench.crossing import CrossingKind
     from efficiency_bench.errors import unknown
-    from efficiency_bench.fitting.crossing import CrossingKind
     from efficiency_bench.fitting.crossing_interval import entry_crossing
 
     if kind not in get_args(CrossingKind):

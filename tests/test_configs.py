@@ -14,7 +14,7 @@ from efficiency_bench.config_checks import check
 from efficiency_bench.errors import UserError
 from efficiency_bench.identity import config_digest, row_date
 from efficiency_bench.training.schedule import rate_multiple
-from tests.campaign.tiny import composed
+from tests.tiny import composed
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 EXPERIMENTS = [

@@ -29,7 +29,7 @@ ONE_DOOR = {
     "wandb": {"efficiency_bench/tracking/wandb_process.py"},
     "wandb_workspaces": {"efficiency_bench/tracking/dashboard.py"},
     # its import takes 5 to 15 s: only in the process that writes files
-    "ffcv": {"efficiency_bench/data/ffcv_writing.py"},
+    "ffcv": {"efficiency_bench/data/ffcv/writer_process.py"},
 }
 
 

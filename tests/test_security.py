@@ -16,11 +16,11 @@ from efficiency_bench.cli import main
 from efficiency_bench.data import restricted_pickle
 from efficiency_bench.errors import UserError
 from efficiency_bench.ledger import store
-from efficiency_bench.ledger.verification.evidence import gather
 from efficiency_bench.tracking.sync import of_folder
-from tests.campaign.tiny import TINY
+from efficiency_bench.verify.evidence import gather
 from tests.commands import command
 from tests.ledger.factory import make_entry
+from tests.tiny import TINY
 
 ROOT = Path(__file__).parent.parent
 PICKLE_DOOR = "efficiency_bench/data/restricted_pickle.py"

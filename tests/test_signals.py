@@ -5,8 +5,8 @@ import signal
 
 import pytest
 
-from tests.campaign.tiny import TINY, events_of
 from tests.commands import command, started
+from tests.tiny import TINY, events_of
 
 LONG = (
     "experiment=alexnet",

@@ -12,10 +12,10 @@ import sys
 
 import typer
 
-from efficiency_bench.campaign.processes import joined, this_process
-from efficiency_bench.cli import checks, data, fits, ledger, pages, plan, runs, track
+from efficiency_bench.cli import data, fit, ledger, plan, report, runs, track, verify
 from efficiency_bench.cli.shared import USER_MISTAKE
 from efficiency_bench.errors import UserError
+from efficiency_bench.run.processes import joined, this_process
 
 app = typer.Typer(
     help="Measure how fast the compute to train a network to a fixed accuracy falls.",
@@ -28,14 +28,14 @@ app.command(context_settings=HYDRAS_ARGUMENTS)(runs.horizon)
 app.command(context_settings=HYDRAS_ARGUMENTS, epilog=plan.EXAMPLES)(plan.plan)
 app.command()(runs.status)
 app.command()(runs.models)
-app.command()(checks.audit)
-app.command()(fits.fit)
-app.command()(fits.conventions)
-app.command()(fits.decompose)
-app.command()(pages.report)
-app.command()(checks.verify)
-app.command()(checks.reproduce)
-app.command(context_settings=HYDRAS_ARGUMENTS)(checks.verify_resume)
+app.command()(verify.audit)
+app.command()(fit.fit)
+app.command()(fit.conventions)
+app.command()(fit.decompose)
+app.command()(report.report)
+app.command()(verify.verify)
+app.command()(verify.reproduce)
+app.command(context_settings=HYDRAS_ARGUMENTS)(verify.verify_resume)
 app.add_typer(data.app, name="data", no_args_is_help=True)
 app.add_typer(ledger.app, name="ledger", no_args_is_help=True)
 app.add_typer(track.app, name="track", no_args_is_help=True)

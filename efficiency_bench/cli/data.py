@@ -62,9 +62,9 @@ def write_ffcv(
     Every image is read back before a file gets its name; its record lies beside it as JSON.  A
     file that is finished already is kept.
     """
-    from efficiency_bench.data.beton_record import Storage
-    from efficiency_bench.data.ffcv_write import Order
-    from efficiency_bench.data.ffcv_write import write_ffcv as write
+    from efficiency_bench.data.ffcv.beton_record import Storage
+    from efficiency_bench.data.ffcv.write import Order
+    from efficiency_bench.data.ffcv.write import write_ffcv as write
 
     storage = Storage(mode=mode, jpeg_quality=quality if mode == "jpg" else None, max_px=max_px)
     with stoppable(), stderr_progress() as progress:
@@ -78,7 +78,7 @@ def check_ffcv(
     root: Annotated[Path, typer.Argument(help="Folder with train.beton and val.beton.")],
 ) -> None:
     """Check structure and content of .beton files against their records, reading every image."""
-    from efficiency_bench.data.ffcv_splits import check_whole
+    from efficiency_bench.data.ffcv.splits import check_whole
 
     for record in check_whole(root):
         print(f"{root / record.file}: {record.images} images as they were written")
@@ -101,7 +101,7 @@ def write_memory(
     102 GB at 160 px.  A file gets its name when it was read again; its record lies beside it as
     JSON.  A file that is finished already is kept.
     """
-    from efficiency_bench.data.squares_write import Order, write_squares
+    from efficiency_bench.data.squares import Order, write_squares
 
     with stoppable(), stderr_progress() as progress:
         records = write_squares(Order(source, out, side_px, workers), progress)

@@ -24,13 +24,13 @@ app = typer.Typer(help="List, show, export, import and offer the entries of a le
 @app.command("list")
 def ledger_list(ledger: LedgerDir = DEFAULT_LEDGER, as_json: Json = False) -> None:
     """List the entries of a ledger."""
-    from efficiency_bench.ledger.listing import row
+    from efficiency_bench.ledger.export import row
 
     entries = read_entries(str(ledger))
     if as_json:
         print_json([row(entry) for entry in entries])
     else:
-        from efficiency_bench.report.tables import ledger_table
+        from efficiency_bench.report.tables.fit_and_ledger import ledger_table
 
         stdout_console().print(ledger_table(entries))
 
@@ -49,7 +49,7 @@ def ledger_crossings(ledger: LedgerDir = DEFAULT_LEDGER, as_json: Json = False) 
 
     In epochs; `new images` is the wider interval for other validation images of the same kind.
     """
-    from efficiency_bench.report.crossings_table import crossing_rows, crossings_table
+    from efficiency_bench.report.tables.crossings import crossing_rows, crossings_table
 
     rows = list(crossing_rows(read_entries(str(ledger))))
     if as_json:
@@ -66,13 +66,13 @@ def ledger_costs(ledger: LedgerDir = DEFAULT_LEDGER, as_json: Json = False) -> N
     product's on the same machine.
     """
     from efficiency_bench.ledger.costs import COSTS
-    from efficiency_bench.ledger.listing import row
+    from efficiency_bench.ledger.export import row
 
     rows = [row(entry) for entry in read_entries(str(ledger))]
     if as_json:
         print_json([{name: found[name] for name in ("run_id", *COSTS)} for found in rows])
     else:
-        from efficiency_bench.report.costs_table import costs_table
+        from efficiency_bench.report.tables.fit_and_ledger import costs_table
 
         stdout_console().print(costs_table(rows))
 
@@ -147,8 +147,7 @@ def ledger_submit(
     The row is every seed of the run's configuration, with the runs that set its target.  Exit code
     1 with a list of what is missing; nothing is sent anywhere.
     """
-    from efficiency_bench.campaign.proposal import propose
-    from efficiency_bench.report.pull_request import pull_request
+    from efficiency_bench.reproducibility.submit import propose, pull_request
 
     found = propose(ledger, run_id, data_root)
     offered = (found.seeds, found.baselines, found.verifications)

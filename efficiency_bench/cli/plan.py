@@ -37,7 +37,7 @@ def plan(
     network is timed), a machine of the table, or FILE.yaml.  Nothing is started; to what
     --register wrote, `verify --registered FILE` holds the ledger.
     """
-    from efficiency_bench.campaign.plan import plan as planned
+    from efficiency_bench.plan.plan import plan as planned
 
     found = planned(
         overrides or [], probe_seconds, budget, lambda text: print(text, file=sys.stderr), register
@@ -45,6 +45,6 @@ def plan(
     if as_json:
         print_json(found)
     else:
-        from efficiency_bench.report.plan_table import print_plan
+        from efficiency_bench.plan.table import print_plan
 
         print_plan(found, stdout_console())

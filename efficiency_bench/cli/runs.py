@@ -31,8 +31,8 @@ def train(overrides: Overrides = None, as_json: Json = False) -> None:
     target.metric=top1 or top5, target.value=0.6; seed=N, device=cpu, run_dir=DIR,
     ledger_dir=DIR, repeat=N; -m with suite=smoke, card or paper, or seed=0,1,2.
     """
-    from efficiency_bench.campaign.processes import this_process
-    from efficiency_bench.campaign.sweep import train_all
+    from efficiency_bench.run.processes import this_process
+    from efficiency_bench.sweep.train import train_all
 
     entries, exit_code = train_all(overrides or [])
     if as_json and this_process().leads:
@@ -47,7 +47,7 @@ def horizon(overrides: Overrides = None, as_json: Json = False) -> None:
     seeds a schedule at most (3); budget=200epochs or budget=5e7images: of all trials together.
     Every trial is a run in the ledger (estimand=budgeted); the same command goes on after a kill.
     """
-    from efficiency_bench.campaign.horizon import search
+    from efficiency_bench.horizon.search import search
 
     row, exit_code = search(overrides or [])
     if as_json and row is not None:
@@ -69,13 +69,13 @@ def status(
     It reads the runs' own records, so it works while they train, here or on a cluster that
     shares this folder.  Time left is to the end of the schedule at the run's own pace so far.
     """
-    from efficiency_bench.campaign.sweep_status import sweep_row
+    from efficiency_bench.sweep.status import sweep_row
 
     if watch and as_json:
         raise UserError("--watch is for people to look at; type status --json for one answer")
     row = sweep_row(sweep)
     if watch:
-        from efficiency_bench.report.status_watch import watch as watch_status
+        from efficiency_bench.sweep.status_table import watch as watch_status
 
         with suppress(KeyboardInterrupt):  # the way to leave it
             watch_status(
@@ -84,7 +84,7 @@ def status(
     elif as_json:
         print_json(row)
     else:
-        from efficiency_bench.report.status_table import print_status
+        from efficiency_bench.sweep.status_table import print_status
 
         print_status(row, stdout_console())
 
@@ -95,11 +95,11 @@ def models(as_json: Json = False) -> None:
     They are counted now, a second or two each: imagenet at 224 px and 1000 classes with the
     auxiliary heads on, small at 32 px and 10 classes.
     """
-    from efficiency_bench.campaign.models_listing import model_rows
+    from efficiency_bench.counting.by_name import model_rows
 
     if as_json:
         print_json(list(model_rows()))
     else:
-        from efficiency_bench.report.models_table import print_models
+        from efficiency_bench.report.tables.audit import print_models
 
         print_models(model_rows(), stdout_console())

@@ -23,8 +23,8 @@ from torch import nn
 
 from efficiency_bench.counting.audit import audited_count, implied_backward
 from efficiency_bench.counting.forward import ForwardCount
+from efficiency_bench.files import put
 from efficiency_bench.provenance import code_digest, digest_json, package_versions
-from efficiency_bench.whole_file import put
 
 log = logging.getLogger(__name__)
 

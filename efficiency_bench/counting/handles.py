@@ -13,11 +13,10 @@ wrongly (it divides a broadcast matmul by the batch, and rounds einsum to four d
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any, NamedTuple
-
-from efficiency_bench.counting import fvcore_import as fvcore
 
 Value = Any
 """A ``torch._C.Value`` of the traced graph; torch publishes no type for it."""
@@ -37,7 +36,7 @@ Handle = Callable[[Sequence[Value], Sequence[Value]], tuple[Product, ...]]
 
 def shape(value: Value) -> list[int]:
     """The shape of a traced tensor; ValueError where the trace does not know it."""
-    sizes = fvcore.get_shape(value)
+    sizes = get_shape(value)
     if sizes is None:
         raise ValueError("the trace does not know an operand's shape")
     return list(sizes)
@@ -51,37 +50,37 @@ def constant(node: Value, position: int) -> Any:
 
 def convolution(inputs: Sequence[Value], outputs: Sequence[Value]) -> tuple[Product, ...]:
     """aten::_convolution, grouped, dilated and transposed ones included."""
-    (macs,) = fvcore.conv_flop_jit(inputs, outputs).values()
+    (macs,) = conv_flop_jit(inputs, outputs).values()
     return (Product(macs, (inputs[0],), (inputs[1],)),)
 
 
 def convolution_mode(inputs: Sequence[Value], outputs: Sequence[Value]) -> tuple[Product, ...]:
     """aten::_convolution_mode: padding given as 'same' or 'valid'; zeros padded count as MACs."""
-    macs = fvcore.conv_flop_count(shape(inputs[0]), shape(inputs[1]), shape(outputs[0]))
+    macs = conv_flop_count(shape(inputs[0]), shape(inputs[1]), shape(outputs[0]))
     return (Product(macs, (inputs[0],), (inputs[1],)),)
 
 
 def linear(inputs: Sequence[Value], outputs: Sequence[Value]) -> tuple[Product, ...]:
     """aten::linear: (..., in) by (out, in)."""
-    macs = fvcore.linear_flop_jit(inputs, outputs)
+    macs = linear_flop_jit(inputs, outputs)
     return (Product(macs, (inputs[0],), (inputs[1],)),)
 
 
 def mm(inputs: Sequence[Value], outputs: Sequence[Value]) -> tuple[Product, ...]:
     """aten::mm: (n, k) by (k, m)."""
-    macs = fvcore.matmul_flop_jit(inputs, outputs)
+    macs = matmul_flop_jit(inputs, outputs)
     return (Product(macs, (inputs[0],), (inputs[1],)),)
 
 
 def bmm(inputs: Sequence[Value], outputs: Sequence[Value]) -> tuple[Product, ...]:
     """aten::bmm: (b, n, k) by (b, k, m)."""
-    macs = fvcore.bmm_flop_jit(inputs, outputs)
+    macs = bmm_flop_jit(inputs, outputs)
     return (Product(macs, (inputs[0],), (inputs[1],)),)
 
 
 def addmm(inputs: Sequence[Value], outputs: Sequence[Value]) -> tuple[Product, ...]:
     """aten::addmm: a bias plus (n, k) by (k, m); the bias costs no MAC."""
-    macs = fvcore.addmm_flop_jit(inputs, outputs)
+    macs = addmm_flop_jit(inputs, outputs)
     return (Product(macs, (inputs[1],), (inputs[2],)),)
 
 
@@ -152,3 +151,31 @@ def _letter_sizes(term: str, sizes: Sequence[int]) -> dict[str, int]:
     before, _, after = term.partition("...")
     tail = sizes[len(sizes) - len(after) :]
     return dict(zip(before, sizes, strict=False)) | dict(zip(after, tail, strict=True))
+
+
+with warnings.catch_warnings():
+    # fvcore decorates functions with torch.jit.script while it is imported; where warnings are
+    # errors that alone would stop the program, and nothing here can change it.
+    for _category in (FutureWarning, DeprecationWarning):
+        warnings.filterwarnings("ignore", message=r".*torch\.jit.*", category=_category)
+    from fvcore.nn.jit_analysis import JitModelAnalysis
+    from fvcore.nn.jit_handles import (
+        addmm_flop_jit,
+        bmm_flop_jit,
+        conv_flop_count,
+        conv_flop_jit,
+        get_shape,
+        linear_flop_jit,
+        matmul_flop_jit,
+    )
+
+__all__ = [
+    "JitModelAnalysis",
+    "addmm_flop_jit",
+    "bmm_flop_jit",
+    "conv_flop_count",
+    "conv_flop_jit",
+    "get_shape",
+    "linear_flop_jit",
+    "matmul_flop_jit",
+]

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from efficiency_bench.config import AugmentationConfig
-from efficiency_bench.data.share import ALONE, Share
+from efficiency_bench.data.loader import ALONE, Share
 
 
 def derived_seed(*parts: int | str) -> int:

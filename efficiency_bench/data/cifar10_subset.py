@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from efficiency_bench import whole_file
+from efficiency_bench import files
 from efficiency_bench.data import cifar
 from efficiency_bench.data.image_set import DataSplits, ImageSet
 from efficiency_bench.errors import UserError
@@ -66,13 +66,13 @@ def _write(part: DataSplits, out: Path) -> Path:
     folder = out / cifar.CIFAR10.source.folder
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        files = cifar.CIFAR10.train_files
-        for number, name in enumerate(files):
-            share = len(part.train) // len(files)
+        batches = cifar.CIFAR10.train_files
+        for number, name in enumerate(batches):
+            share = len(part.train) // len(batches)
             _put(folder / name, part.train, slice(number * share, (number + 1) * share))
         _put(folder / cifar.CIFAR10.test_file, part.val, slice(None))
         names = {cifar.CIFAR10.class_names_key: list(part.train.classes)}
-        whole_file.put(folder / cifar.CIFAR10.meta_file, pickle.dumps(names, protocol=2))
+        files.put(folder / cifar.CIFAR10.meta_file, pickle.dumps(names, protocol=2))
     except OSError as error:
         raise UserError(f"cannot write into {out}: {error.strerror or error}") from error
     return folder
@@ -82,4 +82,4 @@ def _put(path: Path, images: ImageSet, which: slice) -> None:
     pixels: np.ndarray = images.images[which].reshape(-1, 3072).numpy()
     labels = images.labels[which].tolist()
     content = {"data": pixels.copy(), cifar.CIFAR10.label_key: labels}
-    whole_file.put(path, pickle.dumps(content, protocol=2))
+    files.put(path, pickle.dumps(content, protocol=2))

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+import torch
+from torch import Tensor
+from torchvision.ops import roi_align
+
+from efficiency_bench.data.augment import derived_seed
 
 ASPECT = (3 / 4, 4 / 3)
 """Least and greatest width over height of a random crop: torchvision's, and Inception's."""
@@ -54,3 +61,36 @@ def centre_crops(heights: np.ndarray, widths: np.ndarray, share: float) -> np.nd
     side = np.maximum(1, np.rint(np.minimum(heights, widths) * share))
     top, left = np.rint((heights - side) / 2), np.rint((widths - side) / 2)
     return np.stack([top, left, side, side], axis=1).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Views:
+    """The part of an image that is seen."""
+
+    min_area: float
+    """Least part of the area that a random resized crop keeps, a fraction."""
+    centre_share: float
+    """The side of the validation crop over that of the image, a fraction."""
+
+    def crops(self, seed: int, epoch: int, images: int, side_px: int) -> Tensor:
+        """A crop of each image in that epoch: float32 [N, 4]; left, top, right, bottom in px.
+
+        It depends on seed, epoch and image alone, whatever the batch and the device.
+        """
+        generator = np.random.default_rng(derived_seed(seed, "views", epoch))
+        sides = np.full(images, side_px)
+        top, left, height, width = random_crops(sides, sides, self.min_area, generator).T
+        edges = np.stack([left, top, left + width, top + height], axis=1)
+        return torch.from_numpy(edges.astype(np.float32))
+
+    def centre(self, images: Tensor) -> Tensor:
+        """The centre of images [B, C, side, side] that a validation sees."""
+        side = np.array([images.shape[-1]])
+        top, left, height, width = centre_crops(side, side, self.centre_share)[0].tolist()
+        return images[..., top : top + height, left : left + width]
+
+
+def cropped(images: Tensor, crops: Tensor, side_px: int) -> Tensor:
+    """Images float32 [B, C, H, W], each cut as ``crops`` [B, 4] says, at ``side_px``."""
+    which = torch.arange(len(crops), device=crops.device, dtype=crops.dtype)[:, None]
+    return roi_align(images, torch.cat([which, crops], dim=1), side_px, aligned=True)

@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 from torchvision.datasets.folder import IMG_EXTENSIONS
 
-from efficiency_bench.data.image_set import check_same_classes
-from efficiency_bench.data.subset import balanced_indices
+from efficiency_bench.data.image_set import balanced_indices, check_same_classes
 from efficiency_bench.errors import UserError
 
 LAYOUT = "train/CLASS/IMAGE.JPEG and val/CLASS/IMAGE.JPEG"

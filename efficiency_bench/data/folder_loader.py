@@ -27,8 +27,7 @@ from torchvision.transforms import v2
 
 from efficiency_bench.data.augment import Normalisation, derived_seed, epoch_order
 from efficiency_bench.data.folder import PhotoSet, PhotoSplits
-from efficiency_bench.data.loader import Batch, batch_sizes
-from efficiency_bench.data.share import ALONE, Share
+from efficiency_bench.data.loader import ALONE, Batch, Share, batch_sizes
 from efficiency_bench.errors import UserError
 
 RESIZE_OVER_CROP = 256 / 224

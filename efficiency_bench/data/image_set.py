@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -85,3 +87,35 @@ def check_same_classes(where: str, train: tuple[str, ...], val: tuple[str, ...])
         raise UserError(
             f"{where}: training and validation classes differ; {'; '.join(differences)}"
         )
+
+
+SUBSET_SEED = 20200508
+"""Fixed (the day of arXiv:2005.04305), so that a subset is a property of the data."""
+
+
+def balanced_indices(labels: Sequence[int], classes: int, count: int, key: str) -> list[int]:
+    """Indices (ascending) of ``count`` images, as many of each class as whole numbers allow.
+
+    Where ``count`` is no multiple of ``classes`` the first classes have one image more; all
+    images are taken, balanced or not, where ``count`` is their number.
+    Raises UserError, naming the setting ``key``, where that many cannot be drawn.
+    """
+    if not classes <= count <= len(labels):
+        raise UserError(
+            f"{key}={count} is not between {classes} (one a class) and {len(labels)} (all)"
+        )
+    if count == len(labels):
+        return list(range(count))
+    generator = np.random.default_rng(SUBSET_SEED)
+    of_label = np.asarray(labels)
+    drawn = []
+    for label in range(classes):
+        want = count // classes + (label < count % classes)
+        members = generator.permutation(np.flatnonzero(of_label == label))
+        if len(members) < want:
+            raise UserError(
+                f"{key}={count} needs {want} images of class {label}, which has "
+                f"{len(members)}; name at most {len(members) * classes}"
+            )
+        drawn.append(members[:want])
+    return np.sort(np.concatenate(drawn)).tolist()

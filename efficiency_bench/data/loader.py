@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from torch import Tensor
 
@@ -68,3 +68,24 @@ def batch_sizes(images: int, batch_size: int) -> list[int]:
     elif rest:
         sizes.append(rest)
     return sizes
+
+
+Whole = TypeVar("Whole", Tensor, list[int])
+
+
+@dataclass(frozen=True)
+class Share:
+    """One of ``of`` processes, number ``rank`` from 0; together they take every image once."""
+
+    rank: int = 0
+    of: int = 1
+    together: bool = False
+    """Whether all of them run on one machine, so that they can hold a set once."""
+
+    def part(self, whole: Whole) -> Whole:
+        """Every ``of``-th element [n] from ``rank`` on; the sizes of two parts differ by 1."""
+        return whole[self.rank :: self.of]
+
+
+ALONE = Share()
+"""The share of a run's only process: everything."""

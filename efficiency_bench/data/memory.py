@@ -19,10 +19,9 @@ from efficiency_bench.data.augment import (
     epoch_order,
     resized,
 )
+from efficiency_bench.data.crops import Views, cropped
 from efficiency_bench.data.image_set import DataSplits
-from efficiency_bench.data.loader import Batch, batch_sizes
-from efficiency_bench.data.share import ALONE, Share
-from efficiency_bench.data.views import Views, cropped
+from efficiency_bench.data.loader import ALONE, Batch, Share, batch_sizes
 
 HOST = torch.device("cpu")
 

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import get_args
 
 from efficiency_bench.errors import unknown
-from efficiency_bench.fitting.crossing_errors import crossing_errors
 from efficiency_bench.fitting.currencies import Crossing, Currency
 from efficiency_bench.fitting.groups import Selection
 from efficiency_bench.fitting.halving import HalvingTime, Variant, halving_time
+from efficiency_bench.fitting.robustness.crossing_errors import crossing_errors
+from efficiency_bench.fitting.robustness.second_opinions import SecondOpinions, second_opinions
 from efficiency_bench.fitting.rows import fit_rows
-from efficiency_bench.fitting.second_opinions import SecondOpinions, second_opinions
 from efficiency_bench.records import Entry
 
 

@@ -18,7 +18,7 @@ from efficiency_bench.fitting.currencies import (
     whole_cost,
 )
 from efficiency_bench.fitting.groups import Group, Selection, select
-from efficiency_bench.fitting.horizon_rows import horizon_cost, trial_family
+from efficiency_bench.fitting.horizon import horizon_cost, trial_family
 from efficiency_bench.records import (
     Entry,
     Target,

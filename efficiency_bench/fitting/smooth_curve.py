@@ -17,8 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr  # not scipy.stats: half a second of import for one function
 
-from efficiency_bench.fitting.crossing import LearningCurve, crossing_of
-from efficiency_bench.fitting.isotonic import isotonic
+from efficiency_bench.crossing import LearningCurve, crossing_of, isotonic
 from efficiency_bench.records import Target
 
 Array = NDArray[np.float64]

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from efficiency_bench.errors import UserError
 from efficiency_bench.records import Entry, Metric, Target
-from efficiency_bench.target import chance_level
+from efficiency_bench.stop_rule import chance_level
 
 CHANCE_STANDARD_ERRORS = 10.0
 """How far above chance a baseline must be to have learned.

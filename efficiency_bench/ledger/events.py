@@ -11,7 +11,8 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -207,3 +208,47 @@ def _no_log(path: Path, error: OSError) -> UserError:
         f"cannot write the event log {path}: {error.strerror or error}\n"
         "free some space or name another folder with run_dir=DIR; the same command resumes the run"
     )
+
+
+ALL_UNTIL = 10_000
+"""Progress events of a run that are all written: a short run's log is whole, and does not
+depend on the clock.  They take 4 MB."""
+
+AT_MOST_EVERY_SECONDS = 30.0
+"""Afterwards: a month's take 35 MB.  It is also the most work that a crash can hide."""
+
+
+class ThinnedProgress:
+    """Appends to an event log, and leaves out progress between two others that say more.
+
+    The last progress before any other event is always written, right before it.
+    """
+
+    def __init__(
+        self, log: EventLog, written: int = 0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """``written`` progress events are in the log already; ``clock`` never goes back, s."""
+        self._log = log
+        self._clock = clock
+        self._written = written
+        self._written_at = 0.0
+        self._held: dict[str, Any] | None = None
+
+    def append(self, kind: str, **fields: Any) -> None:
+        """Write one event, or hold it; see EventLog.append."""
+        if kind == "progress":
+            self._held = fields
+            due = self._clock() - self._written_at >= AT_MOST_EVERY_SECONDS
+            if self._written < ALL_UNTIL or due:
+                self._write_held()
+            return
+        self._write_held()
+        self._log.append(kind, **fields)
+
+    def _write_held(self) -> None:
+        if self._held is None:
+            return
+        fields, self._held = self._held, None
+        self._log.append("progress", **fields)
+        self._written += 1
+        self._written_at = self._clock()

@@ -21,6 +21,7 @@ from pydantic import ValidationError
 
 from efficiency_bench.errors import UserError, unknown
 from efficiency_bench.ledger.events import reject_constant
+from efficiency_bench.provenance import digest_json
 from efficiency_bench.records import SCHEMA_VERSION, Entry
 
 _SAFE_RUN_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
@@ -261,3 +262,17 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def content_digest(entry: Entry) -> str:
+    """SHA-256 (hex) over every field but ``entry_digest``, as canonical JSON.
+
+    A cost of None is left out, so that entries written before costs were kept keep their digest.
+    """
+    left_out = {"entry_digest"} if entry.cost else {"entry_digest", "cost"}
+    return digest_json(entry.model_dump(mode="json", exclude=left_out))
+
+
+def sealed(entry: Entry) -> Entry:
+    """The entry with its content digest written in."""
+    return entry.model_copy(update={"entry_digest": content_digest(entry)})

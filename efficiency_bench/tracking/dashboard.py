@@ -9,7 +9,7 @@ import json
 from typing import Any
 
 from efficiency_bench.errors import UserError
-from efficiency_bench.tracking.axes import AXES
+from efficiency_bench.tracking.wandb_process import AXES
 
 NAME = "Compute to accuracy"
 

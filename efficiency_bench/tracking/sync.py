@@ -13,10 +13,10 @@ from efficiency_bench.errors import UserError
 from efficiency_bench.ledger import store
 from efficiency_bench.ledger.events import read_events
 from efficiency_bench.ledger.history import useful
-from efficiency_bench.ledger.verification.beside import Beside
-from efficiency_bench.ledger.verification.evidence import gather
 from efficiency_bench.records import Entry
 from efficiency_bench.tracking.wandb_mirror import Session, WandbMirror
+from efficiency_bench.verify.evidence import gather
+from efficiency_bench.verify.neighbours import Beside
 
 Event = Mapping[str, Any]
 

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
-from efficiency_bench.whole_file import put
+from efficiency_bench.files import put
 
 KEPT = 2
 """The newest, and the one before it in case the disk has spoiled that."""
@@ -104,3 +105,14 @@ def _present(folder: Path) -> list[Path]:
 
 def _digest_path(path: Path) -> Path:
     return path.with_suffix(".sha256")
+
+
+def weights_digest(model: nn.Module) -> str:
+    """SHA-256 (hex) over weights and buffers: sorted names; name, dtype, shape, raw bytes."""
+    digest = hashlib.sha256()
+    state = model.state_dict()
+    for name in sorted(state):
+        value = state[name].detach().cpu().contiguous()
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        digest.update(value.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

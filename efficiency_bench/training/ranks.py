@@ -15,8 +15,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from efficiency_bench.data.share import ALONE, Share
-from efficiency_bench.training.batch_norm import synchronise_batch_norm
+from efficiency_bench.data.loader import ALONE, Share
+from efficiency_bench.training.sync_batch_norm import synchronise_batch_norm
 
 CPU = torch.device("cpu")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -9,11 +10,26 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from efficiency_bench.config import RecipeConfig
-from efficiency_bench.training.average import MovingAverage
-from efficiency_bench.training.numerics import Numerics
+from efficiency_bench.training.ema import MovingAverage
 from efficiency_bench.training.optimizer import build_optimizer
 from efficiency_bench.training.ranks import Ranks
 from efficiency_bench.training.schedule import rate_multiple
+
+
+@dataclass(frozen=True)
+class Numerics:
+    """Resolved, so that nothing is left to a library's default."""
+
+    precision: str = "fp32"
+    """fp32, or bf16 autocast."""
+    optimizer_kernel: str = "foreach"
+    """single, foreach or fused: the update of one parameter after the other, or of many."""
+    compile: bool = False
+    """Whether the training step is compiled by torch."""
+
+    def autocast(self, device: torch.device) -> torch.autocast:
+        """The context of every forward pass."""
+        return torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bf16")
 
 
 class Step:

@@ -15,21 +15,19 @@ from typing import Any
 import torch
 from torch import nn
 
-from efficiency_bench.cadence import due, evaluations_per_epoch
 from efficiency_bench.config import EvaluationConfig, RecipeConfig
 from efficiency_bench.counting import ForwardCount, SegmentMeter
 from efficiency_bench.data import Data
 from efficiency_bench.data.augment import derived_seed
 from efficiency_bench.data.loader import batch_sizes
 from efficiency_bench.records import Evaluation, Segment, Target
-from efficiency_bench.target import chance_level, sustained_index
+from efficiency_bench.stop_rule import chance_level, due, evaluations_per_epoch, sustained_index
 from efficiency_bench.training.clock import Clock
-from efficiency_bench.training.compiling import compile_step
+from efficiency_bench.training.compile import compile_step
 from efficiency_bench.training.evaluation import evaluate
-from efficiency_bench.training.numerics import Numerics
 from efficiency_bench.training.ranks import ALL_HERE, Ranks
-from efficiency_bench.training.resolution import side_px
-from efficiency_bench.training.step import Step
+from efficiency_bench.training.schedule import side_px
+from efficiency_bench.training.step import Numerics, Step
 
 Batch = tuple[torch.Tensor, torch.Tensor, int, int]
 """Images, labels, the size of the whole batch, and the images' side in px."""

@@ -5,9 +5,9 @@ from subprocess import CompletedProcess
 import pytest
 
 from efficiency_bench.cli import main
-from tests.campaign.tiny import TINY
 from tests.cli.users import SHORT
 from tests.commands import command
+from tests.tiny import TINY
 
 
 @pytest.fixture(scope="module")

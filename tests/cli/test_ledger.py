@@ -2,9 +2,9 @@
 
 import json
 
-from tests.campaign.tiny import TINY
 from tests.cli.users import LEDGER_LIST_KEYS, SHORT, refused
 from tests.commands import command
+from tests.tiny import TINY
 
 
 def test_ledger_verbs_give_the_pages_keys(trained):

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from tests.campaign.tiny import TINY
 from tests.cli.users import refused
+from tests.tiny import TINY
 
 RUN = ("experiment=shufflenet_v2_x1_0", *TINY, "target.value=0.9")
 NO_PROBE = ("--probe-seconds", "0")

@@ -3,9 +3,9 @@
 import json
 
 from efficiency_bench.ledger import store
-from tests.campaign.tiny import TINY
 from tests.cli.users import LEDGER_LIST_KEYS, SHORT, refused
 from tests.commands import command
+from tests.tiny import TINY
 
 
 def test_train_json_is_the_entry_and_nothing_else(trained):

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from efficiency_bench import provenance
-from efficiency_bench.campaign.proposal import propose
-from efficiency_bench.campaign.run import run
 from efficiency_bench.errors import UserError
 from efficiency_bench.ledger import store
-from efficiency_bench.ledger.seal import sealed
+from efficiency_bench.ledger.store import sealed
 from efficiency_bench.records import Entry
-from tests.campaign.tiny import tiny
+from efficiency_bench.reproducibility.submit import propose
+from efficiency_bench.run.run import run
 from tests.ledger.factory import make_entry
+from tests.tiny import tiny
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 SHORT = ("experiment=shufflenet_v2_x1_0", "recipe.epochs=0.3", "target.value=0.9")

@@ -4,13 +4,13 @@ import json
 import subprocess
 import sys
 
-from efficiency_bench.campaign.folder import locked
-from efficiency_bench.campaign.manifest import SWEEPS
-from efficiency_bench.campaign.run import run
 from efficiency_bench.ledger import store
-from tests.campaign.tiny import TINY, tiny
+from efficiency_bench.run.folder import locked
+from efficiency_bench.run.run import run
+from efficiency_bench.sweep.manifest import SWEEPS
 from tests.cli.users import SHORT, refused
 from tests.cluster.sweeps import Cluster, plain_environment
+from tests.tiny import TINY, tiny
 
 RUN = ("experiment=alexnet", *TINY, *SHORT)
 

@@ -4,10 +4,10 @@ import os
 
 import pytest
 
-from efficiency_bench.campaign.run import run
-from tests.campaign.tiny import tiny
+from efficiency_bench.run.run import run
 from tests.cluster import slurm
 from tests.cluster.sweeps import RUN, Cluster
+from tests.tiny import tiny
 
 
 @pytest.fixture(scope="session")

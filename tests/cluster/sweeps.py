@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from efficiency_bench.ledger.events import read_events
-from tests.campaign.tiny import TINY
+from tests.tiny import TINY
 
 RUN = ("experiment=alexnet", "recipe.batch_size=16", "recipe.epochs=20", "target.value=1.0")
 """380 steps: a few seconds of training, long enough to be caught in the middle."""

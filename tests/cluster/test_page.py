@@ -43,8 +43,8 @@ def test_every_command_of_the_page_does_what_the_page_says(cluster):
 
 def test_the_batch_script_requeues_itself_near_the_time_limit(cluster, undisturbed):
     shutil.copytree(ROOT / "launch", cluster.folder / "launch")
-    from tests.campaign.tiny import TINY
     from tests.cluster.sweeps import QUIET, RUN, until
+    from tests.tiny import TINY
 
     sizes = ("--gpus-per-node=0", "--cpus-per-task=1", "--parsable")
     arguments = (*RUN, *TINY, *QUIET, "run_dir=run")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from efficiency_bench.campaign.sacct import lines
+from efficiency_bench.sweep.sacct import lines
 from tests.cluster.sweeps import until
 
 
@@ -31,7 +31,7 @@ def read(cluster):
     from submitit.slurm.slurm import SlurmInfoWatcher
 
     def answers(job):
-        command = [sys.executable, "-m", "efficiency_bench.campaign.sacct", "-o", "JobID,State"]
+        command = [sys.executable, "-m", "efficiency_bench.sweep.sacct", "-o", "JobID,State"]
         asked = subprocess.run(
             [*command, "--parsable2", "-j", job],
             env=cluster.environment,
@@ -62,7 +62,7 @@ def test_a_controller_that_does_not_answer_is_no_end_of_a_job(cluster):
     nobody = re.sub(r"SlurmctldPort=\d+", "SlurmctldPort=1\nMessageTimeout=1", working)
     (cluster.folder / "slurm.conf").write_text(nobody)
     asked = subprocess.run(
-        [sys.executable, "-m", "efficiency_bench.campaign.sacct", "-j", "1"],
+        [sys.executable, "-m", "efficiency_bench.sweep.sacct", "-j", "1"],
         env={**cluster.environment, "SLURM_CONF": str(cluster.folder / "slurm.conf")},
         capture_output=True,
         text=True,

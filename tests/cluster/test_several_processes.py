@@ -2,8 +2,8 @@
 
 import json
 
-from tests.campaign.tiny import TINY
 from tests.cluster.sweeps import QUIET, RUN, SLURM, until
+from tests.tiny import TINY
 
 TWO = ("hydra.launcher.tasks_per_node=2",)
 

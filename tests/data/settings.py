@@ -8,7 +8,7 @@ import torch
 
 from efficiency_bench.config import AugmentationConfig, DataConfig, RecipeConfig
 from efficiency_bench.data import Batch, Data, build_data
-from efficiency_bench.data.share import ALONE, Share
+from efficiency_bench.data.loader import ALONE, Share
 
 
 def data_config(name: str, image_px: int, **settings: Any) -> DataConfig:

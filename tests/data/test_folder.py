@@ -13,7 +13,7 @@ from sklearn.datasets import load_sample_images
 from torch import Tensor
 
 from efficiency_bench.data import folder
-from efficiency_bench.data.share import Share
+from efficiency_bench.data.loader import Share
 from efficiency_bench.errors import UserError
 from tests.data.photos import picture, plant
 from tests.data.settings import build, data_config, recipe_config, same_batches

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
 from efficiency_bench.data import digits
-from efficiency_bench.data.image_set import DataSplits, ImageSet, check_splits
-from efficiency_bench.data.subset import balanced_indices
+from efficiency_bench.data.image_set import DataSplits, ImageSet, balanced_indices, check_splits
 from efficiency_bench.errors import UserError
 from tests.data.settings import build, data_config, recipe_config
 

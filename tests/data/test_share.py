@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from efficiency_bench.config import AugmentationConfig
 from efficiency_bench.data.augment import Normalisation
 from efficiency_bench.data.image_set import DataSplits, ImageSet
-from efficiency_bench.data.loader import batch_sizes
+from efficiency_bench.data.loader import ALONE, Share, batch_sizes
 from efficiency_bench.data.memory import MemoryLoader
-from efficiency_bench.data.share import ALONE, Share
 from efficiency_bench.errors import UserError
 from tests.data.settings import build, data_config, recipe_config
 

@@ -11,9 +11,9 @@ import torch
 from efficiency_bench.config import DataConfig, RecipeConfig
 from efficiency_bench.data import build_data
 from efficiency_bench.data.image_set import DataSplits, ImageSet
-from efficiency_bench.data.share import Share
+from efficiency_bench.data.loader import Share
 from efficiency_bench.data.shared_sets import POSSIBLE, Offer, taken
-from tests.campaign.tiny import TINY, composed
+from tests.tiny import TINY, composed
 
 pytestmark = pytest.mark.skipif(not POSSIBLE, reason="memfd is Linux's own")
 

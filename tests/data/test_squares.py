@@ -13,11 +13,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from efficiency_bench.data import Data, folder, squares, squares_write
+from efficiency_bench.data import Data, folder, squares
 from efficiency_bench.data.augment import epoch_order
-from efficiency_bench.data.share import Share
-from efficiency_bench.data.squares_write import Order, write_squares
-from efficiency_bench.data.written import held, record_path
+from efficiency_bench.data.loader import Share
+from efficiency_bench.data.squares import Order, write_squares
+from efficiency_bench.data.stored_files import held, record_path
 from efficiency_bench.errors import UserError
 from tests.commands import command
 from tests.data.photos import picture, plant
@@ -203,7 +203,7 @@ def test_what_is_finished_is_kept_and_what_is_another_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = _stored(tmp_path)
-    monkeypatch.setattr(squares_write, "squares", None)  # not to be called
+    monkeypatch.setattr(squares, "squares", None)  # not to be called
     assert len(write_squares(Order(tmp_path / "source", out, SIDE, 0), _nothing)) == 2
     with pytest.raises(UserError, match=r"train.npy.json is there already, of another source"):
         write_squares(Order(tmp_path / "source", out, 16, 0), _nothing)
@@ -296,7 +296,7 @@ def test_a_disk_that_fills_leaves_nothing(
 ) -> None:
     """Others may take the room that was there at the beginning."""
     source = plant(tmp_path / "source", train=20)
-    monkeypatch.setattr(squares_write, "_check_room", lambda order, images: None)
+    monkeypatch.setattr(squares, "_check_room", lambda order, images: None)
     with pytest.raises(UserError, match=r"cannot write .*train\.npy: No space left on device"):
         write_squares(Order(source, small_disk, 64, 0), _nothing)
     assert list(small_disk.iterdir()) == []

@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchvision.transforms.v2 import functional as tv
 
-from efficiency_bench.data.crops import random_crops
-from efficiency_bench.data.views import Views, cropped
+from efficiency_bench.data.crops import Views, cropped, random_crops
 
 SIDE = 40
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import torch
 
-from efficiency_bench.campaign.device import resolve
-from efficiency_bench.campaign.job import build_job
-from efficiency_bench.campaign.processes import join, leave, this_process
 from efficiency_bench.data import build_data
+from efficiency_bench.run.device import resolve
+from efficiency_bench.run.job import build_job
+from efficiency_bench.run.processes import join, leave, this_process
 from efficiency_bench.training.trainer import Run, batches
-from tests.campaign.tiny import TINY, composed
+from tests.tiny import TINY, composed
 
 STEPS = 11
 """One more than an epoch of 300 images in batches of 32: the partial batch is among them."""

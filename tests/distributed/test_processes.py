@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from efficiency_bench.campaign.processes import Process, this_process
-from efficiency_bench.data.share import Share
+from efficiency_bench.data.loader import Share
 from efficiency_bench.errors import UserError
-from efficiency_bench.training.batch_norm import synchronise_batch_norm
+from efficiency_bench.run.processes import Process, this_process
 from efficiency_bench.training.ranks import Ranks
+from efficiency_bench.training.sync_batch_norm import synchronise_batch_norm
 from efficiency_bench.training.trainer import Run
 
 STEP = {

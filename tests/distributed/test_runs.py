@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.campaign.tiny import TINY, events_of
 from tests.commands import command
 from tests.distributed.starting import BIN, one_by_one, torchrun, wait_for_line
+from tests.tiny import TINY, events_of
 
 EVALUATED = "left"
 """Every line about an evaluation ends with the time that is left."""

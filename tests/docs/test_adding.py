@@ -8,9 +8,9 @@ from pathlib import Path
 import yaml
 
 import efficiency_bench
-from tests.campaign.tiny import TINY
 from tests.commands import command
 from tests.docs.pages import ROOT, blocks
+from tests.tiny import TINY
 
 
 def test_a_recipe_of_ones_own_trains_from_its_folder(tmp_path: Path) -> None:

@@ -10,10 +10,10 @@ import subprocess
 import pytest
 
 from efficiency_bench.cli import main
-from tests.campaign.tiny import TINY
 from tests.data.photos import plant
 from tests.docs.pages import PAGES, ROOT, blocks
 from tests.ledger.test_import_dawnbench import written
+from tests.tiny import TINY
 
 SHORTENED = (
     *TINY[1:],

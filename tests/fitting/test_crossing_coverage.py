@@ -5,10 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from efficiency_bench.fitting.crossing_interval import crossing_estimate
-from efficiency_bench.fitting.crossing_seeds import combine_seeds
-from efficiency_bench.fitting.synthetic import Protocol, TrueCurve, shapes, simulate
-from efficiency_bench.ledger.verification.recount import Plan
+from benchmarks.synthetic_curves import Protocol, TrueCurve, shapes, simulate
+from efficiency_bench.fitting.crossing_interval import combine_seeds, crossing_estimate
+from efficiency_bench.verify.recount import Plan
 from tests.ledger.factory import make_target
 
 DRAWS = 1000

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from efficiency_bench.fitting.crossing import LearningCurve
+from benchmarks.synthetic_curves import TrueCurve
+from efficiency_bench.crossing import LearningCurve
 from efficiency_bench.fitting.crossing_interval import crossing_estimate, entry_crossing
 from efficiency_bench.fitting.smooth_curve import fit_smooth_curve
-from efficiency_bench.fitting.synthetic import TrueCurve
 from tests.ledger.factory import make_entry, make_evaluation, make_target
 
 KINDS = ("first", "sustained", "isotonic")

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from efficiency_bench.fitting.crossing_interval import CrossingEstimate
-from efficiency_bench.fitting.crossing_seeds import combine_seeds
+from efficiency_bench.fitting.crossing_interval import CrossingEstimate, combine_seeds
 
 
 def seed(value, half=0.0, **overrides):

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from efficiency_bench.fitting.horizon_search import Done, Plan, answer, decide
+from efficiency_bench.horizon.decide import Done, Plan, answer, decide
 from tests.ledger.factory import make_target
 
 VAL = 2000

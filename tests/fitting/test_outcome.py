@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from efficiency_bench.errors import UserError
 from efficiency_bench.fitting.groups import Selection
-from efficiency_bench.fitting.halving import halving_time
-from efficiency_bench.fitting.outcome import outcome
+from efficiency_bench.fitting.halving import halving_time, outcome
 from efficiency_bench.fitting.rows import fit_rows
 from tests.ledger.factory import make_entry
 

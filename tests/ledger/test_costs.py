@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from efficiency_bench.ledger.costs import cost_of
-from efficiency_bench.ledger.listing import row
-from efficiency_bench.ledger.seal import content_digest, sealed
+from efficiency_bench.ledger.export import row
+from efficiency_bench.ledger.store import content_digest, sealed
 from efficiency_bench.records import Clocks, Cost, Entry
 from tests.ledger.factory import make_entry, make_segment
 

@@ -9,7 +9,7 @@ from efficiency_bench.errors import UserError
 from efficiency_bench.ledger import store
 from efficiency_bench.ledger.export import OPENAI_COLUMNS, export
 from efficiency_bench.ledger.importers import import_file_or_folder
-from efficiency_bench.ledger.seal import content_digest
+from efficiency_bench.ledger.store import content_digest
 from tests.ledger.factory import make_entry, make_target
 
 PUBLISHED = (

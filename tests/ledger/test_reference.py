@@ -7,8 +7,7 @@ from datetime import date
 import pytest
 
 from efficiency_bench.errors import UserError
-from efficiency_bench.ledger.export import OPENAI_COLUMNS, export
-from efficiency_bench.ledger.listing import ROW_FIELDS, row
+from efficiency_bench.ledger.export import OPENAI_COLUMNS, ROW_FIELDS, export, row
 from efficiency_bench.ledger.reference import (
     publication_dates,
     published_entries,

@@ -3,7 +3,7 @@
 import gzip
 import json
 
-from efficiency_bench.ledger.starts import start_event
+from efficiency_bench.ledger.kept_log import start_event
 from efficiency_bench.ledger.store import append, log_path
 from tests.ledger.factory import make_entry
 

@@ -6,12 +6,13 @@ import json
 
 import pytest
 
-from efficiency_bench.ledger import thinning
-from efficiency_bench.ledger.events import EventLog, read_events
-from efficiency_bench.ledger.thinning import (
+from efficiency_bench.ledger import events
+from efficiency_bench.ledger.events import (
     ALL_UNTIL,
     AT_MOST_EVERY_SECONDS,
+    EventLog,
     ThinnedProgress,
+    read_events,
 )
 
 MONTH_SECONDS = 30 * 86_400
@@ -48,7 +49,7 @@ def test_a_short_run_keeps_all_its_progress(tmp_path, clock):
 def test_a_long_run_keeps_one_a_while_and_the_last_before_anything_else(
     tmp_path, clock, monkeypatch
 ):
-    monkeypatch.setattr(thinning, "ALL_UNTIL", 2)
+    monkeypatch.setattr(events, "ALL_UNTIL", 2)
     with EventLog(tmp_path / "log") as log:
         thinned = ThinnedProgress(log, clock=clock)
         for steps in range(1, 8):

@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 from torch import nn
 
-from efficiency_bench.campaign.run import run
 from efficiency_bench.fitting.fit import fit
 from efficiency_bench.fitting.groups import Selection
 from efficiency_bench.ledger import store
-from efficiency_bench.ledger.starts import macs_by_operator
+from efficiency_bench.ledger.kept_log import macs_by_operator
 from efficiency_bench.models.registry import build_model
-from efficiency_bench.report.page_currencies import operators_table, rates_table
-from efficiency_bench.report.page_sets import set_results
-from tests.campaign.tiny import tiny
+from efficiency_bench.report.page.currencies import operators_table, rates_table
+from efficiency_bench.report.page.results import set_results
+from efficiency_bench.run.run import run
+from tests.tiny import tiny
 
 LEDGER = Path(__file__).parents[2] / "runs" / "ledger"
 

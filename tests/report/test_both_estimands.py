@@ -1,8 +1,8 @@
 """A ledger with both estimands: each set's headline tells the other's fit beside its own."""
 
-from efficiency_bench.report.page import write_page
-from efficiency_bench.report.page_parts import parts
-from efficiency_bench.report.page_sets import set_results
+from efficiency_bench.report.page.page import write_page
+from efficiency_bench.report.page.results import set_results
+from efficiency_bench.report.page.sections import parts
 from tests.ledger.factory import make_entry, make_evaluation, make_segment
 
 NETWORKS = {

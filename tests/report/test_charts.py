@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from efficiency_bench.errors import UserError
-from efficiency_bench.report.charts import halving_chart, write_chart
+from efficiency_bench.report.charts.halving_chart import halving_chart, write_chart
 from tests.report import results
 
 RESULT = results.rehearsal()

@@ -5,22 +5,22 @@ import io
 import pytest
 from rich.console import Console
 
-from efficiency_bench.fitting.conventions import conventions
-from efficiency_bench.fitting.decomposition import decompose
-from efficiency_bench.fitting.epochs_and_images import epochs_and_images
 from efficiency_bench.fitting.groups import Selection
-from efficiency_bench.fitting.sweep import sweep
+from efficiency_bench.fitting.sensitivity.conventions import conventions
+from efficiency_bench.fitting.sensitivity.decomposition import decompose
+from efficiency_bench.fitting.sensitivity.epochs_and_images import epochs_and_images
+from efficiency_bench.fitting.sensitivity.threshold_sweep import sweep
 from efficiency_bench.ledger.reference import published_entries
-from efficiency_bench.report.conventions_table import print_conventions, span_sentence
-from efficiency_bench.report.decomposition_table import (
+from efficiency_bench.report.tables.conventions import print_conventions, span_sentence
+from efficiency_bench.report.tables.decomposition import (
     print_decomposition,
     print_epochs_and_images,
 )
-from efficiency_bench.report.layout import interval, one_decimal
-from efficiency_bench.report.sweep_table import print_sweep
+from efficiency_bench.report.tables.layout import interval, one_decimal
+from efficiency_bench.report.tables.threshold_sweep import print_sweep
 from tests.fitting.curve_factory import planted
-from tests.fitting.test_conventions import with_baseline
-from tests.fitting.test_decomposition import NEW, OLD, ledger
+from tests.fitting.sensitivity.test_conventions import with_baseline
+from tests.fitting.sensitivity.test_decomposition import NEW, OLD, ledger
 
 ANY = Selection()
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from efficiency_bench.report.crossings_table import crossing_rows, crossings_table
+from efficiency_bench.report.tables.crossings import crossing_rows, crossings_table
 from tests.ledger.factory import make_baseline, make_entry, make_evaluation, make_target
 from tests.report.test_tables import printed
 

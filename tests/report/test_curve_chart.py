@@ -1,8 +1,13 @@
 """Curves thinned without moving what is read from them, and seeds that share a row."""
 
-from efficiency_bench.report.chart_style import NARROW, WIDE
-from efficiency_bench.report.crossings_table import crossing_rows
-from efficiency_bench.report.curve_chart import MOST_POINTS, curve_chart, seeds_together, thinned
+from efficiency_bench.report.charts.curve_chart import (
+    MOST_POINTS,
+    curve_chart,
+    seeds_together,
+    thinned,
+)
+from efficiency_bench.report.charts.style import NARROW, WIDE
+from efficiency_bench.report.tables.crossings import crossing_rows
 from tests.fitting.curve_factory import run_with_curve, straight
 from tests.ledger.factory import make_baseline, make_target
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from efficiency_bench.report.labels import Box, label_box, line_boxes, sides
+from efficiency_bench.report.charts.labels import Box, label_box, line_boxes, sides
 
 CANVAS = Box(0, 0, 400, 300)
 

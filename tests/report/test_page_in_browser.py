@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import pytest
 
 from efficiency_bench.ledger.store import read
-from efficiency_bench.report.page import write_page
+from efficiency_bench.report.page.page import write_page
 from tests.report.page_ledger import HOSTILE, write_ledger
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

@@ -1,10 +1,10 @@
 """A page of 500 long runs stays small enough to send."""
 
 from efficiency_bench.config import measured_part
-from efficiency_bench.report.page import write_page
-from tests.campaign.tiny import composed
+from efficiency_bench.report.page.page import write_page
 from tests.fitting.curve_factory import iso, straight
 from tests.report.page_ledger import PROVENANCE
+from tests.tiny import composed
 
 RUNS, SEEDS, EVALUATIONS = 500, 3, 120
 MOST_BYTES = 3_000_000

@@ -7,10 +7,10 @@ import pytest
 from efficiency_bench.config import measured_part
 from efficiency_bench.identity import config_digest
 from efficiency_bench.ledger.reference import published_entries
-from efficiency_bench.report.repeat_command import repeat_command
-from tests.campaign.tiny import composed
+from efficiency_bench.report.page.repeat_command import repeat_command
 from tests.ledger.factory import make_entry
 from tests.test_configs import EXPERIMENTS
+from tests.tiny import composed
 
 RESOLVED = ("device=cpu", "precision=fp32", "channels_last=true", "threads=2")
 

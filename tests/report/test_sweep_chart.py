@@ -1,10 +1,10 @@
 """The sweep as a chart: its points, and its axis when an interval is open."""
 
 from efficiency_bench.fitting.groups import Selection
-from efficiency_bench.fitting.sweep import sweep
+from efficiency_bench.fitting.sensitivity.threshold_sweep import sweep
 from efficiency_bench.ledger.reference import published_entries
-from efficiency_bench.report.chart_style import WIDE
-from efficiency_bench.report.sweep_chart import sweep_chart
+from efficiency_bench.report.charts.style import WIDE
+from efficiency_bench.report.charts.sweep_chart import sweep_chart
 from tests.fitting.curve_factory import planted
 
 

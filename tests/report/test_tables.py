@@ -6,8 +6,8 @@ import pytest
 from rich.console import Console
 
 from efficiency_bench.ledger.reference import published_entries
-from efficiency_bench.report.models_table import print_models
-from efficiency_bench.report.tables import ledger_table, print_fit
+from efficiency_bench.report.tables.audit import print_models
+from efficiency_bench.report.tables.fit_and_ledger import ledger_table, print_fit
 from tests.report import results
 
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from efficiency_bench.campaign.run import run
 from efficiency_bench.records import Entry
+from efficiency_bench.run.run import run
 from efficiency_bench.tracking.wandb_mirror import Session, WandbMirror
-from tests.campaign.tiny import events_of, tiny
+from tests.tiny import events_of, tiny
 
 OPTIONS = (
     "experiment=shufflenet_v2_x1_0",

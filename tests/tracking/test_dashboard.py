@@ -7,7 +7,7 @@ import pytest
 
 from efficiency_bench.errors import UserError
 from efficiency_bench.tracking import dashboard
-from efficiency_bench.tracking.axes import AXES
+from efficiency_bench.tracking.wandb_process import AXES
 
 # wandb-workspaces is written for the pydantic before
 pytestmark = pytest.mark.filterwarnings("ignore:Pydantic V1 style")

@@ -1,7 +1,7 @@
 """Under which group the runs of a command line stand together."""
 
-from efficiency_bench.campaign.manifest import planned
 from efficiency_bench.hydra_app import compose
+from efficiency_bench.sweep.manifest import planned
 
 ONE = ("experiment=resnet18", "data=digits")
 

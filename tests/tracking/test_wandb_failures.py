@@ -8,11 +8,11 @@ import socket
 
 import pytest
 
-from efficiency_bench.campaign.same_result import differences
 from efficiency_bench.ledger import store
+from efficiency_bench.reproducibility.diff import differences
 from efficiency_bench.tracking.wandb_mirror import Session, WandbMirror
-from tests.campaign.tiny import TINY
 from tests.commands import command, warm_up
+from tests.tiny import TINY
 from tests.tracking import wandb_files
 from tests.tracking.conftest import OPTIONS, contents
 from tests.tracking.server import serving

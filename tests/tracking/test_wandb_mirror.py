@@ -5,12 +5,12 @@ import signal
 
 import pytest
 
-from efficiency_bench.campaign.run import run
-from efficiency_bench.campaign.same_result import differences
+from efficiency_bench.reproducibility.diff import differences
+from efficiency_bench.run.run import run
 from efficiency_bench.tracking import wandb_mirror
 from efficiency_bench.tracking.wandb_mirror import Session, WandbMirror, mode
-from tests.campaign.tiny import TINY, events_of, tiny
 from tests.commands import started
+from tests.tiny import TINY, events_of, tiny
 from tests.tracking import wandb_files
 from tests.tracking.conftest import OPTIONS
 

@@ -3,10 +3,10 @@
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from efficiency_bench.cadence import due, evaluations_per_epoch
 from efficiency_bench.config import EvaluationConfig, ProgressiveConfig
 from efficiency_bench.records import Target
-from efficiency_bench.training.resolution import all_sides_px, side_px
+from efficiency_bench.stop_rule import due, evaluations_per_epoch
+from efficiency_bench.training.schedule import all_sides_px, side_px
 
 
 @given(steps_per_epoch=st.integers(1, 400), per_epoch=st.integers(1, 12), epochs=st.integers(1, 3))

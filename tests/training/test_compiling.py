@@ -7,16 +7,15 @@ import pytest
 import torch
 from torch import nn
 
-from efficiency_bench.campaign.device import resolve
-from efficiency_bench.campaign.job import build_job
 from efficiency_bench.data import build_data
-from efficiency_bench.training.compiling import compile_step
-from efficiency_bench.training.numerics import Numerics
+from efficiency_bench.run.device import resolve
+from efficiency_bench.run.job import build_job
+from efficiency_bench.training.checkpoint import weights_digest
+from efficiency_bench.training.compile import compile_step
 from efficiency_bench.training.ranks import ALL_HERE
-from efficiency_bench.training.step import Step
+from efficiency_bench.training.step import Numerics, Step
 from efficiency_bench.training.trainer import Compiled, Progress, train
-from efficiency_bench.training.weights import weights_digest
-from tests.campaign.tiny import TINY, composed
+from tests.tiny import TINY, composed
 
 CPU = torch.device("cpu")
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+from efficiency_bench.training.checkpoint import weights_digest
 from efficiency_bench.training.evaluation import evaluate
-from efficiency_bench.training.weights import weights_digest
 
 FP32 = torch.autocast("cpu", enabled=False)
 

@@ -10,11 +10,11 @@ fp32 the losses must be those recorded too: of EfficientNet-B0 all six, of ResNe
 import pytest
 import torch
 
-from efficiency_bench.campaign.device import resolve
-from efficiency_bench.campaign.job import build_job
 from efficiency_bench.data import build_data
+from efficiency_bench.run.device import resolve
+from efficiency_bench.run.job import build_job
 from efficiency_bench.training.trainer import Run, batches
-from tests.campaign.tiny import TINY, composed
+from tests.tiny import TINY, composed
 
 RUNS = {
     "resnet18": [2.75086697, 2.35030491, 2.52593717, 2.54873283, 2.36474343, 2.01818914],

@@ -10,7 +10,7 @@ from typing import Any
 from efficiency_bench.ledger.baseline import CHANCE_STANDARD_ERRORS
 from efficiency_bench.ledger.importers.reading import Source, decimal
 from efficiency_bench.records import Metric
-from efficiency_bench.target import chance_level
+from efficiency_bench.stop_rule import chance_level
 
 LONGEST_EPOCHS = 100_000.0
 """No schedule is longer, and no product with a number of images then overflows."""

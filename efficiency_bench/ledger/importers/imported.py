@@ -16,8 +16,7 @@ from efficiency_bench.errors import UserError, unknown
 from efficiency_bench.ledger.importers.curve import IMAGENET, Curve, DataSet, Point
 from efficiency_bench.ledger.importers.reading import Source
 from efficiency_bench.ledger.reference import reference_rows
-from efficiency_bench.ledger.seal import sealed
-from efficiency_bench.ledger.verification.recount import interpolated_images
+from efficiency_bench.ledger.store import sealed
 from efficiency_bench.records import (
     EndReason,
     Entry,
@@ -29,7 +28,8 @@ from efficiency_bench.records import (
     paper3x_tfs_days,
     segments_until,
 )
-from efficiency_bench.target import first_index, sustained_index
+from efficiency_bench.stop_rule import first_index, sustained_index
+from efficiency_bench.verify.recount import interpolated_images
 
 ASSUMED_RESOLUTION_PX = 224
 """Where the user names the network: the size at which the reference file's counts are made."""

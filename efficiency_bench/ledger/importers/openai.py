@@ -15,7 +15,7 @@ from efficiency_bench.ledger.export import OPENAI_COLUMNS
 from efficiency_bench.ledger.importers.imported import Wanted, counted_models, run_id
 from efficiency_bench.ledger.importers.reading import Source, csv_fields, decimal, note
 from efficiency_bench.ledger.reference import ALEXNET_LEVEL
-from efficiency_bench.ledger.seal import sealed
+from efficiency_bench.ledger.store import sealed
 from efficiency_bench.records import Entry, Metric, Target
 
 PATTERNS = ("*.csv",)

@@ -1,1 +1,0 @@
-"""From a configuration to a ledger entry: one run, wired."""

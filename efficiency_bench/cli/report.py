@@ -1,0 +1,35 @@
+"""The verb that writes the report, without torch."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from efficiency_bench.cli.shared import DEFAULT_LEDGER, LedgerDir
+
+
+def report(
+    out: Annotated[Path, typer.Option(help="Folder for index.html and the charts' images.")],
+    ledger: LedgerDir = DEFAULT_LEDGER,
+) -> None:
+    """Write one HTML page of the whole ledger, which needs no network, and its charts as images.
+
+    An empty or absent ledger, or `--ledger published`, gives the published rows.
+    """
+    from efficiency_bench.ledger.reference import published_entries
+    from efficiency_bench.ledger.store import LedgerRead, read
+    from efficiency_bench.report.page.page import write_page
+
+    found = read(ledger) if ledger.is_dir() else LedgerRead((), ())
+    remarks = [f"Not read: {problem.path}: {problem.reason}" for problem in found.problems]
+    entries, source = found.entries, str(ledger)
+    if not entries:
+        if source != "published":
+            remarks.append(f"No entries in {ledger}: these are the published rows.")
+        entries, source = published_entries(), "published"
+    for remark in remarks:
+        print(remark, file=sys.stderr)
+    print(write_page(entries, source, out, remarks))

@@ -1,0 +1,124 @@
+"""Verbs that check: what was measured, and that a run survives being killed."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from efficiency_bench.cli.completion import Overrides
+from efficiency_bench.cli.shared import (
+    DEFAULT_LEDGER,
+    DISAGREEMENT,
+    STOPPED,
+    Json,
+    LedgerDir,
+    print_json,
+    read_entries,
+    stdout_console,
+)
+
+
+def audit(
+    model: Annotated[str, typer.Argument(help="A registered name, timm:NAME or torchvision:NAME.")],
+    resolution: Annotated[int, typer.Option(min=1, help="Side of the image, px.")] = 224,
+    as_json: Json = False,
+) -> None:
+    """Count a network's forward and backward MACs by two counters, and show both accounts.
+
+    One is fvcore's trace, the other watches a real training step.  Exit code 1 if they differ by
+    a single MAC, or if an operator is on no list.
+    """
+    from efficiency_bench.counting.by_name import audit_model, audit_row
+    from efficiency_bench.report.tables.audit import print_audit
+
+    row = audit_row(model, audit_model(model, resolution))
+    if as_json:
+        print_json(row)
+    else:
+        print_audit(row, stdout_console())
+    raise typer.Exit(0 if row["agrees"] else DISAGREEMENT)
+
+
+def verify(
+    run_id: Annotated[str | None, typer.Argument(help="A run id or its beginning; all.")] = None,
+    ledger: LedgerDir = DEFAULT_LEDGER,
+    data_root: Annotated[
+        Path | None, typer.Option(help="Folder that holds the data sets, to check their digest.")
+    ] = None,
+    registered: Annotated[
+        Path | None, typer.Option(help="What was decided before: see plan --register.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Recompute every number of the entries from their event logs and configurations.
+
+    Exit code 1 if a rule fails.  What cannot be checked here (data that is not at hand) is
+    skipped and said; `--ledger published` verifies the published rows.
+    """
+    from efficiency_bench.reproducibility.data_and_counts import verify_ledger
+    from efficiency_bench.verify import preregistration
+    from efficiency_bench.verify.lines import as_row, print_verifications
+
+    decided = None if registered is None else preregistration.read(registered)
+    results = verify_ledger(str(ledger), run_id, data_root, decided)
+    if decided is not None and run_id is None:
+        for run in preregistration.missing(decided, read_entries(str(ledger))):
+            print(f"decided on, not trained yet: {run}", file=sys.stderr)
+    if as_json:
+        print_json([as_row(result) for result in results])
+    else:
+        print_verifications(results, stdout_console())
+    raise typer.Exit(0 if all(result.ok for result in results) else DISAGREEMENT)
+
+
+def reproduce(
+    run_id: Annotated[str, typer.Argument(help="A run id of the ledger, or its beginning.")],
+    ledger: LedgerDir = DEFAULT_LEDGER,
+    data_root: Annotated[Path | None, typer.Option(help="Folder that holds the data set.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the new run.")] = Path("runs/reproduce"),
+    as_json: Json = False,
+) -> None:
+    """Train a run of the ledger once more and compare the two results.
+
+    On the same versions and processor they must agree to the bit; elsewhere the new run must lie
+    where one more seed would (95 % prediction interval of the ledger's seeds).  Exit code 1
+    otherwise.
+    """
+    from efficiency_bench.reproducibility.rerun import as_row, print_reproduction
+    from efficiency_bench.reproducibility.rerun import reproduce as train_again
+
+    result = train_again(ledger, run_id, data_root, out)
+    if result is None:
+        raise typer.Exit(STOPPED)
+    row = as_row(result)
+    if as_json:
+        print_json(row)
+    else:
+        print_reproduction(row, stdout_console())
+    raise typer.Exit(0 if result.ok else DISAGREEMENT)
+
+
+def verify_resume(
+    overrides: Overrides = None,
+    kills: Annotated[int, typer.Option(min=1, help="How often the run is killed.")] = 20,
+    draw: Annotated[int, typer.Option(min=0, help="Seed of the kills' places.")] = 0,
+    out: Annotated[Path, typer.Option(help="New folder for both runs.")] = Path(
+        "runs/verify-resume"
+    ),
+    as_json: Json = False,
+) -> None:
+    """Kill a run with SIGKILL again and again and prove that it ends as an undisturbed one.
+
+    KEY=VALUE arguments are those of `train`.  Half of the kills come at a random moment, half
+    just before or after a random write to the disk.  Exit code 1 if anything differs: weights,
+    evaluations, compute, crossings, or an entry that its log does not bear out.
+    """
+    from efficiency_bench.reproducibility.kill_test import command
+
+    problems, row = command(overrides or [], out, kills, draw)
+    if as_json:
+        print_json(row)
+    raise typer.Exit(DISAGREEMENT if problems else 0)

@@ -1,0 +1,110 @@
+"""Every registered architecture in both forms, counted now, for `efficiency-bench models`."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.resources
+from collections.abc import Iterator
+from typing import Any, Literal, NamedTuple, cast
+
+from omegaconf import OmegaConf
+from torch import nn
+
+from efficiency_bench.counting import Audit, audit, count_forward
+from efficiency_bench.counting.audit import by_module
+from efficiency_bench.models import MODELS, build_model
+
+Form = Literal["imagenet", "small"]
+
+
+class Sizes(NamedTuple):
+    """What a form is counted at."""
+
+    side_px: int
+    classes: int
+    other_sides_px: tuple[int, ...]
+    """Sides that a recipe or a data set here also trains at."""
+
+
+FORMS: dict[Form, Sizes] = {"imagenet": Sizes(224, 1000, (160,)), "small": Sizes(32, 10, (16,))}
+
+COUNTED = ("forward_macs", "first_layer_macs", "backward_macs")
+
+
+def model_rows() -> Iterator[dict[str, Any]]:
+    """One row a name and form: date, paper, parameters, MACs per image; a second or two each."""
+    for name in MODELS:
+        origin = publication(name)
+        for form in FORMS:
+            yield {"name": name, "form": form, **origin, **counted(name, form)}
+
+
+def publication(name: str) -> dict[str, str]:
+    """ISO date of first publication and the paper, from ``configs/model``."""
+    folder = importlib.resources.files("efficiency_bench.configs") / "model"
+    text = (folder / f"{name}.yaml").read_text(encoding="utf-8")
+    values = cast(dict[str, Any], OmegaConf.to_container(OmegaConf.create(text)))
+    return {key: str(values[key]) for key in ("published", "paper")}
+
+
+def counted(name: str, form: Form) -> dict[str, Any]:
+    """Parameters and MACs per image at the form's own side, and at others."""
+    sizes = FORMS[form]
+    model = build_model(name, form=form, num_classes=sizes.classes)
+    others = {str(px): _macs(model, px) for px in sizes.other_sides_px}
+    return {
+        "params": sum(p.numel() for p in model.parameters()),
+        "resolution_px": sizes.side_px,
+        **_macs(model, sizes.side_px),
+        "resolutions": others,
+    }
+
+
+def _macs(model: nn.Module, side_px: int) -> dict[str, int]:
+    count = dataclasses.asdict(count_forward(model, (3, side_px, side_px)))
+    return {key: count[key] for key in COUNTED}
+
+
+CLASSES = 1000
+"""ImageNet's: a network is audited as it is published."""
+
+
+def audit_model(name: str, resolution_px: int) -> Audit:
+    """Both counters on ``name`` in its ImageNet form, 1000 classes, images of that side.
+
+    ``name`` is a registered one, ``timm:NAME`` or ``torchvision:NAME``.  Raises UserError for
+    a network that does not exist or cannot take such images.
+    """
+    model = build_model(name, form="imagenet", num_classes=CLASSES)
+    return audit(model, (3, resolution_px, resolution_px))
+
+
+def audit_row(name: str, found: Audit) -> dict[str, Any]:
+    """JSON values of an audit; MACs an image, ``uncounted`` in output elements an image."""
+    count, independent = found.count, found.independent
+    return {
+        "model": name,
+        "resolution_px": count.resolution_px,
+        "forward_macs": count.forward_macs,
+        "backward_macs": count.backward_macs,
+        "first_layer_macs": count.first_layer_macs,
+        "independent_forward_macs": independent.forward_macs,
+        "independent_backward_macs": independent.backward_macs,
+        "agrees": found.agrees,
+        "plainly_trained": found.plainly_trained,
+        "operators": dict(count.by_operator),
+        "independent_operators": {
+            "forward": dict(independent.forward_by_operator),
+            "backward": dict(independent.backward_by_operator),
+        },
+        "modules": [
+            {"module": module, "forward_macs": traced, "independent_forward_macs": watched}
+            for module, traced, watched in by_module(count, independent)
+        ],
+        "uncounted": dict(count.uncounted),
+        "unknown": [
+            {"operator": operator, "module": module, "reason": reason}
+            for (operator, module), reason in sorted(found.unknown.items())
+        ],
+        "disagreements": list(found.disagreements),
+    }

@@ -1,0 +1,1 @@
+"""FFCV's files: written, checked, read, cropped."""

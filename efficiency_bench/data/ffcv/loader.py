@@ -1,0 +1,144 @@
+"""Loading photographs from .beton files: FFCV's decoder in threads, our order, crops and flips.
+
+FFCV's own Loader is not used: it draws crops that no seed repeats, serves no given batches,
+returns buffers that it fills again, compiles anew for every size, and sets torch's threads.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from efficiency_bench.data.augment import Normalisation, derived_seed, epoch_order
+from efficiency_bench.data.crops import centre_crops, random_crops
+from efficiency_bench.data.ffcv.beton import Beton
+from efficiency_bench.data.ffcv.decode import Part, decode, decode_normalised
+from efficiency_bench.data.loader import ALONE, Batch, Share, batch_sizes
+
+BATCHES_AHEAD = 3
+"""Batches decoded while the device works on one: FFCV's own default."""
+
+
+class FfcvLoader:
+    """A Loader over two .beton files."""
+
+    def __init__(
+        self,
+        train: Beton,
+        val: Beton,
+        min_area: float,
+        flip: bool,
+        normalise: Normalisation,
+        image_px: int,
+        resize_px: int,
+        seed: int,
+        device: torch.device,
+        workers: int,
+        share: Share = ALONE,
+    ) -> None:
+        """Validation crops the centre that ``image_px`` of a shorter side ``resize_px`` is.
+
+        The decoder is compiled here, before any clock of a run starts.
+        """
+        self._train = _Reader(train, normalise, device, workers)
+        self._val = _Reader(val, normalise, device, workers)
+        self._min_area = min_area
+        self._flip = flip
+        self._image_px = image_px
+        self._seed = seed
+        self._share = share
+        crops = centre_crops(val.heights, val.widths, image_px / resize_px)
+        self._val_views = Part(val, crops, np.zeros(len(val), dtype=bool))
+        list(self._val.read([torch.zeros(1, dtype=torch.int64)], self._val_views, image_px))
+
+    def epoch(
+        self, epoch: int, batch_size: int, image_px: int, start_step: int = 0
+    ) -> Iterator[Batch]:
+        """See Loader.epoch.  What an image looks like depends on seed, epoch and image alone."""
+        order = epoch_order(self._seed, epoch, len(self._train.images))
+        parts = order.split(batch_sizes(len(order), batch_size))
+        shares = [self._share.part(whole) for whole in parts[start_step:]]
+        return self._train.read(shares, self._epoch_views(epoch), image_px)
+
+    def validation(self, batch_size: int) -> Iterator[Batch]:
+        """See Loader.validation."""
+        parts = self._share.part(torch.arange(len(self._val.images))).split(batch_size)
+        return self._val.read(parts, self._val_views, self._image_px)
+
+    def _epoch_views(self, epoch: int) -> Part:
+        images = self._train.images
+        generator = np.random.default_rng(derived_seed(self._seed, "views", epoch))
+        flips = generator.random(len(images)) < 0.5 * self._flip
+        crops = random_crops(images.heights, images.widths, self._min_area, generator)
+        return Part(images, crops, flips)
+
+
+class _Reader:
+    """Decodes given batches of a file in threads, a few batches ahead."""
+
+    def __init__(
+        self, images: Beton, normalise: Normalisation, device: torch.device, workers: int
+    ) -> None:
+        self.images = images
+        stored, self._on_cpu = images.mapped(), device.type == "cpu"
+        if self._on_cpu:
+            self._fill = functools.partial(decode_normalised, stored, normalise.table().numpy())
+        else:
+            self._fill = functools.partial(decode, stored)
+        self._normalise = normalise
+        self._device = device
+        self._threads = max(1, workers)
+        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="ffcv")
+
+    def read(self, parts: Iterable[Tensor], views: Part, side_px: int) -> Iterator[Batch]:
+        """The batches at ``parts`` (int64 indices), each image as its place in ``views`` says.
+
+        Images lie channels-last in memory.  UserError for one that cannot be decoded.
+        """
+        waiting: deque[tuple[Tensor, Tensor, list[Future[None]]]] = deque()
+        try:
+            for indices in parts:
+                waiting.append(self._started(indices.numpy(), views, side_px))
+                if len(waiting) > BATCHES_AHEAD:
+                    yield self._finished(*waiting.popleft())
+            while waiting:
+                yield self._finished(*waiting.popleft())
+        finally:  # an epoch that is left early leaves no work behind
+            for _, _, work in waiting:
+                for part in work:
+                    part.cancel()
+
+    def _started(
+        self, indices: np.ndarray, views: Part, side_px: int
+    ) -> tuple[Tensor, Tensor, list[Future[None]]]:
+        """A batch's memory and labels, and the work in threads that fills it.
+
+        A CPU gets normalised images; another device uint8, a quarter of the bytes to copy.
+        """
+        shape = (len(indices), side_px, side_px, 3)
+        if self._on_cpu:
+            pixels = torch.empty(shape, dtype=torch.float32)
+        else:
+            pixels = torch.empty(shape, dtype=torch.uint8, pin_memory=True)
+        shares = min(self._threads, len(indices))
+        shared = np.array_split(indices, shares), np.array_split(pixels.numpy(), shares)
+        work = [
+            self._pool.submit(self._fill, views.at(which), out)
+            for which, out in zip(*shared, strict=True)
+        ]
+        return pixels, torch.from_numpy(self.images.labels[indices]), work
+
+    def _finished(self, pixels: Tensor, labels: Tensor, work: list[Future[None]]) -> Batch:
+        for part in work:
+            part.result()
+        images = pixels.permute(0, 3, 1, 2)
+        if self._on_cpu:
+            return images, labels
+        images = images.to(self._device, non_blocking=True)
+        return self._normalise(images), labels.to(self._device, non_blocking=True)

@@ -1,0 +1,98 @@
+"""The two .beton files of a folder as one data set: checked, cut to a subset, identified."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from efficiency_bench.data.ffcv.beton import Beton
+from efficiency_bench.data.ffcv.beton_record import (
+    BetonRecord,
+    Storage,
+    check_content,
+    data_digest,
+    read_recorded,
+)
+from efficiency_bench.data.image_set import balanced_indices, check_same_classes
+from efficiency_bench.data.stored_files import CONTENT_CHECKED_BYTES, SPLITS
+from efficiency_bench.errors import UserError
+
+
+@dataclass(frozen=True)
+class FfcvSplits:
+    """Training and validation images of the same classes."""
+
+    train: Beton
+    val: Beton
+    classes: tuple[str, ...]
+    digest: str
+    notes: tuple[str, ...]
+
+
+def file_of(root: Path, split: str) -> Path:
+    """Where the images of a split lie."""
+    return root / f"{split}.beton"
+
+
+def load(root: Path, train_images: int | None, val_images: int | None) -> FfcvSplits:
+    """Open ``root``'s files; with a count, a balanced subset of a split.
+
+    UserError for a file that is missing, unfinished, cut off, altered or of another source.
+    """
+    if not root.is_dir():
+        raise UserError(f"no folder {root}; data.root=DIR names the one with train.beton")
+    (train, train_record), (val, val_record) = (read_recorded(file_of(root, s)) for s in SPLITS)
+    check_same_classes(str(root), train_record.classes, val_record.classes)
+    if train_record.source_digest != val_record.source_digest:
+        raise UserError(f"train.beton and val.beton in {root} were made of different folders")
+    notes = (
+        _stored_note(train_record, val_record),
+        _content_note(((train, train_record), (val, val_record))),
+    )
+    return FfcvSplits(
+        _subset(train, train_record, train_images, "data.train_images"),
+        _subset(val, val_record, val_images, "data.val_images"),
+        train_record.classes,
+        data_digest(train_record, val_record, (train_images, val_images)),
+        notes,
+    )
+
+
+def check_whole(root: Path) -> list[BetonRecord]:
+    """Check structure and content of both files; their records, or UserError."""
+    opened = [read_recorded(file_of(root, split)) for split in SPLITS]
+    for stored, record in opened:
+        check_content(stored, record)
+    return [record for _, record in opened]
+
+
+def _content_note(opened: Sequence[tuple[Beton, BetonRecord]]) -> str:
+    """Check the content of small files, and say what was checked."""
+    size = sum(record.bytes for _, record in opened)
+    if size > CONTENT_CHECKED_BYTES:
+        return (
+            f"the .beton files' structure was checked, their content ({size / 1e9:.1f} GB) not:"
+            f" efficiency-bench data check-ffcv {opened[0][0].path.parent}"
+        )
+    for stored, record in opened:
+        check_content(stored, record)
+    return "the .beton files' structure and content were checked"
+
+
+def _stored_note(train: BetonRecord, val: BetonRecord) -> str:
+    """How the images are stored, in words."""
+    if train.storage == val.storage:
+        return f"images stored as {_words(train.storage)}"
+    return f"images stored as {_words(train.storage)}, for validation as {_words(val.storage)}"
+
+
+def _words(storage: Storage) -> str:
+    kind = f"JPEG of quality {storage.jpeg_quality}" if storage.mode == "jpg" else "pixels"
+    return f"{kind}, longer side up to {storage.max_px} px"
+
+
+def _subset(whole: Beton, record: BetonRecord, count: int | None, key: str) -> Beton:
+    if count is None:
+        return whole
+    return whole.subset(balanced_indices(whole.labels.tolist(), len(record.classes), count, key))

@@ -1,0 +1,1 @@
+"""The headline by other methods: bootstraps, Tobit, Theil-Sen, power."""

@@ -1,0 +1,113 @@
+"""Intervals by drawing again: rows alone, or rows, their seeds and their crossings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from efficiency_bench.fitting.robustness.crossing_errors import SeedErrors
+from efficiency_bench.fitting.rows import FitRow
+
+Array = NDArray[np.float64]
+
+DRAWS = 4000
+"""Draws of a small set: the ends of a 95 % interval of H then repeat to about 0.1 months."""
+
+MOST_NUMBERS = 2_000_000
+"""Rows times draws held at once; more rows get fewer draws, which they also need less."""
+
+ENUMERATED = 6
+"""Rows up to which all draws are taken, 6^6 = 46,656."""
+
+LEAST_DRAWS = 200
+
+SEED = 20200508
+"""The same draws every time: the day of the 2020 paper's first version."""
+
+
+def draws_for(rows: int) -> int:
+    """How many draws a set of ``rows`` rows gets."""
+    return int(min(DRAWS, max(LEAST_DRAWS, MOST_NUMBERS // max(rows, 1))))
+
+
+def pairs_bootstrap(x: Array, y: Array) -> Array:
+    """Slopes of ``y`` on ``x`` over draws of the rows with replacement; a single x gives none.
+
+    Of up to six rows every possible draw is taken once: nothing is left to chance.
+    """
+    n = len(x)
+    if n <= ENUMERATED:
+        rows = np.indices((n,) * n).reshape(n, -1).T
+    else:
+        rows = np.random.default_rng(SEED).integers(n, size=(draws_for(n), n))
+    return slopes(x[rows], y[rows], np.ones(rows.shape, dtype=bool))
+
+
+def hierarchical_bootstrap(
+    rows: Sequence[FitRow], x: Array, on_frontier: bool, errors: SeedErrors
+) -> Array:
+    """Slopes over draws of architectures, of their seeds, and of each seed's crossing.
+
+    A draw takes rows with replacement, for each row as many of its seeds with replacement, for
+    each seed a crossing within its own error (normal on the log2 scale); the row stands at the
+    mean.  With ``on_frontier`` the running minimum by date is chosen anew in every draw.
+    ``x`` is months by row; every row has reached.  ``errors`` are those of the crossings.
+    """
+    generator = np.random.default_rng(SEED)
+    draws = draws_for(sum(len(row.seed_computes) for row in rows))
+    values = np.stack([_drawn_row(row, draws, errors, generator) for row in rows], axis=1)
+    chosen = generator.integers(len(rows), size=(draws, len(rows)))
+    drawn_x = x[chosen]
+    drawn_y = np.take_along_axis(values, chosen, axis=1)
+    if not on_frontier:
+        return slopes(drawn_x, drawn_y, np.ones(drawn_x.shape, dtype=bool))
+    cheapest_first = np.argsort(drawn_y, axis=1)
+    drawn_x, drawn_y, chosen = _ordered(cheapest_first, drawn_x, drawn_y, chosen)
+    by_date = np.argsort(drawn_x, axis=1, kind="stable")
+    drawn_x, drawn_y, chosen = _ordered(by_date, drawn_x, drawn_y, chosen)
+    taken = running_minimum(drawn_y)
+    # a row drawn twice stands on the frontier twice, as it would in a fit over all rows
+    again = chosen[:, 1:] == chosen[:, :-1]
+    taken[:, 1:] |= again & (drawn_y[:, 1:] <= np.minimum.accumulate(drawn_y, axis=1)[:, :-1])
+    return slopes(drawn_x, drawn_y, taken)
+
+
+def running_minimum(y: Array) -> NDArray[np.bool_]:
+    """Which values of each line are below all before them; fewer than three: all of them.
+
+    A fit over a frontier of fewer than three rows gives way to all rows, here as there.
+    """
+    best_before = np.minimum.accumulate(y, axis=1)[:, :-1]
+    below = np.ones(y.shape, dtype=bool)
+    below[:, 1:] = y[:, 1:] < best_before
+    below[below.sum(axis=1) < 3] = True
+    return below
+
+
+def _ordered(order: NDArray[np.intp], *arrays: Any) -> list[Any]:
+    return [np.take_along_axis(array, order, axis=1) for array in arrays]
+
+
+def slopes(x: Array, y: Array, taken: NDArray[np.bool_]) -> Array:
+    """Least-squares slope of each line over its taken points; lines of a single x are left out."""
+    count = taken.sum(axis=1, keepdims=True)
+    dx = np.where(taken, x - np.where(taken, x, 0.0).sum(axis=1, keepdims=True) / count, 0.0)
+    spread = (dx * dx).sum(axis=1)
+    usable = spread > 1e-9
+    # y less its first value, so that equal values give no slope by rounding
+    dy = np.where(taken, y - y[:, :1], 0.0)
+    return np.asarray((dx * dy).sum(axis=1)[usable] / spread[usable])
+
+
+def _drawn_row(
+    row: FitRow, draws: int, errors: SeedErrors, generator: np.random.Generator
+) -> Array:
+    """log2 of a row's compute in each draw."""
+    logs = np.log2(list(row.seed_computes.values()))
+    own = np.array([errors.get(run_id, 0.0) for run_id in row.seed_computes])
+    seeds = generator.integers(len(logs), size=(draws, len(logs)))
+    noise = generator.standard_normal(seeds.shape) * own[seeds]
+    return np.asarray((logs[seeds] + noise).mean(axis=1))

@@ -1,0 +1,1 @@
+"""The headline under other choices: conventions, thresholds, decompositions."""

@@ -1,0 +1,215 @@
+"""The halving time at any threshold, from the curves measured for one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from efficiency_bench.errors import UserError
+from efficiency_bench.fitting.groups import Selection
+from efficiency_bench.fitting.halving import Outcome, Variant, Verdict, outcome
+from efficiency_bench.fitting.rows import Crossing, Currency, RowSet, fit_rows
+from efficiency_bench.fitting.sensitivity.curves import RowsAt, Run, rows_at, target_at, unpacked
+from efficiency_bench.records import Entry, Estimand, Metric, Record, Tier
+
+WANTED_THRESHOLDS = 20
+"""At most so many unless a step is named: as many lines as a terminal shows at once."""
+
+MOST_THRESHOLDS = 500
+"""A step that gives more is taken for a slip of the decimal point."""
+
+LEAST_STEP = 1e-6
+"""A fiftieth of an image among ImageNet's 50,000: nothing lies between two such thresholds."""
+
+NEARLY_A_STEP = 1e-3
+"""Part of a step by which rounding may miss the end; the end itself takes that place."""
+
+ROUND_STEPS = (1.0, 2.0, 2.5, 5.0)
+"""Mantissas of a step that reads well."""
+
+
+class SweepRow(Record):
+    """The fit at one threshold."""
+
+    threshold: float
+    """Accuracy, a fraction."""
+    halving_months: float | None
+    low_months: float | None
+    high_months: float | None
+    doubling_months: float | None
+    reduction_factor: float | None
+    n: int
+    """Rows fitted."""
+    censored: int
+    """Runs that never reached it (kept in the count, in no fit)."""
+    left_censored: int
+    """Runs over it at their first evaluation: their compute is an upper bound."""
+    runs: int
+    variant: Variant | None
+    verdict: Verdict | None
+    reason: str | None
+    """Why there is no fit."""
+
+
+class ThresholdSweep(Record):
+    """Fits at several thresholds, and what should be said about them."""
+
+    data: str
+    data_digest: str | None
+    metric: Metric
+    own_target: float
+    """The target that the runs were trained to, a fraction."""
+    estimand: Estimand
+    tier: Tier
+    currency: str
+    crossing: Crossing
+    rows: tuple[SweepRow, ...]
+    notes: tuple[str, ...]
+
+
+def parse_sweep(text: str) -> tuple[float, float, float | None]:
+    """``LOW:HIGH`` or ``LOW:HIGH:STEP`` as fractions; UserError for anything else."""
+    try:
+        numbers = [float(part) for part in text.split(":")]
+    except ValueError:
+        numbers = []
+    if len(numbers) not in (2, 3):
+        raise UserError(_usage(f"cannot read the sweep {text!r}"))
+    low, high, *step = numbers
+    thresholds(low, high, *step)
+    return low, high, step[0] if step else None
+
+
+def thresholds(low: float, high: float, step: float | None = None) -> tuple[float, ...]:
+    """From ``low`` to ``high``, both included; fractions.
+
+    Without a ``step``, the smallest round one that gives at most twenty.  Raises UserError
+    for values that are no fractions, in the wrong order, or for more than 500 thresholds.
+    """
+    if not 0 < low <= high < 1:
+        percent = 1 < high <= 100
+        hint = f" (percent? {low / 100:g}:{high / 100:g})" if percent else ""
+        raise UserError(_usage(f"a sweep needs 0 < LOW <= HIGH < 1, not {low:g}:{high:g}{hint}"))
+    if step is None:
+        step = _round_step(high - low)
+    elif not LEAST_STEP <= step < 1:
+        raise UserError(_usage(f"the step of a sweep lies from {LEAST_STEP:g} to 1, not {step:g}"))
+    if (high - low) / step > MOST_THRESHOLDS:
+        raise UserError(_usage(f"a step of {step:g} gives more than {MOST_THRESHOLDS} thresholds"))
+    if low == high:
+        return (high,)
+    count = math.ceil((high - low) / step - NEARLY_A_STEP)
+    return (low, *(round(low + i * step, 12) for i in range(1, count)), high)
+
+
+def sweep(
+    entries: Sequence[Entry],
+    selection: Selection,
+    low: float,
+    high: float,
+    step: float | None = None,
+    *,
+    variant: Variant = "frontier",
+    crossing: Crossing = "sustained",
+    currency: Currency = "paper3x",
+) -> ThresholdSweep:
+    """Fit the halving time at every threshold from ``low`` to ``high`` (fractions).
+
+    At each, a run is charged up to where its own curve crosses, the baseline like any other;
+    the runs' own target joins the thresholds where it lies between.  Rows without curves
+    (published ones) stand at their own level only.  Raises UserError for a bad range or where
+    several groups or none are selected.
+    """
+    wanted = thresholds(low, high, step)
+    row_set = fit_rows(entries, selection, crossing=crossing, currency=currency)
+    if row_set.group.estimand == "budgeted":
+        raise UserError(
+            "budgeted trials were annealed for one target, so no other threshold can be read from"
+            " them\nsearch again at the other: efficiency-bench horizon experiment=resnet18"
+            " target.value=0.6"
+        )
+    ids = {run_id for row in row_set.rows for run_id in row.run_ids}
+    runs = unpacked(entry for entry in entries if entry.run_id in ids)
+    own = row_set.target.value
+    if runs:
+        values = _with_own(wanted, own)
+        rows = tuple(_row_at(row_set, runs, value, variant) for value in values)
+    else:
+        rows = (_own_level(row_set, variant),) if low <= own <= high else ()
+    return ThresholdSweep(
+        data=row_set.group.data,
+        data_digest=row_set.group.data_digest or None,
+        metric=row_set.target.metric,
+        own_target=own,
+        estimand=row_set.group.estimand,
+        tier=row_set.group.tier,
+        currency=row_set.compute_unit,
+        crossing=crossing,
+        rows=rows,
+        notes=(
+            *_notes(row_set, runs, len(ids)),
+            *(f"at {own:.6g}: {note}" for note in row_set.notes),
+        ),
+    )
+
+
+def _with_own(wanted: Sequence[float], own: float) -> list[float]:
+    """The thresholds with the runs' own target among them, where it lies between."""
+    if not wanted[0] <= own <= wanted[-1]:
+        return list(wanted)
+    return sorted([*(value for value in wanted if not math.isclose(value, own)), own])
+
+
+def _row_at(row_set: RowSet, runs: dict[str, Run], value: float, variant: Variant) -> SweepRow:
+    target = target_at(row_set.target, value)
+    at = rows_at(row_set.rows, runs, target, row_set.crossing, row_set.currency)
+    if at.left_censored and at.left_censored == at.runs - at.censored:
+        reason = "every run that reached it was over it at its first evaluation"
+        return _sweep_row(value, Outcome(reason=reason), at)
+    return _sweep_row(value, outcome(at.rows, variant), at)
+
+
+def _own_level(row_set: RowSet, variant: Variant) -> SweepRow:
+    runs = sum(row.seeds for row in row_set.rows)
+    missed = runs - sum(row.reached_seeds for row in row_set.rows)
+    at = RowsAt(row_set.rows, censored=missed, left_censored=0, runs=runs)
+    return _sweep_row(row_set.target.value, outcome(row_set.rows, variant), at)
+
+
+def _sweep_row(value: float, fit: Outcome, at: RowsAt) -> SweepRow:
+    return SweepRow(
+        threshold=value,
+        censored=at.censored,
+        left_censored=at.left_censored,
+        runs=at.runs,
+        **fit.model_dump(),
+    )
+
+
+def _notes(row_set: RowSet, runs: dict[str, Run], ids: int) -> list[str]:
+    own = f"{row_set.target.metric} {row_set.target.value:.6g}"
+    if not runs:
+        return [f"these rows have no learning curves: they stand at their own level only, {own}"]
+    notes = []
+    if len(runs) < ids:
+        notes.append(f"{ids - len(runs)} runs without a curve or a count are left out")
+    if any(run.is_baseline for run in runs.values()):
+        notes.append(
+            "the baseline is charged its own crossing, like any other network; "
+            "at the target itself `fit` charges it the whole schedule"
+        )
+    if any(run.entry.end_reason == "target" for run in runs.values()):
+        notes.append(
+            f"runs end once they hold their target ({own}): above it they are mostly censored"
+        )
+    return notes
+
+
+def _round_step(span: float) -> float:
+    least = max(span / (WANTED_THRESHOLDS - 1), LEAST_STEP)
+    decade = 10.0 ** math.floor(math.log10(least))
+    return next(m * decade for m in (*ROUND_STEPS, 10.0) if m * decade >= least * (1 - 1e-9))
+
+
+def _usage(problem: str) -> str:
+    return f"{problem}\ngive fractions LOW:HIGH or LOW:HIGH:STEP: fit --sweep 0.5:0.93"

@@ -1,0 +1,1 @@
+"""What runs would cost: hours, energy, money, disk."""

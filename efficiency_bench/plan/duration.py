@@ -1,0 +1,139 @@
+"""How long a run takes: the slower of arithmetic and loading, training and evaluation apart."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from efficiency_bench.config import RunConfig
+from efficiency_bench.counting import ForwardCount
+from efficiency_bench.plan.evidence import Epochs
+from efficiency_bench.plan.hardware import Hardware
+from efficiency_bench.plan.sizes import SetSize
+from efficiency_bench.records import Segment
+from efficiency_bench.run.target import is_baseline
+from efficiency_bench.training.schedule import side_px
+
+LOADED_IMAGES_PER_SECOND = {
+    ("imagenet", "pillow"): 694.6 / 2,
+    ("imagenet", "simplejpeg"): 917.3 / 2,
+    ("imagenet_ffcv", "pillow"): 1526 / 2,
+}
+"""Of one process or thread: docs/performance.md, two of them on two quiet cores, images of 500 px.
+Sets that lie in memory are augmented on the device, within a step."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a run processes."""
+
+    to_target: tuple[Segment, ...]
+    """Training images until the target: what the row is charged."""
+    trained: tuple[Segment, ...]
+    """Until it stops: confirmed, or at the schedule's end."""
+    evaluations: int
+    """At the finer cadence throughout, where the run has a target: an upper bound."""
+
+
+@dataclass(frozen=True)
+class Loader:
+    """Images a second up to the ready batch; None: no loader stands before the device."""
+
+    images_per_second: float | None
+    shares_cores: bool
+    """Whether it takes the cores that train: then both times add up."""
+    source: str
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds of one run."""
+
+    train_seconds: float
+    evaluation_seconds: float
+    limit: Literal["arithmetic", "loader"]
+
+
+def work(
+    config: RunConfig, size: SetSize, counts: Mapping[int, ForwardCount], epochs: Epochs
+) -> Work:
+    """Images by side until the target and until the stop.
+
+    A run with a target goes on until its confirmations, each one evaluation later.
+    """
+    near, whole = config.evaluation.per_epoch_near, config.recipe.epochs
+    stop = epochs.epochs
+    if epochs.source != "schedule":
+        stop = min(whole, stop + config.target.confirmations / near)
+    per_epoch = config.evaluation.per_epoch if is_baseline(config) else near
+    return Work(
+        to_target=_segments(config, size, counts, epochs.epochs),
+        trained=_segments(config, size, counts, stop),
+        evaluations=math.ceil(stop * per_epoch),
+    )
+
+
+def loader(config: RunConfig, machine: Hardware | None) -> Loader:
+    """What can be loaded on ``machine``; None: here."""
+    each = LOADED_IMAGES_PER_SECOND.get((config.data.name, config.data.decode))
+    if each is None:
+        return Loader(None, False, "in memory: augmented on the device, within a step")
+    asked = config.data.workers * (machine.devices if machine else 1)
+    cores = machine.cpu_threads if machine else os.cpu_count()
+    workers = min(asked, cores) if cores else asked
+    source = f"{each:.3g} images/s of one (docs/performance.md) x {workers} data.workers"
+    return Loader(each * workers, machine is None and config.device == "cpu", source)
+
+
+def timing(
+    work: Work, size: SetSize, count: ForwardCount, images_per_second: float, loader: Loader
+) -> Timing:
+    """``images_per_second``: arithmetic alone, of the full side, whose ``count`` this is.
+
+    Smaller sides are taken to cost by their MACs, an evaluation the forward part of a step.
+    """
+    step_macs = count.forward_macs + count.backward_macs
+    seconds_a_mac = 1 / (images_per_second * step_macs)
+    evaluated = work.evaluations * size.val_images
+    arithmetic = math.fsum(
+        s.images * (s.forward_macs + s.backward_macs) * seconds_a_mac for s in work.trained
+    )
+    forward = evaluated * count.forward_macs * seconds_a_mac
+    if loader.images_per_second is None:
+        return Timing(arithmetic, forward, "arithmetic")
+    loading = sum(s.images for s in work.trained) / loader.images_per_second
+    loading_evaluated = evaluated / loader.images_per_second
+    both = (lambda a, b: a + b) if loader.shares_cores else max
+    limit: Literal["arithmetic", "loader"] = "loader" if loading > arithmetic else "arithmetic"
+    return Timing(both(arithmetic, loading), both(forward, loading_evaluated), limit)
+
+
+def _segments(
+    config: RunConfig, size: SetSize, counts: Mapping[int, ForwardCount], epochs: float
+) -> tuple[Segment, ...]:
+    """Training images of that many epochs, by side; a side changes between epochs."""
+    images: dict[int, float] = {}
+    for epoch in range(math.ceil(epochs)):
+        progress = min(1.0, epoch / config.recipe.epochs)
+        side = side_px(config.recipe.progressive, config.data.image_px, progress)
+        part = min(1.0, epochs - epoch) * size.train_images
+        images[side] = images.get(side, 0.0) + part
+    return tuple(_segment(counts[side], round(part)) for side, part in images.items())
+
+
+def _segment(count: ForwardCount, images: int) -> Segment:
+    return Segment(
+        images=images,
+        resolution_px=count.resolution_px,
+        forward_macs=count.forward_macs,
+        first_layer_macs=count.first_layer_macs,
+        backward_macs=count.backward_macs,
+    )
+
+
+def steps(segments: Sequence[Segment], batch_size: int) -> int:
+    """Batches of these images, about."""
+    return math.ceil(sum(segment.images for segment in segments) / batch_size)

@@ -1,0 +1,96 @@
+"""What is known of how far a run will have to train: epochs to the target, chance to arrive."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from scipy.stats import beta
+
+from efficiency_bench.config import IMAGENET, RunConfig, measured_part
+from efficiency_bench.identity import PROSE, row_date
+from efficiency_bench.ledger.reference import ALEXNET_LEVEL, published_entries
+from efficiency_bench.records import Entry
+from efficiency_bench.run.target import is_baseline
+
+
+@dataclass(frozen=True)
+class Epochs:
+    """Epochs to the target, and from what they are known."""
+
+    epochs: float
+    source: Literal["published", "ledger", "schedule"]
+    """``schedule``: nothing is known, so the whole of it; a baseline always trains that."""
+
+
+@dataclass(frozen=True)
+class Chance:
+    """How often runs of this row arrived, and the 95 % interval of their chance to."""
+
+    arrived: int
+    runs: int
+    low: float
+    high: float
+
+
+def epochs_to_target(config: RunConfig, entries: Iterable[Entry]) -> Epochs:
+    """From table 3 of 2020, else the mean of the row's own runs in the ledger, else unknown."""
+    whole = config.recipe.epochs
+    if is_baseline(config):
+        return Epochs(whole, "schedule")
+    published = _published_epochs(config)
+    if published is not None and published <= whole:
+        return Epochs(published, "published")
+    own = [entry for entry in of_row(config, entries) if entry.reached]
+    crossings = [e.sustained_crossing_epochs for e in own if e.sustained_crossing_epochs]
+    if crossings:
+        return Epochs(math.fsum(crossings) / len(crossings), "ledger")
+    return Epochs(whole, "schedule")
+
+
+def chance_to_arrive(config: RunConfig, entries: Iterable[Entry]) -> Chance | None:
+    """Jeffreys' interval over the row's runs in the ledger; None where there are none.
+
+    Beta(k + 1/2, n - k + 1/2), its ends 0 and 1 where none or all arrived (Brown, Cai and
+    DasGupta 2001, Statistical Science 16).  A baseline arrives by definition: None.
+    """
+    own = of_row(config, entries)
+    if is_baseline(config) or not own:
+        return None
+    arrived, runs = sum(entry.reached for entry in own), len(own)
+    ends = beta.ppf((0.025, 0.975), arrived + 0.5, runs - arrived + 0.5)
+    low = 0.0 if arrived == 0 else float(ends[0])
+    high = 1.0 if arrived == runs else float(ends[1])
+    return Chance(arrived, runs, low, high)
+
+
+def of_row(config: RunConfig, entries: Iterable[Entry]) -> Sequence[Entry]:
+    """Measured runs of the same network, recipe, data and target, on whatever machine."""
+    wanted = _row(measured_part(config))
+    return [e for e in entries if e.tier == "measured" and _row(e.config) == wanted]
+
+
+def _row(measured: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What makes seeds of one row; device and arithmetic are the machine's."""
+    model, target = measured["model"], measured["target"]
+    recipe = {key: value for key, value in measured["recipe"].items() if key not in PROSE}
+    network = model["name"], model["arguments"], model["auxiliary_loss_weight"]
+    level = target["metric"], target["value"], target["tolerance"], target["confirmations"]
+    return network, recipe, measured["data"], measured["form"], level
+
+
+def _published_epochs(config: RunConfig) -> float | None:
+    """Of table 3, where this is its network, on all of ImageNet, to its level, by its recipe.
+
+    A recipe that is later than the network is another than the one of 2020.
+    """
+    data, target = config.data, config.target
+    whole_imagenet = data.name in IMAGENET and data.train_images is None
+    level = (target.metric, target.value) == (ALEXNET_LEVEL.metric, ALEXNET_LEVEL.value)
+    as_published = row_date(measured_part(config)) == config.model.published
+    if not (whole_imagenet and level and as_published):
+        return None
+    rows = {entry.model: entry.epochs for entry in published_entries()}
+    return rows.get(config.model.name)

@@ -1,0 +1,157 @@
+"""What one run would take: its work, the time for it, and what that costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from efficiency_bench.config import RunConfig, measured_part
+from efficiency_bench.counting import ForwardCount, kept_or_audited_count
+from efficiency_bench.identity import config_digest, row_date
+from efficiency_bench.ledger import store
+from efficiency_bench.ledger.costs import SECONDS_PER_HOUR
+from efficiency_bench.plan.duration import Timing, Work, loader, steps, timing, work
+from efficiency_bench.plan.evidence import chance_to_arrive, epochs_to_target
+from efficiency_bench.plan.hardware import Hardware
+from efficiency_bench.plan.probe import Rate, probed
+from efficiency_bench.plan.sizes import Disk, SetSize, disk, set_size
+from efficiency_bench.records import Entry, exact_flops, paper3x_tfs_days
+from efficiency_bench.run import device as devices
+from efficiency_bench.run.job import counted_model
+from efficiency_bench.run.target import is_baseline
+from efficiency_bench.training.schedule import all_sides_px
+
+JOULES_PER_KILOWATT_HOUR = 3.6e6
+
+
+@dataclass(frozen=True)
+class Network:
+    """A row's network, counted, with its speed."""
+
+    model: nn.Module
+    counts: dict[int, ForwardCount]
+    rate: Rate
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where it would run: a machine of the table, or here (None)."""
+
+    machine: Hardware | None
+    probe_seconds: float
+
+    def resolved(self, config: RunConfig) -> RunConfig:
+        """``config`` as it can be built here; its precision is that of the machine."""
+        if self.machine is None:
+            return devices.resolve(config)
+        return replace(config, device="cpu", channels_last=True, optimizer_kernel="foreach")
+
+    @property
+    def devices(self) -> int:
+        """Processes of one run; here it is one."""
+        return self.machine.devices if self.machine else 1
+
+    def rate(self, config: RunConfig, model: nn.Module, size: SetSize, count: ForwardCount) -> Rate:
+        """Measured here, or the machine's utilised peak over an image's exact FLOPs."""
+        if self.machine is None:
+            return probed(config, model, size.classes, self.probe_seconds)
+        precision = "bf16" if config.precision == "auto" else config.precision
+        flops = 2 * (count.forward_macs + count.backward_macs)
+        watts = self.machine.board_power_watts
+        return Rate(
+            images_per_second=self.machine.flops_per_second(precision) / flops,
+            source=f"{self.machine.utilisation:.1%} of the peak in {precision}",
+            watts=None if watts is None else watts * self.machine.devices,
+            energy_source=self.machine.board_power_source or "unknown",
+        )
+
+
+class RunPlanner:
+    """Calling it with a configuration gives the run's row, JSON values with units in the keys."""
+
+    def __init__(
+        self, place: Place, price_usd_per_hour: float | None, tell: Callable[[str], None]
+    ) -> None:
+        self.place = place
+        self.price_usd_per_hour = price_usd_per_hour
+        self.tell = tell
+        self.networks: dict[str, Network] = {}
+        self.ledgers: dict[str, Sequence[Entry]] = {}
+
+    def __call__(self, asked: RunConfig) -> dict[str, Any]:
+        """What the run needs, how long that takes, and from what it is known."""
+        size, entries = set_size(asked.data), self._entries(asked.ledger_dir)
+        config = self.place.resolved(asked)
+        network = self._network(config, size)
+        epochs, chance = epochs_to_target(config, entries), chance_to_arrive(config, entries)
+        todo = work(config, size, network.counts, epochs)
+        loading = loader(config, self.place.machine)
+        count, rate = network.counts[config.data.image_px], network.rate
+        takes = timing(todo, size, count, rate.images_per_second, loading)
+        return {
+            "experiment": config.experiment,
+            "model": config.model.name,
+            "recipe": config.recipe.name,
+            "data": config.data.name,
+            "seed": config.seed,
+            "repeat": config.repeat,
+            "date": row_date(measured_part(config)),
+            "is_baseline": is_baseline(config),
+            "epochs_to_target": epochs.epochs,
+            "epochs_source": epochs.source,
+            "paper3x_tfs_days": paper3x_tfs_days(todo.to_target),
+            "exact_flops": exact_flops(todo.to_target),
+            "evaluations": todo.evaluations,
+            "arithmetic_images_per_second": rate.images_per_second,
+            "arithmetic_source": rate.source,
+            "loader_images_per_second": loading.images_per_second,
+            "loader_source": loading.source,
+            **self._costs(todo, takes, rate),
+            **asdict(self._disk(config, network, todo, takes)),
+            "chance_to_arrive": None if chance is None else asdict(chance),
+        }
+
+    def _costs(self, todo: Work, takes: Timing, rate: Rate) -> dict[str, Any]:
+        images = sum(segment.images for segment in todo.trained)
+        seconds = takes.train_seconds + takes.evaluation_seconds
+        hours, watts, price = seconds / SECONDS_PER_HOUR, rate.watts, self.price_usd_per_hour
+        return {
+            "trained_images": images,
+            "images_per_second": images / takes.train_seconds,
+            "limit": takes.limit,
+            "train_hours": takes.train_seconds / SECONDS_PER_HOUR,
+            "evaluation_hours": takes.evaluation_seconds / SECONDS_PER_HOUR,
+            "hours": hours,
+            "device_hours": hours * self.place.devices,
+            "energy_kilowatt_hours": watts * seconds / JOULES_PER_KILOWATT_HOUR if watts else None,
+            "energy_source": rate.energy_source,
+            "cost_usd": None if price is None else price * hours,
+        }
+
+    def _disk(self, config: RunConfig, network: Network, todo: Work, takes: Timing) -> Disk:
+        batches = steps(todo.trained, config.recipe.batch_size)
+        seconds = takes.train_seconds + takes.evaluation_seconds
+        return disk(config, network.model, batches, todo.evaluations, seconds)
+
+    def _network(self, config: RunConfig, size: SetSize) -> Network:
+        """Counted and timed once for all seeds of a row."""
+        key = config_digest(measured_part(config))
+        if key not in self.networks:
+            self.tell(f"counting {config.model.name}")
+            sides = all_sides_px(config.recipe.progressive, config.data.image_px)
+            model, counts = counted_model(config, size.classes, sides, kept_or_audited_count)
+            if self.place.machine is None:
+                self.tell(f"timing {config.model.name} for {self.place.probe_seconds:g} s")
+            rate = self.place.rate(config, model, size, counts[config.data.image_px])
+            self.networks[key] = Network(model, counts, rate)
+        return self.networks[key]
+
+    def _entries(self, folder: str) -> Sequence[Entry]:
+        if folder not in self.ledgers:
+            there = Path(folder).is_dir()
+            self.ledgers[folder] = store.read(Path(folder)).entries if there else ()
+        return self.ledgers[folder]

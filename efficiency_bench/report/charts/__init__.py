@@ -1,0 +1,1 @@
+"""Charts, one specification for PNG, SVG and the page."""

@@ -1,0 +1,272 @@
+"""One Altair chart of compute to target against publication date, as PNG, SVG and HTML."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import date
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import altair as alt
+
+from efficiency_bench.fitting.halving import MOORE_MONTHS, HalvingTime
+from efficiency_bench.fitting.rows import DAYS_PER_MONTH
+from efficiency_bench.records import Entry
+from efficiency_bench.report.charts.labels import GAP_PX, LINE_PX, Box, line_boxes, sides
+from efficiency_bench.report.charts.style import (
+    BLUE,
+    GREY,
+    INK,
+    ORANGE,
+    PAPER,
+    WIDE,
+    AxisOf,
+    Size,
+    above,
+    cannot_write,
+    decimal_year,
+    ticks,
+    titled,
+    write_images,
+    year_ticks,
+)
+from efficiency_bench.report.sentences import WORDS, basis, goal, headline, row_names
+
+ORIGIN = ("runs", "source", "commit", "hardware")
+
+
+def origin(run_ids: Sequence[str], entries: Mapping[str, Entry]) -> dict[str, str]:
+    """Where a row comes from, in words: its runs, their source, commit and hardware."""
+    known = [entries[run_id] for run_id in run_ids if run_id in entries]
+    facts = [entry.provenance for entry in known if entry.provenance is not None]
+    found = {
+        "source": {entry.source for entry in known},
+        "commit": {f"{fact.commit or 'none'}"[:10] for fact in facts},
+        "hardware": {str(fact.hardware.get("card") or fact.hardware.get("cpu")) for fact in facts},
+    }
+    runs = run_ids[0] if len(run_ids) == 1 else f"{run_ids[0]} and {len(run_ids) - 1} more"
+    return {"runs": runs, **{key: ", ".join(sorted(v)) for key, v in found.items() if v}}
+
+
+def tooltip(points: Sequence[Mapping[str, Any]]) -> list[alt.Tooltip]:
+    """The lines of the hover text that ``points`` have fields for."""
+    named = [
+        alt.Tooltip("name:N", title="network"),
+        alt.Tooltip("recipe:N"),
+        alt.Tooltip("date:N", title="published"),
+        alt.Tooltip("compute:Q", title="compute", format=".3~g"),
+        alt.Tooltip("epochs:Q", title="epochs", format=".3~g"),
+        alt.Tooltip("seeds:N"),
+    ]
+    known = [key for key in ORIGIN if any(key in point for point in points)]
+    return [*named, *(alt.Tooltip(f"{key}:N") for key in known)]
+
+
+LABEL_OFFSETS: dict[str, dict[str, Any]] = {
+    "right": {"align": "left", "dx": GAP_PX},
+    "left": {"align": "right", "dx": -GAP_PX},
+    "above": {"align": "center", "dy": -GAP_PX - LINE_PX / 2},
+    "below": {"align": "center", "dy": GAP_PX + LINE_PX / 2},
+}
+
+LINES = ("least squares with its 95 % band", f"Moore's law, halving every {MOORE_MONTHS} months")
+
+KINDS = {
+    "frontier": "frontier",
+    "model": "other model",
+    "censored": "target not reached: what was spent",
+}
+
+
+def write_chart(halving: HalvingTime, out_dir: Path, name: str = "halving") -> list[Path]:
+    """Write ``name``.png, .svg and .html into ``out_dir``; the paths in that order.
+
+    The page holds its own scripts and works without a network.  Raises UserError where the
+    folder cannot be written.
+    """
+    chart = halving_chart(halving)
+    images = write_images(chart.to_dict(), out_dir, name)
+    html = out_dir / f"{name}.html"
+    try:
+        html.write_text(chart.to_html(inline=True), encoding="utf-8")
+    except OSError as error:
+        raise cannot_write(out_dir, error) from error
+    return [*images, html]
+
+
+def halving_chart(
+    halving: HalvingTime, size: Size = WIDE, entries: Sequence[Entry] = ()
+) -> alt.LayerChart:
+    """The chart's specification: points with their seeds, fit with its band, Moore's law.
+
+    What is known of the runs of a point stands in its hover text where ``entries`` has them.
+    """
+    points = _points(halving, {entry.run_id: entry for entry in entries})
+    span = _years(points)
+    x = alt.X(
+        "year:Q",
+        title="publication date",
+        scale=alt.Scale(domain=list(span), nice=False),
+        axis=alt.Axis(grid=False, format="d", values=year_ticks(span, size)),
+    )
+    domain = _domain(halving, points)
+    y = partial(
+        alt.Y,
+        scale=alt.Scale(type="log", domain=domain, nice=False),
+        axis=alt.Axis(
+            **above(WORDS[halving.currency].axis),
+            format="~g" if domain[0] >= 1e-3 and domain[1] < 1e5 else ".0e",
+            values=ticks(*domain),
+        ),
+    )
+    layers = [
+        *_fit_layers(halving, x, y),
+        *_point_layers(points, x, y),
+        *_label_layers(halving, points, x, y, size),
+    ]
+    chart = alt.layer(*layers).properties(width=size.width_px, height=size.height_px)
+    remarks = (headline(halving), basis(halving))
+    return titled(
+        chart, f"Training {WORDS[halving.currency].noun} to {goal(halving)}", remarks, size
+    )
+
+
+def _points(halving: HalvingTime, entries: Mapping[str, Entry]) -> list[dict[str, Any]]:
+    """One dict a row with a date; a row that never arrived lies at what it spent."""
+    points = []
+    for row, name in zip(halving.rows, row_names(halving), strict=True):
+        compute = row["compute"] if row["reached"] else row["compute_spent"]
+        if row["date"] is None or not compute:
+            continue
+        kind = "frontier" if row["on_frontier"] else "model"
+        points.append(
+            {
+                "date": row["date"],
+                "year": decimal_year(row["date"]),
+                "compute": compute,
+                "low": row["compute_low"] or compute,
+                "high": row["compute_high"] or compute,
+                "kind": KINDS[kind if row["reached"] else "censored"],
+                "name": name,
+                "recipe": row["recipe"],
+                "seeds": f"{row['reached_seeds']} of {row['seeds']} reached",
+                "epochs": row["epochs_to_target"],
+                **origin(row["run_ids"], entries),
+            }
+        )
+    return points
+
+
+def _domain(halving: HalvingTime, points: list[dict[str, Any]]) -> tuple[float, float]:
+    """The y axis: the data and the line with room, whatever the band does."""
+    ends = [halving.line[0]["compute"], halving.line[-1]["compute"]]
+    low = min(*ends, *(point["low"] for point in points))
+    high = max(*ends, *(point["high"] for point in points))
+    room = max((high / low) ** 0.08, 1.25)
+    return low / room, high * room
+
+
+def _fit_layers(halving: HalvingTime, x: alt.X, y: AxisOf) -> list[alt.Chart]:
+    fit = [{**point, "year": decimal_year(point["date"])} for point in halving.line]
+    band = (
+        alt.Chart(alt.Data(values=fit))
+        .mark_area(color=BLUE, opacity=1, fillOpacity=0.12, clip=True)
+        .encode(x=x, y=y("low:Q"), y2="high:Q")
+    )
+    ends = [{**point, "line": LINES[0]} for point in (fit[0], fit[-1])]
+    moore = [{**point, "line": LINES[1]} for point in _moore(halving)]
+    lines = (
+        alt.Chart(alt.Data(values=[*ends, *moore]))
+        .mark_line(strokeWidth=2, clip=True)
+        .encode(
+            x=x,
+            y=y("compute:Q"),
+            color=alt.condition(
+                alt.datum.line == LINES[0], alt.value(BLUE), alt.value(GREY), legend=None
+            ),
+            strokeDash=alt.StrokeDash(
+                "line:N", scale=alt.Scale(domain=list(LINES), range=[[1, 0], [6, 4]])
+            ),
+        )
+    )
+    return [band, lines]
+
+
+def _moore(halving: HalvingTime) -> list[dict[str, Any]]:
+    """Both ends of Moore's law, from the first fitted row to the last date."""
+    fitted = [row for row in halving.rows if row["fitted"]]
+    first = min(fitted, key=lambda row: (row["date"], row["compute"]))
+    end = max(row["date"] for row in fitted)
+    days = date.fromisoformat(end).toordinal() - date.fromisoformat(first["date"]).toordinal()
+    compute = first["compute"] * 2 ** (-days / DAYS_PER_MONTH / MOORE_MONTHS)
+    return [
+        {"date": first["date"], "year": decimal_year(first["date"]), "compute": first["compute"]},
+        {"date": end, "year": decimal_year(end), "compute": compute},
+    ]
+
+
+def _point_layers(points: list[dict[str, Any]], x: alt.X, y: AxisOf) -> list[alt.Chart]:
+    data = alt.Chart(alt.Data(values=points))
+    kinds = [kind for kind in KINDS.values() if any(p["kind"] == kind for p in points)]
+    looks = {
+        KINDS["frontier"]: (BLUE, "circle"),
+        KINDS["model"]: (GREY, "circle"),
+        KINDS["censored"]: (ORANGE, "triangle-up"),
+    }
+    colour = alt.Color(
+        "kind:N", scale=alt.Scale(domain=kinds, range=[looks[kind][0] for kind in kinds])
+    )
+    shape = alt.Shape(
+        "kind:N", scale=alt.Scale(domain=kinds, range=[looks[kind][1] for kind in kinds])
+    )
+    spread = data.mark_rule(strokeWidth=2, strokeOpacity=0.6).encode(
+        x=x, y=y("low:Q"), y2="high:Q", color=colour
+    )
+    marks = data.mark_point(size=70, strokeWidth=2, fill=PAPER, opacity=1).encode(
+        x=x,
+        y=y("compute:Q"),
+        color=colour,
+        shape=shape,
+        tooltip=tooltip(points),
+    )
+    return [spread, marks]
+
+
+def _label_layers(
+    halving: HalvingTime, points: list[dict[str, Any]], x: alt.X, y: AxisOf, size: Size
+) -> list[alt.Chart]:
+    """The names for which there is room; the frontier's choose first."""
+    (start, end), (low, high) = _years(points), _domain(halving, points)
+
+    def place(at: Mapping[str, Any]) -> tuple[float, float]:
+        across = (decimal_year(at["date"]) - start) / (end - start)
+        down = math.log(high / at["compute"]) / math.log(high / low)
+        return size.width_px * across, size.height_px * down
+
+    lines = [
+        box
+        for line in (halving.line, _moore(halving))
+        for box in line_boxes(place(line[0]), place(line[-1]))
+    ]
+    ordered = sorted(points, key=lambda point: point["kind"] != KINDS["frontier"])
+    named = [(*place(point), point["name"]) for point in ordered]
+    chosen_sides = sides(named, Box(0, 0, size.width_px, size.height_px), lines)
+    by_side: dict[str, list[dict[str, Any]]] = {}
+    for point, side in zip(ordered, chosen_sides, strict=True):
+        if side is not None:
+            by_side.setdefault(side, []).append(point)
+    return [
+        alt.Chart(alt.Data(values=chosen))
+        .mark_text(color=INK, fontSize=11, baseline="middle", **LABEL_OFFSETS[side])
+        .encode(x=x, y=y("compute:Q"), text="name:N")
+        for side, chosen in by_side.items()
+    ]
+
+
+def _years(points: list[dict[str, Any]]) -> tuple[float, float]:
+    """The x axis in years: all dates with room for a name at either end."""
+    years = [point["year"] for point in points]
+    room = 0.08 * (max(years) - min(years))
+    return min(years) - room, max(years) + room

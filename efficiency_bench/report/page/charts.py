@@ -1,0 +1,133 @@
+"""The charts of a set, each as one specification for the page and for its image files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from efficiency_bench.fitting.halving import HalvingTime
+from efficiency_bench.fitting.sensitivity.threshold_sweep import ThresholdSweep
+from efficiency_bench.report.charts.curve_chart import (
+    MOST_ROWS,
+    curve_chart,
+    run_chart,
+    seeds_together,
+    thinned,
+)
+from efficiency_bench.report.charts.halving_chart import halving_chart
+from efficiency_bench.report.charts.style import NARROW, WIDE, Size
+from efficiency_bench.report.charts.sweep_chart import sweep_chart
+from efficiency_bench.report.page.results import SetResults
+from efficiency_bench.report.sentences import comparison, goal, headline, number, percent
+
+SIZES: dict[str, Size] = {"wide": WIDE, "narrow": NARROW}
+
+Spec = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class PageChart:
+    """One chart of the page, at each width."""
+
+    part: str
+    """The part of the section that it belongs to."""
+    summary: str
+    """What it shows, for those who do not see it."""
+    specs: dict[str, Spec]
+    """Size -> Vega-Lite specification, whole but for ``curves``."""
+    curves: tuple[tuple[str, str], ...] = ()
+    """(run id, kind) of the curves drawn; the page holds their points with the runs."""
+    remark: str | None = None
+    """What is not drawn."""
+
+
+def charts(results: SetResults) -> Iterator[PageChart]:
+    """The charts that this set has."""
+    if isinstance(results.halving, HalvingTime):
+        halving = results.halving
+        yield PageChart(
+            "compute",
+            f"Training compute to {goal(halving)} against publication date: {headline(halving)}. "
+            f"{comparison(halving)}.",
+            {
+                name: halving_chart(halving, size, results.entries).to_dict()
+                for name, size in SIZES.items()
+            },
+        )
+    if results.crossings:
+        yield _curves(results)
+    if isinstance(results.sweep, ThresholdSweep):
+        drawn = {name: sweep_chart(results.sweep, size) for name, size in SIZES.items()}
+        if all(drawn.values()):
+            specs = {name: chart.to_dict() for name, chart in drawn.items() if chart}
+            yield PageChart("sweep", _sweep_summary(results.sweep), specs)
+
+
+def run_charts() -> dict[str, Spec]:
+    """The chart of one run's curve, with its data sets left to the page."""
+    return {name: run_chart(size).to_dict() for name, size in SIZES.items()}
+
+
+def curve_points(chart: PageChart, results: SetResults) -> list[dict[str, Any]]:
+    """The data set ``curves`` of ``chart``, as the page makes it from its runs."""
+    by_id = {entry.run_id: entry for entry in results.entries}
+    return [
+        {"run": run_id, "kind": kind, "epochs": epochs, "accuracy": accuracy}
+        for run_id, kind in chart.curves
+        for epochs, accuracy in thinned(by_id[run_id])
+    ]
+
+
+def _curves(results: SetResults) -> PageChart:
+    frontier = _frontier(results)
+    rows = seeds_together(results.crossings)
+    rows.sort(key=lambda row: (row["sustained_epochs"] is None, row["sustained_epochs"] or 0.0))
+    drawn = rows[:MOST_ROWS]
+    shown = {run_id for row in drawn for run_id in row["run_ids"]}
+    curves = tuple(
+        (entry.run_id, "frontier" if entry.run_id in frontier else "other")
+        for entry in results.entries
+        if entry.evaluations and (entry.run_id in shown or _own(results, entry.run_id))
+    )
+    chart = PageChart("curves", _curves_summary(drawn), {}, curves)
+    points = curve_points(chart, results)
+    target = results.rows.target
+    specs = {name: curve_chart(target, points, drawn, size) for name, size in SIZES.items()}
+    left = len(rows) - len(drawn)
+    remark = f"{MOST_ROWS} rows are drawn, the earliest first; {left} more are in the table"
+    return PageChart(
+        "curves",
+        chart.summary,
+        {name: spec.to_dict() for name, spec in specs.items()},
+        curves,
+        remark if left else None,
+    )
+
+
+def _own(results: SetResults, run_id: str) -> bool:
+    """Whether the run set the target of this set."""
+    return any(row.is_baseline and run_id in row.run_ids for row in results.rows.rows)
+
+
+def _frontier(results: SetResults) -> set[str]:
+    if not isinstance(results.halving, HalvingTime):
+        return set()
+    rows = [row for row in results.halving.rows if row["on_frontier"]]
+    return {run_id for row in rows for run_id in row["run_ids"]}
+
+
+def _curves_summary(rows: list[Any]) -> str:
+    places = (
+        f"{row['run']} at {number(row['sustained_epochs'])} epochs"
+        if row["sustained_epochs"] is not None
+        else f"{row['run']} never"
+        for row in rows
+    )
+    return f"Accuracy against epochs. The target is crossed by {'; '.join(places)}."
+
+
+def _sweep_summary(result: ThresholdSweep) -> str:
+    found = [row for row in result.rows if row.halving_months is not None]
+    places = (f"{row.halving_months:.1f} months at {percent(row.threshold)}" for row in found)
+    return f"Halving time by threshold: {'; '.join(places)}."

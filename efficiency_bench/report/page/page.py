@@ -1,0 +1,114 @@
+"""The report: one HTML file that holds everything, and its charts as images beside it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+
+from efficiency_bench import __version__
+from efficiency_bench.records import Entry
+from efficiency_bench.report.charts.style import cannot_write, write_images
+from efficiency_bench.report.page.assets import chart_library, policy, styles, template_text
+from efficiency_bench.report.page.charts import PageChart, charts, curve_points
+from efficiency_bench.report.page.data import page_data
+from efficiency_bench.report.page.results import SetResults, set_results
+from efficiency_bench.report.page.runs import Runs, runs
+from efficiency_bench.report.page.section import Part
+from efficiency_bench.report.page.sections import parts
+from efficiency_bench.report.sentences import percent
+
+INDEX = "index.html"
+
+FOLD_FROM = 16
+"""Rows of a table that are more than a glance takes in: the table is then folded away."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """One comparable set on the page."""
+
+    slug: str
+    """Its place in links and file names: letters, digits and hyphens."""
+    title: str
+    about: str
+    parts: tuple[Part, ...]
+    charts: dict[str, PageChart]
+    """By the name of their part."""
+    run_ids: tuple[str, ...]
+
+
+def write_page(
+    entries: Sequence[Entry], source: str, out_dir: Path, remarks: Sequence[str] = ()
+) -> Path:
+    """Write ``index.html`` and each chart's PNG and SVG into ``out_dir``; the page's path.
+
+    ``source``: ``published`` or the ledger's folder, from which ``entries`` were read;
+    ``remarks`` stand above everything.  Raises UserError where the folder cannot be written.
+    """
+    results = set_results(entries, source)
+    sections = [_section(i, result) for i, result in enumerate(results, start=1)]
+    html = _html(sections, runs(entries, source), source, remarks)
+    index = out_dir / INDEX
+    try:
+        out_dir.mkdir(parents=True, exist_ok=True)
+        index.write_text(html, encoding="utf-8")
+    except OSError as error:
+        raise cannot_write(out_dir, error) from error
+    for section, result in zip(sections, results, strict=True):
+        for name, chart in section.charts.items():
+            spec = dict(chart.specs["wide"])
+            data = {**spec.get("datasets", {}), "curves": curve_points(chart, result)}
+            write_images({**spec, "datasets": data}, out_dir, f"{section.slug}-{name}")
+    return index
+
+
+def _section(number: int, results: SetResults) -> Section:
+    group = results.group
+    level = f"{group.metric.replace('top', 'top-')} {percent(group.target_value)}"
+    digest = f", images of digest {group.data_digest[:12]}" if group.data_digest else ""
+    plural = "" if len(results.entries) == 1 else "s"
+    name = re.sub(r"[^a-z0-9]+", "-", f"{group.data} {level}".lower()).strip("-")
+    return Section(
+        slug=f"{number}-{name}",
+        title=f"{group.data}, {level}",
+        about=f"{group.tier}, {group.estimand}{digest}; {len(results.entries)} run{plural}",
+        parts=parts(results),
+        charts={chart.part: chart for chart in charts(results)},
+        run_ids=tuple(entry.run_id for entry in results.entries),
+    )
+
+
+def _html(sections: Sequence[Section], listed: Runs, source: str, remarks: Sequence[str]) -> str:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("efficiency_bench.report", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
+    library, script = chart_library(), template_text("page.js")
+    filters = {
+        name: sorted({getattr(line, name) for line in listed.lines})
+        for name in ("suite", "data", "tier")
+    }
+    return environment.get_template("page.html").render(
+        sections=sections,
+        runs=listed.lines,
+        filters=filters,
+        source=source,
+        remarks=remarks,
+        fold_from=FOLD_FROM,
+        version=__version__,
+        data=page_data(
+            {s.slug: s.charts for s in sections}, listed, {s.slug: s.run_ids for s in sections}
+        ),
+        styles=styles(),
+        library=library,
+        script=script,
+        policy=policy((library, script)),
+    )

@@ -1,0 +1,164 @@
+"""What a page shows of one comparable set of runs, computed by the functions of the verbs."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from efficiency_bench.errors import UserError
+from efficiency_bench.fitting.currencies import OF_A_MACHINE, Currency, machine
+from efficiency_bench.fitting.groups import Group, Selection, comparable_sets
+from efficiency_bench.fitting.halving import HalvingTime, halving_time
+from efficiency_bench.fitting.robustness.crossing_errors import crossing_errors
+from efficiency_bench.fitting.robustness.second_opinions import SecondOpinions, second_opinions
+from efficiency_bench.fitting.rows import RowSet, fit_rows
+from efficiency_bench.fitting.sensitivity.conventions import ConventionTable, conventions
+from efficiency_bench.fitting.sensitivity.decomposition import (
+    Decomposition,
+    complete_grids,
+    decompose,
+)
+from efficiency_bench.fitting.sensitivity.epochs_and_images import (
+    EpochsAndImages,
+    epochs_and_images,
+)
+from efficiency_bench.fitting.sensitivity.threshold_sweep import ThresholdSweep, sweep
+from efficiency_bench.ledger.kept_log import macs_by_operator, start_event
+from efficiency_bench.records import Entry, Estimand
+from efficiency_bench.report.tables.crossings import crossing_rows
+
+T = TypeVar("T")
+
+ALL = Selection()
+"""Nothing is left to choose within one comparable set."""
+
+SWEPT_FROM, ROUND_LEVEL = 0.5, 0.05
+"""Part of the target's accuracy at which the sweep begins, rounded to whole levels; it ends at
+the target, at which the runs stop."""
+
+MOST_GRIDS = 6
+"""Splits into architecture and recipe that are shown; each is two tables."""
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Why something cannot be shown, in the words of the verb."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class SetResults:
+    """The results of one set; what has none says why."""
+
+    group: Group
+    entries: tuple[Entry, ...]
+    source: str
+    """What the verbs are given to print the same, with the options that name the set."""
+    rows: RowSet
+    halving: HalvingTime | Missing
+    opinions: SecondOpinions | Missing
+    exact: HalvingTime | Missing
+    """The same fit in exact FLOPs."""
+    crossings: tuple[Mapping[str, Any], ...]
+    split: tuple[EpochsAndImages, ...] | Missing
+    grids: tuple[Decomposition, ...]
+    grids_left_out: int
+    sweep: ThresholdSweep | Missing
+    swept: str
+    """The sweep's range as the verb takes it."""
+    conventions: ConventionTable | Missing
+    in_currency: Mapping[Currency, HalvingTime | Missing]
+    """The same fit in seconds, energy and dollars."""
+    operators: Mapping[str, Mapping[str, int]]
+    """Run id -> forward MACs of one image by operator at the largest side; what logs have of it."""
+    other_estimand: HalvingTime | None = None
+    """The fit of the set that differs in its estimand alone, where there is one."""
+
+
+def set_results(entries: Sequence[Entry], source: str) -> list[SetResults]:
+    """One result a comparable set of ``entries``, read from ``source``; sets are never mixed."""
+    sets = comparable_sets(entries)
+    found = {
+        group: _results(group, tuple(members), source, _named(source, group, len(sets)))
+        for group, members in sets.items()
+    }
+    return [replace(result, other_estimand=_other(group, found)) for group, result in found.items()]
+
+
+def _other(group: Group, found: Mapping[Group, SetResults]) -> HalvingTime | None:
+    estimand: Estimand = "budgeted" if group.estimand == "anytime" else "anytime"
+    result = found.get(replace(group, estimand=estimand))
+    return None if result is None or isinstance(result.halving, Missing) else result.halving
+
+
+def _named(source: str, group: Group, sets: int) -> str:
+    typed = "" if source == "runs/ledger" else f" {shlex.quote(source)}"
+    return typed if sets == 1 else f"{typed} {group.options()}"
+
+
+def _results(group: Group, entries: tuple[Entry, ...], ledger: str, source: str) -> SetResults:
+    rows = fit_rows(entries, ALL)
+    halving = _attempt(lambda: halving_time(rows))
+    low, high = _range(group.target_value)
+    grids = complete_grids(rows.rows)
+    return SetResults(
+        group=group,
+        entries=entries,
+        source=source,
+        rows=rows,
+        halving=halving,
+        opinions=_opinions(entries, rows, halving),
+        exact=_attempt(lambda: halving_time(fit_rows(entries, ALL, currency="exact"))),
+        crossings=tuple(crossing_rows(entries)),
+        split=_attempt(lambda: epochs_and_images(entries, ALL)),
+        grids=tuple(decompose(entries, ALL, old, new) for old, new in grids[:MOST_GRIDS]),
+        grids_left_out=max(0, len(grids) - MOST_GRIDS),
+        sweep=_attempt(lambda: sweep(entries, ALL, low, high)),
+        swept=f"{low:g}:{high:g}",
+        conventions=_attempt(lambda: conventions(entries, ALL)),
+        in_currency={currency: _fitted(entries, currency) for currency in OF_A_MACHINE},
+        operators={} if ledger == "published" else _operators(Path(ledger), rows),
+    )
+
+
+def _fitted(entries: Sequence[Entry], currency: Currency) -> HalvingTime | Missing:
+    """Fitted on the machine with the most runs, where there are several; its notes say so."""
+    machines = Counter(machine(entry) for entry in entries if entry.tier == "measured")
+    hardware = machines.most_common(1)[0][0] if len(machines) > 1 else None
+    return _attempt(
+        lambda: halving_time(fit_rows(entries, ALL, currency=currency, hardware=hardware))
+    )
+
+
+def _operators(ledger: Path, rows: RowSet) -> dict[str, Mapping[str, int]]:
+    """Of the first run of each row, from its log; a log from before has none."""
+    firsts = (row.run_ids[0] for row in rows.rows)
+    found = {run_id: macs_by_operator(start_event(ledger, run_id)) for run_id in firsts}
+    return {run_id: operators for run_id, operators in found.items() if operators}
+
+
+def _opinions(
+    entries: Sequence[Entry], rows: RowSet, halving: HalvingTime | Missing
+) -> SecondOpinions | Missing:
+    if isinstance(halving, Missing):
+        return halving
+    return second_opinions(rows, halving, crossing_errors(entries, rows))
+
+
+def _range(target: float) -> tuple[float, float]:
+    """From about half the target up to it, short of 100 %."""
+    high = min(max(target, 0.01), 0.999)
+    low = ROUND_LEVEL * max(1, round(SWEPT_FROM * high / ROUND_LEVEL))
+    return min(round(low, 2), high), float(f"{high:.6g}")
+
+
+def _attempt(compute: Callable[[], T]) -> T | Missing:
+    try:
+        return compute()
+    except UserError as error:
+        return Missing(str(error))

@@ -1,0 +1,155 @@
+"""Every run as a row of the page: its line, and what it opens to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from efficiency_bench.ledger.kept_log import start_event
+from efficiency_bench.ledger.store import log_path
+from efficiency_bench.records import Entry
+from efficiency_bench.report.charts.curve_chart import thinned
+from efficiency_bench.report.page.repeat_command import repeat_command
+from efficiency_bench.report.sentences import number, percent
+from efficiency_bench.report.tables.fit_and_ledger import ledger_cells
+from efficiency_bench.report.tables.layout import ABSENT
+
+NO_SUITE = "no suite"
+
+FACTS = (
+    "run id",
+    "source",
+    "ended",
+    "target",
+    "estimand",
+    "images, whole run",
+    "tfs-days, whole run",
+    "FLOP, whole run",
+    "images repeated after a crash",
+    "training clock, s",
+    "evaluation clock, s",
+    "written",
+    "event log",
+    "data digest",
+    "weights digest",
+    "entry digest",
+)
+"""What is told of every run, in this order."""
+
+
+@dataclass(frozen=True)
+class RunLine:
+    """What stands in the row before it is opened."""
+
+    run_id: str
+    network: str
+    recipe: str
+    seed: str
+    data: str
+    tier: str
+    suite: str
+    date: str
+    ended: str
+    target: str
+    epochs: str
+    compute: str
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The rows, and once each what they open to, as JSON values."""
+
+    lines: tuple[RunLine, ...]
+    opened: dict[str, dict[str, Any]]
+    """Run id -> facts, command, curve (epochs, then percent), and the places of its
+    configuration in ``shared``."""
+    shared: list[Any]
+    """Parts of configurations; most runs share most of them."""
+
+
+def runs(entries: Sequence[Entry], source: str) -> Runs:
+    """All of ``entries`` in their order; ``source`` is ``published`` or the ledger's folder."""
+    lines, opened, shared = [], {}, _Shared()
+    for entry in entries:
+        begun = None if source == "published" else start_event(Path(source), entry.run_id)
+        suite = str((begun or {}).get("suite") or NO_SUITE)
+        lines.append(_line(entry, suite))
+        opened[entry.run_id] = {
+            "suite": suite,
+            "data": entry.data,
+            "tier": entry.tier,
+            "facts": _facts(entry, source, begun is not None),
+            "command": repeat_command(entry, source),
+            "level": round(100 * entry.target.threshold, 3),
+            "metric": entry.target.metric,
+            "evaluations": len(entry.evaluations),
+            "curve": list(zip(*thinned(entry), strict=True)),
+            "config": {name: shared.place(part) for name, part in entry.config.items()},
+            "provenance": shared.place(entry.provenance and entry.provenance.model_dump()),
+        }
+    return Runs(tuple(lines), opened, shared.values)
+
+
+class _Shared:
+    """Values held once each, found again by their JSON."""
+
+    def __init__(self) -> None:
+        self.values: list[Any] = []
+        self._places: dict[str, int] = {}
+
+    def place(self, value: Any) -> int:
+        """Where ``value`` stands in ``values``."""
+        text = json.dumps(value, sort_keys=True)
+        if text not in self._places:
+            self._places[text] = len(self.values)
+            self.values.append(value)
+        return self._places[text]
+
+
+def _line(entry: Entry, suite: str) -> RunLine:
+    _, date, ended, target, epochs, compute = ledger_cells(entry)
+    return RunLine(
+        run_id=entry.run_id,
+        network=entry.model,
+        recipe=entry.recipe,
+        seed=ABSENT if entry.seed is None else str(entry.seed),
+        data=entry.data,
+        tier=entry.tier,
+        suite=suite,
+        date=date,
+        ended=ended,
+        target=f"{entry.target.metric.replace('top', 'top-')} {target}",
+        epochs=epochs,
+        compute=compute,
+    )
+
+
+def _facts(entry: Entry, source: str, has_log: bool) -> list[str | None]:
+    """The values of ``FACTS`` in words; None where it is not known."""
+    log = str(log_path(Path(source), entry.run_id)) if has_log else "none in this ledger"
+    clocks = entry.clocks
+    return [
+        entry.run_id,
+        entry.source,
+        f"{entry.end_reason}; {entry.end_detail}".rstrip("; "),
+        f"{percent(entry.target.threshold)} or more, {entry.target.source}",
+        entry.estimand,
+        None if entry.images is None else f"{entry.images:,}",
+        _number(entry.paper3x_tfs_days),
+        _number(entry.exact_flops),
+        f"{entry.repeated_images:,}",
+        number(clocks.train_seconds) if clocks else None,
+        number(clocks.evaluation_seconds) if clocks else None,
+        entry.created_utc,
+        log,
+        entry.data_digest,
+        entry.weights_digest,
+        entry.entry_digest,
+    ]
+
+
+def _number(value: float | None) -> str | None:
+    return None if value is None else number(value)

@@ -1,0 +1,269 @@
+"""The parts of a set's section, in their order: what to read, its limit, tables and lines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from efficiency_bench.fitting.halving import MOORE_MONTHS, PAPER_2020_MONTHS, HalvingTime
+from efficiency_bench.report.page.currencies import (
+    account_table,
+    currencies_table,
+    currency_lines,
+    operators_table,
+    rates_table,
+)
+from efficiency_bench.report.page.results import Missing, SetResults
+from efficiency_bench.report.page.section import Figure, Part
+from efficiency_bench.report.sentences import (
+    basis,
+    comparison,
+    fitted_months,
+    goal,
+    headline,
+    number,
+    why,
+)
+from efficiency_bench.report.tables.conventions import (
+    CONVENTIONS_LEGEND,
+    conventions_table,
+    not_applicable_line,
+    slip_line,
+    span_sentence,
+)
+from efficiency_bench.report.tables.crossings import crossings_table
+from efficiency_bench.report.tables.decomposition import (
+    SPLIT_LEGEND,
+    corners_table,
+    epochs_and_images_table,
+    parts_table,
+)
+from efficiency_bench.report.tables.fit_and_ledger import fit_legend, fit_table
+from efficiency_bench.report.tables.layout import interval, one_decimal
+from efficiency_bench.report.tables.second_opinions import (
+    OPINIONS_LEGEND,
+    opinion_sentences,
+    opinions_table,
+)
+from efficiency_bench.report.tables.threshold_sweep import SWEEP_LEGEND, sweep_table
+
+AUDIT = "efficiency-bench audit MODEL"
+
+
+def parts(results: SetResults) -> tuple[Part, ...]:
+    """All parts of one set; each that has no result is kept and says why."""
+    return (
+        _headline(results),
+        _compute(results),
+        _curves(results),
+        _split(results),
+        _sweep(results),
+        _conventions(results),
+        _currencies(results),
+        _account(results),
+    )
+
+
+def _headline(results: SetResults) -> Part:
+    halving, opinions = results.halving, results.opinions
+    start = Part(
+        "headline",
+        "How fast the compute falls",
+        "Read the interval before the number. It holds the scatter of the rows about the line; "
+        "it does not hold that the cheapest rows were chosen by their own numbers.",
+        command=f"efficiency-bench fit{results.source}",
+    )
+    if isinstance(halving, Missing):
+        return start.without(halving)
+    if isinstance(opinions, Missing):
+        return start.without(opinions)
+    return start.shown(
+        figures=_figures(halving),
+        lines=(
+            f"Compute to {goal(halving)}: {headline(halving)}.",
+            comparison(halving),
+            why(halving),
+            *_small_images(halving),
+            *opinion_sentences(opinions),
+            *_other_estimand(halving, results.other_estimand),
+        ),
+    )
+
+
+def _small_images(halving: HalvingTime) -> tuple[str, ...]:
+    """A page that is handed on stands alone, and the 2020 paper's 16 months stand on it."""
+    if halving.data.startswith("imagenet"):
+        return ()
+    return (
+        f"{halving.data} is not ImageNet: other images and smaller networks, so this says nothing "
+        "about the 16 months that the 2020 paper found there.",
+    )
+
+
+def _other_estimand(halving: HalvingTime, other: HalvingTime | None) -> tuple[str, ...]:
+    """Both estimands side by side, each network's epochs too; none where there is one alone."""
+    if other is None:
+        return ()
+    epochs = {(row["model"], row["recipe"]): row["epochs_to_target"] for row in other.rows}
+    both = [
+        f"{row['model']} {row['epochs_to_target']:.3g} and {there:.3g}"
+        for row in halving.rows
+        if row["epochs_to_target"] and (there := epochs.get((row["model"], row["recipe"])))
+    ]
+    return (
+        f"{halving.estimand}: {headline(halving)}; {other.estimand}: {headline(other)}.",
+        f"Epochs, {halving.estimand} and {other.estimand}: {', '.join(both)}.",
+    )
+
+
+def _figures(halving: HalvingTime) -> tuple[Figure, ...]:
+    bounds = interval(halving.low_months, halving.high_months)
+    years = f"{fitted_months(halving) / 12:.1f} years"
+    if halving.halving_months is None:
+        rate = Figure("no fall", "compute does not halve over these rows")
+    else:
+        sure = "" if halving.verdict == "halving" else "; not shown to halve"
+        rate = Figure(
+            f"{one_decimal(halving.halving_months)} months",
+            f"for compute to halve, 95 % interval {bounds}{sure}",
+        )
+    factor, way = halving.reduction_factor, "less"
+    if factor < 1:
+        factor, way = 1 / factor, "more"
+    return (
+        rate,
+        Figure(f"{number(factor)}x", f"{way} compute in {years}, end points"),
+        Figure(f"{PAPER_2020_MONTHS} months", "in the 2020 paper"),
+        Figure(f"{MOORE_MONTHS} months", "by Moore's law"),
+    )
+
+
+def _compute(results: SetResults) -> Part:
+    halving, opinions = results.halving, results.opinions
+    start = Part(
+        "compute",
+        "Training compute to the target",
+        "Each point is one network with one recipe at the date of its publication; lower is "
+        "cheaper, and each grid line is a factor. A triangle never reached the target: it needs "
+        "more than what it spent, at which it stands. The line is fitted to the frontier, its "
+        "band says where the line can lie, not where the next network will.",
+        command=f"efficiency-bench fit{results.source}",
+    )
+    if isinstance(halving, Missing):
+        return start.without(halving)
+    if isinstance(opinions, Missing):
+        return start.without(opinions)
+    return start.shown(
+        fit_table(halving),
+        opinions_table(opinions),
+        lines=(fit_legend(halving), basis(halving), OPINIONS_LEGEND, *halving.notes),
+    )
+
+
+def _curves(results: SetResults) -> Part:
+    start = Part(
+        "curves",
+        "Learning curves and their crossings",
+        "Where a curve meets the target is read from noisy evaluations: the thick bar holds the "
+        "place with 95 % for these validation images, the thin one for new images of the kind. "
+        "A bar that runs to the edge is open: the curve may flatten just under the target.",
+        command=f"efficiency-bench ledger crossings{_folder(results.source)}",
+    )
+    if not results.crossings:
+        return start.without(Missing("no run here that was held to a target has a learning curve"))
+    return start.shown(crossings_table(results.crossings))
+
+
+def _split(results: SetResults) -> Part:
+    start = Part(
+        "split",
+        "Fewer epochs, cheaper images",
+        "The paper's own split: how much of a gain is fewer passes over the data, and how much "
+        "is less work for each image. It says nothing about why. Where all four combinations of "
+        "two networks and two recipes were run, the gain is also split between the two.",
+        command=f"efficiency-bench decompose{results.source}",
+    )
+    if isinstance(results.split, Missing):
+        return start.without(results.split)
+    tables = [epochs_and_images_table(results.split)]
+    lines = [SPLIT_LEGEND]
+    for grid in results.grids:
+        tables += [corners_table(grid), parts_table(grid)]
+        lines += [grid.method, *grid.notes]
+    if not results.grids:
+        lines.append(
+            "architecture and recipe cannot be told apart: no two networks were both run with "
+            "the same two recipes"
+        )
+    if results.grids_left_out:
+        lines.append(f"{results.grids_left_out} further complete grids: decompose --from --to")
+    return start.shown(*tables, lines=tuple(dict.fromkeys(lines)))
+
+
+def _sweep(results: SetResults) -> Part:
+    start = Part(
+        "sweep",
+        "The same at every threshold",
+        "The halving time depends on the accuracy asked for. All points come from the same "
+        "curves, so they are no independent measurements; bars that reach the upper edge do not "
+        "exclude no change.",
+        command=f"efficiency-bench fit{results.source} --sweep {results.swept}",
+    )
+    if isinstance(results.sweep, Missing):
+        return start.without(results.sweep)
+    lines = (SWEEP_LEGEND, *results.sweep.notes)
+    return start.shown(sweep_table(results.sweep), lines=lines)
+
+
+def _conventions(results: SetResults) -> Part:
+    start = Part(
+        "conventions",
+        "What the conventions decide",
+        "The first line is the headline; each further line makes one choice differently. The "
+        "span over all combinations is not an interval: it says how far choices alone move it.",
+        command=f"efficiency-bench conventions{results.source}",
+    )
+    table = results.conventions
+    if isinstance(table, Missing):
+        return start.without(table)
+    lines = (
+        f"{span_sentence(table.span)}",
+        CONVENTIONS_LEGEND,
+        *(f"does not apply: {not_applicable_line(choice)}" for choice in table.not_applicable),
+        *(f"slip of the published material: {slip_line(slip)}" for slip in table.slips),
+        *table.notes,
+    )
+    return start.shown(conventions_table(table), lines=lines)
+
+
+def _currencies(results: SetResults) -> Part:
+    start = Part(
+        "currencies",
+        "Compute, seconds, energy, dollars",
+        "Compute is counted and does not depend on the machine. Seconds are the training clock "
+        "on its own hardware: rows on different machines do not compare. Energy and "
+        "dollars are fitted where every run has them; nothing is estimated here.",
+    )
+    tables = rates_table(results), currencies_table(results)
+    return start.shown(*tables, lines=currency_lines(results))
+
+
+def _account(results: SetResults) -> Part:
+    models = sorted({entry.model for entry in results.entries})
+    start = Part(
+        "account",
+        "What was counted",
+        "Multiply-accumulates of one training image, forward (F) and backward (B), and in layers "
+        "that read the image (F1), for each resolution a run trained at, and the forward ones by "
+        "operator where the log has them. The audit counts again, by module too, by two counters.",
+        command=f"efficiency-bench audit {models[0]}" if len(models) == 1 else AUDIT,
+    )
+    tables = [account_table(results)]
+    if results.operators:
+        tables.append(operators_table(results))
+    return start.shown(*tables)
+
+
+def _folder(source: str) -> str:
+    """``ledger crossings`` takes the folder as an option, and no set."""
+    words: Sequence[str] = source.split(" --")[0].split()
+    return f" --ledger {' '.join(words)}" if words else ""

@@ -1,0 +1,143 @@
+"""The terminal's tables of a ledger and of a fit, laid out like the paper's table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from efficiency_bench.fitting.halving import HalvingTime
+from efficiency_bench.records import Entry
+from efficiency_bench.report.sentences import (
+    WORDS,
+    basis,
+    comparison,
+    goal,
+    headline,
+    number,
+    percent,
+    row_names,
+    why,
+)
+from efficiency_bench.report.tables.layout import ABSENT, bare_table, plain_table, print_lines
+
+
+def print_fit(halving: HalvingTime, console: Console) -> None:
+    """Print the rows of a fit and then the halving time in words; fits 80 columns."""
+    noun = WORDS[halving.currency].noun
+    console.print(fit_table(halving))
+    if halving.rows:
+        console.print(fit_legend(halving), style="dim", highlight=False)
+    console.print()
+    console.print(
+        Text(f"{noun.capitalize()} to {goal(halving)}: {headline(halving)}.", style="bold")
+    )
+    print_lines((basis(halving), why(halving), comparison(halving), *halving.notes), console)
+
+
+def fit_table(halving: HalvingTime) -> Table:
+    """A line a row of the fit, the frontier in bold."""
+    words = WORDS[halving.currency]
+    table = bare_table(f"Training {words.noun} to {goal(halving)}")
+    table.add_column("publication", overflow="fold")
+    table.add_column("date", no_wrap=True)
+    for name in (words.unit, "factor", "epochs", "MMAC", "seeds"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row, name in zip(halving.rows, row_names(halving), strict=True):
+        table.add_row(*_cells(row, name), style="bold" if row["on_frontier"] else "")
+    return table
+
+
+def ledger_table(entries: Sequence[Entry]) -> Table:
+    """One line an entry: how it ended and what it took; fits 80 columns."""
+    table = bare_table()
+    # an id says model, data and seed, so these need no columns of their own
+    table.add_column("run id", overflow="fold", min_width=24)
+    table.add_column("date", no_wrap=True)
+    table.add_column("ended", no_wrap=True)
+    for name in ("target", "epochs", "tfs-days"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for entry in entries:
+        table.add_row(*ledger_cells(entry))
+    return table
+
+
+def _cells(row: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    reached = row["reached"]
+    compute = number(row["compute"]) if reached else f"> {number(row['compute_spent'])}"
+    factor, epochs = row["reduction_factor"], row["epochs_to_target"]
+    return (
+        f"{'*' if row['on_frontier'] else ' '} {name}",
+        row["date"] or ABSENT,
+        compute,
+        ABSENT if factor is None else number(factor),
+        ABSENT if epochs is None else number(epochs),
+        number(row["forward_macs"] / 1e6),
+        f"{row['reached_seeds']}/{row['seeds']}",
+    )
+
+
+def fit_legend(halving: HalvingTime) -> str:
+    """What the marks of ``fit_table`` mean."""
+    parts = ["* on the frontier", "seeds: reached/run"]
+    if any(row["is_baseline"] for row in halving.rows):
+        parts[-1] += " (the baseline sets the target: all)"
+    if not all(row["reached"] for row in halving.rows):
+        parts.append(f"> never reached: {WORDS[halving.currency].noun} spent")
+    return "; ".join(parts)
+
+
+def ledger_cells(entry: Entry) -> tuple[str, ...]:
+    """Run id, date, ending, target, epochs and compute to it, in words."""
+    compute = entry.paper3x_to_target_tfs_days
+    epochs = entry.sustained_crossing_epochs
+    if entry.target.source == "own_schedule" or (entry.estimand == "budgeted" and entry.reached):
+        epochs = entry.epochs
+    return (
+        entry.run_id,
+        entry.date or ABSENT,
+        outcome_word(entry),
+        percent(entry.target.value),
+        ABSENT if epochs is None else number(epochs),
+        ABSENT if compute is None else number(compute),
+    )
+
+
+def outcome_word(entry: Entry) -> str:
+    """What came of the run; its end reason alone does not tell AlexNet's schedule from a miss."""
+    if entry.end_reason not in ("target", "schedule"):
+        return str(entry.end_reason)
+    if entry.target.source == "own_schedule":
+        return "set target"
+    return "reached" if entry.reached else "not reached"
+
+
+UNKNOWN = "unknown"
+
+COLUMNS = {
+    "train_seconds": "s",
+    "images_per_second": "images/s",
+    "achieved_flops_per_second": "GFLOP/s",
+    "share_of_peak": "of peak",
+    "energy_joules": "joules",
+    "dollars": "USD",
+}
+
+
+def costs_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """One line an entry, of the listed rows of the ledger; fits 80 columns."""
+    table = plain_table("What training cost", "run id", *COLUMNS.values())
+    for row in rows:
+        table.add_row(row["run_id"], *(_cell(name, row[name]) for name in COLUMNS))
+    return table
+
+
+def _cell(name: str, value: float | None) -> str:
+    if value is None:
+        return UNKNOWN
+    if name == "share_of_peak":
+        return percent(round(value, 3))
+    return number(value / 1e9 if name == "achieved_flops_per_second" else value)

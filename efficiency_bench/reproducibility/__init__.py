@@ -1,0 +1,1 @@
+"""Runs repeated and compared: train again, kill and resume, recount the data."""

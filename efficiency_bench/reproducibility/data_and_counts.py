@@ -1,0 +1,135 @@
+"""The checks of an entry that need more than the ledger: the data itself and the network."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from efficiency_bench.config import DataConfig, RecipeConfig, load
+from efficiency_bench.errors import UserError
+from efficiency_bench.ledger import store
+from efficiency_bench.ledger.reference import published_entries
+from efficiency_bench.provenance import code_digest
+from efficiency_bench.verify import Beside, Check, Failure, Note, Skipped, Verification, verify
+from efficiency_bench.verify.evidence import Evidence
+from efficiency_bench.verify.findings import Finding, equal
+from efficiency_bench.verify.preregistration import Registration, held_to
+
+PUBLISHED = "published"
+
+
+def verify_ledger(
+    source: str, run_id: str | None, data_root: Path | None, decided: Registration | None = None
+) -> list[Verification]:
+    """Verify one entry of a ledger, or every one; a file that is no entry fails as a whole.
+
+    ``source`` is the ledger's folder, or ``published`` for the published rows; ``run_id`` may be
+    the beginning of one.  ``data_root`` holds the data sets, None: the default place.
+    ``decided`` is what was decided before, one more thing to be held to.  Raises UserError for a
+    ledger or a run id that is not there.
+    """
+    checks: list[Check] = [data_check(data_root), counts_again]
+    if decided is not None:
+        checks.append(held_to(decided))
+    if source == PUBLISHED:
+        read = store.LedgerRead(published_entries(), ())
+    else:
+        read = store.read(Path(source))
+    entries, problems = read.entries, read.problems
+    if run_id is not None:
+        problems = tuple(p for p in problems if p.path.stem == run_id)
+        entries = () if problems else (store.matching(read.entries, run_id),)
+    unreadable = [
+        Verification(p.path.stem, (Failure("readable", "an entry", p.reason),), (), ())
+        for p in problems
+    ]
+    beside = Beside(read.entries)
+    return unreadable + [verify(Path(source), e, beside, checks) for e in entries]
+
+
+def data_check(root: Path | None) -> Check:
+    """A rule: the data under ``root`` has the digest and the sizes that the run wrote down."""
+
+    def data(evidence: Evidence) -> Iterator[Finding]:
+        start = evidence.start
+        try:
+            digest, train_images, val_images, classes = at_hand(
+                json.dumps(evidence.entry.config["data"]), root
+            )
+        except UserError as error:
+            yield Skipped("data", f"not at hand: {str(error).splitlines()[0]}")
+            return
+        yield from equal("data: digest", digest, evidence.entry.data_digest)
+        yield from equal("data: train_images", train_images, start["train_images"])
+        yield from equal("data: val_images", val_images, start["val_images"])
+        yield from equal("data: classes", classes, start["classes"])
+
+    return data
+
+
+def counts_again(evidence: Evidence) -> Iterator[Finding]:
+    """A rule: this checkout counts the network of the run to the same MACs at every side."""
+    facts, sides = evidence.entry.provenance, evidence.start["counts"]
+    # seeds, and the trials of a search for the shortest schedule, share one count
+    written_config = evidence.entry.config
+    recipe = {**written_config["recipe"], "epochs": 1}
+    config = json.dumps({**written_config, "seed": 0, "repeat": 0, "recipe": recipe})
+    try:
+        counted = counts(config, evidence.start["classes"], tuple(map(int, sides)))
+    except UserError as error:
+        yield Skipped("counts", str(error).splitlines()[0])
+        return
+    for side, count in counted.items():
+        written = sides[str(side)]
+        if "by_operator" not in written:  # logs from before do not say
+            count = {name: macs for name, macs in count.items() if name != "by_operator"}
+        if count != written:
+            found = Failure(f"counts: at {side} px", count, written)
+            same_code = facts is not None and facts.code_digest == code_digest()
+            yield found if same_code else Note(found.rule, f"{count} by this checkout's code")
+
+
+@lru_cache
+def at_hand(data: str, root: Path | None) -> tuple[str, int, int, int]:
+    """Digest, training images, validation images and classes of the data; never downloads.
+
+    ``data`` is the JSON of a configuration's data part.  Raises UserError where the data, or
+    what reads it, is not here.
+    """
+    _need_torch()
+    import torch
+
+    from efficiency_bench.data import build_data
+
+    where = None if root is None else str(root)
+    config = DataConfig(**json.loads(data), root=where, download=False)
+    plain = RecipeConfig(batch_size=1)  # no augmentation: only what is there is looked at
+    built = build_data(config, plain, 0, torch.device("cpu"))
+    return built.digest, built.train_images, built.val_images, len(built.classes)
+
+
+@lru_cache
+def counts(config: str, classes: int, sides_px: tuple[int, ...]) -> dict[int, dict[str, Any]]:
+    """MACs per image by side of a network, counted now on the CPU; UserError where it cannot be.
+
+    ``config`` is the JSON of an entry's configuration.
+    """
+    _need_torch()
+    from efficiency_bench.run.job import counted_model
+    from efficiency_bench.run.setup import count_fields
+
+    loaded = load(OmegaConf.create(json.loads(config)))
+    _, counted = counted_model(replace(loaded, device="cpu"), classes, sides_px)
+    return {side: count_fields(count) for side, count in counted.items()}
+
+
+def _need_torch() -> None:
+    if importlib.util.find_spec("torch") is None:
+        raise UserError("torch is not installed")

@@ -1,0 +1,217 @@
+"""A finished run trained once more, away from its ledger, and held against its entry.
+
+On the same versions and processor the bits must agree; elsewhere rounding differs, and what is
+asked is that the new run could have been one more seed of the old ones.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+from rich.console import Console
+
+from efficiency_bench.config import RunConfig, load
+from efficiency_bench.errors import UserError
+from efficiency_bench.fitting.regression import t_quantile
+from efficiency_bench.ledger import store
+from efficiency_bench.records import Entry
+from efficiency_bench.reproducibility.diff import differences
+from efficiency_bench.run.processes import this_process
+from efficiency_bench.run.signals import stop_on_signal
+from efficiency_bench.run.terminal import shown, terminal
+
+NUMERICS = ("python", "torch", "torchvision", "numpy")
+"""Packages whose version may move the last bit."""
+
+MACHINE = ("cpu", "device", "precision", "processes", "torch_threads")
+"""Facts of the hardware that may; cores and memory do not."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Where one more run of these seeds would be found with 95 % confidence (Student's t)."""
+
+    quantity: str
+    seeds: int
+    low: float
+    high: float
+    found: float | None
+    """The new run's own; None: it has none, since it did not arrive."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether the new run lies within."""
+        return self.found is not None and self.low <= self.found <= self.high
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """What came of it."""
+
+    committed: Entry
+    again: Entry
+    elsewhere: tuple[str, ...]
+    """Versions and facts of the machine that differ, each as a sentence; none: the same place."""
+    differences: tuple[str, ...]
+    """Fields of the results that differ; none: the same to the bit."""
+    spread: Spread | None
+    """None where fewer than two seeds leave it unknown."""
+
+    @property
+    def ok(self) -> bool:
+        """The same bits; elsewhere, within the spread of the seeds."""
+        within = self.spread is not None and self.spread.holds
+        return not self.differences or (bool(self.elsewhere) and within)
+
+
+def reproduce(ledger: Path, run_id: str, data_root: Path | None, out: Path) -> Reproduction | None:
+    """Train the run ``run_id`` (or its beginning) of ``ledger`` again under ``out`` and compare.
+
+    ``out`` gets a folder for the run and a ledger of its own, which begins with the runs that set
+    the target; the committed ledger is only read.  None where a signal stopped it: the same
+    call goes on.  Raises UserError for a run that was not trained here, or data not at hand.
+    """
+    process = this_process()
+    if process.of > 1:
+        raise UserError("a run is repeated in one process; leave torchrun or srun out")
+    read = store.read(ledger)
+    committed = store.matching(read.entries, run_id)
+    if committed.tier != "measured":
+        raise UserError(f"{committed.run_id} was not trained with this harness: nothing to repeat")
+    folder = out / committed.run_id
+    for baseline in committed.target.baseline_run_ids:
+        _lend(ledger, store.matching(read.entries, baseline), folder / "ledger")
+    config = _placed(committed, data_root, folder)
+    with stop_on_signal() as stop:
+        again = shown(config, terminal(process), stop).entry
+        if again is None:
+            stop.hand_over()
+            return None
+    return compare(committed, again, read.entries)
+
+
+def compare(committed: Entry, again: Entry, entries: Sequence[Entry]) -> Reproduction:
+    """The comparison alone; ``entries`` are those of the committed ledger."""
+    return Reproduction(
+        committed,
+        again,
+        tuple(_elsewhere(committed, again)),
+        tuple(differences(committed, again)),
+        _spread([e for e in entries if _seed_of(e, committed)], again),
+    )
+
+
+def as_row(result: Reproduction) -> dict[str, Any]:
+    """JSON values of a reproduction."""
+    return {
+        "run_id": result.committed.run_id,
+        "ok": result.ok,
+        "same_bits": not result.differences,
+        "differences": list(result.differences),
+        "elsewhere": list(result.elsewhere),
+        "spread": None
+        if result.spread is None
+        else {**dataclasses.asdict(result.spread), "holds": result.spread.holds},
+    }
+
+
+def _lend(ledger: Path, entry: Entry, to: Path) -> None:
+    if not store.entry_path(to, entry.run_id).exists():
+        log = store.log_path(ledger, entry.run_id)
+        store.append(to, entry, log if log.exists() else None)
+
+
+def _placed(entry: Entry, data_root: Path | None, folder: Path) -> RunConfig:
+    config = load(OmegaConf.create(dict(entry.config)))
+    root = config.data.root if data_root is None else str(data_root)
+    return dataclasses.replace(
+        config,
+        data=dataclasses.replace(config.data, root=root),
+        run_dir=str(folder / "run"),
+        ledger_dir=str(folder / "ledger"),
+        tracking=dataclasses.replace(config.tracking, wandb=False),
+    )
+
+
+def _elsewhere(one: Entry, other: Entry) -> list[str]:
+    ours, theirs = one.provenance, other.provenance
+    if ours is None or theirs is None:
+        return ["one of the two says nothing of its versions"]
+    pairs = [(name, ours.versions.get(name), theirs.versions.get(name)) for name in NUMERICS]
+    pairs += [(name, ours.hardware.get(name), theirs.hardware.get(name)) for name in MACHINE]
+    return [f"{name}: {here} here, {there} there" for name, there, here in pairs if here != there]
+
+
+def _seed_of(entry: Entry, committed: Entry) -> bool:
+    """Whether both are of one row: all the same but the seed."""
+
+    def row(of: Entry) -> tuple[Mapping[str, Any], str | None, float | None]:
+        seedless = {k: v for k, v in of.config.items() if k not in ("seed", "repeat")}
+        # a run that sets the target has its own level for one
+        level = None if of.target.source == "own_schedule" else of.target.value
+        return seedless, of.data_digest, level
+
+    return entry.tier == "measured" and row(entry) == row(committed)
+
+
+def _spread(seeds: Sequence[Entry], again: Entry) -> Spread | None:
+    """Compute to the target on a log scale; of a run that sets the target, its final level."""
+    if again.target.source == "own_schedule":
+        metric = again.target.metric
+        levels = [seed.evaluations[-1].accuracy(metric) for seed in seeds]
+        if len(levels) < 2:
+            return None
+        found = again.evaluations[-1].accuracy(metric)
+        return Spread(f"final {metric}", len(levels), *_one_more(levels), found)
+    logs = [math.log(c) for seed in seeds if (c := seed.paper3x_to_target_tfs_days) is not None]
+    if len(logs) < 2:
+        return None
+    low, high = map(math.exp, _one_more(logs))
+    cost = again.paper3x_to_target_tfs_days
+    return Spread("tfs-days to the target", len(logs), low, high, cost)
+
+
+def _one_more(values: Sequence[float]) -> tuple[float, float]:
+    """The 95 % prediction interval of one more normal value, from two values or more."""
+    n = len(values)
+    mean = math.fsum(values) / n
+    variance = math.fsum((value - mean) ** 2 for value in values) / (n - 1)
+    half = t_quantile(n - 1) * math.sqrt(variance * (1 + 1 / n))
+    return mean - half, mean + half
+
+
+def print_reproduction(row: dict[str, Any], console: Console) -> None:
+    """The verdict, and under it what differs and by how much it may."""
+    for line in _lines(row):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _lines(row: dict[str, Any]) -> list[str]:
+    if row["same_bits"]:
+        return [f"{row['run_id']}: the same to the bit"]
+    spread = row["spread"]
+    if not row["elsewhere"]:
+        verdict = "NOT THE SAME, though versions and processor are"
+    elif spread is None:
+        verdict = "NOT KNOWN: other bits, and a single seed has no spread"
+    else:
+        verdict = "within the spread" if spread["holds"] else "OUTSIDE THE SPREAD"
+    lines = [f"{row['run_id']}: {verdict}"]
+    if spread is not None:
+        found = "not reached" if spread["found"] is None else f"{spread['found']:.4g}"
+        lines.append(
+            f"  {spread['quantity']}: {found}; one more of {spread['seeds']} seeds lies between"
+            f" {spread['low']:.4g} and {spread['high']:.4g} (95 %)"
+        )
+    lines += [f"  {difference}" for difference in row["elsewhere"]]
+    return lines + [f"  {_short(difference)}" for difference in row["differences"]]
+
+
+def _short(text: str, longest: int = 120) -> str:
+    return text if len(text) <= longest else text[: longest - 1] + "…"

@@ -1,0 +1,194 @@
+"""Energy of a run from the machine's own counters: training and evaluation apart, or unknown."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Protocol
+
+import torch
+
+from efficiency_bench.ledger.costs import UNKNOWN
+from efficiency_bench.run.processes import Process, this_process
+from efficiency_bench.run.setup import Prepared
+
+log = logging.getLogger(__name__)
+
+POWERCAP = Path("/sys/class/powercap")
+"""Where Linux shows the processor's energy counters (Intel's and AMD's alike)."""
+
+
+class Meter(Protocol):
+    """A counter of energy that never goes back."""
+
+    source: str
+    """Which counter, over what."""
+
+    def joules(self) -> float:
+        """Energy since the meter was made; OSError where the counter cannot be read."""
+
+
+class RaplMeter:
+    """The processor packages of this machine, whoever uses them."""
+
+    def __init__(self, root: Path) -> None:
+        """Raise OSError where there is no package, or its counter is not for this user."""
+        zones = sorted(root.glob("intel-rapl:*"))
+        # "psys" and zones inside a package would count the same energy twice
+        self._packages = [z for z in zones if _text(z / "name").startswith("package")]
+        if not self._packages:
+            raise OSError(f"no processor package in {root}")
+        self._ranges = [int(_text(p / "max_energy_range_uj")) for p in self._packages]
+        self._last = self._counters()
+        self._microjoules = 0
+        self.source = f"RAPL, {len(self._packages)} processor packages, all that ran on them"
+
+    def joules(self) -> float:
+        """A counter that wrapped around is lower than before; twice in between is not seen."""
+        now = self._counters()
+        for before, after, span in zip(self._last, now, self._ranges, strict=True):
+            # the counter counts up to its range, then goes on from 0
+            self._microjoules += after - before if after >= before else after + span - before
+        self._last = now
+        return self._microjoules / 1e6
+
+    def _counters(self) -> list[int]:
+        return [int(_text(package / "energy_uj")) for package in self._packages]
+
+
+class NvmlMeter:
+    """The boards of some GPUs, whoever uses them."""
+
+    def __init__(self, nvml: ModuleType, uuids: list[str]) -> None:
+        """``nvml`` is pynvml; raise OSError where a board does not count its energy."""
+        self._nvml = nvml
+        try:
+            nvml.nvmlInit()
+            self._boards = [nvml.nvmlDeviceGetHandleByUUID(uuid) for uuid in uuids]
+        except nvml.NVMLError as error:
+            raise OSError(f"NVML: {error}") from error
+        self._began = self._total()
+        self.source = f"NVML, {len(uuids)} GPU boards without the host"
+
+    def joules(self) -> float:
+        """The counter has millijoules since the driver was loaded."""
+        return (self._total() - self._began) / 1e3
+
+    def _total(self) -> int:
+        try:
+            return sum(self._nvml.nvmlDeviceGetTotalEnergyConsumption(b) for b in self._boards)
+        except self._nvml.NVMLError as error:
+            raise OSError(f"NVML: {error}") from error
+
+
+def open_meter(device: str, process: Process) -> tuple[Meter | None, str]:
+    """The meter of what the run computes on, and its source; None and the reason without one."""
+    try:
+        if not process.one_machine:
+            raise OSError("the run's processes are on several machines")
+        meter = RaplMeter(POWERCAP) if device == "cpu" else _gpus(process)
+    except (OSError, ValueError, ImportError) as error:
+        return None, f"{UNKNOWN}: {error}"
+    return meter, meter.source
+
+
+def _gpus(process: Process) -> NvmlMeter:
+    try:
+        import pynvml
+    except ImportError as error:
+        raise OSError("the package nvidia-ml-py (extra gpu) is not installed") from error
+    seen = torch.cuda.device_count()
+    if seen < process.of:
+        raise OSError(f"{process.of} processes, but only {seen} GPUs are visible to the first")
+    chosen = range(process.of) if process.of > 1 else [torch.cuda.current_device()]
+    return NvmlMeter(pynvml, [f"GPU-{torch.cuda.get_device_properties(i).uuid}" for i in chosen])
+
+
+class EnergyAccount:
+    """Joules of training and of evaluation, charged where the run's records change hands."""
+
+    def __init__(self, meter: Meter | None, training: float, evaluation: float) -> None:
+        """Go on from the joules of earlier attempts; without a meter nothing is known."""
+        self._meter = meter
+        self._training, self._evaluation = training, evaluation
+        self._last = 0.0
+
+    @property
+    def known(self) -> bool:
+        """Whether every reading so far could be taken."""
+        return self._meter is not None
+
+    def fields(self) -> dict[str, Any]:
+        """What the event log has; nothing where nothing is known."""
+        if not self.known:
+            return {}
+        return {
+            "energy_joules": self._training,
+            "evaluation_energy_joules": self._evaluation,
+        }
+
+    def charge_training(self) -> None:
+        """What was used since the last call was training."""
+        self._training += self._lap()
+
+    def charge_evaluation(self) -> None:
+        """What was used since the last call was evaluation."""
+        self._evaluation += self._lap()
+
+    def charge_nothing(self) -> None:
+        """What was used since the last call, such as saving, is on no account."""
+        self._lap()
+
+    def _lap(self) -> float:
+        if self._meter is None:
+            return 0.0
+        try:
+            now = self._meter.joules()
+        except (OSError, ValueError) as error:
+            log.warning("the energy counter failed (%s): the run's energy is unknown", error)
+            self._meter = None
+            return 0.0
+        lap, self._last = now - self._last, now
+        return lap
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="ascii").strip()
+
+
+PROFILED = "profiled: seconds are not representative"
+
+UNMEASURED = f"{UNKNOWN}: an earlier attempt was not measured"
+
+
+def begin_cost(run: Prepared, hardware: Mapping[str, Any]) -> tuple[EnergyAccount, dict[str, Any]]:
+    """The account of energy, and the ``cost`` field of the ``start`` or ``resume`` event."""
+    meter, source = open_meter(run.config.device, this_process())
+    notes = [PROFILED] if run.config.profile else []
+    fields: dict[str, Any] = {"energy_source": source, "notes": notes}
+    if run.peak is not None:
+        fields |= {"peak": asdict(run.peak), "price_usd_per_hour": run.config.price_usd_per_hour}
+        return EnergyAccount(meter, 0.0, 0.0), fields
+    assert run.earlier is not None
+    start = next(e for e in run.earlier.events.events if e["event"] == "start")
+    notes += _changes(run, start, hardware)
+    taken_up = run.earlier.energy
+    if meter is None or taken_up is None:
+        fields["energy_source"] = UNMEASURED if meter else source
+        return EnergyAccount(None, 0.0, 0.0), fields
+    account = (taken_up[name] for name in ("energy_joules", "evaluation_energy_joules"))
+    return EnergyAccount(meter, *account), fields | taken_up
+
+
+def _changes(run: Prepared, start: Mapping[str, Any], hardware: Mapping[str, Any]) -> list[str]:
+    """What makes one number of seconds or dollars speak of two machines."""
+    notes = []
+    if start["provenance"]["hardware"] != hardware:
+        notes.append("taken up on other hardware: seconds are of both")
+    price, first = run.config.price_usd_per_hour, start.get("cost", {}).get("price_usd_per_hour")
+    if price != first:
+        notes.append(f"taken up at {price} USD an hour: dollars are at the first price, {first}")
+    return notes

@@ -1,0 +1,156 @@
+"""The device of a run and the numerics chosen for it, always resolved, shown and recorded."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from efficiency_bench.config import RunConfig
+from efficiency_bench.errors import UserError
+
+TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
+"""Parameters of mallopt, numbered as in glibc's malloc.h."""
+
+KEPT_BYTES = 1 << 30
+"""Free memory at the heap's end that stays; our choice, several times what a step of a small
+network holds."""
+
+BLOCK_BYTES = 32 << 20
+"""Larger blocks are mapped, and given back, one by one: the highest that glibc's own adjustment
+goes.  Kept in the heap without a limit, blocks of 240 MB let it grow to eight times their size."""
+
+
+def keep_freed_memory() -> bool:
+    """Tell the C library so; False where it is not glibc.  A second call changes nothing."""
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):  # another C library, another system
+        return False
+    return bool(mallopt(TRIM_THRESHOLD, KEPT_BYTES)) and bool(mallopt(MMAP_THRESHOLD, BLOCK_BYTES))
+
+
+def resolve(config: RunConfig) -> RunConfig:
+    """``config`` with device, precision, layout, kernels and threads as they will be.
+
+    Defaults: CUDA where there is one; bf16 autocast there and fp32 on a CPU (bf16 on a CPU was
+    twenty times slower); channels_last on both (10 to 90 % faster for small networks on a CPU);
+    the optimizer's kernel as measured on a CPU (docs/performance.md).
+    """
+    device = config.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError("device=cuda, but torch sees no CUDA device; type device=cpu")
+    precision = config.precision
+    if precision == "auto":
+        precision = "bf16" if device == "cuda" else "fp32"
+    kernel = config.optimizer_kernel
+    if kernel == "auto":
+        fused = device == "cpu" and config.recipe.optimizer.name == "adamw"
+        kernel = "fused" if fused else "foreach"
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    if device == "cpu":
+        keep_freed_memory()
+    return replace(
+        config,
+        device=device,
+        precision=precision,
+        channels_last=True if config.channels_last is None else config.channels_last,
+        optimizer_kernel=kernel,
+        threads=torch.get_num_threads() if device == "cpu" else None,
+    )
+
+
+def notes(config: RunConfig) -> tuple[str, ...]:
+    """What could not be had here and costs time, for the run's notes."""
+    if config.device != "cpu" or keep_freed_memory():
+        return ()
+    return (
+        "freed memory goes back to the system after every step, which takes some of its time:"
+        " only glibc can be told to keep it",
+    )
+
+
+def hardware(config: RunConfig, processes: int) -> dict[str, Any]:
+    """Facts about the resolved device and the number of processes, for the entry."""
+    facts: dict[str, Any] = {
+        "device": config.device,
+        "precision": config.precision,
+        "processes": processes,
+    }
+    if config.device == "cuda":
+        properties = torch.cuda.get_device_properties(torch.cuda.current_device())
+        facts |= {"card": properties.name, "card_memory_bytes": properties.total_memory}
+    else:
+        facts["torch_threads"] = config.threads
+    return facts
+
+
+MEASURED_SECONDS = 0.3
+"""Long enough for a processor to reach its clock, too short to be noticed before a run."""
+
+SIDES = {"cpu": 1024, "cuda": 8192}
+"""Side of the square matrices.  A CPU core needs about 50 ms for 1024; a GPU is filled by 8192
+in every precision, and three of them take less than 1 GB."""
+
+SEED = 0
+"""Of the matrices' own stream, so that the run's stays untouched."""
+
+
+@dataclass(frozen=True)
+class Peak:
+    """FLOP/s, and how they were measured."""
+
+    flops_per_second: float
+    method: str
+
+
+def measured_peak(config: RunConfig, processes: int) -> Peak:
+    """The rate in ``config``'s precision, on its device and threads, times ``processes``.
+
+    One process measures, while the others wait: that each would reach the same is assumed.
+    """
+    one = _one_process(config.device, config.precision, config.threads)
+    if processes == 1:
+        return one
+    return Peak(one.flops_per_second * processes, f"{one.method}; times {processes} processes")
+
+
+@functools.cache
+def _one_process(device: str, precision: str, threads: int | None) -> Peak:
+    """Measured once in a process: a sweep's later runs have the same machine."""
+    side = SIDES[device]
+    kind = torch.bfloat16 if precision == "bf16" else torch.float32
+    stream = torch.Generator(device).manual_seed(SEED)
+    # random numbers: a GPU draws less power, and runs faster, on constant ones
+    a, b = (torch.randn(side, side, generator=stream, device=device, dtype=kind) for _ in "ab")
+    out = torch.empty_like(a)
+    torch.mm(a, b, out=out)  # the first sets up the library and its memory
+    fastest, left = float("inf"), MEASURED_SECONDS
+    while left > 0:
+        seconds = _seconds(a, b, out)
+        fastest, left = min(fastest, seconds), left - seconds
+    where = f"{threads} threads" if device == "cpu" else device
+    if device == "cuda" and precision == "fp32":
+        where += f", float32 precision {torch.get_float32_matmul_precision()}"
+    return Peak(
+        2 * side**3 / fastest,
+        f"torch.mm, {side} x {side}, {precision}, {where}, fastest in {MEASURED_SECONDS} s",
+    )
+
+
+def _seconds(a: torch.Tensor, b: torch.Tensor, out: torch.Tensor) -> float:
+    """One product, waited for."""
+    if a.is_cuda:
+        torch.cuda.synchronize()
+    began = time.perf_counter()
+    torch.mm(a, b, out=out)
+    if a.is_cuda:
+        torch.cuda.synchronize()
+    return time.perf_counter() - began

@@ -1,0 +1,201 @@
+"""A run's progress in the terminal: live where a person watches, plain lines elsewhere.
+
+It consumes the events of the event log and prints to standard error, so that standard output
+stays for results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+from efficiency_bench.report.sentences import number, percent
+
+PARTS = {
+    "data": "batches from the data set",
+    "forward": "network and loss",
+    "backward": "gradients",
+    "optimizer": "update and average of weights",
+    "evaluation": "validation set",
+    "harness": "log, meter, progress, checkpoints",
+}
+
+
+def profile_lines(event: Mapping[str, Any], peak_flops_per_second: float | None) -> Iterator[str]:
+    """Milliseconds a step by part, and the rate against the measured peak (None: unknown)."""
+    trace = event["trace"] or "none, the run was too short"
+    yield f"  trace of {event['traced_steps']} steps: {trace}"
+    steps = event["steps"]
+    if steps == 0:
+        yield "  no account: the run has no step after the traced ones; raise recipe.epochs"
+        return
+    seconds = event["seconds"]
+    whole = sum(seconds.values())
+    yield f"  where the time of the {steps} steps after it went:"
+    for part, words in PARTS.items():
+        taken = seconds.get(part, 0.0)
+        if part == "evaluation":
+            words = f"{words}, {event['evaluations']} times"
+        share = percent(round(taken / whole, 3))
+        yield f"    {part:<11}{1e3 * taken / steps:>10.3f} ms a step {share:>7}   {words}"
+    yield f"    {'all':<11}{1e3 * whole / steps:>10.3f} ms a step"
+    rate = event["flops_per_second"]
+    held = ""
+    if peak_flops_per_second is not None:
+        share = percent(round(rate / peak_flops_per_second, 3))
+        held = f", {share} of the measured peak ({number(peak_flops_per_second / 1e9)} GFLOP/s)"
+    yield f"  {number(rate / 1e9)} GFLOP/s without the evaluations{held}"
+
+
+Event = Mapping[str, Any]
+
+
+class RunProgress:
+    """Shows one run: epoch, accuracy against target, compute so far, time left."""
+
+    def __init__(self, console: Console, number: int = 1, total: int = 1) -> None:
+        self.console = console
+        self.place = f"run {number}/{total} " if total > 1 else ""
+        self.start: Event = {}
+        self.accuracy: float | None = None
+        self.compute = 0.0  # paper3x so far, tfs-days
+        self.live: Progress | None = None
+
+    def __call__(self, event: Event) -> None:
+        """Show one event."""
+        match event["event"]:
+            case "start":
+                self._begin(event)
+            case "resume":
+                self._resume(event)
+            case "progress" | "evaluation":
+                self._advance(event)
+            case "profile":
+                self.close()
+                for line in profile_lines(event, self._peak()):
+                    self._say(line)
+            case "end" | "interrupted":
+                self.close()
+                if event["event"] == "interrupted":
+                    self._say(f"{self._name()}: {event['detail']}")
+            case "entry":
+                self._say(ending_line(event["entry"]))
+
+    def close(self) -> None:
+        """Stop drawing; a second call does nothing."""
+        if self.live is not None:
+            self.live.stop()
+            self.live = None
+
+    def _begin(self, event: Event) -> None:
+        self.start = event
+        numerics = event["config"]
+        self._say(
+            f"{self.place}{self._name()} on {event['data']}: {target_words(event)}; "
+            f"{numerics['device']} {numerics['precision']}"
+            f"{' channels_last' if numerics['channels_last'] else ''}"
+        )
+        for note in event["notes"]:
+            self._say(f"  note: {note}")
+        if self.console.is_terminal:
+            columns = TextColumn("  {task.fields[state]}"), BarColumn(bar_width=None)
+            self.live = Progress(*columns, console=self.console, transient=True)
+            self.task = self.live.add_task("", total=event["total_steps"], state="starting")
+            self.live.start()
+
+    def _resume(self, event: Event) -> None:
+        lost = event["lost"]["images"]
+        again = f"; {lost} images are processed again" if lost else ""
+        text = f"  goes on after step {event['steps']} ({event['images']} images){again}"
+        self._say(text)
+        for note in event["notes"]:
+            self._say(f"  note: {note}")
+
+    def _advance(self, event: Event) -> None:
+        if event["event"] == "evaluation":
+            self.accuracy = event[self._metric()]
+        else:
+            self.compute = event["paper3x_tfs_days"]
+        state = self._state(event)
+        if self.live is not None:
+            self.live.update(self.task, completed=event["steps"], state=state)
+        elif event["event"] == "evaluation":
+            self._say(f"  {state}")
+
+    def _say(self, text: str) -> None:
+        # an error's text may hold brackets, which are no markup
+        self.console.print(text, highlight=False, markup=False)
+
+    def _name(self) -> str:
+        return f"{self.start['experiment'] or self.start['model']} seed {self.start['seed']}"
+
+    def _peak(self) -> float | None:
+        cost = self.start.get("cost")
+        return None if cost is None else float(cost["peak"]["flops_per_second"])
+
+    def _metric(self) -> str:
+        target = self.start["target"]
+        if target is not None:
+            return str(target["metric"])
+        return "top5" if self.start["classes"] >= 100 else "top1"
+
+    def _state(self, event: Event) -> str:
+        steps, total = event["steps"], self.start["total_steps"]
+        left = (total - steps) * event["train_seconds"] / steps if steps else 0.0
+        target = self.start["target"]
+        most = "" if target is None else " at most"
+        goal = "" if target is None else f" of {100 * target['value']:.1f}"
+        reached = "-" if self.accuracy is None else f"{100 * self.accuracy:.1f}"
+        return (
+            f"epoch {event['epochs']:.2f}/{self.start['total_epochs']:g}"
+            f"  {self._metric()} {reached}{goal} %"
+            f"  {self.compute:.2e} tfs-days  {clock(left)} left{most}"
+        )
+
+
+def target_words(start: Event) -> str:
+    """The target of a run in words."""
+    target = start["target"]
+    if target is None:
+        return f"sets the target, {start['total_epochs']:g} epochs"
+    tolerance = f" - {100 * target['tolerance']:.2f}" if target["tolerance"] else ""
+    source = "" if target["source"] == "setting" else f" ({target['source']})"
+    ends = start["config"].get("estimand") == "budgeted"
+    after = f" at the end of {start['total_epochs']:.4g} epochs" if ends else ""
+    return f"to {target['metric']} >= {100 * target['value']:.2f}{tolerance} %{source}{after}"
+
+
+def ending_line(entry: Event) -> str:
+    """What came of a run, in one line."""
+    name = f"  {entry['experiment'] or entry['model']} seed {entry['seed']}"
+    spent = f"{entry['epochs']:.2f} epochs, {entry['paper3x_tfs_days']:.2e} tfs-days"
+    if entry["end_reason"] in ("diverged", "failed"):
+        return f"{name}: {entry['end_reason']} after {spent}: {entry['end_detail']}"
+    value = f"{100 * entry['target']['value']:.2f} %"
+    if entry["target"]["source"] == "own_schedule":
+        return f"{name}: set {entry['target']['metric']} {value} in {spent}"
+    if entry["estimand"] == "budgeted":
+        last = f"{100 * entry['evaluations'][-1][entry['target']['metric']]:.2f} %"
+        verdict = "meets" if entry["reached"] else "does NOT meet"
+        return f"{name}: ended at {last}, which {verdict} {value}; {spent}"
+    if not entry["reached"]:
+        touched = entry["first_crossing_images"] is not None
+        missed = "touched and NOT held" if touched else "NOT reached"
+        return f"{name}: {missed} {value}; {spent}"
+    # before the first evaluation nothing is known: the place is an upper bound
+    first = entry["sustained_crossing_images"] == entry["evaluations"][0]["images"]
+    place = f"{'by' if first else 'at'} epoch {entry['sustained_crossing_epochs']:.2f}"
+    return (
+        f"{name}: reached {value} {place}{', its first evaluation' if first else ''}, "
+        f"{entry['paper3x_to_target_tfs_days']:.2e} tfs-days (stopped after {spent})"
+    )
+
+
+def clock(seconds: float) -> str:
+    """Seconds as h:mm:ss or m:ss."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

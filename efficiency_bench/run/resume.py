@@ -1,0 +1,186 @@
+"""Leaving a run and taking it up again: which checkpoint fits the event log, and when to save."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from efficiency_bench.errors import UserError
+from efficiency_bench.ledger.costs import latest_energy
+from efficiency_bench.ledger.events import EventLog, EventsRead, chain_after, read_events
+from efficiency_bench.ledger.history import Lost, lost_by_resuming, lost_in_all
+from efficiency_bench.provenance import code_digest
+from efficiency_bench.records import Segment, paper3x_tfs_days
+from efficiency_bench.run import folder as folders
+from efficiency_bench.training import checkpoint
+from efficiency_bench.training.trainer import Resting, State
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """What an earlier attempt left in the run's folder."""
+
+    events: EventsRead
+    state: State | None
+    """None: no checkpoint fits, so the run begins again."""
+    checkpoint: Path | None
+    """Where the state lies."""
+    stand: Mapping[str, Any]
+    """Where the run is taken up: steps, images, train_seconds and paper3x_tfs_days."""
+    lost: Lost
+    """Work that has to be done again this time."""
+    problems: tuple[str, ...]
+    """Checkpoints that were not used, and why."""
+    energy: dict[str, float] | None
+    """Joules where the run is taken up, and those lost; None: they were not measured."""
+
+    @property
+    def steps(self) -> int:
+        """Steps after which the run is taken up."""
+        return int(self.stand["steps"])
+
+    @property
+    def progress_events(self) -> int:
+        """Progress events in the log."""
+        return sum(event["event"] == "progress" for event in self.events.events)
+
+    @property
+    def repeated(self) -> Lost:
+        """Work done again in all attempts, this one included."""
+        before = lost_in_all(self.events.events)
+        return Lost(
+            before.images + self.lost.images,
+            before.seconds + self.lost.seconds,
+            before.paper3x_tfs_days + self.lost.paper3x_tfs_days,
+        )
+
+    def fields(self) -> dict[str, Any]:
+        """The ``resume`` event."""
+        return {
+            **self.stand,
+            "lost": asdict(self.lost),
+            "checkpoint": "none" if self.state is None else f"after step {self.steps}",
+            "notes": list(self.problems),
+        }
+
+
+def earlier_attempt(folder: Path, run_id: str) -> Earlier | None:
+    """What is left of ``run_id`` in ``folder``; None where it never started there.
+
+    The newest checkpoint that is whole, of this run and of this very log is taken; any other is
+    named.  Raises UserError where another run's log lies in the folder.
+    """
+    path = folder / folders.EVENTS
+    if not path.exists():
+        return None
+    events = read_events(path)
+    start = next((e for e in events.events if e["event"] == "start"), None)
+    if start is None:
+        return None
+    if start["run_id"] != run_id:
+        raise UserError(
+            f"{folder} holds the unfinished run {start['run_id']}, which has another"
+            " configuration, seed, data or target;\nname another run_dir=, or move that folder away"
+        )
+    problems: list[str] = []
+    for found in checkpoint.usable(folder, problems):
+        about = found.about
+        if about["run_id"] != run_id:
+            problems.append(f"{found.path.name}: of another run, {about['run_id']}")
+        elif chain_after(path, about["log_bytes"]) != about["log_chain"]:
+            problems.append(f"{found.path.name}: the event log is not the one it was saved with")
+        else:
+            if about["code_digest"] != code_digest():
+                problems.append(f"the code has changed since {found.path.name} was saved")
+            return _earlier(events, found, problems)
+    return _earlier(events, None, problems)
+
+
+def _earlier(
+    events: EventsRead, found: checkpoint.Checkpoint | None, problems: Sequence[str]
+) -> Earlier:
+    stand = _stand(found.state) if found else _stand()
+    return Earlier(
+        events=events,
+        state=found.state if found else None,
+        checkpoint=found.path if found else None,
+        stand=stand,
+        lost=lost_by_resuming(events.events, stand),
+        problems=tuple(problems),
+        energy=_energy(events, found),
+    )
+
+
+def _energy(events: EventsRead, found: checkpoint.Checkpoint | None) -> dict[str, float] | None:
+    """The checkpoint's account; without one, zero; what the log has beyond is lost."""
+    reached = latest_energy(events.events)
+    if reached is None:
+        return None
+    empty = {"energy_joules": 0.0, "evaluation_energy_joules": 0.0}
+    account = found.about.get("energy") if found else empty
+    if not account:
+        return None
+    return {**account, "lost_energy_joules": max(0.0, reached - account["energy_joules"])}
+
+
+def _stand(state: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
+    """The account of a saved state; of none, that of a run before its first step."""
+    segments = [Segment(**segment) for segment in state.get("segments", ())]
+    return {
+        "steps": state.get("steps", 0),
+        "images": state.get("images", 0),
+        "train_seconds": state.get("train_seconds", 0.0),
+        "paper3x_tfs_days": paper3x_tfs_days(segments),
+    }
+
+
+class Keeper:
+    """Saves a run where it rests, as often as its share of the time allows."""
+
+    def __init__(self, folder: Path, run_id: str, share: float, event_log: EventLog) -> None:
+        """``share`` is the most that saving may take of the training time, a fraction."""
+        self.folder = folder
+        self.run_id = run_id
+        self.share = share
+        self.event_log = event_log
+        self._code_digest = code_digest()
+        self._next_at = 0.0
+        self._warned = False
+
+    def __call__(self, resting: Resting, energy: Mapping[str, float]) -> None:
+        """Save if it is time, or if the run is about to be left; ``energy`` with it.
+
+        A disk that does not take the checkpoint is told once and does not end the run.
+        """
+        began = time.monotonic()
+        if not resting.stopping and (self.share == 0 or began < self._next_at):
+            return
+        try:
+            self.save(resting, energy)
+        except OSError as error:
+            problem = f"no checkpoint in {self.folder}: {error.strerror or error}"
+            if not self._warned:
+                log.warning("%s; training goes on, a crash would cost the work since", problem)
+            self._warned = True
+            self.event_log.append("checkpoint_failed", steps=resting.steps, problem=problem)
+        ended = time.monotonic()
+        self._next_at = ended + (ended - began) / (self.share or 1.0)
+
+    def save(self, resting: Resting, energy: Mapping[str, float]) -> None:
+        """Write a checkpoint that knows its run and its place in the event log."""
+        log_bytes, log_chain = self.event_log.sync()
+        about = {
+            "run_id": self.run_id,
+            "log_bytes": log_bytes,
+            "log_chain": log_chain,
+            "code_digest": self._code_digest,
+            "energy": dict(energy),
+        }
+        checkpoint.save(self.folder, resting.steps, resting.state(), about)

@@ -1,0 +1,322 @@
+"""One run from config to entry: in which folder, on what data, towards what, and whether again."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+import traceback
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from efficiency_bench import identity, provenance
+from efficiency_bench.config import RunConfig, measured_part
+from efficiency_bench.config_checks import check
+from efficiency_bench.data import build_data
+from efficiency_bench.errors import UserError
+from efficiency_bench.ledger import store
+from efficiency_bench.ledger.costs import cost_of
+from efficiency_bench.ledger.entry import build_entry
+from efficiency_bench.ledger.events import EventLog, ThinnedProgress, read_events
+from efficiency_bench.records import Entry, Evaluation, Provenance, Target
+from efficiency_bench.run import device as devices
+from efficiency_bench.run import folder as folders
+from efficiency_bench.run.cost import EnergyAccount, begin_cost
+from efficiency_bench.run.device import measured_peak
+from efficiency_bench.run.job import build_job, model_arguments
+from efficiency_bench.run.processes import GONE, is_lost_process, join, this_process
+from efficiency_bench.run.profiling import Profile
+from efficiency_bench.run.resume import Keeper, earlier_attempt
+from efficiency_bench.run.setup import Prepared, ending_fields, progress_fields, start_fields
+from efficiency_bench.run.target import metric_of, own_target, resolve_target
+from efficiency_bench.run.worker import Orders, take_part
+from efficiency_bench.training import checkpoint
+from efficiency_bench.training.checkpoint import weights_digest
+from efficiency_bench.training.trainer import Compiled, Ending, Progress, Resting, train
+
+log = logging.getLogger(__name__)
+
+
+class Mirror(Protocol):
+    """Shows a run elsewhere: takes every event as it is written, and must not raise."""
+
+    def __call__(self, event: Mapping[str, Any], /) -> None:
+        """One event of the log; after it, one ``entry`` event."""
+
+    def close(self) -> None:
+        """The run is over, or was broken off."""
+
+
+Mirrors = Callable[[Path], Iterable[Mirror]]
+"""Makes the mirrors of a run, given its folder."""
+
+FAULTS = ("diverged", "failed")
+
+WORKER_DIED = "DataLoader worker"
+"""How torch's message begins when a loading process was killed: no fault of the run's own."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a run: its entry, or None when a signal stopped it before its end.
+
+    A process that only took its share of the work has no entry either, but the end reason.
+    """
+
+    entry: Entry | None
+    already_finished: bool = False
+    end_reason: str = "interrupted"
+
+    @property
+    def exit_code(self) -> int:
+        """0 entry written or found, 1 ended by a fault, 75 stopped by a signal."""
+        reason = self.end_reason if self.entry is None else self.entry.end_reason
+        if reason == "interrupted":
+            return 75
+        return 1 if reason in FAULTS and not self.already_finished else 0
+
+
+def execute(run: Prepared, mirrors: tuple[Mirror, ...]) -> Outcome:
+    """Train, writing each event down as it happens, and end with an entry."""
+    event_log = EventLog(run.folder / folders.EVENTS)
+    progress_before = run.earlier.progress_events if run.earlier else 0
+    thinned = ThinnedProgress(event_log, progress_before)
+    processes = run.job.ranks.share.of
+    facts = provenance.collect(devices.hardware(run.config, processes))
+    energy, cost = begin_cost(run, facts.hardware)
+
+    def tell(kind: str, **fields: Any) -> None:
+        thinned.append(kind, **fields)
+        for mirror in mirrors:
+            mirror({"event": kind, **fields})
+
+    with event_log:
+        keeper = Keeper(run.folder, run.run_id, run.config.checkpoint_share, event_log)
+        start = _begin(run, facts, cost, tell, mirrors)
+        profile = Profile(run.folder) if run.config.profile else None
+        if profile is not None:
+            run = replace(run, job=replace(run.job, watch=profile.watch))
+        evaluations, ending = _follow(run, tell, keeper, energy)
+        if profile is not None:
+            tell("profile", **profile.account())
+        if ending.reason == "interrupted":
+            tell("interrupted", **ending_fields(ending), **energy.fields())
+            return Outcome(None)
+        digest = weights_digest(run.job.model)
+        tell("end", **ending_fields(ending), **energy.fields(), weights_digest=digest)
+    entry = build_entry(
+        run_id=run.run_id,
+        config=run.config,
+        target=_final_target(run, evaluations),
+        ending=ending,
+        evaluations=evaluations,
+        train_images=run.data.train_images,
+        total_steps=run.job.total_steps,
+        data_digest=run.data.digest,
+        weights_digest=digest,
+        setup_seconds=start["setup_seconds"],
+        repeated=run.repeated,
+        event_log=run.folder / folders.EVENTS,
+        ledger_dir=run.ledger_dir,
+        provenance=Provenance(**start["provenance"]),
+        cost=cost_of(read_events(run.folder / folders.EVENTS).events),
+    )
+    folders.write_entry(run.folder, entry)
+    store.append(run.ledger_dir, entry, run.folder / folders.EVENTS)
+    if ending.reason not in FAULTS:  # of a fault the last good state is kept
+        checkpoint.remove_all(run.folder)
+    for mirror in mirrors:
+        mirror({"event": "entry", "entry": entry.model_dump(mode="json")})
+    return Outcome(entry)
+
+
+def _begin(
+    run: Prepared,
+    facts: Provenance,
+    cost: Mapping[str, Any],
+    tell: Callable[..., None],
+    mirrors: tuple[Mirror, ...],
+) -> Mapping[str, Any]:
+    """Write down that the run starts, or goes on; the fields of its start."""
+    written = facts.model_dump(mode="json")
+    if run.earlier is None:
+        about_the_model = model_arguments(run.config)[1]
+        notes = [*run.data.notes, *about_the_model, *devices.notes(run.config)]
+        start = start_fields(run, notes, written) | {"cost": cost}
+        tell("start", **start)
+        return start
+    start = next(dict(e) for e in run.earlier.events.events if e["event"] == "start")
+    for mirror in mirrors:
+        mirror(start)
+    fields = run.earlier.fields() | {
+        "setup_seconds": run.setup_seconds,
+        "provenance": written,
+        "cost": cost,
+    }
+    before = start["provenance"]["hardware"].get("processes", 1)
+    if before != run.job.ranks.share.of:
+        fields["notes"] += [
+            f"{run.job.ranks.share.of} processes where it began with {before}: the same batches,"
+            " but sums are rounded in another order and dropout draws anew"
+        ]
+    tell("resume", **fields)
+    return start
+
+
+def _follow(
+    run: Prepared, tell: Callable[..., None], keeper: Keeper, energy: EnergyAccount
+) -> tuple[list[Evaluation], Ending]:
+    """Write the trainer's records down until its ending; a fault becomes one.
+
+    An evaluation begins where the record before it, always a Progress, was given.
+    """
+    evaluations = list(run.evaluations_before)
+    latest = run.progress_before
+    energy.charge_nothing()
+    try:
+        for record in train(run.job, run.earlier.state if run.earlier else None):
+            match record:
+                case Compiled():
+                    tell("compiled", seconds=record.seconds)
+                case Progress():
+                    latest = record
+                    energy.charge_training()
+                    tell("progress", **progress_fields(record), **energy.fields())
+                case Evaluation():
+                    energy.charge_evaluation()
+                    evaluations.append(record)
+                    tell("evaluation", **record.model_dump(mode="json"))
+                case Resting():
+                    energy.charge_training()
+                    keeper(record, energy.fields())
+                    energy.charge_nothing()
+                case Ending():
+                    energy.charge_training()
+                    return evaluations, record
+    except (UserError, KeyboardInterrupt):
+        raise
+    except Exception as error:
+        lost = is_lost_process(error, run.job.ranks)
+        # the system ends a loading process most often for want of memory
+        if lost or WORKER_DIED in str(error):
+            detail = GONE if lost else str(error).splitlines()[0]
+            return evaluations, _failure(detail, latest, evaluations, "interrupted")
+        (run.folder / "fault.txt").write_text(traceback.format_exc())
+        log.error("%s failed: %s (traceback in %s)", run.run_id, error, run.folder / "fault.txt")
+        detail = f"{type(error).__name__}: {error}".splitlines()[0]
+        return evaluations, _failure(detail, latest, evaluations, "failed")
+    raise AssertionError("the trainer ended without an ending")
+
+
+def _failure(
+    detail: str,
+    latest: Progress | None,
+    evaluations: Sequence[Evaluation],
+    reason: Literal["failed", "interrupted"],
+) -> Ending:
+    """An ending at the last progress known, for a fault that the trainer did not expect."""
+    return Ending(
+        reason=reason,
+        detail=detail,
+        steps=latest.steps if latest else 0,
+        images=latest.images if latest else 0,
+        epochs=latest.epochs if latest else 0.0,
+        segments=latest.segments if latest else (),
+        train_seconds=latest.train_seconds if latest else 0.0,
+        evaluation_seconds=sum(e.evaluation_seconds or 0.0 for e in evaluations),
+    )
+
+
+def _final_target(run: Prepared, evaluations: list[Evaluation]) -> Target:
+    """The target to write down: the one set before, or the one that a baseline has set."""
+    if run.target is not None:
+        return run.target
+    if evaluations:
+        return own_target(run.config, run.data, evaluations[-1])
+    metric = metric_of(run.config, len(run.data.classes))
+    return Target(
+        metric=metric,
+        value=0.0,
+        confirmations=run.config.target.confirmations,
+        source="own_schedule",
+    )
+
+
+def run(
+    config: RunConfig,
+    mirrors: Mirrors = lambda folder: (),
+    stop_requested: Callable[[], bool] = lambda: False,
+) -> Outcome:
+    """Train what ``config`` says and append the entry to its ledger.
+
+    A run that is finished already gives its entry again and trains nothing; one that was left
+    goes on from its newest checkpoint.  Raises UserError for the user's mistakes; a fault of any
+    other kind becomes an entry with reason ``failed``.  Of several processes that torchrun or
+    Slurm has started the first does all this, and the others take their share of every batch.
+    """
+    check(config)
+    config = devices.resolve(config)
+    process = this_process()
+    ranks = join(process, config.device)
+    if not process.leads:
+        return Outcome(None, end_reason=take_part(config, ranks, process, stop_requested))
+    with Orders(ranks) as orders:
+        if config.run_dir is not None:
+            with folders.locked(Path(config.run_dir)):
+                return _run_in(Path(config.run_dir), config, mirrors, stop_requested, orders)
+        return _run_in(None, config, mirrors, stop_requested, orders)
+
+
+def _run_in(
+    folder: Path | None,
+    config: RunConfig,
+    mirrors: Mirrors,
+    stop_requested: Callable[[], bool],
+    orders: Orders,
+) -> Outcome:
+    """The run in ``folder``, which this process holds; None: in the folder of its own id."""
+    ledger_dir = Path(config.ledger_dir)
+    if folder is not None and (entry := folders.finished_entry(folder)) is not None:
+        folders.check_same(entry, config, folder)
+        return _finished(entry, folder, ledger_dir)
+    began = time.perf_counter()
+    ranks = orders.ranks
+    data = build_data(config.data, config.recipe, config.seed, ranks.device, ranks.share)
+    target = resolve_target(config, data)
+    run_id = identity.run_id(measured_part(config), data.digest, target)
+    with contextlib.nullcontext() if folder else folders.locked(folders.RUNS / run_id):
+        folder = folder or folders.RUNS / run_id
+        entry = folders.finished_entry(folder) or _in_ledger(ledger_dir, run_id)
+        if entry is not None:
+            return _finished(entry, folder, ledger_dir)
+        store.check_writable(ledger_dir)
+        earlier = earlier_attempt(folder, run_id)
+        job = build_job(config, data, target, stop_requested, ranks)
+        setup_seconds = time.perf_counter() - began
+        # on no clock, and while the other processes still wait for their orders
+        peak = None if earlier else measured_peak(config, ranks.share.of)
+        prepared = Prepared(
+            config, run_id, folder, ledger_dir, data, target, job, setup_seconds, earlier, peak
+        )
+        watching = tuple(mirrors(folder))
+        orders.go(target, data, earlier.checkpoint if earlier else None)
+        try:
+            return execute(prepared, watching)
+        finally:
+            for mirror in watching:
+                mirror.close()
+
+
+def _finished(entry: Entry, folder: Path, ledger_dir: Path) -> Outcome:
+    """The entry of a finished run, put into the ledger if a crash kept it from there."""
+    if _in_ledger(ledger_dir, entry.run_id) is None:
+        store.append(ledger_dir, entry, folder / folders.EVENTS)
+    return Outcome(entry, already_finished=True)
+
+
+def _in_ledger(ledger_dir: Path, run_id: str) -> Entry | None:
+    if not store.entry_path(ledger_dir, run_id).exists():
+        return None
+    return store.find(ledger_dir, run_id)

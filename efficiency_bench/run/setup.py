@@ -1,0 +1,124 @@
+"""A run that is ready to start, and what its event log says about it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from efficiency_bench.config import RunConfig, measured_part
+from efficiency_bench.counting import ForwardCount
+from efficiency_bench.data import Data
+from efficiency_bench.identity import config_digest, row_date
+from efficiency_bench.ledger.events import without_own_fields
+from efficiency_bench.ledger.history import Lost, useful
+from efficiency_bench.records import Evaluation, Segment, Target, paper3x_tfs_days
+from efficiency_bench.run.device import Peak
+from efficiency_bench.run.resume import Earlier
+from efficiency_bench.training.trainer import Ending, Job, Progress
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run with everything known but its result."""
+
+    config: RunConfig
+    run_id: str
+    folder: Path
+    ledger_dir: Path
+    data: Data
+    target: Target | None
+    job: Job
+    setup_seconds: float
+    earlier: Earlier | None
+    """What an attempt that was left has done already; None: there was none."""
+    peak: Peak | None
+    """Measured where the run begins; None where it goes on."""
+
+    @property
+    def evaluations_before(self) -> list[Evaluation]:
+        """Evaluations of earlier attempts up to where this one takes the run up."""
+        if self.earlier is None:
+            return []
+        stands = [
+            event
+            for event in useful(self.earlier.events.events)
+            if event["event"] == "evaluation" and event["steps"] <= self.earlier.steps
+        ]
+        return [Evaluation(**without_own_fields(event)) for event in stands]
+
+    @property
+    def progress_before(self) -> Progress | None:
+        """Where this attempt takes the run up, should it fail before it has come any further."""
+        if self.earlier is None or self.earlier.state is None:
+            return None
+        state = self.earlier.state
+        return Progress(
+            images=state["images"],
+            steps=state["steps"],
+            epochs=state["images"] / self.data.train_images,
+            loss=None,
+            train_seconds=state["train_seconds"],
+            segments=tuple(Segment(**segment) for segment in state["segments"]),
+        )
+
+    @property
+    def repeated(self) -> Lost:
+        """Work done again after crashes; no part of the run's own account."""
+        return Lost() if self.earlier is None else self.earlier.repeated
+
+
+def start_fields(run: Prepared, notes: Sequence[str], facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything needed to recompute the entry from the log."""
+    job = run.job
+    measured = measured_part(run.config)
+    return {
+        "run_id": run.run_id,
+        "experiment": run.config.experiment,
+        "model": run.config.model.name,
+        "recipe": run.config.recipe.name,
+        "data": run.config.data.name,
+        "seed": run.config.seed,
+        "repeat": run.config.repeat,
+        "suite": run.config.suite,
+        "date": row_date(measured),
+        "target": None if run.target is None else run.target.model_dump(mode="json"),
+        "classes": len(run.data.classes),
+        "train_images": run.data.train_images,
+        "val_images": run.data.val_images,
+        "total_steps": job.total_steps,
+        "total_epochs": job.recipe.epochs,
+        "counts": {str(side): count_fields(count) for side, count in job.counts.items()},
+        "counts_from_cache": [side for side, count in job.counts.items() if count.from_cache],
+        "notes": list(notes),
+        "setup_seconds": run.setup_seconds,
+        "data_digest": run.data.digest,
+        "config_digest": config_digest(measured),
+        "config": measured,
+        "provenance": facts,
+    }
+
+
+def count_fields(count: ForwardCount) -> dict[str, Any]:
+    """MACs per image as the event log has them; the forward ones also by operator."""
+    return {
+        "forward_macs": count.forward_macs,
+        "first_layer_macs": count.first_layer_macs,
+        "backward_macs": count.backward_macs,
+        "by_operator": dict(count.by_operator),
+    }
+
+
+def progress_fields(progress: Progress) -> dict[str, Any]:
+    """Where the run stands, with the compute so far."""
+    fields = dataclasses.asdict(progress)
+    del fields["segments"]
+    return fields | {"paper3x_tfs_days": paper3x_tfs_days(progress.segments)}
+
+
+def ending_fields(ending: Ending) -> dict[str, Any]:
+    """Why and where it stopped, with its segments."""
+    fields = {f.name: getattr(ending, f.name) for f in dataclasses.fields(ending)}
+    return fields | {"segments": [s.model_dump(mode="json") for s in ending.segments]}

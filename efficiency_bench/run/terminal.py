@@ -1,0 +1,75 @@
+"""One run with its progress on the terminal and its mirrors."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from efficiency_bench.config import RunConfig
+from efficiency_bench.run.processes import Process
+from efficiency_bench.run.progress import RunProgress, ending_line
+from efficiency_bench.run.signals import Stop
+from efficiency_bench.tracking.wandb_mirror import Session, WandbMirror
+
+if TYPE_CHECKING:
+    from efficiency_bench.run.run import Mirror, Outcome
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """What the runs of one command share: where they speak, and how W&B has fared."""
+
+    console: Console
+    session: Session
+
+
+def terminal(process: Process) -> Terminal:
+    """The command's terminal; of several processes the first one speaks."""
+    console = Console(stderr=True, quiet=not process.leads)
+    # not wrapped, since what W&B has to say holds a command to be copied
+    say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
+    return Terminal(console, Session(say))
+
+
+def shown(
+    config: RunConfig,
+    terminal: Terminal,
+    stop: Stop,
+    place: tuple[int, int] = (1, 1),
+    begins: Callable[[Path], None] = lambda folder: None,
+) -> Outcome:
+    """Train ``config``, or take it up again; ``place`` is its number, from 1, of the total.
+
+    ``begins`` is told the run's folder before the first step.  Raises UserError.
+    """
+    from efficiency_bench.run.run import run  # torch: a mistake is told before its seconds
+
+    console = terminal.console
+    progress = RunProgress(console, *place)
+
+    def mirrors(folder: Path) -> Iterator[Mirror]:
+        begins(folder)
+        yield progress
+        if config.tracking.wandb:
+            tracking = config.tracking
+            later = sync_command(config.ledger_dir, tracking.project)
+            yield WandbMirror(tracking.project, tracking.group, folder, terminal.session, later)
+
+    outcome = run(config, mirrors, stop_requested=lambda: bool(stop))
+    if outcome.already_finished and outcome.entry is not None:
+        entry = outcome.entry.model_dump(mode="json")
+        console.print(f"finished before, in the ledger as {entry['run_id']}:", highlight=False)
+        console.print(ending_line(entry), highlight=False)
+    return outcome
+
+
+def sync_command(ledger_dir: str, project: str) -> str:
+    """What to type to upload a ledger's runs later."""
+    words = ["efficiency-bench", "track", "sync", "--ledger", ledger_dir, "--project", project]
+    return shlex.join(words)

@@ -1,0 +1,1 @@
+"""Sweeps: their manifest, their jobs here or through a launcher, their status."""

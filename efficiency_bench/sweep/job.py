@@ -1,0 +1,75 @@
+"""One run of a sweep by its number: in this process, or as a job that a launcher started."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from efficiency_bench.errors import UserError
+from efficiency_bench.run.processes import leave, this_process
+from efficiency_bench.run.signals import STOPPED, Stop, stop_on_signal
+from efficiency_bench.run.terminal import Terminal, shown, terminal
+from efficiency_bench.sweep import manifest
+from efficiency_bench.sweep.manifest import Note, Sweep
+
+
+def job(folder: Path, number: int) -> None:
+    """A launcher's job: the run's own records say what came of it, so nothing is returned.
+
+    A launcher knows less: a task that raises counts as completed in Slurm.
+    """
+    sweep = manifest.read(folder)
+    here = terminal(this_process())
+    try:
+        with stop_on_signal() as stop:
+            code, _ = work_on(sweep, number, here, stop)
+            if code == STOPPED:
+                stop.hand_over()
+    finally:
+        leave()
+
+
+def work_on(
+    sweep: Sweep, number: int, here: Terminal, stop: Stop
+) -> tuple[int, dict[str, Any] | None]:
+    """Train a run, or take it up again; its exit code, and its entry where it has one.
+
+    A mistake of the user's is printed and noted, and is exit code 2.  Of several processes the
+    first one notes.
+    """
+    total = len(sweep.runs)
+    note = Note(job=job_name(), run_dir=manifest.read_note(sweep.folder, number).run_dir)
+
+    def begins(folder: Path) -> None:
+        nonlocal note
+        note = note.model_copy(update={"run_dir": str(folder)})
+        manifest.write_note(sweep.folder, number, note)
+
+    try:
+        outcome = shown(sweep.config(number), here, stop, (number, total), begins)
+    except UserError as error:
+        here.console.print(f"run {number}/{total}: {error}", markup=False)
+        _note_problem(sweep, number, note, str(error))
+        return 2, None
+    except Exception as error:
+        _note_problem(sweep, number, note, f"{type(error).__name__}: {error}")
+        raise
+    if outcome.entry is None:
+        return outcome.exit_code, None
+    note = note.model_copy(update={"run_id": outcome.entry.run_id})
+    manifest.write_note(sweep.folder, number, note)
+    return outcome.exit_code, outcome.entry.model_dump(mode="json")
+
+
+def job_name() -> str | None:
+    """This job as Slurm names it, ``<array>_<index>`` in an array; None outside Slurm."""
+    array, index = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
+    return f"{array}_{index}" if array and index else os.environ.get("SLURM_JOB_ID")
+
+
+def _note_problem(sweep: Sweep, number: int, note: Note, problem: str) -> None:
+    if not this_process().leads:
+        return
+    noted = note.model_copy(update={"problem": problem})
+    manifest.write_note(sweep.folder, number, noted)

@@ -1,0 +1,163 @@
+"""Starting the runs of a sweep through a launcher, and what it and the cluster get wrong."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+from rich.console import Console
+
+from efficiency_bench import hydra_app
+from efficiency_bench.errors import UserError
+from efficiency_bench.hydra_app import Launcher
+from efficiency_bench.ledger import store
+from efficiency_bench.ledger.baseline import held_to_todays_baseline
+from efficiency_bench.records import Entry
+from efficiency_bench.run.target import is_baseline
+from efficiency_bench.sweep import manifest
+from efficiency_bench.sweep.job import job
+from efficiency_bench.sweep.manifest import Note, Sweep
+from efficiency_bench.sweep.status import FINISHED, status_of
+
+
+class Submission:
+    """The runs of ``sweep`` that are missing, on their way through ``launcher``."""
+
+    def __init__(self, sweep: Sweep, launcher: Launcher, console: Console) -> None:
+        """Raises UserError where Slurm cannot be asked or still has jobs of this sweep."""
+        self.sweep = sweep
+        self.launcher = launcher
+        self.console = console
+        if launcher.on_slurm and (queued := queue(sweep.name)):
+            raise UserError(
+                f"{len(queued)} jobs of this sweep are still in the queue ({queued[0]}, ...); watch"
+                f" them: efficiency-bench status {sweep.name}\nor end them: scancel"
+                f" --name={sweep.name}, and type this command again"
+            )
+
+    @property
+    def way_on(self) -> str:
+        """What to type when not every run has ended."""
+        return (
+            f"efficiency-bench status {self.sweep.name} shows the runs; the same command again"
+            " starts those that are missing"
+        )
+
+    def run(self) -> str | None:
+        """Start what is missing and wait; what went wrong with the launcher, None: nothing.
+
+        A wave waits for the one before: runs whose target is a baseline of this sweep cannot
+        begin until that has ended.  Raises UserError where the cluster takes no job at all.
+        """
+        missing = [n for n in self.sweep.numbers if self._to_be_started(n)]
+        total = len(self.sweep.runs)
+        if others := total - len(missing):
+            self.console.print(
+                f"{others} of {total} runs have ended or are running",
+                highlight=False,
+                soft_wrap=True,
+            )
+        with standing_in_for_sacct(self.console) if self.launcher.on_slurm else nullcontext():
+            for wave in waves(self.sweep, missing):
+                self.console.print(
+                    f"submitting {len(wave)} of {total} runs of sweep {self.sweep.name};"
+                    f" watch them: efficiency-bench status {self.sweep.name}",
+                    highlight=False,
+                    soft_wrap=True,
+                )
+                if problem := self._launch(wave):
+                    return problem
+                if any(status_of(self.sweep, n).state not in FINISHED for n in wave):
+                    return None  # the next wave needs what these were to measure
+        return None
+
+    def _to_be_started(self, number: int) -> bool:
+        status = status_of(self.sweep, number)
+        if status.entry is None:
+            return status.missing
+        ledger_dir = Path(self.sweep.runs[number - 1].config["ledger_dir"])
+        entries = store.read(ledger_dir).entries if ledger_dir.is_dir() else ()
+        # once a baseline was measured again, the run is another, to another level
+        return not held_to_todays_baseline(Entry(**status.entry), entries)
+
+    def _launch(self, numbers: Sequence[int]) -> str | None:
+        """One array of jobs; returns when the launcher does."""
+        for number in numbers:  # what was wrong the last time, or another level, is over
+            status = status_of(self.sweep, number)
+            kept = Note(run_dir=None if status.entry else status.run_dir)
+            manifest.write_note(self.sweep.folder, number, kept)
+        try:
+            hydra_app.submit(self.launcher, self.sweep.folder, numbers, job)
+        except UserError:
+            raise
+        except KeyboardInterrupt:
+            stay = f"; the jobs stay in the queue, scancel --name={self.sweep.name} ends them"
+            return f"interrupted{stay if self.launcher.on_slurm else ''}"
+        except Exception as error:  # submitit's, of many kinds, some with whole logs in them
+            refused = [line for line in str(error).splitlines() if "sbatch: error:" in line]
+            if refused:
+                raise UserError(
+                    f"Slurm did not take the jobs: {refused[0].split('sbatch: error: ', 1)[1]}\n"
+                    "set what it asks for with hydra.launcher.KEY=VALUE (docs/cluster.md)"
+                ) from error
+            return f"the launcher gave up: {str(error).splitlines()[0]}"
+        return None
+
+
+def waves(sweep: Sweep, numbers: Sequence[int]) -> list[list[int]]:
+    """``numbers`` in the order in which they can begin: what sets a target before what needs it."""
+    configs = {number: sweep.config(number) for number in numbers}
+    needing = [n for n, c in configs.items() if c.target.value is None and not is_baseline(c)]
+    first = [number for number in numbers if number not in needing]
+    if not any(is_baseline(configs[number]) for number in first):
+        return [list(numbers)] if numbers else []
+    return [wave for wave in (first, needing) if wave]
+
+
+def queue(name: str) -> list[str]:
+    """Ids of the user's jobs of that name.  Raises UserError where Slurm does not answer."""
+    if shutil.which("sbatch") is None:
+        raise UserError(
+            "there is no Slurm here (no sbatch on PATH): type this on a login node of the cluster,"
+            "\nor leave the launcher out; hydra/launcher=slurm_local starts the runs here"
+        )
+    command = ["squeue", "--noheader", "--me", f"--name={name}", "--format=%i"]
+    asked = subprocess.run(command, capture_output=True, text=True, check=False)
+    if asked.returncode != 0:
+        raise UserError(f"Slurm does not answer: {asked.stderr.strip().splitlines()[-1]}")
+    return asked.stdout.split()
+
+
+@contextmanager
+def standing_in_for_sacct(console: Console) -> Iterator[None]:
+    """Put our sacct first on PATH where the cluster's own does not work."""
+    if shutil.which("sacct") and _works(["sacct", "--noheader", "--jobs=1"]):
+        yield
+        return
+    console.print(
+        "sacct does not work here: scontrol is asked about the jobs",
+        highlight=False,
+        soft_wrap=True,
+    )
+    before = os.environ["PATH"]
+    with tempfile.TemporaryDirectory() as folder:
+        ours = Path(folder) / "sacct"
+        python = shlex.quote(sys.executable)
+        ours.write_text(f'#!/bin/sh\nexec {python} -m efficiency_bench.sweep.sacct "$@"\n')
+        ours.chmod(0o700)
+        os.environ["PATH"] = f"{folder}:{before}"
+        try:
+            yield
+        finally:
+            os.environ["PATH"] = before
+
+
+def _works(command: Sequence[str]) -> bool:
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0

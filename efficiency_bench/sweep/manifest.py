@@ -1,0 +1,191 @@
+"""A sweep on the disk: what runs it has, written before any starts, and where each has got to.
+
+``runs/sweeps/<name>/sweep.json`` is the manifest.  ``<number>.json`` beside it is the note that
+run ``<number>`` leaves about itself: its folder, or why it could not begin.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from efficiency_bench import config as configuration
+from efficiency_bench.config import RunConfig, measured_part
+from efficiency_bench.errors import UserError, unknown
+from efficiency_bench.files import put
+from efficiency_bench.provenance import digest_json
+from efficiency_bench.run.folder import RUNS
+
+SWEEPS = RUNS / "sweeps"
+MANIFEST = "sweep.json"
+FORMAT = 1
+"""Of the manifest: one of another format is refused."""
+
+_SAFE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
+
+
+class PlannedRun(BaseModel):
+    """One run of a sweep."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    """What it has of its own in the sweep: ``experiment=resnet18 seed=1``."""
+    config: dict[str, Any]
+    """The whole configuration, as plain values."""
+
+
+class Sweep(BaseModel):
+    """The manifest."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: int = FORMAT
+    name: str
+    """The same for the same runs, whatever starts them."""
+    command: str
+    """What was typed last to start it."""
+    written_utc: str
+    runs: tuple[PlannedRun, ...]
+
+    @property
+    def folder(self) -> Path:
+        """Where the sweep's own records lie."""
+        return SWEEPS / self.name
+
+    @property
+    def numbers(self) -> range:
+        """The runs' numbers, from 1."""
+        return range(1, len(self.runs) + 1)
+
+    def config(self, number: int) -> RunConfig:
+        """The configuration of run ``number``, checked against today's keys.
+
+        The runs of a sweep are shown together: under the group named, the suite, or the sweep.
+        """
+        config = configuration.load(OmegaConf.create(self.runs[number - 1].config))
+        config.tracking.group = config.tracking.group or config.suite or self.name
+        return config
+
+
+class Note(BaseModel):
+    """What a run of a sweep has left about itself."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    run_dir: str | None = None
+    """The run's folder, once it is known."""
+    run_id: str | None = None
+    """Of an entry that was found or written."""
+    problem: str | None = None
+    """Why it could not begin or end: a mistake in its configuration, data that is missing."""
+    job: str | None = None
+    """The job that worked on it last, as Slurm names it."""
+
+
+def planned(runs: Sequence[tuple[RunConfig, Sequence[str]]], command: str) -> Sweep:
+    """The sweep of these configurations, each with Hydra's overrides; named by what it measures.
+
+    Raises UserError where two runs would work in the same folder.
+    """
+    configs = [config for config, _ in runs]
+    folders = [config.run_dir for config in configs if config.run_dir is not None]
+    if twice := {folder for folder in folders if folders.count(folder) > 1}:
+        raise UserError(
+            f"several runs of the sweep have run_dir={twice.pop()}; leave run_dir out, each run"
+            " then has its own,\nor let it differ: run_dir='somewhere/${experiment}-${seed}'"
+        )
+    shared = set.intersection(*(set(overrides) for _, overrides in runs))
+    names = [
+        " ".join(o for o in overrides if o not in shared and not o.startswith("run_dir="))
+        for _, overrides in runs
+    ]
+    measured = [(measured_part(c), c.run_dir, c.ledger_dir) for c in configs]
+    suite = re.sub(r"[^A-Za-z0-9_-]", "-", configs[0].suite or "sweep")
+    return Sweep(
+        name=f"{suite}-{digest_json(measured)[:10]}",
+        command=command,
+        written_utc=datetime.now(UTC).isoformat(timespec="seconds"),
+        runs=tuple(
+            PlannedRun(name=name or f"run {number}", config=asdict(config))
+            for number, (name, config) in enumerate(zip(names, configs, strict=True), start=1)
+        ),
+    )
+
+
+def write(sweep: Sweep) -> None:
+    """Put the manifest in place, in one motion.  Raises UserError where the disk refuses it."""
+    try:
+        sweep.folder.mkdir(parents=True, exist_ok=True)
+        put(sweep.folder / MANIFEST, f"{sweep.model_dump_json(indent=2)}\n".encode())
+    except OSError as error:
+        raise UserError(
+            f"cannot write {sweep.folder / MANIFEST}: {error.strerror or error}; free some space"
+            " or make the folder writable"
+        ) from error
+
+
+def read(folder: Path) -> Sweep:
+    """The manifest in ``folder``.  Raises UserError where there is none that can be read."""
+    path = folder / MANIFEST
+    try:
+        sweep = Sweep.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise UserError(f"no sweep to read at {path}: {error.strerror}") from error
+    except ValidationError as error:
+        raise UserError(
+            f"{path} is no manifest that can be read; the command that started the sweep writes"
+            " it anew"
+        ) from error
+    if sweep.format != FORMAT or sweep.name != folder.name:
+        raise UserError(f"{path} is of another version, or of another sweep ({sweep.name})")
+    return sweep
+
+
+def find(name: str | None) -> Sweep:
+    """The sweep whose name is ``name`` or alone begins with it; None: the one written last.
+
+    Raises UserError where there is none, and says how to start one.
+    """
+    paths = sorted(SWEEPS.glob(f"*/{MANIFEST}"), key=lambda path: path.stat().st_mtime)
+    if not paths:
+        raise UserError(
+            f"no sweep in {SWEEPS}; start one here:"
+            " efficiency-bench train -m suite=card data=digits"
+        )
+    names = [path.parent.name for path in paths]
+    if name is None:
+        return read(SWEEPS / names[-1])
+    matches = [name] if name in names else [n for n in names if name and n.startswith(name)]
+    if len(matches) > 1:
+        raise UserError(f"{name!r} begins several sweeps; give more of one: {', '.join(matches)}")
+    if not matches or not _SAFE_NAME.fullmatch(matches[0]):
+        raise unknown("sweep", name, names)
+    return read(SWEEPS / matches[0])
+
+
+def write_note(folder: Path, number: int, note: Note) -> None:
+    """Replace the note of run ``number``.  Raises UserError where the disk refuses it."""
+    path = folder / f"{number}.json"
+    try:
+        put(path, f"{note.model_dump_json(indent=2)}\n".encode())
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def read_note(folder: Path, number: int) -> Note:
+    """The note of run ``number``; an empty one where it has left none."""
+    path = folder / f"{number}.json"
+    try:
+        return Note.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return Note()
+    except ValidationError as error:
+        raise UserError(f"{path} is no note of a run; remove it, the run writes it anew") from error

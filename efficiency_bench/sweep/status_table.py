@@ -1,0 +1,95 @@
+"""A sweep's runs as a terminal table: state, progress, accuracy, time left, compute."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+
+from efficiency_bench.report.sentences import number
+from efficiency_bench.report.tables.layout import ABSENT, bare_table, indented, print_lines
+from efficiency_bench.run.progress import clock
+
+STYLES = {"failed": "bold red", "preempted": "yellow", "running": "green", "waiting": "dim"}
+
+
+def print_status(sweep: Mapping[str, Any], console: Console) -> None:
+    """Print a row a run, what went wrong, and the totals; fits 80 columns."""
+    for part in status_parts(sweep):
+        console.print(part)
+
+
+def status_parts(sweep: Mapping[str, Any]) -> list[RenderableType]:
+    """The table of the runs, and the lines under it."""
+    table = bare_table(f"Sweep {sweep['sweep']}")
+    table.add_column("run", overflow="fold")
+    table.add_column("state", no_wrap=True)
+    for name in ("epochs", "accuracy %", "left", "tfs-days"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for run in sweep["runs"]:
+        table.add_row(*_cells(run), style=STYLES.get(run["state"], ""))
+    details = [f"{run['name']}: {run['detail']}" for run in sweep["runs"] if run["detail"]]
+    return [table, *map(indented, details), indented(totals(sweep))]
+
+
+def _cells(run: Mapping[str, Any]) -> tuple[str, ...]:
+    begun = run["total_epochs"] is not None
+    reached = ABSENT if run["accuracy"] is None else f"{100 * run['accuracy']:.1f}"
+    target = "" if run["target"] is None else f" of {100 * run['target']:.1f}"
+    return (
+        run["name"],
+        run["state"],
+        f"{run['epochs']:.2f}/{run['total_epochs']:g}" if begun else ABSENT,
+        f"{reached}{target}",
+        ABSENT if run["left_seconds"] is None else clock(run["left_seconds"]),
+        number(run["paper3x_tfs_days"]) if begun else ABSENT,
+    )
+
+
+def totals(sweep: Mapping[str, Any]) -> str:
+    """How many runs are in which state, and what they took and may still take."""
+    counts = [f"{count} {state}" for state, count in sweep["states"].items() if count]
+    left = sweep["left_seconds"]
+    spent = f"{number(sweep['paper3x_tfs_days'])} tfs-days so far" if _begun(sweep) else ""
+    time = f"at most {clock(left)} left for those that have begun" if left else ""
+    return "; ".join(filter(None, (f"{', '.join(counts)}", spent, time)))
+
+
+def _begun(sweep: Mapping[str, Any]) -> bool:
+    return any(run["total_epochs"] is not None for run in sweep["runs"])
+
+
+LASTING = ("running", "preempted", "waiting")
+"""States of runs that have not ended."""
+
+
+def watch(
+    read: Callable[[], Mapping[str, Any]], console: Console, pause: Callable[[], None]
+) -> None:
+    """Show what ``read`` gives after each ``pause`` until every run has ended.
+
+    A terminal has one table that changes; elsewhere a line of totals is printed when it is
+    another than the last, and the whole table at the end.
+    """
+    sweep = read()
+    if not console.is_terminal:
+        latest = ""
+        while _going_on(sweep):
+            if (line := totals(sweep)) != latest:
+                print_lines([line], console)
+            latest = line
+            pause()
+            sweep = read()
+        print_status(sweep, console)
+        return
+    with Live(Group(*status_parts(sweep)), console=console, auto_refresh=False) as live:
+        while _going_on(sweep):
+            pause()
+            sweep = read()
+            live.update(Group(*status_parts(sweep)), refresh=True)
+
+
+def _going_on(sweep: Mapping[str, Any]) -> bool:
+    return any(sweep["states"][state] for state in LASTING)

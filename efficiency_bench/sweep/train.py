@@ -1,0 +1,150 @@
+"""What `train` does: one run here, or a sweep, here or through a launcher."""
+
+from __future__ import annotations
+
+import shlex
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from efficiency_bench import hydra_app
+from efficiency_bench.config import RunConfig
+from efficiency_bench.config_checks import check
+from efficiency_bench.errors import Stopped, UserError
+from efficiency_bench.records import Entry
+from efficiency_bench.run.folder import in_use, locked
+from efficiency_bench.run.processes import Process, leave, this_process
+from efficiency_bench.run.progress import ending_line
+from efficiency_bench.run.signals import STOPPED, stop_on_signal
+from efficiency_bench.run.terminal import Terminal, shown, terminal
+from efficiency_bench.sweep import manifest
+from efficiency_bench.sweep.job import work_on
+from efficiency_bench.sweep.launch import Submission
+from efficiency_bench.sweep.manifest import Sweep
+from efficiency_bench.sweep.status import RunStatus, status_of
+
+Json = dict[str, Any]
+
+
+def trained(arguments: Sequence[str]) -> tuple[Entry, ...]:
+    """What ``train_all`` makes of ``arguments``, for a caller in Python: entries, or an exception.
+
+    Raises UserError and Stopped as ``efficiency_bench.train`` says.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        raise UserError("train takes Ctrl-C and the like: call it in the main thread")
+    entries, exit_code = train_all(arguments)
+    if exit_code == STOPPED:
+        raise Stopped("not over yet, and saved; the same call goes on")
+    if exit_code == 2:
+        raise UserError(
+            "some runs of the sweep could not begin, the others are in the ledger\n"
+            "which and why: efficiency-bench status"
+        )
+    return tuple(Entry.model_validate(entry) for entry in entries)
+
+
+def train_all(arguments: Sequence[str]) -> tuple[list[Json], int]:
+    """Run what Hydra's ``arguments`` say; the entries as JSON values, and the exit code.
+
+    A run that fails does not keep the others of a sweep from running; the worst exit code is
+    returned.  A signal ends the running one at its next step and starts no other.
+    """
+    try:
+        return _train_all(arguments)
+    finally:
+        leave()
+
+
+def _train_all(arguments: Sequence[str]) -> tuple[list[Json], int]:
+    process = this_process()
+    here = terminal(process)
+    launcher = hydra_app.launcher(arguments)
+    jobs = hydra_app.compose(arguments)
+    if not jobs:  # Hydra has only shown something
+        return [], 0
+    if not hydra_app.is_sweep(arguments):
+        if launcher is not None:
+            raise UserError("a launcher starts the runs of a sweep: add -m, also for a single run")
+        return train_one(jobs[0].config, here)
+    for number, job in enumerate(jobs, start=1):
+        try:
+            check(job.config)
+        except UserError as error:
+            raise UserError(f"run {number}/{len(jobs)}, so none was started: {error}") from error
+    command = shlex.join(["efficiency-bench", "train", *arguments])
+    sweep = manifest.planned([(job.config, job.overrides) for job in jobs], command)
+    if not process.leads:
+        return train_here(sweep, here, process)
+    if in_use(sweep.folder):
+        raise UserError(
+            f"another process is working on sweep {sweep.name}; watch it: efficiency-bench status"
+            f" {sweep.name}\nor end it, and type the same command again"
+        )
+    with locked(sweep.folder):
+        if launcher is None:
+            manifest.write(sweep)
+            return train_here(sweep, here, process)
+        submission = Submission(sweep, launcher, here.console)
+        manifest.write(sweep)
+        return submitted(submission)
+
+
+def train_one(config: RunConfig, here: Terminal) -> tuple[list[Json], int]:
+    """One run, with no sweep around it."""
+    check(config)
+    with stop_on_signal() as stop:
+        outcome = shown(config, here, stop)
+        if outcome.exit_code == STOPPED:
+            stop.hand_over()
+    entries = [] if outcome.entry is None else [outcome.entry.model_dump(mode="json")]
+    return entries, outcome.exit_code
+
+
+def train_here(sweep: Sweep, here: Terminal, process: Process) -> tuple[list[Json], int]:
+    """The runs of a sweep one after the other, in this process.
+
+    Several processes stop at the first run that does not end well, since they may not be at the
+    same place any more; the same command goes on from there.
+    """
+    here.console.print(
+        f"sweep {sweep.name}: efficiency-bench status shows it", highlight=False, soft_wrap=True
+    )
+    codes: list[int] = []
+    entries: list[Json] = []
+    with stop_on_signal() as stop:
+        for number in sweep.numbers:
+            over = stop or (process.of > 1 and any(codes))
+            code, entry = (STOPPED, None) if over else work_on(sweep, number, here, stop)
+            codes.append(code)
+            entries += [] if entry is None else [entry]
+        if STOPPED in codes:
+            stop.hand_over()
+    return entries, worst(codes)
+
+
+def submitted(submission: Submission) -> tuple[list[Json], int]:
+    """The runs of a sweep through a launcher; what came of them is read from their records."""
+    problem = submission.run()
+    console = submission.console
+    statuses = [status_of(submission.sweep, number) for number in submission.sweep.numbers]
+    for status in statuses:
+        console.print(outcome_line(status), highlight=False, markup=False, soft_wrap=True)
+    if problem is not None:
+        console.print(problem, highlight=False, markup=False, soft_wrap=True)
+    if any(status.entry is None for status in statuses):
+        console.print(submission.way_on, highlight=False, markup=False, soft_wrap=True)
+    entries = [status.entry for status in statuses if status.entry is not None]
+    return entries, worst([status.exit_code for status in statuses])
+
+
+def outcome_line(status: RunStatus) -> str:
+    """What came of a run, in one line."""
+    if status.entry is not None:
+        return ending_line(status.entry)
+    return f"  {status.name}: {status.state}{f', {status.detail}' if status.detail else ''}"
+
+
+def worst(codes: Sequence[int]) -> int:
+    """One exit code for several runs: stopped, then the user's mistake, then a fault."""
+    return next((code for code in (STOPPED, 2, 1) if code in codes), 0)

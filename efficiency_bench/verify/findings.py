@@ -1,0 +1,68 @@
+"""What a rule has to say about an entry: a failure, a check left out, or a note."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from efficiency_bench.verify.evidence import Evidence
+
+ROUNDING = 1e-12
+"""Relative difference allowed between two sums of the same terms in another order."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A number that does not follow from the evidence."""
+
+    rule: str
+    """Name of the rule and, after a colon, of the field or event."""
+    expected: Any
+    """What the evidence gives; None where it gives nothing."""
+    found: Any
+    """What is written down."""
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A check that needs what is not at hand."""
+
+    rule: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something to know that makes no number wrong."""
+
+    rule: str
+    text: str
+
+
+Finding = Failure | Skipped | Note
+Check = Callable[["Evidence"], Iterator[Finding]]
+
+
+def equal(rule: str, expected: Any, found: Any) -> Iterator[Failure]:
+    """A failure unless both are the same value."""
+    if expected != found:
+        yield Failure(rule, expected, found)
+
+
+def close(rule: str, expected: float | None, found: float | None) -> Iterator[Failure]:
+    """A failure unless both are absent, or the same number up to rounding."""
+    if expected is None or found is None:
+        yield from equal(rule, expected, found)
+    elif not math.isclose(expected, found, rel_tol=ROUNDING, abs_tol=0.0):
+        yield Failure(rule, expected, found)
+
+
+def fields(
+    rule: str, expected: Mapping[str, Any], found: Mapping[str, Any], names: tuple[str, ...]
+) -> Iterator[Failure]:
+    """A failure for each of ``names`` that differs between two records."""
+    for name in names:
+        yield from equal(f"{rule}: {name}", expected.get(name), found.get(name))

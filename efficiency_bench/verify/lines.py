@@ -1,0 +1,72 @@
+"""What `efficiency-bench verify` found, as JSON rows and as lines for the terminal."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+
+from efficiency_bench.verify import Failure, Verification
+from efficiency_bench.verify.verify import RULES_VERSION
+
+LONGEST_VALUE = 60
+"""Characters of a value shown; two of them and their rule make two lines of a terminal."""
+
+
+def as_row(result: Verification) -> dict[str, Any]:
+    """JSON values of one entry's verification."""
+    return {
+        "run_id": result.run_id,
+        "ok": result.ok,
+        "rules_version": RULES_VERSION,
+        "failures": [
+            {"rule": f.rule, "expected": _json_value(f.expected), "found": _json_value(f.found)}
+            for f in result.failures
+        ],
+        "skipped": [f"{skipped.rule}: {skipped.reason}" for skipped in result.skipped],
+        "notes": [f"{note.rule}: {note.text}" for note in result.notes],
+    }
+
+
+def print_verifications(results: Sequence[Verification], console: Console) -> None:
+    """Every entry with what failed, then what was skipped or is to be known, then the verdict."""
+    for result in results:
+        console.print(f"{'ok    ' if result.ok else 'FAILED'} {result.run_id}", highlight=False)
+        for failure in result.failures:
+            console.print(f"         {_line(failure)}", highlight=False, markup=False)
+    remarks = Counter(
+        f"{kind} {finding}"
+        for result in results
+        for kind, finding in (
+            *(("skipped", f"{s.rule}: {s.reason}") for s in result.skipped),
+            *(("note", f"{n.rule}: {n.text}") for n in result.notes),
+        )
+    )
+    for remark, times in remarks.items():
+        console.print(f"{remark} ({times} entries)", highlight=False, markup=False)
+    passed = sum(result.ok for result in results)
+    console.print(
+        f"{passed} of {len(results)} entries follow from their evidence (rules version"
+        f" {RULES_VERSION})",
+        style="bold",
+        highlight=False,
+    )
+
+
+def _line(failure: Failure) -> str:
+    return f"{failure.rule}: expected {_short(failure.expected)}, found {_short(failure.found)}"
+
+
+def _short(value: Any) -> str:
+    text = value if isinstance(value, str) else repr(value)
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."
+
+
+def _json_value(value: Any) -> Any:
+    try:
+        return json.loads(json.dumps(value, allow_nan=False))
+    except (TypeError, ValueError):
+        return repr(value)

@@ -1,0 +1,142 @@
+"""Rules about arriving: when the run was looked at, why it ended, and where it crossed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+from efficiency_bench.records import (
+    Segment,
+    Target,
+    exact_flops,
+    paper3x_tfs_days,
+    segments_until,
+)
+from efficiency_bench.stop_rule import first_index, sustained_index
+from efficiency_bench.verify.evidence import Evidence
+from efficiency_bench.verify.findings import Failure, Finding, Skipped, close, equal
+from efficiency_bench.verify.recount import interpolated_images, plan_of
+
+FAULTS = ("diverged", "failed")
+
+
+def cadence(evidence: Evidence) -> Iterator[Finding]:
+    """The validation set was looked at when the configuration says, and at no other step."""
+    entry, target = evidence.entry, _aimed_at(evidence)
+    accuracies = [e.accuracy(entry.target.metric) for e in entry.evaluations]
+    due = list(plan_of(evidence).evaluated_steps(target, accuracies, entry.steps or 0))
+    done = [e.steps for e in entry.evaluations]
+    # a fault between a step and its evaluation leaves the last one out
+    allowed = [due, due[:-1]] if entry.end_reason in FAULTS else [due]
+    if done not in allowed:
+        yield Failure("cadence", due, done)
+
+
+def stop(evidence: Evidence) -> Iterator[Finding]:
+    """The run ended where the stop rule, the schedule or a fault ended it, and not later."""
+    entry, end, target = evidence.entry, evidence.end, _aimed_at(evidence)
+    over = entry.steps == plan_of(evidence).total_steps
+    yield from equal("stop: reason", end["reason"], entry.end_reason)
+    yield from equal("stop: detail", end["detail"], entry.end_detail)
+    yield from equal("stop: weights_digest", end["weights_digest"], entry.weights_digest)
+    if entry.end_reason in FAULTS:
+        return
+    accuracies = [e.accuracy(entry.target.metric) for e in entry.evaluations]
+    confirmed = [
+        count
+        for count in range(1, len(accuracies) + 1)
+        if target is not None
+        and sustained_index(target, accuracies[:count], over and count == len(accuracies))
+        is not None
+    ]
+    expected = "target" if confirmed else "schedule"
+    yield from equal("stop: by the rule", expected, entry.end_reason)
+    if confirmed and confirmed[0] != len(accuracies):
+        step = entry.evaluations[confirmed[0] - 1].steps
+        yield Failure("stop: step", step, entry.steps)
+    if expected == "schedule" and not over:
+        yield Failure("stop: step", plan_of(evidence).total_steps, entry.steps)
+
+
+def crossings(evidence: Evidence) -> Iterator[Finding]:
+    """First and sustained crossing, whether it arrived, and the compute until then."""
+    entry, target = evidence.entry, evidence.entry.target
+    train_images = evidence.start["train_images"]
+    points = [(e.images, e.accuracy(target.metric), e.val_images) for e in entry.evaluations]
+    accuracies = [accuracy for _, accuracy, _ in points]
+    over = entry.steps == plan_of(evidence).total_steps and entry.end_reason not in FAULTS
+    found = {
+        "first": first_index(target, accuracies),
+        "sustained": sustained_index(target, accuracies, over),
+    }
+    for kind, index in found.items():
+        images = None
+        if index is not None:
+            images = interpolated_images(target.threshold, points, index)
+        yield from close(f"crossing: {kind}", images, getattr(entry, f"{kind}_crossing_images"))
+        epochs = None if images is None else images / train_images
+        name = f"{kind}_crossing_epochs"
+        yield from close(f"crossing: {name}", epochs, getattr(entry, name))
+    own = target.source == "own_schedule"
+    whole = own or entry.estimand == "budgeted"
+    arrived = found["sustained"] is not None and entry.end_reason not in FAULTS
+    if whole:
+        arrived = over and (own or target.met_by(accuracies[-1]))
+    yield from equal("crossing: reached", arrived, entry.reached)
+    charged: Sequence[Segment] | None = None
+    if arrived:
+        until = entry.images if whole else entry.sustained_crossing_images
+        charged = segments_until(entry.segments, until or 0)
+    for name, sum_up in (
+        ("paper3x_to_target_tfs_days", paper3x_tfs_days),
+        ("exact_flops_to_target", exact_flops),
+    ):
+        compute = None if charged is None else sum_up(charged)
+        yield from close(f"crossing: {name}", compute, getattr(entry, name))
+
+
+def targets(evidence: Evidence) -> Iterator[Finding]:
+    """The level is the setting's, the baseline runs' mean, or the run's own last accuracy."""
+    entry, target, asked = evidence.entry, evidence.entry.target, evidence.entry.config["target"]
+    yield from equal("target: confirmations", asked["confirmations"], target.confirmations)
+    yield from equal("target: comparison", asked["comparison"], target.comparison)
+    if asked["metric"] is not None:
+        yield from equal("target: metric", asked["metric"], target.metric)
+    started = evidence.start["target"]
+    if target.source == "own_schedule":
+        yield from equal("target: start event", None, started)
+        last = entry.evaluations[-1].accuracy(target.metric) if entry.evaluations else 0.0
+        yield from equal("target: own level", last, target.value)
+        yield from equal("target: tolerance", 0.0, target.tolerance)
+        yield from equal("target: baseline runs", (), target.baseline_run_ids)
+        return
+    yield from equal("target: start event", started, target.model_dump(mode="json"))
+    if target.source == "baseline":
+        yield from _baseline(evidence)
+    else:
+        yield from equal("target: value", asked["value"], target.value)
+        yield from equal("target: tolerance", asked["tolerance"], target.tolerance)
+
+
+def _baseline(evidence: Evidence) -> Iterator[Finding]:
+    target, known = evidence.entry.target, evidence.beside.by_run_id
+    missing = [run_id for run_id in target.baseline_run_ids if run_id not in known]
+    if missing or not target.baseline_run_ids:
+        yield Skipped("target", f"baseline runs not in this ledger: {', '.join(missing) or 'none'}")
+        return
+    runs = [known[run_id] for run_id in target.baseline_run_ids]
+    finals = [run.evaluations[-1].accuracy(target.metric) for run in runs if run.evaluations]
+    yield from close("target: mean of the baseline", math.fsum(finals) / len(runs), target.value)
+    yield from equal("target: tolerance", 0.0, target.tolerance)
+    for run in runs:
+        yield from equal(
+            f"target: data of {run.run_id}", run.data_digest, evidence.entry.data_digest
+        )
+        yield from equal(f"target: {run.run_id}", "own_schedule", run.target.source)
+
+
+def _aimed_at(evidence: Evidence) -> Target | None:
+    """What the run stopped at; None where it went to its schedule's end whatever it reached."""
+    entry = evidence.entry
+    to_the_end = entry.target.source == "own_schedule" or entry.estimand == "budgeted"
+    return None if to_the_end else entry.target

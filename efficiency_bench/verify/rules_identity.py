@@ -1,0 +1,145 @@
+"""Rules about identity: nothing was edited, and names, dates and digests follow from the config."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, datetime
+
+from efficiency_bench import identity, provenance
+from efficiency_bench.errors import UserError
+from efficiency_bench.ledger.events import parse_events
+from efficiency_bench.ledger.store import content_digest
+from efficiency_bench.records import SCHEMA_VERSION
+from efficiency_bench.verify.evidence import Evidence, LogCopy
+from efficiency_bench.verify.findings import Failure, Finding, Note, Skipped, equal, fields
+
+ALSO_AT_THE_START = (
+    "run_id",
+    "experiment",
+    "model",
+    "recipe",
+    "data",
+    "seed",
+    "repeat",
+    "date",
+    "data_digest",
+    "config_digest",
+)
+"""Fields of an entry that its log names before the first step."""
+
+
+def entry_digest(evidence: Evidence) -> Iterator[Finding]:
+    """The entry's fields have the digest that was written with them, from schema 2 on."""
+    entry = evidence.entry
+    yield from equal("entry digest: schema_version", SCHEMA_VERSION, entry.schema_version)
+    yield from equal("entry digest", content_digest(entry), entry.entry_digest)
+
+
+def event_log(evidence: Evidence) -> Iterator[Finding]:
+    """The log is there, whole, and the one that the entry was made from, in every copy."""
+    wanted = evidence.entry.event_log_digest
+    if not evidence.logs:
+        yield Failure("event log", wanted, None)
+    for log in evidence.logs:
+        if log.content is None:
+            yield Failure(f"event log: {log.name}", "a readable log", log.problem)
+        else:
+            yield from equal(f"event log: {log.name}", wanted, log.digest)
+            yield from _unbroken(log)
+    read = evidence.read
+    if read is None:
+        yield Failure("event log: events", "one JSON object a line", None)
+        return
+    if read.torn is not None:
+        yield Failure("event log: last line", "whole", read.torn)
+    # a first line that was torn while being written is kept in a repair before the start
+    kinds = [event["event"] for event in evidence.useful if event["event"] != "repair"]
+    yield from equal("event log: first event", "start", kinds[0] if kinds else None)
+    yield from equal("event log: last event", "end", kinds[-1] if kinds else None)
+    for kind in ("start", "end"):
+        yield from equal(f"event log: {kind} events", 1, kinds.count(kind))
+
+
+def _unbroken(log: LogCopy) -> Iterator[Finding]:
+    """Where a log was edited: the first line that does not continue the chain of digests."""
+    try:
+        read = parse_events(log.content or b"", log.name)
+    except UserError as error:
+        yield Failure(f"event log: {log.name}", "one JSON object a line", str(error))
+        return
+    if read.broken_at is not None:
+        place = f"line {read.broken_at} does not"
+        yield Failure(f"event log: {log.name}", "every line continues the chain", place)
+
+
+def names(evidence: Evidence) -> Iterator[Finding]:
+    """Config digest, run id and row date follow from the configuration; the log agrees."""
+    entry, config = evidence.entry, evidence.entry.config
+    yield from equal("config digest", identity.config_digest(config), entry.config_digest)
+    level = None if entry.target.source == "own_schedule" else entry.target
+    run_id = identity.run_id(config, entry.data_digest or "", level)
+    yield from equal("run id", run_id, entry.run_id)
+    yield from equal("date", identity.row_date(config), entry.date)
+    yield from equal("names: model", config["model"]["name"], entry.model)
+    yield from equal("names: recipe", config["recipe"]["name"], entry.recipe)
+    yield from equal("names: data", config["data"]["name"], entry.data)
+    for name in ("experiment", "seed", "repeat"):
+        yield from equal(f"names: {name}", config[name], getattr(entry, name))
+    yield from equal("names: tier", "measured", entry.tier)
+    yield from equal("names: source", "measured here", entry.source)
+    yield from equal("names: estimand", config.get("estimand", "anytime"), entry.estimand)
+    if not evidence.start:
+        return
+    written = entry.model_dump(mode="json")
+    yield from fields("start event", evidence.start, written, ALSO_AT_THE_START)
+    yield from equal("start event: config", evidence.start.get("config"), written["config"])
+    started = evidence.start.get("provenance")
+    yield from equal("start event: provenance", started, written["provenance"])
+
+
+def dates(evidence: Evidence) -> Iterator[Finding]:
+    """Published before it was measured; written after it ended; the log's times do not go back."""
+    entry = evidence.entry
+    try:
+        created = datetime.fromisoformat(entry.created_utc)
+        published = date.fromisoformat(entry.date or "")
+        times = [datetime.fromisoformat(e["time_utc"]) for e in evidence.read.events]  # type: ignore[union-attr]
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        yield Failure("dates", "ISO 8601", str(error))
+        return
+    if published > created.date():
+        yield Failure("dates: published", f"no later than {created.date()}", entry.date)
+    # the entry's own time has whole seconds
+    if times and created.timestamp() < int(times[-1].timestamp()):
+        yield Failure("dates: created", f"no earlier than {times[-1]}", entry.created_utc)
+    if times != sorted(times):
+        yield Note("dates", "the machine's clock went back during the run; its own clocks did not")
+
+
+def distinct(evidence: Evidence) -> Iterator[Finding]:
+    """No other entry is this run again: same seed and repeat of a row, same weights, same log."""
+    for name, other in evidence.beside.sharing(evidence.entry):
+        if name == "sample":
+            yield Failure("distinct seeds", "another seed or repeat", other.run_id)
+        else:
+            yield Failure(f"distinct runs: {name}", "its own", f"that of {other.run_id}")
+
+
+def code(evidence: Evidence) -> Iterator[Finding]:
+    """Which code it was: differing from this checkout, or from its own commit, is to be known."""
+    facts = evidence.entry.provenance
+    if facts is None:
+        yield Failure("code", "a commit and a digest", None)
+        return
+    if facts.dirty:
+        yield Note("code", f"tracked files differed from commit {(facts.commit or '')[:12]}")
+    for event in evidence.events("resume"):
+        if event["provenance"]["code_digest"] != facts.code_digest:
+            yield Note("code", f"the run was taken up by other code after step {event['steps']}")
+    if facts.code_digest != provenance.code_digest():
+        yield Note("code", f"written by other code ({facts.code_digest[:12]}) than this checkout")
+
+
+def no_evidence(evidence: Evidence) -> Iterator[Finding]:
+    """A row that nobody here trained has no log to be recomputed from."""
+    yield Skipped("event log", f"{evidence.entry.tier} row: no event log")

@@ -1,0 +1,124 @@
+"""Hold entries against the rules of one version and say which of them fail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from efficiency_bench.ledger.reference import PAPER_IMAGES_PER_EPOCH
+from efficiency_bench.records import TERAFLOPS_DAY, Entry, Tier
+from efficiency_bench.verify import rules_compute as cost
+from efficiency_bench.verify import rules_compute as run
+from efficiency_bench.verify import rules_crossing as arrival
+from efficiency_bench.verify import rules_identity as digests
+from efficiency_bench.verify.evidence import Evidence, gather
+from efficiency_bench.verify.findings import Check, Failure, Finding, Note, Skipped, close, equal
+from efficiency_bench.verify.neighbours import Beside
+
+PUBLISHED_ROUNDING = 0.005
+"""3 x epochs x images x MACs gives the 2020 paper's sixteen rows to half a percent."""
+
+
+def published(evidence: Evidence) -> Iterator[Finding]:
+    """The printed compute follows from the printed epochs and MACs, up to their rounding."""
+    entry = evidence.entry
+    if entry.paper3x_tfs_days is None or not entry.epochs or not entry.forward_macs:
+        return
+    recomputed = 3 * entry.epochs * PAPER_IMAGES_PER_EPOCH * entry.forward_macs / TERAFLOPS_DAY
+    printed = str(entry.config.get("compute_tfs_days", entry.paper3x_tfs_days))
+    half_a_digit = 0.5 * 10.0 ** -len(printed.partition(".")[2])
+    allowed = half_a_digit + PUBLISHED_ROUNDING * recomputed
+    if abs(recomputed - entry.paper3x_tfs_days) > allowed:
+        yield Failure("published: compute", recomputed, entry.paper3x_tfs_days)
+    yield from equal("published: images", entry.epochs * PAPER_IMAGES_PER_EPOCH, entry.images)
+
+
+def imported(evidence: Evidence) -> Iterator[Finding]:
+    """The first row at or over the target is the one named."""
+    entry, target = evidence.entry, evidence.entry.target
+    at = [e.epochs for e in entry.evaluations if target.met_by(e.accuracy(target.metric))]
+    yield from close(
+        "imported: first_epoch_at_target", min(at, default=None), entry.first_epoch_at_target
+    )
+    epochs = [e.epochs for e in entry.evaluations]
+    if epochs != sorted(epochs):
+        yield Failure("imported: epochs", "in order", epochs)
+
+
+RULES_VERSION = 1
+"""Of the rules below.  A stricter or another rule makes a new version; old ones stay readable
+here under their number, so that an entry can be held to what it was written under."""
+
+RULES: dict[int, dict[Tier, tuple[Check, ...]]] = {
+    1: {
+        "measured": (
+            digests.entry_digest,
+            digests.event_log,
+            digests.names,
+            digests.dates,
+            digests.distinct,
+            digests.code,
+            run.steps_and_images,
+            run.segments,
+            run.compute,
+            run.evaluations,
+            arrival.cadence,
+            arrival.stop,
+            arrival.crossings,
+            arrival.targets,
+            run.clocks,
+            run.repeats,
+            cost.cost,
+            cost.energy,
+        ),
+        "imported": (digests.entry_digest, digests.no_evidence, imported),
+        "published": (digests.no_evidence, published),
+    }
+}
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What became of one entry."""
+
+    run_id: str
+    failures: tuple[Failure, ...]
+    skipped: tuple[Skipped, ...]
+    notes: tuple[Note, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether no rule failed; a skipped one did not."""
+        return not self.failures
+
+
+def verify(
+    ledger_dir: Path, entry: Entry, beside: Beside, checks: Sequence[Check] = ()
+) -> Verification:
+    """Recompute ``entry`` from its event log and configuration, by the newest rules.
+
+    ``beside`` holds every entry of the ledger.  ``checks`` are further rules for measured rows that
+    need more than the ledger (the data, the network).  Nothing is raised for an entry that is
+    wrong, however wrong: a rule that cannot even be applied is a failure by its name.
+    """
+    evidence = gather(ledger_dir, entry, beside)
+    rules = RULES[RULES_VERSION][entry.tier]
+    if entry.tier == "measured":
+        rules = (*rules, *checks)
+    findings = [finding for rule in rules for finding in _applied(rule, evidence)]
+    return Verification(
+        run_id=entry.run_id,
+        failures=tuple(f for f in findings if isinstance(f, Failure)),
+        skipped=tuple(f for f in findings if isinstance(f, Skipped)),
+        notes=tuple(f for f in findings if isinstance(f, Note)),
+    )
+
+
+def _applied(rule: Check, evidence: Evidence) -> list[Finding]:
+    try:
+        return list(rule(evidence))
+    except (KeyError, ValueError, TypeError, IndexError, AttributeError, ArithmeticError) as error:
+        # an edited log or configuration may lack anything or hold any type
+        name = rule.__name__.replace("_", " ")
+        return [Failure(name, "evidence that the rule can be applied to", repr(error))]

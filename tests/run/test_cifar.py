@@ -1,0 +1,56 @@
+"""Real photographs end to end: a small ResNet trained on the CIFAR-10 subset to a set accuracy."""
+
+from efficiency_bench.ledger import store
+from efficiency_bench.run.run import run
+from tests.tiny import composed
+
+
+def test_resnet_arrives_and_its_account_equals_a_recount(cifar10_root, tmp_path):
+    target = 0.4
+    config = composed(
+        "experiment=resnet18",
+        "data=cifar10",
+        f"data.root={cifar10_root}",
+        "data.train_images=5000",
+        "data.val_images=1000",
+        f"target.value={target}",
+        "recipe.epochs=3",
+        "recipe.batch_size=64",
+        "device=cpu",
+        "threads=1",
+        f"run_dir={tmp_path / 'run'}",
+        f"ledger_dir={tmp_path / 'ledger'}",
+    )
+    assert run(config).exit_code == 0
+    (entry,) = store.read(tmp_path / "ledger").entries
+    assert entry.reached
+    assert entry.end_reason == "target"
+    # recount: 5,000 images are 78 batches of 64 and one of 8; each epoch starts anew
+    whole_epochs, steps = divmod(entry.steps, 79)
+    images = whole_epochs * 5000 + steps * 64
+    assert entry.images == images
+    macs = resnet18_width_16_macs()
+    assert entry.forward_macs == macs
+    assert entry.paper3x_tfs_days == images * 3 * macs / 8.64e16
+    first = 32 * 32 * 16 * 27  # the stem reads the image, which needs no gradient
+    assert entry.exact_flops == images * 2 * (macs + 2 * macs - first)
+    last = [evaluation.top1 for evaluation in entry.evaluations[-3:]]
+    assert min(last) >= target
+    assert {evaluation.val_images for evaluation in entry.evaluations} == {1000}
+
+
+def resnet18_width_16_macs() -> int:
+    """ResNet-18 at a quarter of its width with a 3x3 stem, 32 px, by its paper's table 1.
+
+    Four stages of two blocks of two 3x3 convolutions at 16, 32, 64 and 128 channels on maps of
+    32, 16, 8 and 4 px; from the second stage on the first block's shortcut is a 1x1 convolution.
+    """
+    macs = 32 * 32 * 16 * 3 * 9
+    channels_in = 16
+    for channels, side in ((16, 32), (32, 16), (64, 8), (128, 4)):
+        pixels = side * side
+        macs += pixels * channels * 9 * (channels_in + 3 * channels)
+        if channels != channels_in:
+            macs += pixels * channels * channels_in
+        channels_in = channels
+    return macs + 128 * 10

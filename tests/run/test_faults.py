@@ -1,0 +1,186 @@
+"""Faults of the machine: what each one costs, and that the run can go on."""
+
+import datetime
+import logging
+import multiprocessing
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from efficiency_bench.errors import UserError
+from efficiency_bench.ledger import events, store
+from efficiency_bench.records import Entry
+from efficiency_bench.reproducibility.data_and_counts import verify_ledger
+from efficiency_bench.reproducibility.diff import differences
+from efficiency_bench.run.run import run
+from efficiency_bench.training import trainer
+from tests.commands import command, started
+from tests.data.photos import plant
+from tests.ledger.factory import make_entry
+from tests.run.test_resume import StopAt
+from tests.tiny import events_of, tiny
+
+SHORT = ("experiment=alexnet", "recipe.epochs=3", "target.value=1.0")
+
+
+def test_a_disk_too_full_for_a_checkpoint_costs_no_more_than_the_checkpoint(
+    small_disk, tmp_path, caplog
+):
+    """64 KiB hold the event log and the entry, but no weights."""
+    config = tiny(tmp_path, *SHORT, f"run_dir={small_disk / 'run'}", "checkpoint_share=1")
+    with caplog.at_level(logging.WARNING):
+        outcome = run(config)
+    assert outcome.entry.images == 900
+    assert "no checkpoint" in caplog.text
+    assert caplog.text.count("no checkpoint") == 1, "told once"
+    failed = [e for e in events_of(small_disk / "run") if e["event"] == "checkpoint_failed"]
+    assert failed
+    assert "No space left" in failed[0]["problem"]
+    assert {path.name for path in (small_disk / "run").iterdir()} == {
+        "events.jsonl",
+        "entry.json",
+        "lock",
+    }
+
+
+def test_a_disk_too_full_for_an_event_stops_the_run_which_goes_on_where_there_is_room(
+    small_disk, tmp_path
+):
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(b"x" * 51_000)
+    options = (*SHORT, f"run_dir={small_disk / 'run'}", "checkpoint_share=0")
+    with pytest.raises(UserError, match=r"cannot write the event log.*\n.*resumes the run"):
+        run(tiny(tmp_path, *options, "recipe.epochs=6"))
+    assert store.read(tmp_path / "ledger").entries == ()
+    ballast.unlink()
+    outcome = run(tiny(tmp_path, *options, "recipe.epochs=6"))
+    assert outcome.entry.images == 6 * 300
+    assert outcome.entry.repeated_images > 0
+    assert all(result.ok for result in verify_ledger(str(tmp_path / "ledger"), None, None))
+
+
+def test_a_ledger_that_fills_up_leaves_the_entry_in_the_run_folder(
+    small_disk, tmp_path, monkeypatch
+):
+    config = tiny(tmp_path, *SHORT, f"run_dir={tmp_path / 'run'}", f"ledger_dir={small_disk}")
+    real_append = store.append
+
+    def filled(*arguments):
+        (small_disk / "ballast").write_bytes(b"x" * 60_000)  # in the meantime, by others
+        return real_append(*arguments)
+
+    monkeypatch.setattr(store, "append", filled)
+    with pytest.raises(UserError, match="No space left"):
+        run(config)
+    monkeypatch.undo()
+    (small_disk / "ballast").unlink()
+    outcome = run(config)
+    assert outcome.already_finished
+    assert store.read(small_disk).entries == (outcome.entry,)
+
+
+def test_a_read_only_run_folder_is_refused_before_anything_is_trained(read_only_folder, tmp_path):
+    with pytest.raises(UserError, match="cannot work in"):
+        run(tiny(tmp_path, *SHORT, f"run_dir={read_only_folder / 'run'}"))
+
+
+def test_a_loss_that_is_not_finite_keeps_the_last_good_state(tmp_path, monkeypatch):
+    """The rate explodes in the third epoch; the checkpoint before it is still there."""
+    real = trainer.Step.__call__
+
+    def exploding(self, images, labels, whole, progress):
+        loss = real(self, images, labels, whole, progress)
+        return loss * float("nan") if progress > 0.9 and self.spoil() else loss
+
+    def spoil(self):
+        self.worst_loss = self.worst_loss + float("inf")
+        return True
+
+    monkeypatch.setattr(trainer.Step, "__call__", exploding)
+    monkeypatch.setattr(trainer.Step, "spoil", spoil, raising=False)
+    outcome = run(tiny(tmp_path, *SHORT, f"run_dir={tmp_path / 'run'}", "checkpoint_share=1"))
+    assert outcome.exit_code == 1
+    assert outcome.entry.end_reason == "diverged"
+    assert list((tmp_path / "run").glob("checkpoint-*.pt"))
+
+
+def test_a_killed_loading_process_leaves_a_run_that_goes_on(tmp_path):
+    """A real process: torch tells of a dead worker by a signal, wherever its parent is."""
+    plant(tmp_path / "photos", train=40, val=10)
+    options = (
+        "experiment=shufflenet_v2_x1_0",
+        "data=imagenet",
+        "form=small",
+        "recipe=small_smoothed",
+        "target=small",
+        "data.root=photos",
+        "data.image_px=32",
+        "data.workers=1",
+        "recipe.epochs=4",
+        "recipe.batch_size=8",
+        "target.metric=top1",
+        "target.value=1.0",
+        "device=cpu",
+        "threads=1",
+        "tracking.wandb=false",
+        "ledger_dir=ledger",
+    )
+    with started(tmp_path, *options, "run_dir=run") as process:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        os.kill(int(children[0]), signal.SIGKILL)
+        rest = process.stderr.read()
+    assert process.returncode == 75, rest
+    assert "DataLoader worker" in events_of(tmp_path / "run")[-1]["detail"]
+    again = command("train", *options, "run_dir=run", "--json", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    resumed = Entry.model_validate_json(again.stdout)
+    undisturbed = command(
+        "train", *options, "run_dir=other", "ledger_dir=other-ledger", "--json", cwd=tmp_path
+    )
+    assert differences(resumed, Entry.model_validate_json(undisturbed.stdout)) == []
+
+
+def test_a_clock_that_jumps_back_moves_no_number(tmp_path, monkeypatch):
+    class Jumping(datetime.datetime):
+        calls = 0
+
+        @classmethod
+        def now(cls, tz=None):
+            cls.calls += 1
+            back = datetime.timedelta(days=1) if 5 < cls.calls < 9 else datetime.timedelta(0)
+            return datetime.datetime.now(tz) - back
+
+    monkeypatch.setattr(events, "datetime", Jumping)
+    outcome = run(tiny(tmp_path, *SHORT, f"run_dir={tmp_path / 'run'}"))
+    seconds = [e["train_seconds"] for e in events_of(tmp_path / "run") if "train_seconds" in e]
+    assert seconds == sorted(seconds)
+    (result,) = verify_ledger(str(tmp_path / "ledger"), outcome.entry.run_id, None)
+    assert result.ok
+    assert any("clock went back" in note.text for note in result.notes)
+
+
+def _append(folder, number):
+    store.append(folder, make_entry(f"run-{number}", seed=number))
+
+
+def test_fifty_processes_append_at_once_and_nothing_is_lost(tmp_path):
+    context = multiprocessing.get_context("fork")
+    folder = tmp_path / "ledger"
+    everyone = [context.Process(target=_append, args=(folder, n)) for n in range(50)]
+    for process in everyone:
+        process.start()
+    for process in everyone:
+        process.join()
+    assert [process.exitcode for process in everyone] == [0] * 50
+    read = store.read(folder)
+    assert read.problems == ()
+    assert {entry.seed for entry in read.entries} == set(range(50))
+    assert all(path.suffix == ".json" for path in folder.iterdir()), "no drafts are left"
+
+
+def test_a_stop_right_after_the_start_is_taken_up_too(tmp_path):
+    config = tiny(tmp_path, *SHORT, f"run_dir={tmp_path / 'run'}")
+    assert run(config, stop_requested=StopAt(1)).entry is None
+    assert run(config).entry.images == 900

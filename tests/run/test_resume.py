@@ -1,0 +1,222 @@
+"""A run that is left and taken up again ends as one never left, to the bit."""
+
+import hashlib
+import os
+import pickle
+import shutil
+
+import pytest
+
+from efficiency_bench.errors import UserError
+from efficiency_bench.reproducibility.data_and_counts import verify_ledger
+from efficiency_bench.run.run import run
+from efficiency_bench.training import checkpoint
+from tests.tiny import events_of, tiny
+
+RECIPES = {
+    "dropout and steps": (
+        "experiment=alexnet",
+        "recipe.epochs=2",
+        "target.value=0.99",
+        "recipe.batch_size=16",
+    ),
+    "average and rmsprop": (
+        "experiment=efficientnet_b0",
+        "recipe.epochs=2",
+        "target.value=0.99",
+        "recipe.batch_size=16",
+    ),
+    "growing images": (
+        "model=resnet18",
+        "recipe=small_modern",
+        "recipe.epochs=2",
+        "target.value=0.99",
+        "recipe.batch_size=16",
+        "evaluation.per_epoch=2",  # so that one comes before the first place where it is left
+    ),
+}
+TIMES = {"train_seconds", "evaluation_seconds"}
+
+
+def comparable(entry):
+    """Everything of an entry that a clock or a folder does not move."""
+    content = entry.model_dump(mode="json")
+    for name in (
+        "created_utc",
+        "clocks",
+        "event_log",
+        "event_log_digest",
+        "entry_digest",
+        "provenance",
+        "cost",
+    ):
+        del content[name]
+    for name in ("repeated_images", "repeated_seconds", "repeated_paper3x_tfs_days"):
+        del content[name]
+    for evaluation in content["evaluations"]:
+        for name in TIMES:
+            del evaluation[name]
+    return content
+
+
+class StopAt:
+    """A signal that comes before the given steps, counted over the process."""
+
+    def __init__(self, *steps):
+        self.steps = set(steps)
+        self.asked = 0
+
+    def __call__(self):
+        self.asked += 1
+        return self.asked in self.steps
+
+
+@pytest.mark.parametrize("options", RECIPES.values(), ids=RECIPES)
+def test_left_and_taken_up_again_it_ends_the_same(options, tmp_path):
+    undisturbed = run(tiny(tmp_path / "a", *options, f"run_dir={tmp_path / 'a/run'}")).entry
+    stops = StopAt(7, 8, 20)
+    config = tiny(tmp_path / "b", *options, f"run_dir={tmp_path / 'b/run'}")
+    attempts = 1
+    while (outcome := run(config, stop_requested=stops)).entry is None:
+        assert outcome.exit_code == 75
+        assert not list((tmp_path / "b/ledger").glob("*.json")), "a stop is no ending"
+        attempts += 1
+    assert attempts == 4
+    assert comparable(outcome.entry) == comparable(undisturbed)
+    assert outcome.entry.repeated_images == 0, "a run stopped by a signal is saved first"
+    kinds = [event["event"] for event in events_of(tmp_path / "b/run")]
+    assert (kinds.count("start"), kinds.count("resume")) == (1, 3)
+    assert all(result.ok for result in verify_ledger(str(tmp_path / "b/ledger"), None, None))
+
+
+def test_left_between_two_evaluations_of_the_fine_cadence_it_keeps_to_them(tmp_path):
+    """A target that guessing nearly reaches, and more confirmations than there is time for."""
+    options = ("experiment=resnet18", "recipe.epochs=2", "target.value=0.12")
+    often = (
+        "target.confirmations=50",
+        "evaluation.per_epoch_near=5",
+        f"run_dir={tmp_path / 'run'}",
+    )
+    config = tiny(tmp_path, *options, *often)
+    per_epoch = 300 // config.recipe.batch_size + 1
+    assert run(config, stop_requested=StopAt(per_epoch + 1)).entry is None
+    places = [evaluation.steps for evaluation in run(config).entry.evaluations]
+    assert places == [per_epoch, *(per_epoch + -(-per_epoch * k // 5) for k in range(1, 6))]
+
+
+@pytest.fixture(scope="module")
+def left(tmp_path_factory):
+    """A run left twice, with two checkpoints; the undisturbed entry to compare with."""
+    folder = tmp_path_factory.mktemp("left")
+    options = RECIPES["growing images"]
+    entry = run(tiny(folder / "a", *options, f"run_dir={folder / 'a/run'}")).entry
+    config = tiny(folder / "b", *options, f"run_dir={folder / 'b/run'}", "checkpoint_share=0")
+    for _ in range(2):
+        assert run(config, stop_requested=StopAt(12)).entry is None
+    assert len(list((folder / "b/run").glob("checkpoint-*.pt"))) == 2
+    return folder, options, entry
+
+
+def copied(left, tmp_path):
+    folder, options, entry = left
+    shutil.copytree(folder / "b", tmp_path / "b")
+    return tiny(tmp_path / "b", *options, f"run_dir={tmp_path / 'b/run'}"), entry
+
+
+def spoil_truncate(path):
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def spoil_flip(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def spoil_digest(path):
+    path.with_suffix(".sha256").unlink()
+
+
+def spoil_foreign(path):
+    (found, *_) = [c for c in checkpoint.usable(path.parent, []) if c.path == path]
+    checkpoint.save(path.parent, found.steps, found.state, {**found.about, "run_id": "another"})
+
+
+def spoil_pickle(path):
+    data = pickle.dumps(
+        {"format": 1, "state": os.system}, protocol=2
+    )  # code to run, were it unpickled
+    path.write_bytes(data)
+    path.with_suffix(".sha256").write_text(hashlib.sha256(data).hexdigest())
+
+
+SPOILS = {
+    "truncated": (spoil_truncate, "digest"),
+    "changed": (spoil_flip, "digest"),
+    "unfinished": (spoil_digest, "unfinished"),
+    "foreign": (spoil_foreign, "another"),
+    "malicious": (spoil_pickle, "not a checkpoint"),
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILS)
+def test_a_spoiled_checkpoint_is_named_and_the_one_before_is_used(spoil, left, tmp_path):
+    config, entry = copied(left, tmp_path)
+    change, word = SPOILS[spoil]
+    newest = sorted((tmp_path / "b/run").glob("checkpoint-*.pt"))[-1]
+    change(newest)
+    outcome = run(config)
+    assert comparable(outcome.entry) == comparable(entry)
+    resumed = [e for e in events_of(tmp_path / "b/run") if e["event"] == "resume"][-1]
+    assert resumed["steps"] == 12
+    assert any(newest.name in note and word in note for note in resumed["notes"])
+    # an epoch of 300 has 18 batches of 16 and one of 12: 24 steps are 380 images, 12 are 192
+    assert outcome.entry.repeated_images == resumed["lost"]["images"] == 380 - 192
+    assert outcome.entry.repeated_seconds > 0
+    assert outcome.entry.repeated_paper3x_tfs_days > 0
+
+
+def test_without_any_checkpoint_it_begins_again_and_says_so(left, tmp_path):
+    config, entry = copied(left, tmp_path)
+    for path in (tmp_path / "b/run").glob("checkpoint-*.pt"):
+        spoil_truncate(path)
+    outcome = run(config)
+    assert comparable(outcome.entry) == comparable(entry)
+    assert outcome.entry.repeated_images > 0
+    assert all(result.ok for result in verify_ledger(str(tmp_path / "b/ledger"), None, None))
+
+
+def test_a_torn_last_line_of_the_log_is_repaired_and_the_run_goes_on(left, tmp_path):
+    config, entry = copied(left, tmp_path)
+    log = tmp_path / "b/run/events.jsonl"
+    with log.open("ab") as file:
+        file.write(b'{"event": "progress", "images": 4')
+    outcome = run(config)
+    assert comparable(outcome.entry) == comparable(entry)
+    assert all(result.ok for result in verify_ledger(str(tmp_path / "b/ledger"), None, None))
+
+
+def test_a_log_that_is_not_the_checkpoints_makes_it_unusable(left, tmp_path):
+    config, entry = copied(left, tmp_path)
+    log = tmp_path / "b/run/events.jsonl"
+    start = log.read_text().splitlines(keepends=True)[0]
+    log.write_text(start)
+    outcome = run(config)
+    assert comparable(outcome.entry) == comparable(entry)
+    notes = [e for e in events_of(tmp_path / "b/run") if e["event"] == "resume"][-1]["notes"]
+    assert sum("event log" in note for note in notes) == 2
+
+
+def test_another_run_in_the_folder_is_refused(left, tmp_path):
+    copied(left, tmp_path)
+    other = tiny(
+        tmp_path / "b", *RECIPES["growing images"], "seed=5", f"run_dir={tmp_path / 'b/run'}"
+    )
+    with pytest.raises(UserError, match="holds the unfinished run"):
+        run(other)
+
+
+def test_a_finished_run_keeps_no_checkpoint(left):
+    folder, _, _ = left
+    names = {path.name for path in (folder / "a/run").iterdir()}
+    assert names == {"events.jsonl", "entry.json", "lock"}

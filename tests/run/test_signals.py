@@ -1,0 +1,98 @@
+"""What becomes of a process after its run was stopped, by signal and by who started it."""
+
+import os
+import signal
+import threading
+
+import pytest
+
+from efficiency_bench.run import signals
+from efficiency_bench.run.signals import STOP_SIGNALS, stop_on_signal
+
+
+class Requeued(BaseException):
+    """What submitit's handler does after `scontrol requeue`: it leaves."""
+
+
+@pytest.fixture(autouse=True)
+def _outside_slurm(monkeypatch):
+    for name in ("SLURM_JOB_ID", "SUBMITIT_EXECUTOR"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def in_submitit(monkeypatch):
+    """Handlers as submitit puts them before it calls the job."""
+
+    def requeue(number, frame):
+        raise Requeued(number)
+
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    monkeypatch.setenv("SUBMITIT_EXECUTOR", "slurm")
+    before = signal.signal(signal.SIGUSR2, requeue)
+    yield
+    signal.signal(signal.SIGUSR2, before)
+
+
+@pytest.mark.parametrize("number", STOP_SIGNALS)
+def test_outside_slurm_the_process_just_leaves_and_the_handlers_are_put_back(number, capsys):
+    before = [signal.getsignal(each) for each in STOP_SIGNALS]
+    with stop_on_signal() as stop:
+        assert not stop
+        signal.raise_signal(number)
+        assert stop
+        stop.hand_over()
+    assert [signal.getsignal(each) for each in STOP_SIGNALS] == before
+    assert capsys.readouterr().err.count("same command") == 1
+
+
+def test_a_second_ctrl_c_ends_the_process_at_once():
+    with stop_on_signal():
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2])
+def test_near_the_time_limit_submitits_own_handler_requeues_but_only_at_the_end(
+    number, in_submitit
+):
+    with stop_on_signal() as stop:
+        signal.raise_signal(number)  # inside a training step: nothing happens yet
+        with pytest.raises(Requeued) as requeued:
+            stop.hand_over()
+    assert requeued.value.args == (signal.SIGUSR2,)
+
+
+def test_a_rank_that_does_not_requeue_waits_for_the_one_that_does(in_submitit, monkeypatch):
+    waited = []
+    signal.signal(signal.SIGUSR2, lambda number, frame: None)
+    monkeypatch.setattr(signals.time, "sleep", waited.append)
+    with stop_on_signal() as stop:
+        signal.raise_signal(signal.SIGUSR2)
+        stop.hand_over()
+    assert waited == [signals.REQUEUED_WITHIN_SECONDS]
+
+
+def test_a_preempted_job_waits_to_be_killed_and_is_requeued_if_its_time_comes_first(in_submitit):
+    with stop_on_signal() as stop:
+        signal.raise_signal(signal.SIGTERM)
+        later = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGUSR2))
+        later.start()
+        try:
+            with pytest.raises(Requeued):
+                stop.hand_over()
+        finally:
+            later.join()  # the signal must not come when its handler is gone
+        assert stop.received == [signal.SIGTERM, signal.SIGUSR2]
+
+
+def test_ctrl_c_in_a_slurm_job_leaves(in_submitit):
+    with stop_on_signal() as stop:
+        signal.raise_signal(signal.SIGINT)
+        stop.hand_over()
+
+
+def test_a_run_that_stopped_without_a_signal_waits_for_nobody(in_submitit):
+    with stop_on_signal() as stop:
+        stop.hand_over()

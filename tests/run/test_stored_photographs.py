@@ -1,0 +1,86 @@
+"""A run on stored photographs: left and taken up again it ends the same, and it verifies."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from efficiency_bench.data.squares import Order, write_squares
+from efficiency_bench.reproducibility.data_and_counts import verify_ledger
+from efficiency_bench.run.run import run
+from tests.data.ffcv.betons import needs_ffcv, plant_betons
+from tests.run.test_resume import StopAt, comparable
+from tests.tiny import composed, events_of
+
+TRAIN, VAL = 81, 30
+
+
+def pictures(count):
+    """Dark ones and light ones of odd sizes."""
+    generator = np.random.default_rng(count)
+    for i in range(count):
+        light = 128 * (2 * i >= count)
+        yield generator.integers(light, light + 128, (40, 40 + i % 7, 3), dtype=np.uint8)
+
+
+def as_betons(folder):
+    """FFCV's files of JPEGs."""
+    return plant_betons(folder, list(pictures(TRAIN)), list(pictures(VAL)), quality=90)
+
+
+def as_squares(folder):
+    """Squares of pixels, made of image folders."""
+    for split, count in (("train", TRAIN), ("val", VAL)):
+        for i, pixels in enumerate(pictures(count)):
+            place = folder / "source" / split / ("light" if 2 * i >= count else "dark")
+            place.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(place / f"{i:02}.png")
+    write_squares(Order(folder / "source", folder / "squares", 40, 0), lambda *progress: None)
+    return folder / "squares"
+
+
+STORED = {
+    "imagenet_ffcv": (as_betons, "images stored as JPEG of quality 90, longer side up to 500 px"),
+    "imagenet_memory": (as_squares, "images stored as squares of 40 px, training and validation"),
+}
+
+
+def config(folder, name, root, *options):
+    return composed(
+        "model=alexnet",
+        "recipe=small_plain",
+        f"data={name}",
+        "form=small",
+        f"data.root={root}",
+        "data.image_px=32",
+        "data.resize_px=36",
+        "recipe.batch_size=16",
+        "recipe.epochs=4",
+        "target.value=1.0",
+        "target.metric=top1",
+        "device=cpu",
+        "threads=1",
+        "tracking.wandb=false",
+        f"run_dir={folder / 'run'}",
+        f"ledger_dir={folder / 'ledger'}",
+        *options,
+    )
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param("imagenet_ffcv", marks=needs_ffcv), "imagenet_memory"]
+)
+def test_left_and_taken_up_again_it_ends_the_same(name, tmp_path):
+    """With a remainder of one in each epoch, and another number of workers."""
+    store, note = STORED[name]
+    root = store(tmp_path)
+    undisturbed = run(config(tmp_path / "a", name, root)).entry
+    assert undisturbed.reached, "dark and light are easily told apart"
+    epochs, steps = divmod(undisturbed.steps, 5)  # of 16 images, the last of an epoch of 17
+    assert undisturbed.images == 81 * epochs + 16 * steps
+    again = config(tmp_path / "b", name, root, "data.workers=1")
+    assert run(again, stop_requested=StopAt(4)).exit_code == 75
+    assert comparable(run(again).entry) == comparable(undisturbed)
+    assert note in events_of(tmp_path / "b" / "run")[0]["notes"]
+    (verified,) = verify_ledger(str(tmp_path / "b/ledger"), None, root)
+    assert verified.ok, verified.failures
+    assert not any(skipped.rule == "data" for skipped in verified.skipped)

@@ -1,0 +1,67 @@
+"""A sweep that is watched: what is shown anew, and when it ends."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from efficiency_bench.sweep.status_table import watch
+
+
+def sweep(epochs, **states):
+    """A sweep of one run, as ``status --json`` has it."""
+    (state,) = (name for name, count in states.items() if count)
+    run = {
+        "name": "alexnet seed 0",
+        "state": state,
+        "detail": "",
+        "epochs": epochs,
+        "total_epochs": 4.0,
+        "accuracy": None,
+        "target": None,
+        "left_seconds": None,
+        "paper3x_tfs_days": epochs * 1e-6,
+    }
+    every = dict.fromkeys(("running", "preempted", "waiting", "arrived", "ended", "failed"), 0)
+    return {
+        "sweep": "card-1",
+        "states": every | states,
+        "paper3x_tfs_days": epochs * 1e-6,
+        "left_seconds": 0,
+        "runs": [run],
+    }
+
+
+def watched(*reads, terminal):
+    """What is shown of the ``reads`` in turn, and how often it waited between two."""
+    left, pauses, stream = iter(reads), [], io.StringIO()
+    console = Console(file=stream, width=80, force_terminal=terminal, color_system=None)
+    watch(lambda: next(left), console, lambda: pauses.append(None))
+    assert not list(left)
+    return stream.getvalue(), len(pauses)
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_it_goes_on_until_every_run_has_ended(terminal):
+    going_on = (sweep(1, waiting=1), sweep(1, preempted=1), sweep(2, running=1))
+    text, pauses = watched(*going_on, sweep(4, ended=1), terminal=terminal)
+    assert pauses == 3
+    assert "4.00/4" in text
+    assert "1 ended; 4.00e-6 tfs-days so far" in text
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+@pytest.mark.parametrize("state", ["arrived", "ended", "failed"])
+def test_a_sweep_that_is_over_is_shown_once(state, terminal):
+    text, pauses = watched(sweep(4, **{state: 1}), terminal=terminal)
+    assert pauses == 0
+    assert "4.00/4" in text
+
+
+def test_without_a_terminal_only_what_changed_is_a_new_line():
+    same = sweep(1, running=1)
+    text, _ = watched(same, same, same, sweep(2, running=1), sweep(4, ended=1), terminal=False)
+    assert text.count("1 running; 1.00e-6") == 1
+    assert text.count("1 running; 2.00e-6") == 1
+    assert text.count("Sweep card-1") == 1
+    assert "\x1b" not in text

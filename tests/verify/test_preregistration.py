@@ -1,0 +1,139 @@
+"""What is decided before the first run, and what does not keep to it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from efficiency_bench.errors import UserError
+from efficiency_bench.ledger import store
+from efficiency_bench.records import Entry
+from efficiency_bench.reproducibility.data_and_counts import verify_ledger
+from efficiency_bench.run.run import run
+from efficiency_bench.verify import Beside, preregistration, verify
+from efficiency_bench.verify.preregistration import register
+from tests.tiny import composed, tiny
+
+SETTINGS = ("experiment=resnet18", "recipe.epochs=1", "target.value=0.1", "target.metric=top1")
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A registration of two seeds, and the ledger of the first, trained afterwards for real."""
+    folder = tmp_path_factory.mktemp("registered")
+    file = folder / "decided.yaml"
+    register([tiny(folder, *SETTINGS, f"seed={seed}") for seed in (0, 1)], file)
+    run(tiny(folder, *SETTINGS, "threads=1", f"run_dir={folder / 'run'}"))
+    return file, folder / "ledger"
+
+
+def test_a_run_that_keeps_to_it_is_fine_and_the_others_are_missed(kept: tuple[Path, Path]) -> None:
+    file, ledger = kept
+    (result,) = verify_ledger(str(ledger), None, None, preregistration.read(file))
+    assert result.failures == ()
+    decided = preregistration.read(file)
+    assert decided.commit is not None
+    missing = preregistration.missing(decided, store.read(ledger).entries)
+    assert missing == ["resnet18 small_smoothed seed 1"]
+
+
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        ({"seed": 7}, "registered: seed"),
+        ({"repeat": 1}, "registered: repeat"),
+        ({"estimand": "budgeted"}, "registered: estimand"),
+        ({"created_utc": "2020-05-08T00:00:00+00:00"}, "registered: before the run"),
+        ({"target": {"value": 0.2}}, "registered: target.value"),
+        ({"target": {"confirmations": 0}}, "registered: target.confirmations"),
+        ({"target": {"tolerance": 0.01}}, "registered: target.tolerance"),
+        ({"recipe": {"batch_size": 8}}, "registered: settings"),
+        ({"evaluation": {"per_epoch": 9}}, "registered: settings"),
+    ],
+    ids=str,
+)
+def test_what_departs_from_it_is_a_failure(
+    kept: tuple[Path, Path], change: dict[str, object], rule: str
+) -> None:
+    file, ledger = kept
+    (entry,) = store.read(ledger).entries
+    departed = _departed(entry, change)
+    check = preregistration.held_to(preregistration.read(file))
+    result = verify(ledger, departed, Beside([departed]), [check])
+    assert rule in {failure.rule for failure in result.failures}
+
+
+def _departed(entry: Entry, change: dict[str, object]) -> Entry:
+    (name, value), *_ = change.items()
+    if name == "target":
+        return entry.model_copy(update={"target": entry.target.model_copy(update=value)})
+    if isinstance(value, dict):
+        part = {**entry.config[name], **value}
+        return entry.model_copy(update={"config": {**entry.config, name: part}})
+    return entry.model_copy(update=change)
+
+
+def test_a_seed_may_be_repeated_after_a_fault_and_not_otherwise(kept: tuple[Path, Path]) -> None:
+    file, ledger = kept
+    (entry,) = store.read(ledger).entries
+    again = entry.model_copy(update={"repeat": 1, "run_id": "again"})
+    check = preregistration.held_to(preregistration.read(file))
+    for reason, allowed in (("failed", True), ("target", False), ("diverged", False)):
+        first = entry.model_copy(update={"end_reason": reason})
+        result = verify(ledger, again, Beside([first, again]), [check])
+        rules = {failure.rule for failure in result.failures}
+        assert ("registered: repeat" not in rules) is allowed
+
+
+def test_what_the_machine_decides_is_left_open_and_other_rows_are_noted(
+    kept: tuple[Path, Path],
+) -> None:
+    file, ledger = kept
+    (entry,) = store.read(ledger).entries
+    check = preregistration.held_to(preregistration.read(file))
+    elsewhere = entry.config | {"precision": "bf16", "device": "cuda", "threads": 4, "seed": 1}
+    other = entry.model_copy(update={"config": elsewhere})
+    result = verify(ledger, other, Beside([other]), [check])
+    assert not [f for f in result.failures if f.rule.startswith("registered")]
+    exploring = entry.model_copy(update={"recipe": "of my own"})
+    result = verify(ledger, exploring, Beside([exploring]), [check])
+    assert any("was not decided on before" in note.text for note in result.notes)
+
+
+def test_what_was_decided_stays_and_must_be_of_one_piece(tmp_path: Path) -> None:
+    one = composed(*SETTINGS)
+    file = tmp_path / "decided.yaml"
+    register([one], file)
+    before = file.read_bytes()
+    with pytest.raises(UserError, match="what was decided stays"):
+        register([one], file)
+    assert file.read_bytes() == before
+    two_levels = [one, composed(*SETTINGS[:-2], "target.value=0.2", "seed=1")]
+    two_settings = [one, composed(*SETTINGS, "recipe.batch_size=8", "seed=1")]
+    for runs, words in (
+        (two_levels, "one target"),
+        (two_settings, "one setting"),
+        ([one, one], "each seed once"),
+        ([composed(*SETTINGS, "repeat=1")], "repeat"),
+    ):
+        with pytest.raises(UserError, match=words):
+            register(runs, tmp_path / "other.yaml")
+    assert not (tmp_path / "other.yaml").exists()
+
+
+def test_a_file_that_is_no_registration_says_how_to_make_one(tmp_path: Path) -> None:
+    file = tmp_path / "decided.yaml"
+    register([composed(*SETTINGS)], file)
+    content = yaml.safe_load(file.read_text())
+    for broken in ({**content, "rows": 3}, {**content, "sedes": 1}, []):
+        file.write_text(json.dumps(broken))
+        with pytest.raises(UserError, match=r"no registration.*\n.*--register FILE"):
+            preregistration.read(file)
+    file.write_text("a: [")
+    with pytest.raises(UserError, match="is no YAML"):
+        preregistration.read(file)
+    with pytest.raises(UserError, match="cannot read"):
+        preregistration.read(tmp_path / "absent.yaml")
