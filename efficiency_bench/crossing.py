@@ -113,7 +113,7 @@ def crossing_of(
     images; ``schedule_over`` matters to ``sustained`` alone.
     """
     read, index = located(kind, target, curve, schedule_over)
-    return None if index is None else _interpolated(target, read, index)
+    return None if index is None else interpolated(target, read, index)
 
 
 def located(
@@ -128,7 +128,8 @@ def located(
     return curve, first_index(target, curve.accuracies)
 
 
-def _interpolated(target: Target, curve: LearningCurve, index: int) -> float:
+def interpolated(target: Target, curve: LearningCurve, index: int) -> float:
+    """x at which the curve meets the target between evaluation ``index`` and the one before."""
     at = curve.x[index]
     if index == 0:
         return at

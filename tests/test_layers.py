@@ -1,4 +1,4 @@
-"""Who may import whom: read from the imports themselves."""
+"""Who may import whom (the corridor and its outbuildings), read from the imports themselves."""
 
 import ast
 import subprocess
@@ -9,20 +9,33 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "efficiency_bench"
-FREE = {"records", "target", "errors", "config", "config_checks", "identity", "provenance"}
-FREE |= {"whole_file", "cadence"}
+
+PLAIN = {"records", "errors", "files", "identity", "stop_rule", "crossing", "formatting"}
+PLAIN |= {"config", "config_checks", "provenance", "dataset_facts"}
+"""Root modules that every room may import."""
+
+CORRIDOR = {
+    "counting": PLAIN | {"models"},
+    "models": PLAIN,
+    "data": PLAIN,
+    "training": PLAIN | {"data", "counting", "models"},
+    "ledger": PLAIN,
+    "fitting": PLAIN | {"ledger"},
+    "report": PLAIN | {"ledger", "fitting"},
+    "verify": PLAIN | {"ledger"},
+    "run": PLAIN | {"data", "counting", "models", "training", "ledger"},
+}
+"""What everybody reads: each room, and the rooms that it may import."""
+
+OUTBUILDINGS = {"sweep", "plan", "reproducibility", "tracking", "horizon"}
+"""Each can be deleted with ``rm -r`` and one line of the command line."""
+
+HYDRA_APP = {"hydra_app"}
 MAY_IMPORT = {
-    "ledger": FREE,
-    "fitting": FREE | {"ledger"},
-    "report": FREE | {"ledger", "fitting"},
-    "tracking": FREE | {"ledger"},
-    "data": FREE,
-    "counting": FREE,
-    "training": FREE | {"data", "counting", "models"},
-    "models": FREE,
-    "campaign": FREE
-    | {"data", "counting", "models", "training", "ledger", "fitting", "report", "tracking"}
-    | {"hydra_app"},
+    **CORRIDOR,
+    **{name: PLAIN | HYDRA_APP | set(CORRIDOR) for name in OUTBUILDINGS},
+    "cli": PLAIN | HYDRA_APP | set(CORRIDOR) | OUTBUILDINGS,
+    **dict.fromkeys(PLAIN | HYDRA_APP, PLAIN),
 }
 ONE_DOOR = {
     "hydra": {"efficiency_bench/hydra_app.py"},
@@ -31,6 +44,11 @@ ONE_DOOR = {
     # its import takes 5 to 15 s: only in the process that writes files
     "ffcv": {"efficiency_bench/data/ffcv/writer_process.py"},
 }
+TERMINAL = {"typer", "rich"}
+MAY_TALK = OUTBUILDINGS | {"cli", "report", "run", "verify"}
+"""``run`` has the progress of a run, ``report`` and ``verify`` the tables; nothing below prints."""
+SHOWS_ITSELF = {"efficiency_bench/data/fetch.py"}
+"""A download takes minutes, whoever asked for it."""
 
 
 def imports(path: Path) -> set[str]:
@@ -45,11 +63,19 @@ def imports(path: Path) -> set[str]:
 
 
 def files_of(room: str) -> list[Path]:
-    folder = ROOT / "models" if room == "models" else PACKAGE / room
-    return sorted(folder.glob("**/*.py"))
+    """The files of a room: a folder, or one module at the package's root."""
+    if room == "models":
+        return sorted((ROOT / "models").glob("**/*.py"))
+    folder = PACKAGE / room
+    return sorted(folder.glob("**/*.py")) if folder.is_dir() else [PACKAGE / f"{room}.py"]
 
 
-@pytest.mark.parametrize("room", MAY_IMPORT)
+def test_every_room_is_in_the_plan():
+    rooms = {path.stem for path in PACKAGE.iterdir() if path.is_dir() or path.suffix == ".py"}
+    assert rooms - {"__init__", "__pycache__"} <= set(MAY_IMPORT)
+
+
+@pytest.mark.parametrize("room", sorted(MAY_IMPORT))
 def test_a_room_imports_only_the_rooms_below_it(room):
     assert files_of(room)
     for path in files_of(room):
@@ -69,6 +95,13 @@ def test_a_library_with_a_door_is_imported_there_alone(library):
     assert importing == ONE_DOOR[library]
 
 
+@pytest.mark.parametrize("room", sorted(set(MAY_IMPORT) - MAY_TALK))
+def test_nothing_below_the_terminal_imports_it(room):
+    for path in files_of(room):
+        if str(path.relative_to(ROOT)) not in SHOWS_ITSELF:
+            assert not {name.split(".")[0] for name in imports(path)} & TERMINAL, path
+
+
 @pytest.mark.parametrize(
     "module",
     [
@@ -77,11 +110,12 @@ def test_a_library_with_a_door_is_imported_there_alone(library):
         "report.tables",
         "report.charts",
         "report.page",
+        "verify.verify",
         "provenance",
         "cli",
-        "campaign.sweep_status",
-        "campaign.submission",
-        "report.status_table",
+        "sweep.status",
+        "sweep.launch",
+        "sweep.status_table",
     ],
 )
 def test_what_works_afterwards_at_a_desk_never_imports_torch(module):

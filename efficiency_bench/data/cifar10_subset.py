@@ -18,12 +18,10 @@ import torch
 from efficiency_bench import files
 from efficiency_bench.data import cifar
 from efficiency_bench.data.image_set import DataSplits, ImageSet
+from efficiency_bench.dataset_facts import CIFAR10
 from efficiency_bench.errors import UserError
 
 CSV_NAME = "cifar10_subset.csv"
-
-WHOLE = (50_000, 10_000)
-"""Training and test images of CIFAR-10 (Krizhevsky 2009)."""
 
 DIGEST = "121ff2b5dda1849d2c84ec1e4f0d967fdbf843dcc139bb0f880faf1f52ba3556"
 """``data_digest`` of every committed entry of ``data: cifar10``."""
@@ -43,10 +41,10 @@ def cut(root: Path, out: Path) -> Path:
     the part is not to the byte what the runs were trained on; nothing is written then.
     """
     whole = cifar.load("cifar10", root, download=False)
-    if (len(whole.train), len(whole.val)) != WHOLE:
+    if (len(whole.train), len(whole.val)) != (CIFAR10.train_images, CIFAR10.val_images):
         raise UserError(
             f"{root} holds {len(whole.train):,} + {len(whole.val):,} images, not all"
-            f" {WHOLE[0]:,} + {WHOLE[1]:,} of CIFAR-10;"
+            f" {CIFAR10.train_images:,} + {CIFAR10.val_images:,} of CIFAR-10;"
             f"\nfetch it: efficiency-bench data fetch cifar10 --root DIR"
         )
     part = DataSplits(

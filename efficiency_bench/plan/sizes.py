@@ -11,6 +11,15 @@ from torch import nn
 from efficiency_bench.config import DataConfig, RunConfig
 from efficiency_bench.data import folder
 from efficiency_bench.data.build import DEFAULT_ROOT
+from efficiency_bench.dataset_facts import (
+    CIFAR10,
+    CIFAR100,
+    CIFAR_BYTES,
+    DIGITS,
+    IMAGENET,
+    IMAGENET_BYTES,
+    DataSet,
+)
 from efficiency_bench.errors import unknown
 from efficiency_bench.ledger.events import ALL_UNTIL, AT_MOST_EVERY_SECONDS
 from efficiency_bench.training.checkpoint import KEPT
@@ -29,20 +38,19 @@ class SetSize:
     source: str
 
 
-CIFAR_BYTES = 60_000 * 3072
-"""The files hold the pixels as they are: 3 channels of 32 x 32."""
+def _published(facts: DataSet, disk_bytes: int | None) -> SetSize:
+    sizes = facts.train_images, facts.val_images, facts.classes
+    return SetSize(*sizes, disk_bytes, facts.source)
 
-IMAGENET_BYTES = 137_800_000_000 + 6_700_000_000
-"""Training and validation archive of ILSVRC 2012: 138 and 6.7 GB, written down from memory."""
 
 PUBLISHED = {
-    "digits": SetSize(1437, 360, 10, 0, "the set that comes with scikit-learn"),
-    "cifar10": SetSize(50_000, 10_000, 10, CIFAR_BYTES, "Krizhevsky 2009"),
-    "cifar100": SetSize(50_000, 10_000, 100, CIFAR_BYTES, "Krizhevsky 2009"),
-    "imagenet": SetSize(1_281_167, 50_000, 1000, IMAGENET_BYTES, "ILSVRC 2012 as published"),
+    "digits": _published(DIGITS, 0),
+    "cifar10": _published(CIFAR10, CIFAR_BYTES),
+    "cifar100": _published(CIFAR100, CIFAR_BYTES),
+    "imagenet": _published(IMAGENET, IMAGENET_BYTES),
     # how large the files are depends on how they are written
-    "imagenet_ffcv": SetSize(1_281_167, 50_000, 1000, None, "ILSVRC 2012 as published"),
-    "imagenet_memory": SetSize(1_281_167, 50_000, 1000, None, "ILSVRC 2012 as published"),
+    "imagenet_ffcv": _published(IMAGENET, None),
+    "imagenet_memory": _published(IMAGENET, None),
 }
 
 WRITTEN = {"imagenet_ffcv": "*.beton", "imagenet_memory": "*.npy"}

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from efficiency_bench.report.sentences import number
+from efficiency_bench.formatting import number
 from efficiency_bench.report.tables.fit_and_ledger import UNKNOWN
 from efficiency_bench.report.tables.layout import plain_table, print_lines
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from dataclasses import dataclass
 from datetime import date
 
 from efficiency_bench.fitting.halving import MOORE_MONTHS, PAPER_2020_MONTHS, HalvingTime
 from efficiency_bench.fitting.rows import DAYS_PER_MONTH
+from efficiency_bench.formatting import number, percent
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,6 @@ def goal(halving: HalvingTime) -> str:
     """What had to be reached, as in ``imagenet, top-5 79.1 %``."""
     target = halving.target
     return f"{halving.data}, {target.metric.replace('top', 'top-')} {percent(target.value)}"
-
-
-def percent(fraction: float) -> str:
-    """A fraction as percent with up to two decimals: 0.791 -> ``79.1 %``."""
-    return f"{100 * fraction:.2f}".rstrip("0").rstrip(".") + " %"
 
 
 def headline(halving: HalvingTime) -> str:
@@ -118,17 +113,6 @@ def row_names(halving: HalvingTime) -> list[str]:
         row["model"] if models[row["model"]] == 1 else f"{row['model']} {row['recipe']}"
         for row in halving.rows
     ]
-
-
-def number(value: float) -> str:
-    """Three significant digits, without an exponent where that stays short."""
-    if value == 0:
-        return "0"
-    if 1e-3 <= abs(value) < 1e5:
-        decimals = max(0, 2 - math.floor(math.log10(abs(value))))
-        return f"{value:.{decimals}f}"
-    mantissa, exponent = f"{value:.2e}".split("e")
-    return f"{mantissa}e{int(exponent)}"
 
 
 def _end_points(halving: HalvingTime) -> str:

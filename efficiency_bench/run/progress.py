@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from efficiency_bench.report.sentences import number, percent
+from efficiency_bench.formatting import number, percent
 
 PARTS = {
     "data": "batches from the data set",

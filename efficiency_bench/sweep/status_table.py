@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 
-from efficiency_bench.report.sentences import number
+from efficiency_bench.formatting import number
 from efficiency_bench.report.tables.layout import ABSENT, bare_table, indented, print_lines
 from efficiency_bench.run.progress import clock
 

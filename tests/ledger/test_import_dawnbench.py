@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from efficiency_bench.crossing import first_crossing, sustained_crossing
+from efficiency_bench.dataset_facts import CIFAR10, IMAGENET
 from efficiency_bench.errors import UserError
 from efficiency_bench.ledger.importers import import_file_or_folder
-from efficiency_bench.ledger.importers.curve import CIFAR10, IMAGENET, Point, Row, completed
+from efficiency_bench.ledger.importers.curve import Point, Row, completed
 from efficiency_bench.ledger.importers.imported import run_id
 from efficiency_bench.ledger.importers.reading import Source
 from efficiency_bench.ledger.reference import reference_rows

@@ -2,7 +2,8 @@
 
 import pytest
 
-from efficiency_bench.report.sentences import basis, comparison, goal, headline, number, percent
+from efficiency_bench.formatting import number, percent
+from efficiency_bench.report.sentences import basis, comparison, goal, headline
 from tests.report import results
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from efficiency_bench.dataset_facts import IMAGENET
 from efficiency_bench.fitting.rows import FitRow, RowSet
 from efficiency_bench.fitting.sensitivity.measured_choices import Account, Axis, Choice
-from efficiency_bench.ledger.importers.curve import IMAGENET
 from efficiency_bench.ledger.reference import PAPER_IMAGES_PER_EPOCH, reference_rows
 from efficiency_bench.records import TERAFLOPS_DAY
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from efficiency_bench.dataset_facts import DataSet
 from efficiency_bench.ledger.baseline import CHANCE_STANDARD_ERRORS
 from efficiency_bench.ledger.importers.reading import Source, decimal
 from efficiency_bench.records import Metric
@@ -17,23 +18,6 @@ LONGEST_EPOCHS = 100_000.0
 
 LONGEST_SECONDS = 1e10
 """Three hundred years."""
-
-
-@dataclass(frozen=True)
-class DataSet:
-    """The sizes of a public data set."""
-
-    name: str
-    train_images: int
-    val_images: int
-    classes: int
-
-
-IMAGENET = DataSet("imagenet", 1_281_167, 50_000, 1000)
-"""ILSVRC 2012 (Russakovsky et al. 2015, arXiv 1409.0575, table 2)."""
-
-CIFAR10 = DataSet("cifar10", 50_000, 10_000, 10)
-"""Krizhevsky 2009, chapter 3."""
 
 
 @dataclass(frozen=True)

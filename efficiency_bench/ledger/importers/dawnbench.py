@@ -14,11 +14,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from efficiency_bench.dataset_facts import CIFAR10, IMAGENET, DataSet
 from efficiency_bench.ledger.importers.curve import (
-    CIFAR10,
-    IMAGENET,
     Curve,
-    DataSet,
     Point,
     Row,
     completed,

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
+from efficiency_bench.dataset_facts import IMAGENET
 from efficiency_bench.ledger.importers.curve import (
-    IMAGENET,
     Curve,
     Point,
     Row,

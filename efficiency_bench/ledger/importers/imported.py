@@ -12,8 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from efficiency_bench.crossing import interpolated, learning_curve
+from efficiency_bench.dataset_facts import IMAGENET, DataSet
 from efficiency_bench.errors import UserError, unknown
-from efficiency_bench.ledger.importers.curve import IMAGENET, Curve, DataSet, Point
+from efficiency_bench.ledger.importers.curve import Curve, Point
 from efficiency_bench.ledger.importers.reading import Source
 from efficiency_bench.ledger.reference import reference_rows
 from efficiency_bench.ledger.store import sealed
@@ -29,7 +31,6 @@ from efficiency_bench.records import (
     segments_until,
 )
 from efficiency_bench.stop_rule import first_index, sustained_index
-from efficiency_bench.verify.recount import interpolated_images
 
 ASSUMED_RESOLUTION_PX = 224
 """Where the user names the network: the size at which the reference file's counts are made."""
@@ -168,10 +169,7 @@ def _evaluation(point: Point, data: DataSet) -> Evaluation:
 
 
 def _crossing(target: Target, evaluations: Sequence[Evaluation], at: int | None) -> float | None:
-    if at is None:
-        return None
-    points = [(e.images, e.accuracy(target.metric), e.val_images) for e in evaluations]
-    return interpolated_images(target.threshold, points, at)
+    return None if at is None else interpolated(target, learning_curve(target, evaluations), at)
 
 
 def _epochs(kind: str, images: float | None, data: DataSet) -> dict[str, Any]:

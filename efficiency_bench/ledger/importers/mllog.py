@@ -12,10 +12,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from efficiency_bench.dataset_facts import IMAGENET, DataSet
 from efficiency_bench.ledger.importers.curve import (
-    IMAGENET,
     Curve,
-    DataSet,
     Point,
     Row,
     completed,

@@ -8,6 +8,7 @@ from typing import Any
 
 import altair as alt
 
+from efficiency_bench.formatting import number, percent
 from efficiency_bench.records import Entry, Target
 from efficiency_bench.report.charts.style import (
     BLUE,
@@ -20,7 +21,6 @@ from efficiency_bench.report.charts.style import (
     ticks,
     titled,
 )
-from efficiency_bench.report.sentences import number, percent
 
 MOST_POINTS = 60
 """Evaluations drawn of one curve: more than a line of this width shows apart."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from efficiency_bench.fitting.halving import HalvingTime
 from efficiency_bench.fitting.sensitivity.threshold_sweep import ThresholdSweep
+from efficiency_bench.formatting import number, percent
 from efficiency_bench.report.charts.curve_chart import (
     MOST_ROWS,
     curve_chart,
@@ -19,7 +20,7 @@ from efficiency_bench.report.charts.halving_chart import halving_chart
 from efficiency_bench.report.charts.style import NARROW, WIDE, Size
 from efficiency_bench.report.charts.sweep_chart import sweep_chart
 from efficiency_bench.report.page.results import SetResults
-from efficiency_bench.report.sentences import comparison, goal, headline, number, percent
+from efficiency_bench.report.sentences import comparison, goal, headline
 
 SIZES: dict[str, Size] = {"wide": WIDE, "narrow": NARROW}
 

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from rich.table import Table
 
 from efficiency_bench.fitting.halving import HalvingTime
+from efficiency_bench.formatting import number
 from efficiency_bench.records import Entry
 from efficiency_bench.report.page.results import Missing, SetResults
-from efficiency_bench.report.sentences import number
 from efficiency_bench.report.tables.layout import ABSENT, interval, one_decimal, plain_table
 
 NOT_RECORDED = "not recorded"

@@ -10,6 +10,7 @@ from pathlib import Path
 import jinja2
 
 from efficiency_bench import __version__
+from efficiency_bench.formatting import percent
 from efficiency_bench.records import Entry
 from efficiency_bench.report.charts.style import cannot_write, write_images
 from efficiency_bench.report.page.assets import chart_library, policy, styles, template_text
@@ -19,7 +20,6 @@ from efficiency_bench.report.page.results import SetResults, set_results
 from efficiency_bench.report.page.runs import Runs, runs
 from efficiency_bench.report.page.section import Part
 from efficiency_bench.report.page.sections import parts
-from efficiency_bench.report.sentences import percent
 
 INDEX = "index.html"
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from efficiency_bench.formatting import number, percent
 from efficiency_bench.ledger.kept_log import start_event
 from efficiency_bench.ledger.store import log_path
 from efficiency_bench.records import Entry
 from efficiency_bench.report.charts.curve_chart import thinned
 from efficiency_bench.report.page.repeat_command import repeat_command
-from efficiency_bench.report.sentences import number, percent
 from efficiency_bench.report.tables.fit_and_ledger import ledger_cells
 from efficiency_bench.report.tables.layout import ABSENT
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from efficiency_bench.fitting.halving import MOORE_MONTHS, PAPER_2020_MONTHS, HalvingTime
+from efficiency_bench.formatting import number
 from efficiency_bench.report.page.currencies import (
     account_table,
     currencies_table,
@@ -14,15 +15,7 @@ from efficiency_bench.report.page.currencies import (
 )
 from efficiency_bench.report.page.results import Missing, SetResults
 from efficiency_bench.report.page.section import Figure, Part
-from efficiency_bench.report.sentences import (
-    basis,
-    comparison,
-    fitted_months,
-    goal,
-    headline,
-    number,
-    why,
-)
+from efficiency_bench.report.sentences import basis, comparison, fitted_months, goal, headline, why
 from efficiency_bench.report.tables.conventions import (
     CONVENTIONS_LEGEND,
     conventions_table,

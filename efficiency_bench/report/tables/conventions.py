@@ -15,7 +15,7 @@ from efficiency_bench.fitting.sensitivity.conventions import (
     Span,
 )
 from efficiency_bench.fitting.sensitivity.published_errata import Slip
-from efficiency_bench.report.sentences import percent
+from efficiency_bench.formatting import percent
 from efficiency_bench.report.tables.layout import interval, one_decimal, plain_table, print_lines
 
 CONVENTIONS_LEGEND = "halving in months; ∞: the interval reaches no change"

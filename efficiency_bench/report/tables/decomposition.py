@@ -10,7 +10,7 @@ from rich.text import Text
 
 from efficiency_bench.fitting.sensitivity.decomposition import WHOLE, Decomposition, Part
 from efficiency_bench.fitting.sensitivity.epochs_and_images import EpochsAndImages
-from efficiency_bench.report.sentences import number, percent
+from efficiency_bench.formatting import number, percent
 from efficiency_bench.report.tables.layout import ABSENT, plain_table, print_lines
 
 SPLIT_LEGEND = (

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from efficiency_bench.fitting.halving import HalvingTime
+from efficiency_bench.formatting import number, percent
 from efficiency_bench.records import Entry
 from efficiency_bench.report.sentences import (
     WORDS,
@@ -17,8 +18,6 @@ from efficiency_bench.report.sentences import (
     comparison,
     goal,
     headline,
-    number,
-    percent,
     row_names,
     why,
 )

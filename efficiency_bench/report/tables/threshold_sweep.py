@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from efficiency_bench.fitting.sensitivity.threshold_sweep import SweepRow, ThresholdSweep
-from efficiency_bench.report.sentences import percent
+from efficiency_bench.formatting import percent
 from efficiency_bench.report.tables.layout import (
     ABSENT,
     interval,
