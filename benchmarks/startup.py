@@ -1,7 +1,7 @@
 """How long a command takes to start: whole processes, from typing it to what one waits for.
 
 `--help` and `fit published` run to their end; `train` to its first step, by the time that its
-event log gives for it, once counting the network and once with the count at hand.  Each stands
+event log gives for it.  Each stands
 beside a bare interpreter, or one that imports torch and nothing else; both run in turn.
 
     python benchmarks/startup.py [--pairs N] [--json]
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -57,11 +56,7 @@ def rows(folder: Path, pairs: int) -> Iterator[Row]:
         "startup/--help against python": (whole(folder, "--help"), python("pass")),
         "startup/fit published against python": (whole(folder, "fit", "published"), python("pass")),
         "startup/first step, counting, against import torch": (
-            lambda: until_first_step(folder, keep_counts=False),
-            python("import torch"),
-        ),
-        "startup/first step, count at hand, against import torch": (
-            lambda: until_first_step(folder, keep_counts=True),
+            lambda: until_first_step(folder),
             python("import torch"),
         ),
     }
@@ -77,16 +72,14 @@ def whole(folder: Path, *arguments: str) -> Callable[[], float]:
 
 def seconds(command: list[str], folder: Path) -> float:
     """Seconds that a process takes in all; CalledProcessError where it fails."""
-    # counts are kept in this folder, so that neither side meets those of the user
-    environment = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache")}
     began = time.perf_counter()
-    subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=True)
+    subprocess.run(command, cwd=folder, capture_output=True, check=True)
     return time.perf_counter() - began
 
 
-def until_first_step(folder: Path, keep_counts: bool) -> float:
+def until_first_step(folder: Path) -> float:
     """Seconds from the start of a training process to the end of its first step."""
-    for name in ("run", "runs") if keep_counts else ("run", "runs", "cache"):
+    for name in ("run", "runs"):
         shutil.rmtree(folder / name, ignore_errors=True)
     began = time.time()
     seconds([PROGRAM, *ONE_STEP], folder)

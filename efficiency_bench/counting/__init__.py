@@ -1,7 +1,6 @@
 """Compute per image, counted twice and audited, and the account of a run."""
 
 from efficiency_bench.counting.audit import Audit, CountersDisagreeError, audit, audited_count
-from efficiency_bench.counting.cache import kept_or_audited_count
 from efficiency_bench.counting.forward import ForwardCount, count_forward
 from efficiency_bench.counting.meter import SegmentMeter
 from efficiency_bench.counting.trace import UncountedOperatorError
@@ -15,5 +14,4 @@ __all__ = [
     "audit",
     "audited_count",
     "count_forward",
-    "kept_or_audited_count",
 ]

@@ -52,8 +52,6 @@ class ForwardCount:
     """MACs with an operand that is not trained and not the image: fixed filters, tables.
 
     With everything trained ``B = 2F - F1`` less these, for which no gradient is computed."""
-    from_cache: bool = field(default=False, compare=False)
-    """Whether it was counted and audited in an earlier run of the same network and code."""
 
 
 def count_forward(

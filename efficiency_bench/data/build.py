@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from efficiency_bench.config import DataConfig, RecipeConfig
-from efficiency_bench.data import cifar, folder, shared_sets, squares
+from efficiency_bench.data import cifar, folder, squares
 from efficiency_bench.data.augment import Normalisation
 from efficiency_bench.data.crops import Views
 from efficiency_bench.data.ffcv import splits as ffcv_splits
@@ -33,20 +33,15 @@ def build_data(
     seed: int,
     device: torch.device,
     share: Share = ALONE,
-    offered: DataSplits | None = None,
 ) -> Data:
     """Load what ``data`` names and serve a process's ``share`` with ``recipe``'s augmentation.
 
-    Sets that another process has read and ``offered`` are not read again.
     Raises UserError for an unknown name, data that is missing or broken, a subset that cannot
     be drawn, a batch larger than the training set, and one too small to be shared.
     """
     if data.name not in BUILDERS:
         raise unknown("data", data.name, BUILDERS)
-    if offered is not None:
-        built = served(offered, data, recipe, seed, device, share)
-    else:
-        built = BUILDERS[data.name](data, recipe, seed, device, share)
+    built = BUILDERS[data.name](data, recipe, seed, device, share)
     if recipe.batch_size > built.train_images:
         raise UserError(
             f"recipe.batch_size={recipe.batch_size} is larger than the training set of"
@@ -79,13 +74,7 @@ def in_memory(read: Callable[[DataConfig], DataSplits]) -> Builder:
             train=cut(whole.train, data.train_images, "data.train_images"),
             val=cut(whole.val, data.val_images, "data.val_images"),
         )
-        others = share.of > 1 and share.rank == 0 and share.together
-        if not (others and device.type == "cpu" and shared_sets.POSSIBLE):
-            # a GPU has its own copy: one on the host would be a second
-            return served(splits, data, recipe, seed, device, share)
-        offer = shared_sets.Offer(splits)
-        built = served(offer.splits, data, recipe, seed, device, share)
-        return dataclasses.replace(built, offer=offer)
+        return served(splits, data, recipe, seed, device, share)
 
     return build
 
@@ -219,7 +208,7 @@ def _squares(
 ) -> Data:
     """Photographs as the squares that ``data write-memory`` has stored.
 
-    Processes of one machine share the files' pages, so that nothing is offered to them.
+    Processes of one machine share the files' pages.
     """
     whole, notes = squares.load(Path(data.root or DEFAULT_ROOT))
     counts = (data.train_images, data.val_images)

@@ -8,8 +8,6 @@ from typing import Protocol, TypeVar
 
 from torch import Tensor
 
-from efficiency_bench.data.shared_sets import Offer
-
 Batch = tuple[Tensor, Tensor]
 """Images float32 [B, 3, side, side], normalised, and labels int64 [B], on the device."""
 
@@ -44,8 +42,6 @@ class Data:
     eval_batch_size: int
     notes: tuple[str, ...] = ()
     """What was changed or chosen without being asked for; shown to the user and logged."""
-    offer: Offer | None = None
-    """The sets for the run's other processes to map; None where each reads them for itself."""
 
     def steps_per_epoch(self, batch_size: int) -> int:
         """Batches in one epoch."""
@@ -79,8 +75,6 @@ class Share:
 
     rank: int = 0
     of: int = 1
-    together: bool = False
-    """Whether all of them run on one machine, so that they can hold a set once."""
 
     def part(self, whole: Whole) -> Whole:
         """Every ``of``-th element [n] from ``rank`` on; the sizes of two parts differ by 1."""

@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 
 from efficiency_bench.config import RunConfig, measured_part
-from efficiency_bench.counting import ForwardCount, kept_or_audited_count
+from efficiency_bench.counting import ForwardCount
 from efficiency_bench.identity import config_digest, row_date
 from efficiency_bench.ledger import store
 from efficiency_bench.ledger.costs import SECONDS_PER_HOUR
@@ -143,7 +143,7 @@ class RunPlanner:
         if key not in self.networks:
             self.tell(f"counting {config.model.name}")
             sides = all_sides_px(config.recipe.progressive, config.data.image_px)
-            model, counts = counted_model(config, size.classes, sides, kept_or_audited_count)
+            model, counts = counted_model(config, size.classes, sides)
             if self.place.machine is None:
                 self.tell(f"timing {config.model.name} for {self.place.probe_seconds:g} s")
             rate = self.place.rate(config, model, size, counts[config.data.image_px])

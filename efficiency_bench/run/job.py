@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from efficiency_bench.config import RunConfig
-from efficiency_bench.counting import ForwardCount, audited_count, kept_or_audited_count
+from efficiency_bench.counting import ForwardCount, audited_count
 from efficiency_bench.data import Data
 from efficiency_bench.models import build_model, check_input, known_arguments
 from efficiency_bench.records import Target
@@ -33,7 +33,7 @@ def build_job(
     """
     torch.manual_seed(derived_seed(config.seed, config.repeat, "weights"))
     sides = all_sides_px(config.recipe.progressive, config.data.image_px)
-    model, counts = counted_model(config, len(data.classes), sides, kept_or_audited_count)
+    model, counts = counted_model(config, len(data.classes), sides)
     return Job(
         model=model,
         data=data,
@@ -52,10 +52,7 @@ def build_job(
 
 
 def counted_model(
-    config: RunConfig,
-    classes: int,
-    sides_px: Sequence[int],
-    counting: Callable[[nn.Module, tuple[int, int, int]], ForwardCount] = audited_count,
+    config: RunConfig, classes: int, sides_px: Sequence[int]
 ) -> tuple[nn.Module, dict[int, ForwardCount]]:
     """The network on its device, as torch's generator initialises it, and its MACs by side.
 
@@ -68,7 +65,7 @@ def counted_model(
         check_input(model, side, config.model.name, config.form)
     layout = torch.channels_last if config.channels_last else torch.contiguous_format
     model = model.to(torch.device(config.device), memory_format=layout)
-    return model, {side: counting(model, (3, side, side)) for side in sides_px}
+    return model, {side: audited_count(model, (3, side, side)) for side in sides_px}
 
 
 def model_arguments(config: RunConfig) -> tuple[dict[str, Any], list[str]]:

@@ -122,7 +122,7 @@ def join(process: Process, device: str) -> Ranks:
                 f"{process} did not meet the others: {str(error).splitlines()[0]};\n"
                 "start all of them with torchrun or srun, and see that the first can be reached"
             ) from error
-    return Ranks(Share(process.rank, process.of, process.one_machine), torch.device(device))
+    return Ranks(Share(process.rank, process.of), torch.device(device))
 
 
 def leave() -> None:

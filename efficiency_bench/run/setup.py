@@ -91,7 +91,6 @@ def start_fields(run: Prepared, notes: Sequence[str], facts: Mapping[str, Any]) 
         "total_steps": job.total_steps,
         "total_epochs": job.recipe.epochs,
         "counts": {str(side): count_fields(count) for side, count in job.counts.items()},
-        "counts_from_cache": [side for side, count in job.counts.items() if count.from_cache],
         "notes": list(notes),
         "setup_seconds": run.setup_seconds,
         "data_digest": run.data.digest,

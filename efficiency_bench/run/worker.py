@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from efficiency_bench.config import RunConfig
-from efficiency_bench.data import Data, build_data, shared_sets
+from efficiency_bench.data import Data, build_data
 from efficiency_bench.errors import UserError
 from efficiency_bench.records import Target
 from efficiency_bench.run.job import build_job
@@ -38,7 +38,6 @@ class Orders:
             {
                 "target": None if target is None else target.model_dump(mode="json"),
                 "data_digest": data.digest,
-                "sets": None if data.offer is None else data.offer.where,
                 "checkpoint": None if taken_up is None else str(taken_up.absolute()),
             }
         )
@@ -69,10 +68,7 @@ def take_part(
     order = ranks.told(None)
     if order is None:
         return "finished"
-    offered = None if order["sets"] is None else shared_sets.taken(order["sets"])
-    if order["sets"] is not None and offered is None:
-        log.warning("%s cannot map the first one's sets and reads them itself", process)
-    data = build_data(config.data, config.recipe, config.seed, ranks.device, ranks.share, offered)
+    data = build_data(config.data, config.recipe, config.seed, ranks.device, ranks.share)
     if data.digest != order["data_digest"]:
         raise UserError(
             f"{process} has other data than the first; the folder data.root= must hold the same"

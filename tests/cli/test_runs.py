@@ -42,7 +42,6 @@ def test_a_network_that_cannot_be_trusted_is_refused_before_training(typed, monk
         "aten::linear": lambda *a: tuple(p._replace(macs=2 * p.macs) for p in right(*a)),
     }
     monkeypatch.setattr(operators, "CONTRACTIONS", wrong)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # so that it is counted now
     result = typed("train", "experiment=resnet18", *TINY, *SHORT, "run_dir=run")
     refused(result, "counters", "fc")
     assert not (tmp_path / "run" / "events.jsonl").exists()

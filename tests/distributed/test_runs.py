@@ -2,7 +2,6 @@
 
 import json
 import signal
-from pathlib import Path
 
 import pytest
 
@@ -27,12 +26,6 @@ def run_of(epochs: int) -> tuple[str, ...]:
     )
 
 
-def shared_memory(pid: int) -> set[str]:
-    """The inodes of the sets that a process maps."""
-    maps = Path(f"/proc/{pid}/maps").read_text().splitlines()
-    return {line.split()[4] for line in maps if "memfd:efficiency-bench-set" in line}
-
-
 def test_two_processes_write_one_log_and_one_entry(tmp_path):
     ended = torchrun(2, "--no-python", BIN / "efficiency-bench", *run_of(2), "--json", cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr[-2000:]
@@ -50,9 +43,6 @@ def test_two_processes_write_one_log_and_one_entry(tmp_path):
 def test_a_process_that_dies_ends_the_run_which_then_goes_on_in_one(tmp_path):
     first, second = one_by_one(2, *run_of(12), cwd=tmp_path)
     wait_for_line(first, EVALUATED)
-    # images and labels of two sets: once in memory, whoever looks at them
-    assert shared_memory(first.pid) == shared_memory(second.pid)
-    assert len(shared_memory(first.pid)) == 4
     second.kill()
     second.communicate()
     _, said = first.communicate()
