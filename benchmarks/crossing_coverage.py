@@ -24,13 +24,13 @@ import numpy as np
 
 from benchmarks.synthetic_curves import Protocol, Shape, TrueCurve, shapes, simulate
 from efficiency_bench import provenance
-from efficiency_bench.crossing import CrossingKind
 from efficiency_bench.fitting.crossing_interval import (
     CrossingEstimate,
     combine_seeds,
     crossing_estimate,
 )
 from efficiency_bench.records import Target
+from efficiency_bench.target_crossing import CrossingKind
 
 STATED = 0.95
 KINDS: tuple[CrossingKind, ...] = ("first", "sustained", "isotonic")

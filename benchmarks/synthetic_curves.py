@@ -10,9 +10,9 @@ from typing import Literal
 import numpy as np
 
 from efficiency_bench.config import EvaluationConfig
-from efficiency_bench.crossing import LearningCurve
 from efficiency_bench.records import Target
 from efficiency_bench.stop_rule import evaluations_per_epoch
+from efficiency_bench.target_crossing import LearningCurve
 
 Shape = Literal["logistic", "power"]
 FLOOR = 0.001

@@ -17,12 +17,12 @@ from efficiency_bench import ledger
 from efficiency_bench.errors import Stopped, UserError
 
 if TYPE_CHECKING:
-    from efficiency_bench.crossing import CrossingKind
     from efficiency_bench.fitting.crossing_interval import CrossingEstimate
     from efficiency_bench.fitting.currencies import Crossing, Currency
     from efficiency_bench.fitting.fit import Fit
     from efficiency_bench.fitting.halving import Variant
     from efficiency_bench.records import Entry, Estimand, Tier
+    from efficiency_bench.target_crossing import CrossingKind
 
 __version__ = "0.2.0"
 
@@ -70,9 +70,9 @@ def crossing(entry: Entry, kind: CrossingKind = "sustained") -> CrossingEstimate
     """
     from typing import get_args
 
-    from efficiency_bench.crossing import CrossingKind
     from efficiency_bench.errors import unknown
     from efficiency_bench.fitting.crossing_interval import entry_crossing
+    from efficiency_bench.target_crossing import CrossingKind
 
     if kind not in get_args(CrossingKind):
         raise unknown("crossing", kind, get_args(CrossingKind))

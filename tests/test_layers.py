@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "efficiency_bench"
 
-PLAIN = {"records", "errors", "files", "identity", "stop_rule", "crossing", "formatting"}
+PLAIN = {"records", "errors", "files", "identity", "stop_rule", "target_crossing", "formatting"}
 PLAIN |= {"config", "config_checks", "provenance", "dataset_facts"}
 """Root modules that every room may import."""
 

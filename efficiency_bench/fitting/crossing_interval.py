@@ -16,10 +16,16 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from efficiency_bench.crossing import CrossingKind, LearningCurve, crossing_of, entry_curve, located
 from efficiency_bench.fitting.regression import CONFIDENCE, t_quantile
 from efficiency_bench.fitting.smooth_curve import fit_smooth_curve
 from efficiency_bench.records import Entry, Record, Target
+from efficiency_bench.target_crossing import (
+    CrossingKind,
+    LearningCurve,
+    crossing_of,
+    entry_curve,
+    located,
+)
 
 Interval = tuple[float, float | None]
 """Low and high; 0 and None where that side is open."""

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr  # not scipy.stats: half a second of import for one function
 
-from efficiency_bench.crossing import LearningCurve, crossing_of, isotonic
 from efficiency_bench.records import Target
+from efficiency_bench.target_crossing import LearningCurve, crossing_of, isotonic
 
 Array = NDArray[np.float64]
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from efficiency_bench import crossing, records
+from efficiency_bench import records, target_crossing
 from efficiency_bench.config import RunConfig, measured_part
 from efficiency_bench.identity import config_digest, row_date
 from efficiency_bench.ledger import events
@@ -118,8 +118,8 @@ def arrival(
     evaluation meets the target; the crossings inside its schedule are kept, and charge nothing.
     """
     over = ending.steps == total_steps and ending.reason in ("target", "schedule")
-    first = crossing.first_crossing(target, evaluations)
-    sustained = crossing.sustained_crossing(target, evaluations, schedule_over=over)
+    first = target_crossing.first_crossing(target, evaluations)
+    sustained = target_crossing.sustained_crossing(target, evaluations, schedule_over=over)
     if target.source == "own_schedule":
         charged = ending.segments if over else None
         reached = over

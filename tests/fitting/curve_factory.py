@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
 
-from efficiency_bench.crossing import first_crossing, sustained_crossing
 from efficiency_bench.fitting.rows import DAYS_PER_MONTH
 from efficiency_bench.records import Entry
+from efficiency_bench.target_crossing import first_crossing, sustained_crossing
 from tests.ledger.factory import make_entry, make_evaluation, make_segment, make_target
 
 START_LOGIT = -3.0

@@ -8,9 +8,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from benchmarks.synthetic_curves import TrueCurve
-from efficiency_bench.crossing import LearningCurve
 from efficiency_bench.fitting.crossing_interval import crossing_estimate, entry_crossing
 from efficiency_bench.fitting.smooth_curve import fit_smooth_curve
+from efficiency_bench.target_crossing import LearningCurve
 from tests.ledger.factory import make_entry, make_evaluation, make_target
 
 KINDS = ("first", "sustained", "isotonic")

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from efficiency_bench.crossing import first_crossing, sustained_crossing
 from efficiency_bench.dataset_facts import CIFAR10, IMAGENET
 from efficiency_bench.errors import UserError
 from efficiency_bench.ledger.importers import import_file_or_folder
@@ -18,6 +17,7 @@ from efficiency_bench.ledger.importers.imported import run_id
 from efficiency_bench.ledger.importers.reading import Source
 from efficiency_bench.ledger.reference import reference_rows
 from efficiency_bench.ledger.store import content_digest, entry_path
+from efficiency_bench.target_crossing import first_crossing, sustained_crossing
 
 HEADER = "epoch\thours\ttop1Accuracy\ttop5Accuracy"
 ROWS = (

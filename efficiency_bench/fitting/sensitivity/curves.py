@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from efficiency_bench.crossing import LearningCurve, crossing_of, entry_curve
 from efficiency_bench.errors import UserError
 from efficiency_bench.fitting.currencies import OF_A_MACHINE
 from efficiency_bench.fitting.rows import Crossing, Currency, FitRow
@@ -17,6 +16,7 @@ from efficiency_bench.records import (
     paper3x_tfs_days,
     segments_until,
 )
+from efficiency_bench.target_crossing import LearningCurve, crossing_of, entry_curve
 
 
 @dataclass(frozen=True)

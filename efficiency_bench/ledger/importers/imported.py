@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from efficiency_bench.crossing import interpolated, learning_curve
 from efficiency_bench.dataset_facts import IMAGENET, DataSet
 from efficiency_bench.errors import UserError, unknown
 from efficiency_bench.ledger.importers.curve import Curve, Point
@@ -31,6 +30,7 @@ from efficiency_bench.records import (
     segments_until,
 )
 from efficiency_bench.stop_rule import first_index, sustained_index
+from efficiency_bench.target_crossing import interpolated, learning_curve
 
 ASSUMED_RESOLUTION_PX = 224
 """Where the user names the network: the size at which the reference file's counts are made."""

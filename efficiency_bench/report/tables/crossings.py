@@ -7,7 +7,6 @@ from typing import Any, get_args
 
 from rich.table import Table
 
-from efficiency_bench.crossing import CrossingKind
 from efficiency_bench.fitting.crossing_interval import (
     CrossingEstimate,
     combine_seeds,
@@ -15,6 +14,7 @@ from efficiency_bench.fitting.crossing_interval import (
 )
 from efficiency_bench.records import Entry
 from efficiency_bench.report.tables.layout import ABSENT, plain_table
+from efficiency_bench.target_crossing import CrossingKind
 
 ENDS = ("low", "high", "population_low", "population_high")
 

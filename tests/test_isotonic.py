@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import optimize
 
-from efficiency_bench.crossing import isotonic
+from efficiency_bench.target_crossing import isotonic
 
 points = st.lists(st.tuples(st.floats(0, 1), st.integers(1, 50_000)), min_size=1, max_size=60)
 

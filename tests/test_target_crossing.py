@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from efficiency_bench.crossing import first_crossing, sustained_crossing
 from efficiency_bench.stop_rule import first_index, sustained_index
+from efficiency_bench.target_crossing import first_crossing, sustained_crossing
 from tests.ledger.factory import make_evaluation, make_target
 
 
