@@ -10,7 +10,6 @@ import typer
 
 from efficiency_bench.cli.shared import (
     DEFAULT_LEDGER,
-    DISAGREEMENT,
     Json,
     LedgerDir,
     print_json,
@@ -131,31 +130,3 @@ def ledger_import(
     )
     for skipped in found.skipped:
         print(f"  {skipped}", file=sys.stderr)
-
-
-@app.command("submit")
-def ledger_submit(
-    run_id: Annotated[str, typer.Argument(help="A run of the row, or its beginning.")],
-    ledger: LedgerDir = DEFAULT_LEDGER,
-    data_root: Annotated[
-        Path | None, typer.Option(help="Folder that holds the data sets, to check their digest.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Check a row as a referee would, and print the text of its pull request.
-
-    The row is every seed of the run's configuration, with the runs that set its target.  Exit code
-    1 with a list of what is missing; nothing is sent anywhere.
-    """
-    from efficiency_bench.reproducibility.submit import propose, pull_request
-
-    found = propose(ledger, run_id, data_root)
-    offered = (found.seeds, found.baselines, found.verifications)
-    text = None if found.missing else pull_request(ledger, *offered)
-    if as_json:
-        print_json({"missing": list(found.missing), "text": text})
-    elif text is not None:
-        sys.stdout.write(text)
-    for lack in found.missing:
-        print(f"missing: {lack}", file=sys.stderr)
-    raise typer.Exit(DISAGREEMENT if found.missing else 0)

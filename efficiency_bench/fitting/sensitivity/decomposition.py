@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import combinations
 from typing import TypeVar
 
@@ -35,27 +34,6 @@ class Interval:
     value: float
     low: float | None
     high: float | None
-
-
-def shapley(
-    players: Sequence[Player], value: Callable[[frozenset[Player]], float]
-) -> dict[Player, float]:
-    """Each player's share of ``value(all) - value(none)``, averaged over all orders.
-
-    A coalition of size s precedes a player in s! (n - s - 1)! of the n! orders.  The shares add
-    up to the whole.  Source: Shapley 1953, "A value for n-person games".
-    """
-    n = len(players)
-    shares = {}
-    for player in players:
-        others = [other for other in players if other != player]
-        shares[player] = math.fsum(
-            (value(frozenset(before) | {player}) - value(frozenset(before)))
-            / (n * math.comb(n - 1, size))
-            for size in range(n)
-            for before in combinations(others, size)
-        )
-    return shares
 
 
 def weighted_sum(
@@ -171,7 +149,7 @@ def decompose(
     A factor's share is the mean of what it brings when it changes first and when it changes
     second, in log2 of compute to target; all four corners must be measured.  The interaction
     is what the two bring together beyond the sum of what each brings alone from ``old``.
-    Seeds are the replicates of Welch's t-interval (``shapley.weighted_sum``).  With ``at`` (a
+    Seeds are the replicates of Welch's t-interval (``weighted_sum``).  With ``at`` (a
     fraction) it is split at that accuracy, read from the curves as a sweep does.  Raises
     UserError for a corner that is missing, never reached the target, or is ambiguous.
     """
@@ -265,24 +243,20 @@ def _charged(entries: Sequence[Entry], row_set: RowSet, at: float | None) -> _Ch
 
 
 def _weights() -> dict[str, dict[frozenset[str], float]]:
-    """Each part as a weighted sum of the corners' mean log2 compute, by what is new there."""
-    corners = [frozenset(c) for c in ((), ("architecture",), ("recipe",), FACTORS)]
-    shares: dict[str, dict[frozenset[str], float]] = {name: {} for name in FACTORS}
-    for corner in corners:
-        # Shapley values are linear: a corner's weight is the share at a game of that corner alone
-        for name, share in shapley(FACTORS, partial(_gain_at, corner)).items():
-            shares[name][corner] = share
-    none, architecture, recipe, both = corners
+    """Each part as a weighted sum of the corners' mean log2 compute, by what is new there.
+
+    Of two factors the Shapley value (Shapley 1953) is the mean of both orders: what a factor saves
+    when it changes first and when it changes second.
+    """
+    none, architecture, recipe, both = (
+        frozenset(c) for c in ((), ("architecture",), ("recipe",), FACTORS)
+    )
     return {
-        **shares,
+        "architecture": {none: 0.5, architecture: -0.5, recipe: 0.5, both: -0.5},
+        "recipe": {none: 0.5, architecture: 0.5, recipe: -0.5, both: -0.5},
         WHOLE: {none: 1.0, both: -1.0},
         INTERACTION: {none: -1.0, architecture: 1.0, recipe: 1.0, both: -1.0},
     }
-
-
-def _gain_at(corner: frozenset[str], changed: frozenset[str]) -> float:
-    """The gain, minus log2 of compute, where ``corner`` alone costs 1 and the others 0."""
-    return -float(changed == corner)
 
 
 def _measured(

@@ -1,6 +1,5 @@
 """Shapley splits against brute force, closed forms, scipy, and the paper's table 1."""
 
-import itertools
 import math
 
 import numpy as np
@@ -16,7 +15,6 @@ from efficiency_bench.fitting.sensitivity.decomposition import (
     Corner,
     decompose,
     parse_corner,
-    shapley,
     weighted_sum,
 )
 from efficiency_bench.fitting.sensitivity.epochs_and_images import epochs_and_images
@@ -56,44 +54,6 @@ def split(log2_computes, **settings):
 
 def parts_of(result):
     return {part.name: part for part in result.parts}
-
-
-def table_game(values):
-    return lambda coalition: values[tuple(sorted(coalition))]
-
-
-def subsets(players):
-    return [c for size in range(len(players) + 1) for c in itertools.combinations(players, size)]
-
-
-games = st.integers(1, 4).flatmap(
-    lambda n: st.lists(st.floats(-10, 10), min_size=2**n, max_size=2**n).map(
-        lambda v: dict(zip(subsets(range(len(v).bit_length() - 1)), v, strict=True))
-    )
-)
-
-
-@settings(deadline=None)
-@given(values=games)
-def test_shapley_is_the_mean_over_all_orders(values):
-    players = list(max(values, key=len))
-    shares = shapley(players, table_game(values))
-    orders = list(itertools.permutations(players))
-    for player in players:
-        brought = [
-            values[tuple(sorted(order[: order.index(player) + 1]))]
-            - values[tuple(sorted(order[: order.index(player)]))]
-            for order in orders
-        ]
-        assert shares[player] == pytest.approx(sum(brought) / len(orders), abs=1e-9)
-    whole = values[tuple(players)] - values[()]
-    assert sum(shares.values()) == pytest.approx(whole, abs=1e-9)
-
-
-def test_shapley_of_the_glove_game():
-    """A pair of gloves is worth 1; one left (L), two right: L has 2/3, each right 1/6."""
-    shares = shapley("LRr", lambda c: float("L" in c and bool(c & {"R", "r"})))
-    assert shares == pytest.approx({"L": 2 / 3, "R": 1 / 6, "r": 1 / 6})
 
 
 means = st.floats(-30, 10)
