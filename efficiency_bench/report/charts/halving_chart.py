@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import partial
@@ -14,7 +13,6 @@ import altair as alt
 from efficiency_bench.fitting.halving import MOORE_MONTHS, HalvingTime
 from efficiency_bench.fitting.rows import DAYS_PER_MONTH
 from efficiency_bench.records import Entry
-from efficiency_bench.report.charts.labels import GAP_PX, LINE_PX, Box, line_boxes, sides
 from efficiency_bench.report.charts.style import (
     BLUE,
     GREY,
@@ -64,12 +62,7 @@ def tooltip(points: Sequence[Mapping[str, Any]]) -> list[alt.Tooltip]:
     return [*named, *(alt.Tooltip(f"{key}:N") for key in known)]
 
 
-LABEL_OFFSETS: dict[str, dict[str, Any]] = {
-    "right": {"align": "left", "dx": GAP_PX},
-    "left": {"align": "right", "dx": -GAP_PX},
-    "above": {"align": "center", "dy": -GAP_PX - LINE_PX / 2},
-    "below": {"align": "center", "dy": GAP_PX + LINE_PX / 2},
-}
+NAME_GAP_PX = 8
 
 LINES = ("least squares with its 95 % band", f"Moore's law, halving every {MOORE_MONTHS} months")
 
@@ -124,7 +117,7 @@ def halving_chart(
     layers = [
         *_fit_layers(halving, x, y),
         *_point_layers(points, x, y),
-        *_label_layers(halving, points, x, y, size),
+        *_name_layers(points, x, y),
     ]
     chart = alt.layer(*layers).properties(width=size.width_px, height=size.height_px)
     remarks = (headline(halving), basis(halving))
@@ -234,39 +227,17 @@ def _point_layers(points: list[dict[str, Any]], x: alt.X, y: AxisOf) -> list[alt
     return [spread, marks]
 
 
-def _label_layers(
-    halving: HalvingTime, points: list[dict[str, Any]], x: alt.X, y: AxisOf, size: Size
-) -> list[alt.Chart]:
-    """The names for which there is room; the frontier's choose first."""
-    (start, end), (low, high) = _years(points), _domain(halving, points)
-
-    def place(at: Mapping[str, Any]) -> tuple[float, float]:
-        across = (decimal_year(at["date"]) - start) / (end - start)
-        down = math.log(high / at["compute"]) / math.log(high / low)
-        return size.width_px * across, size.height_px * down
-
-    lines = [
-        box
-        for line in (halving.line, _moore(halving))
-        for box in line_boxes(place(line[0]), place(line[-1]))
-    ]
-    ordered = sorted(points, key=lambda point: point["kind"] != KINDS["frontier"])
-    named = [(*place(point), point["name"]) for point in ordered]
-    chosen_sides = sides(named, Box(0, 0, size.width_px, size.height_px), lines)
-    by_side: dict[str, list[dict[str, Any]]] = {}
-    for point, side in zip(ordered, chosen_sides, strict=True):
-        if side is not None:
-            by_side.setdefault(side, []).append(point)
-    return [
-        alt.Chart(alt.Data(values=chosen))
-        .mark_text(color=INK, fontSize=11, baseline="middle", **LABEL_OFFSETS[side])
-        .encode(x=x, y=y("compute:Q"), text="name:N")
-        for side, chosen in by_side.items()
-    ]
+def _name_layers(points: list[dict[str, Any]], x: alt.X, y: AxisOf) -> list[alt.Chart]:
+    """The frontier's names, above their points on a halo; the others' stand in the tooltips."""
+    named = [point for point in points if point["kind"] == KINDS["frontier"]]
+    encoded = alt.Chart(alt.Data(values=named)).encode(x=x, y=y("compute:Q"), text="name:N")
+    text: dict[str, Any] = {"fontSize": 11, "baseline": "bottom", "dy": -NAME_GAP_PX}
+    halo: dict[str, Any] = {"stroke": PAPER, "strokeWidth": 3, "strokeOpacity": 0.8}
+    return [encoded.mark_text(**text, **halo), encoded.mark_text(**text, color=INK)]
 
 
 def _years(points: list[dict[str, Any]]) -> tuple[float, float]:
-    """The x axis in years: all dates with room for a name at either end."""
+    """The x axis in years: all dates, with room at either end."""
     years = [point["year"] for point in points]
     room = 0.08 * (max(years) - min(years))
     return min(years) - room, max(years) + room
