@@ -1,138 +1,70 @@
-"""Where a run's time goes: a trace of a few steps, and an account of all that follow."""
+"""``profile=true``: a trace of a few steps by torch.profiler, in the run's folder."""
 
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import torch
-from torch.profiler import ProfilerActivity, profile, record_function
+from torch.profiler import ProfilerActivity, profile, record_function, schedule
 
-from efficiency_bench.records import exact_flops
 from efficiency_bench.training.trainer import Batch, Run
 
-T = TypeVar("T")
-
 WARM_UP_STEPS = 5
-"""Libraries choose their kernels and memory is taken in the first few."""
+"""Libraries choose their kernels, and memory is allocated, in the first few."""
 
 TRACED_STEPS = 5
 """A trace of one small step has thousands of events; five show what repeats."""
 
-TRACE = "profile/trace.json.gz"
-"""In the run's folder: for chrome://tracing or ui.perfetto.dev."""
+FOLDER = "profile"
+TRACE = "trace.json.gz"  # for chrome://tracing or ui.perfetto.dev
+TABLE = "operators.txt"  # torch's own table, operators and parts of a step by time
 
 
 class Profile:
-    """Names the parts of a run's steps from outside, so that an unprofiled run does no more.
-
-    On CUDA every part waits for the device before it ends: its time is its own, and what would
-    have overlapped no longer does.  No number of the run depends on it but its seconds.
-    """
+    """Wraps a run's parts from outside, so that a run without a profile does no more work."""
 
     def __init__(self, folder: Path) -> None:
-        self._trace = folder / TRACE
-        self._seconds: dict[str, float] = {}
-        self._steps = self._evaluations = 0
-        self._profiler: profile | None = None
-        self._began: float | None = None
-        self._flops_before = 0.0
+        self._folder = folder / FOLDER
 
     def watch(self, run: Run) -> None:
-        """Take the time of ``run``'s parts from here on."""
-        self._run = run
-        self._cuda = run.job.device.type == "cuda"
-        step = run.step
-        for owner, method, name in (
-            (step, "forward", "forward"),
-            (step, "backward", "backward"),
-            (step, "update", "optimizer"),
-            (run, "evaluate", "evaluation"),
-        ):
-            setattr(owner, method, self._named(name, getattr(owner, method)))
+        """Trace five steps of ``run``, from its sixth on."""
+        activities = [ProfilerActivity.CPU]
+        if run.job.device.type == "cuda":
+            activities.append(ProfilerActivity.CUDA)
+        else:
+            # without a GPU it says on every start that it found none
+            os.environ.setdefault("KINETO_LOG_LEVEL", "99")
+        steps = schedule(
+            skip_first=WARM_UP_STEPS - 1, wait=0, warmup=1, active=TRACED_STEPS, repeat=1
+        )
+        self._profiler = profile(
+            activities=activities, schedule=steps, on_trace_ready=self._write, acc_events=True
+        )
+        for part in ("forward", "backward", "update"):
+            setattr(run.step, part, record_function(part)(getattr(run.step, part)))
         batches = run.batches
-        setattr(run, "batches", lambda: self._batches(batches()))  # noqa: B010  (mypy)
+        setattr(run, "batches", lambda: self._stepped(batches()))  # noqa: B010  (mypy)
+        self._profiler.start()
 
-    def account(self) -> dict[str, Any]:
-        """The ``profile`` event: seconds by part over the steps after the trace, if there are any.
+    def close(self) -> dict[str, Any]:
+        """End the trace; the fields of the ``profile`` event (null: the run was too short)."""
+        self._profiler.stop()
+        files = {"trace": self._folder / TRACE, "table": self._folder / TABLE}
+        return {name: f"{FOLDER}/{f.name}" if f.exists() else None for name, f in files.items()}
 
-        ``harness`` is what no part took: the log, the meter, progress and checkpoints.
-        """
-        ended = time.perf_counter()
-        self._stop_trace()
-        fields = {
-            "trace": TRACE if self._trace.exists() else None,
-            "traced_steps": min(TRACED_STEPS, max(0, self._steps - WARM_UP_STEPS)),
-            "steps": max(0, self._steps - WARM_UP_STEPS - TRACED_STEPS),
-        }
-        if self._began is None:
-            return fields | {"steps": 0}
-        whole = ended - self._began
-        parts = {**self._seconds, "harness": whole - sum(self._seconds.values())}
-        training = whole - self._seconds.get("evaluation", 0.0)
-        flops = exact_flops(self._run.meter.segments) - self._flops_before
-        return fields | {
-            "evaluations": self._evaluations,
-            "seconds": parts,
-            "flops_per_second": flops / training,
-        }
-
-    def _batches(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+    def _stepped(self, batches: Iterator[Batch]) -> Iterator[Batch]:
         while True:
-            self._between_steps()
-            with self._part("data"):
+            with record_function("data"):
                 batch = next(batches, None)
             if batch is None:
                 return
-            self._steps += 1
             yield batch
+            self._profiler.step()
 
-    def _between_steps(self) -> None:
-        if self._steps == WARM_UP_STEPS:
-            activities = [ProfilerActivity.CPU]
-            if self._cuda:
-                activities.append(ProfilerActivity.CUDA)
-            else:
-                # without a GPU it says on every start that it found none
-                os.environ.setdefault("KINETO_LOG_LEVEL", "99")
-            self._profiler = profile(activities=activities)
-            self._profiler.start()
-        elif self._steps == WARM_UP_STEPS + TRACED_STEPS:
-            self._stop_trace()
-            self._seconds.clear()
-            self._evaluations = 0
-            self._flops_before = exact_flops(self._run.meter.segments)
-            self._began = time.perf_counter()
-
-    def _stop_trace(self) -> None:
-        if self._profiler is not None:
-            self._profiler.stop()
-            self._trace.parent.mkdir(parents=True, exist_ok=True)
-            self._profiler.export_chrome_trace(str(self._trace))
-            self._profiler = None
-
-    def _named(self, name: str, part: Callable[..., T]) -> Callable[..., T]:
-        def timed(*arguments: Any) -> T:
-            with self._part(name):
-                return part(*arguments)
-
-        return timed
-
-    @contextmanager
-    def _part(self, name: str) -> Iterator[None]:
-        self._wait()
-        began = time.perf_counter()
-        with record_function(name):
-            yield
-            self._wait()
-        taken = time.perf_counter() - began
-        self._seconds[name] = self._seconds.get(name, 0.0) + taken
-        self._evaluations += name == "evaluation"
-
-    def _wait(self) -> None:
-        if self._cuda:
-            torch.cuda.synchronize()
+    def _write(self, traced: profile) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        traced.export_chrome_trace(str(self._folder / TRACE))
+        table = traced.key_averages().table(sort_by="self_cpu_time_total", row_limit=40)
+        (self._folder / TABLE).write_text(table)

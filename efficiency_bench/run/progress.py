@@ -6,49 +6,11 @@ stays for results.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
-
-from efficiency_bench.formatting import number, percent
-
-PARTS = {
-    "data": "batches from the data set",
-    "forward": "network and loss",
-    "backward": "gradients",
-    "optimizer": "update and average of weights",
-    "evaluation": "validation set",
-    "harness": "log, meter, progress, checkpoints",
-}
-
-
-def profile_lines(event: Mapping[str, Any], peak_flops_per_second: float | None) -> Iterator[str]:
-    """Milliseconds a step by part, and the rate against the measured peak (None: unknown)."""
-    trace = event["trace"] or "none, the run was too short"
-    yield f"  trace of {event['traced_steps']} steps: {trace}"
-    steps = event["steps"]
-    if steps == 0:
-        yield "  no account: the run has no step after the traced ones; raise recipe.epochs"
-        return
-    seconds = event["seconds"]
-    whole = sum(seconds.values())
-    yield f"  where the time of the {steps} steps after it went:"
-    for part, words in PARTS.items():
-        taken = seconds.get(part, 0.0)
-        if part == "evaluation":
-            words = f"{words}, {event['evaluations']} times"
-        share = percent(round(taken / whole, 3))
-        yield f"    {part:<11}{1e3 * taken / steps:>10.3f} ms a step {share:>7}   {words}"
-    yield f"    {'all':<11}{1e3 * whole / steps:>10.3f} ms a step"
-    rate = event["flops_per_second"]
-    held = ""
-    if peak_flops_per_second is not None:
-        share = percent(round(rate / peak_flops_per_second, 3))
-        held = f", {share} of the measured peak ({number(peak_flops_per_second / 1e9)} GFLOP/s)"
-    yield f"  {number(rate / 1e9)} GFLOP/s without the evaluations{held}"
-
 
 Event = Mapping[str, Any]
 
@@ -75,8 +37,8 @@ class RunProgress:
                 self._advance(event)
             case "profile":
                 self.close()
-                for line in profile_lines(event, self._peak()):
-                    self._say(line)
+                found = [event[key] for key in ("trace", "table") if event[key] is not None]
+                self._say(f"  profile: {', '.join(found) or 'none, the run was too short'}")
             case "end" | "interrupted":
                 self.close()
                 if event["event"] == "interrupted":
@@ -131,10 +93,6 @@ class RunProgress:
 
     def _name(self) -> str:
         return f"{self.start['experiment'] or self.start['model']} seed {self.start['seed']}"
-
-    def _peak(self) -> float | None:
-        cost = self.start.get("cost")
-        return None if cost is None else float(cost["peak"]["flops_per_second"])
 
     def _metric(self) -> str:
         target = self.start["target"]

@@ -100,7 +100,7 @@ def execute(run: Prepared, mirrors: tuple[Mirror, ...]) -> Outcome:
             run = replace(run, job=replace(run.job, watch=profile.watch))
         evaluations, ending = _follow(run, tell, keeper, energy)
         if profile is not None:
-            tell("profile", **profile.account())
+            tell("profile", **profile.close())
         if ending.reason == "interrupted":
             tell("interrupted", **ending_fields(ending), **energy.fields())
             return Outcome(None)
