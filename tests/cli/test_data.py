@@ -4,6 +4,7 @@ import signal
 
 import pytest
 
+from efficiency_bench.data.ffcv import write as ffcv_write
 from tests.cli.users import refused
 from tests.data.ffcv.betons import needs_ffcv, noise, plant_betons
 
@@ -32,7 +33,7 @@ def test_a_signal_unwinds_and_says_how_to_go_on(typed, monkeypatch, number):
         finally:
             unwound.append(order.out.name)
 
-    monkeypatch.setattr(write, "write_ffcv", write)
+    monkeypatch.setattr(ffcv_write, "write_ffcv", write)
     before = signal.getsignal(signal.SIGTERM)
     result = typed("data", "write-ffcv", "source", "out")
     assert (result.returncode, unwound) == (75, ["out"])
