@@ -12,12 +12,13 @@ import importlib.util
 import json
 import os
 import platform
-import subprocess
+import tomllib
 from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from efficiency_bench.git import files_at, git, top_of
 from efficiency_bench.records import Provenance
 
 VERSIONED_PACKAGES = (
@@ -28,6 +29,7 @@ VERSIONED_PACKAGES = (
     "numpy",
     "pillow",
     "simplejpeg",
+    "timm",
     "torch",
     "torchvision",
 )
@@ -41,21 +43,24 @@ CODE_PACKAGES = (
 )
 """Named one by one: in a checkout the last three lie outside the package's own folder."""
 
-GIT_TIMEOUT_SECONDS = 5.0
-"""A repository on a dead network drive must not hold up a run."""
+CODE_SUFFIXES = (".py", ".yaml")
 
 
-def collect(hardware: Mapping[str, Any]) -> Provenance:
+def collect(hardware: Mapping[str, Any], network_digest: str | None = None) -> Provenance:
     """Provenance of a run that starts now.
 
     ``hardware`` holds what only the caller knows (device, card, threads, precision); the
     CPU's name, usable cores, memory in bytes and the operating system are added to it.
+    ``network_digest`` is that of the network's own file, None: it is a library's.
     """
     commit, dirty = git_state(Path(__file__).resolve())
+    if commit is not None and code_digest_at(commit) not in (None, code_digest()):
+        dirty = True  # also where git does not track the file that differs
     return Provenance(
         commit=commit,
         dirty=dirty,
         code_digest=code_digest(),
+        network_digest=network_digest,
         versions=package_versions(),
         hardware={**host_hardware(), **hardware},
     )
@@ -81,11 +86,37 @@ def code_digest() -> str:
     return _digest_files(dict(_code_files()))
 
 
-def _digest_files(files: Mapping[str, Path]) -> str:
+@functools.cache
+def code_digest_at(commit: str) -> str | None:
+    """``code_digest`` of the code of a commit; None where it, or git, is not at hand.
+
+    ``commit`` may be anybody's text.  Where each package lay then is what the commit's own
+    ``pyproject.toml`` says.
+    """
+    top = top_of(Path(__file__).resolve())
+    files = files_at(top, commit, (*CODE_SUFFIXES, "pyproject.toml")) if top else None
+    if files is None or "pyproject.toml" not in files:
+        return None
+    setuptools = tomllib.loads(files["pyproject.toml"].decode())["tool"]["setuptools"]
+    named = {
+        f"{package.replace('.', '/')}/{path.removeprefix(folder + '/')}": content
+        for package, folder in setuptools["package-dir"].items()
+        for path, content in files.items()
+        if path.startswith(folder + "/") and path.endswith(CODE_SUFFIXES)
+    }
+    return digest_named(named)
+
+
+def digest_named(contents: Mapping[str, bytes]) -> str:
+    """SHA-256 (hex) over names and contents, whatever their order."""
     total = hashlib.sha256()
-    for name in sorted(files):
-        total.update(name.encode() + b"\0" + hashlib.sha256(files[name].read_bytes()).digest())
+    for name in sorted(contents):
+        total.update(name.encode() + b"\0" + hashlib.sha256(contents[name]).digest())
     return total.hexdigest()
+
+
+def _digest_files(files: Mapping[str, Path]) -> str:
+    return digest_named({name: path.read_bytes() for name, path in files.items()})
 
 
 def _code_files() -> Iterator[tuple[str, Path]]:
@@ -94,7 +125,7 @@ def _code_files() -> Iterator[tuple[str, Path]]:
         for folder in (spec.submodule_search_locations or ()) if spec else ():
             root = Path(folder)
             for path in root.rglob("*"):
-                if path.suffix in (".py", ".yaml"):
+                if path.suffix in CODE_SUFFIXES:
                     inside = path.relative_to(root).as_posix()
                     yield f"{package.replace('.', '/')}/{inside}", path
 
@@ -149,28 +180,10 @@ def git_state(file: Path) -> tuple[str | None, bool | None]:
     ``(None, None)`` outside a repository, without git, or where the surrounding repository
     does not track the file: an environment inside somebody's repository is not that code.
     """
-    folder = file.parent
-    if _git(folder, "ls-files", "--error-unmatch", "--", file.name) is None:
+    if top_of(file) is None:
         return None, None
-    commit = _git(folder, "rev-parse", "HEAD")
-    changes = _git(folder, "status", "--porcelain", "--untracked-files=no")
+    commit = git(file.parent, "rev-parse", "HEAD")
+    changes = git(file.parent, "status", "--porcelain", "--untracked-files=no")
     if commit is None or changes is None:
         return None, None
-    return commit, bool(changes)
-
-
-def _git(folder: Path, *arguments: str) -> str | None:
-    # inside a git hook these two would point git at the hook's repository
-    environment = {k: v for k, v in os.environ.items() if k not in ("GIT_DIR", "GIT_WORK_TREE")}
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(folder), *arguments],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=GIT_TIMEOUT_SECONDS,
-            env=environment,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
+    return commit.decode("ascii").strip(), bool(changes.strip())

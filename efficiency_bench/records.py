@@ -8,14 +8,30 @@ epochs are completed passes and may be fractional.  Nothing here imports torch.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from itertools import pairwise
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-SCHEMA_VERSION = 2
+from efficiency_bench.bounds import (
+    LARGEST_SIDE_PX,
+    LONGEST_CURVE,
+    Amount,
+    Count,
+    Epochs,
+    Fraction,
+    IsoDate,
+    IsoTime,
+    Positive,
+    Seconds,
+    out_of_bounds,
+)
+
+SCHEMA_VERSION = 3
 """Version of an entry's layout.  A reader refuses a newer one by name.
 
 2: content digest, place of the event log, imported curves (compute may be unknown).
+3: digest of the network's own file; ``dirty`` also where a file that git does not track differs.
 """
 
 TERAFLOPS_DAY = 8.64e16
@@ -37,16 +53,16 @@ class Target(Record):
     """What counts as arriving."""
 
     metric: Metric
-    value: float = Field(ge=0, le=1)
+    value: Fraction
     """Accuracy to reach, a fraction."""
     comparison: Literal[">="] = ">="
-    tolerance: float = Field(default=0.0, ge=0, le=1)
+    tolerance: Fraction = 0.0
     """Subtracted from ``value`` before comparing: rounding of the published figure."""
-    confirmations: int = Field(default=2, ge=0)
+    confirmations: Count = 2
     """Further evaluations that must hold before the crossing counts as sustained."""
     source: Literal["published", "setting", "baseline", "own_schedule"] = "setting"
     """Where the value comes from; ``own_schedule`` marks the baseline's own run."""
-    baseline_run_ids: tuple[str, ...] = ()
+    baseline_run_ids: tuple[str, ...] = Field(default=(), max_length=LONGEST_CURVE)
     """Ledger entries whose mean final accuracy is ``value`` (source ``baseline``)."""
 
     @property
@@ -66,36 +82,36 @@ class Target(Record):
 class Segment(Record):
     """A stretch of training with constant resolution, trained layers, heads and passes."""
 
-    images: int = Field(ge=0)
+    images: Count
     """Images really processed in it, each once however many passes it took."""
-    resolution_px: int = Field(gt=0)
-    forward_macs: int = Field(ge=0)
+    resolution_px: int = Field(gt=0, le=LARGEST_SIDE_PX)
+    forward_macs: Count
     """F, forward MACs per image of the training graph, one pass."""
-    first_layer_macs: int = Field(ge=0)
+    first_layer_macs: Count
     """F1, the part of F spent in layers that read the input image."""
-    backward_macs: int = Field(ge=0)
+    backward_macs: Count
     """B, backward MACs per image, one pass (2F - F1 for a plainly trained network)."""
-    passes: int = Field(default=1, ge=1)
+    passes: int = Field(default=1, ge=1, le=1000)
     """Forward-backward passes per image (SAM has 2)."""
 
 
 class Evaluation(Record):
     """One pass over the validation set, each image counted exactly once."""
 
-    images: int = Field(ge=0)
+    images: Count
     """Training images processed before it."""
-    steps: int | None = Field(ge=0)
+    steps: Count | None
     """None: an imported curve does not say."""
-    epochs: float = Field(ge=0)
-    top1: float = Field(ge=0, le=1)
-    top5: float | None = Field(default=None, ge=0, le=1)
+    epochs: Epochs
+    top1: Fraction
+    top5: Fraction | None = None
     """``None`` on data with fewer than five classes."""
     loss: float | None
     """Mean cross-entropy in nats per image, without label smoothing; None if not finite."""
-    val_images: int = Field(gt=0)
-    train_seconds: float = Field(ge=0)
+    val_images: Count = Field(gt=0)
+    train_seconds: Seconds
     """Training clock when it began; evaluation is never charged to it."""
-    evaluation_seconds: float | None = Field(ge=0)
+    evaluation_seconds: Seconds | None
     """What this evaluation itself took; None: an imported curve does not say."""
 
     def accuracy(self, metric: Metric) -> float:
@@ -109,29 +125,29 @@ class Evaluation(Record):
 class Clocks(Record):
     """Wall-clock accounts of a run, in seconds, kept apart."""
 
-    train_seconds: float = Field(ge=0)
-    evaluation_seconds: float = Field(ge=0)
-    setup_seconds: float = Field(ge=0)
+    train_seconds: Seconds
+    evaluation_seconds: Seconds
+    setup_seconds: Seconds
     """Data, model and count, before the first step."""
 
 
 class Cost(Record):
     """What a run cost beside its compute.  What is unknown is None, never 0."""
 
-    compile_seconds: float = Field(default=0.0, ge=0)
+    compile_seconds: Seconds = 0.0
     """Compiling the network: on no other clock."""
-    peak_flops_per_second: float = Field(gt=0)
+    peak_flops_per_second: Positive
     """A matrix product's rate on this machine, of all the run's processes together."""
     peak_method: str
     """How the peak was measured."""
-    energy_joules: float | None = Field(ge=0)
+    energy_joules: Amount | None
     """Energy while the training clock ran."""
-    evaluation_energy_joules: float | None = Field(ge=0)
-    repeated_energy_joules: float | None = Field(ge=0)
+    evaluation_energy_joules: Amount | None
+    repeated_energy_joules: Amount | None
     """Training energy of work done again after a crash; not part of ``energy_joules``."""
     energy_source: str
     """Which counter, over what; or why the energy is unknown."""
-    price_usd_per_hour: float | None = Field(ge=0)
+    price_usd_per_hour: Amount | None
     """Of all that the run uses, as its configuration named it."""
     notes: tuple[str, ...] = ()
     """Why the seconds, and all that follows from them, say little about this machine."""
@@ -143,9 +159,12 @@ class Provenance(Record):
     commit: str | None
     """Git commit of the code, ``None`` outside a repository."""
     dirty: bool | None
-    """Whether tracked files differed from that commit."""
+    """Whether the code differed from that commit; in schema 2 whether tracked files did."""
     code_digest: str
     """SHA-256 over the package's Python and YAML files."""
+    network_digest: str | None = None
+    """SHA-256 over the network's own file and those of ``models/`` that it imports; None: a
+    library's network, or an entry of schema 2."""
     versions: Mapping[str, str]
     """Package name -> version, Python's included."""
     hardware: Mapping[str, Any]
@@ -155,12 +174,12 @@ class Provenance(Record):
 class Entry(Record):
     """One row of the ledger: a run from its config to its ending."""
 
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = Field(default=SCHEMA_VERSION, ge=1)
     run_id: str
     tier: Tier = "measured"
     source: str
     """Where the row comes from: ``measured here``, or a file or publication."""
-    created_utc: str
+    created_utc: IsoTime
     """ISO 8601 time at which the entry was written."""
 
     experiment: str | None
@@ -168,9 +187,9 @@ class Entry(Record):
     recipe: str
     data: str
     seed: int | None
-    repeat: int = 0
+    repeat: Count = 0
     estimand: Estimand = "anytime"
-    date: str | None
+    date: IsoDate | None
     """ISO date (YYYY-MM-DD) of the row: the later of the model's and the recipe's."""
 
     end_reason: EndReason
@@ -178,35 +197,35 @@ class Entry(Record):
     reached: bool
     target: Target
 
-    images: int | None = Field(ge=0)
-    steps: int | None = Field(ge=0)
-    epochs: float | None = Field(ge=0)
+    images: Count | None
+    steps: Count | None
+    epochs: Epochs | None
     """Steps are None for an imported curve; all three for a published number without a curve."""
-    forward_macs: float | None = Field(ge=0)
+    forward_macs: Amount | None
     """paper3x / (3 * images): MACs per image, averaged over segments.
 
     It and the compute are None only for an imported curve of a network that nobody counted; a
     published number has its paper3x alone."""
-    paper3x_tfs_days: float | None = Field(ge=0)
+    paper3x_tfs_days: Amount | None
     """Sum over segments of images * 3F (1 MAC = 1), teraflop/s-days."""
-    exact_flops: float | None = Field(ge=0)
+    exact_flops: Amount | None
     """Sum over segments of images * passes * 2(F + B), FLOPs."""
-    paper3x_to_target_tfs_days: float | None
+    paper3x_to_target_tfs_days: Positive | None
     """paper3x at the sustained crossing; a baseline is charged its whole schedule."""
-    exact_flops_to_target: float | None
-    first_crossing_images: float | None
-    first_crossing_epochs: float | None
-    sustained_crossing_images: float | None
-    sustained_crossing_epochs: float | None
-    first_epoch_at_target: float | None = Field(default=None, ge=0)
+    exact_flops_to_target: Positive | None
+    first_crossing_images: Amount | None
+    first_crossing_epochs: Epochs | None
+    sustained_crossing_images: Amount | None
+    sustained_crossing_epochs: Epochs | None
+    first_epoch_at_target: Epochs | None = None
     """Imported curves: completed epochs at the first row at or over the target, as printed."""
-    repeated_images: int = Field(default=0, ge=0)
+    repeated_images: Count = 0
     """Images processed again after a crash; not part of ``images``."""
-    repeated_seconds: float = Field(default=0.0, ge=0)
-    repeated_paper3x_tfs_days: float = Field(default=0.0, ge=0)
+    repeated_seconds: Seconds = 0.0
+    repeated_paper3x_tfs_days: Amount = 0.0
 
-    segments: tuple[Segment, ...]
-    evaluations: tuple[Evaluation, ...]
+    segments: tuple[Segment, ...] = Field(max_length=LONGEST_CURVE)
+    evaluations: tuple[Evaluation, ...] = Field(max_length=LONGEST_CURVE)
     clocks: Clocks | None
     weights_digest: str | None
     """SHA-256 over the raw weights and buffers at the stop."""
@@ -222,6 +241,17 @@ class Entry(Record):
     """None: an imported or published row, or one written before costs were kept."""
     entry_digest: str | None = None
     """SHA-256 over all other fields as canonical JSON, so that an edited entry is found."""
+
+    @model_validator(mode="after")
+    def _can_be_read(self) -> Self:
+        """Bounds, and what every reader of a curve takes for granted."""
+        if (reason := out_of_bounds(self)) is not None:
+            raise ValueError(reason)
+        if any(b.images < a.images for a, b in pairwise(self.evaluations)):
+            raise ValueError("evaluations: not in the order of training")
+        if self.target.metric == "top5" and any(e.top5 is None for e in self.evaluations):
+            raise ValueError("evaluations: the target is a top-5 accuracy, and one has none")
+        return self
 
 
 def paper3x_tfs_days(segments: Sequence[Segment]) -> float:

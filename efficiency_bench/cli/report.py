@@ -24,7 +24,7 @@ def report(
     from efficiency_bench.report.page.page import write_page
 
     found = read(ledger) if ledger.is_dir() else LedgerRead((), ())
-    remarks = [f"Not read: {problem.path}: {problem.reason}" for problem in found.problems]
+    remarks = [f"Not read: {problem}" for problem in found.problems]
     entries, source = found.entries, str(ledger)
     if not entries:
         if source != "published":

@@ -48,7 +48,7 @@ def read_entries(source: str) -> tuple[Entry, ...]:
     """Entries of ``published`` or of a ledger folder; what could not be read is named."""
     found = ledger.read(source)
     for problem in found.problems:
-        print(f"not read: {problem.path}: {problem.reason}", file=sys.stderr)
+        print(f"not read: {problem}", file=sys.stderr)
     return found.entries
 
 
@@ -58,10 +58,13 @@ def print_json(value: Any) -> None:
 
 
 def stdout_console() -> Console:
-    """A console on standard output that follows NO_COLOR and the terminal's width."""
+    """A console on standard output that follows NO_COLOR and the terminal's width.
+
+    Text is printed as it is: `[/red]` in the name of a model is no markup.
+    """
     from rich.console import Console
 
-    return Console()
+    return Console(markup=False, emoji=False)
 
 
 @contextlib.contextmanager

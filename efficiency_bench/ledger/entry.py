@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from efficiency_bench import records, target_crossing
+from efficiency_bench.bounds import whole_characters
 from efficiency_bench.config import RunConfig, measured_part
 from efficiency_bench.identity import config_digest, row_date
 from efficiency_bench.ledger import events
@@ -86,7 +87,7 @@ def build_entry(
         data_digest=data_digest,
         config_digest=config_digest(measured),
         event_log_digest=events.digest(event_log),
-        event_log=os.path.relpath(event_log, ledger_dir),
+        event_log=whole_characters(os.path.relpath(event_log, ledger_dir)),
         config=measured,
         provenance=provenance,
         cost=cost,

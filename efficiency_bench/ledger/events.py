@@ -18,7 +18,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
+from efficiency_bench.bounds import out_of_bounds, whole_characters
 from efficiency_bench.errors import UserError
+from efficiency_bench.regular_file import read_regular
+
+LARGEST_OWN_LOG_BYTES = 1 << 30
+"""A run's own log, in its folder: two years of training write as many."""
 
 DURABLE_KINDS = frozenset({"start", "resume", "evaluation", "end"})
 """Events that must survive a power cut: forced to the disk as they are written."""
@@ -84,7 +89,7 @@ class EventLog:
         if clash := _OWN_FIELDS & fields.keys():
             raise ValueError(f"{sorted(clash)} are the log's own fields")
         time_utc = datetime.now(UTC).isoformat(timespec="milliseconds")
-        event = {"event": kind, "time_utc": time_utc, **fields}
+        event = {"event": kind, "time_utc": time_utc, **_plain(fields)}
         body = json.dumps(event, allow_nan=False).encode().removesuffix(b"}")
         link = _link(self._link, body)
         line = body + f', "chain": "{link}"}}\n'.encode()
@@ -137,7 +142,7 @@ def read_events(path: Path) -> EventsRead:
     Raises UserError where there is no log, and for any other malformed line, by number.
     """
     try:
-        content = path.read_bytes()
+        content = read_regular(path, LARGEST_OWN_LOG_BYTES)
     except OSError as error:
         raise UserError(f"no event log to read at {path}: {error.strerror}") from error
     return parse_events(content, str(path))
@@ -200,7 +205,18 @@ def _parse(line: bytes) -> dict[str, Any] | None:
         event = json.loads(line.decode("utf-8"), parse_constant=reject_constant)
     except (ValueError, RecursionError):
         return None
-    return event if isinstance(event, dict) and isinstance(event.get("event"), str) else None
+    if not isinstance(event, dict) or not isinstance(event.get("event"), str):
+        return None
+    return None if out_of_bounds(event, longest_text=len(line)) else event
+
+
+def _plain(value: Any) -> Any:
+    """JSON values with every text in whole characters."""
+    if isinstance(value, str):
+        return value if value.isascii() else whole_characters(value)
+    if isinstance(value, Mapping):
+        return {_plain(name): _plain(inner) for name, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def _no_log(path: Path, error: OSError) -> UserError:

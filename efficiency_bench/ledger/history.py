@@ -55,8 +55,13 @@ class History:
         gone = [event for _, event in self._counting[stand:]]
         if not gone:
             return Lost()
-        before = [event for _, event in self._counting[:stand]]
-        return Lost(*(_lost(gone, before, resume, account) for account in _ACCOUNTS))
+        # looked at from its end, and no further than needed: it may be the whole log
+        return Lost(
+            *(
+                _lost(gone, (self._counting[i][1] for i in range(stand - 1, -1, -1)), resume, name)
+                for name in _ACCOUNTS
+            )
+        )
 
     def _standing(self, steps: int) -> int:
         """How many counting events stand when the run is taken up after ``steps`` steps."""
@@ -108,10 +113,13 @@ def lost_in_all(events: Iterable[Event]) -> Lost:
 _ACCOUNTS = ("images", "train_seconds", "paper3x_tfs_days")
 
 
-def _lost(gone: Sequence[Event], before: Sequence[Event], resume: Event, account: str) -> Any:
-    """How much further the events that are gone had come than the run stands now."""
+def _lost(gone: Sequence[Event], before: Iterable[Event], resume: Event, account: str) -> Any:
+    """How much further the events that are gone had come than the run stands now.
+
+    ``before`` are those that stand, the latest first.
+    """
     reached = [event[account] for event in gone if account in event]
     if account in resume:
         return max([*reached, resume[account]]) - resume[account]
-    stood = next((event[account] for event in reversed(before) if account in event), 0)
+    stood = next((event[account] for event in before if account in event), 0)
     return max([*reached, stood]) - stood

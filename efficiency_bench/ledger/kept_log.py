@@ -1,15 +1,70 @@
-"""How a run began, from the first line of the event log that the ledger keeps."""
+"""The event logs that a ledger keeps, compressed: bounded, since anybody may send one."""
 
 from __future__ import annotations
 
 import gzip
-import json
+import io
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from efficiency_bench.errors import UserError
+from efficiency_bench.ledger.events import parse_events
 from efficiency_bench.ledger.store import log_path
+from efficiency_bench.regular_file import read_regular
+
+LARGEST_LOG_BYTES = 1 << 26
+"""64 MiB unpacked.  A month of training writes 39 MB (``ledger.thinning``), 90 ImageNet epochs 6;
+gzip makes 64 GB from as many bytes."""
+
+MOST_EVENTS = 200_000
+"""A month writes 97,000: 10,000 at once, then one every 30 s."""
+
+MOST_VALUES = 4_000_000
+"""Numbers, texts, lists and objects: twenty an event.  In Python each takes some 60 bytes, though
+three (``[],``) are enough to write it."""
+
+
+def read_kept_log(path: Path) -> bytes:
+    """The unpacked bytes of the log at ``path``.
+
+    Raises FileNotFoundError where there is none, and UserError for what is no log: a damaged or
+    endless file, or one beyond the bounds above.
+    """
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(read_regular(path, LARGEST_LOG_BYTES))) as file:
+            content = file.read(LARGEST_LOG_BYTES + 1)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise UserError(f"cannot be read: {error.strerror or error}") from error
+    except (EOFError, zlib.error) as error:
+        raise UserError(f"cannot be unpacked: {error}") from error
+    check_size(content)
+    return content
+
+
+def check_size(content: bytes) -> None:
+    """Raise UserError for the unpacked bytes of a log that no run writes, before it is parsed."""
+    if len(content) > LARGEST_LOG_BYTES:
+        raise UserError(f"larger than {LARGEST_LOG_BYTES:,} bytes unpacked; no run writes as many")
+    if (events := content.count(b"\n")) > MOST_EVENTS:
+        raise UserError(f"{events:,} events; at most {MOST_EVENTS:,} are read, two months of them")
+    # each value stands behind one of these, or is alone in its line
+    if (values := sum(map(content.count, (b",", b"[", b"{")))) > MOST_VALUES:
+        raise UserError(f"more than {values:,} values; at most {MOST_VALUES:,} are read")
+
+
+def first_line(path: Path, longest_bytes: int) -> bytes:
+    """The first line of the log at ``path``; OSError, EOFError or zlib.error where there is none.
+
+    No more than ``longest_bytes`` are unpacked.
+    """
+    packed = read_regular(path, LARGEST_LOG_BYTES)
+    with gzip.GzipFile(fileobj=io.BytesIO(packed)) as file:
+        return file.readline(longest_bytes)
+
 
 LONGEST_START_BYTES = 1_000_000
 """A start event has a few thousand; a file that unpacks to more is no log."""
@@ -29,8 +84,8 @@ def start_event(ledger_dir: Path, run_id: str) -> Mapping[str, Any] | None:
     """The ``start`` event of ``run_id``; None where the ledger has no log of it, or none that
     can be read (``verify`` says what is wrong with it)."""
     try:
-        with gzip.open(log_path(ledger_dir, run_id), "rb") as log:
-            event = json.loads(log.readline(LONGEST_START_BYTES))
-    except (OSError, EOFError, ValueError, zlib.error):
+        path = log_path(ledger_dir, run_id)
+        events = parse_events(first_line(path, LONGEST_START_BYTES), path.name).events
+    except (OSError, EOFError, zlib.error, UserError):
         return None
-    return event if isinstance(event, dict) and event.get("event") == "start" else None
+    return events[0] if events and events[0]["event"] == "start" else None

@@ -23,6 +23,10 @@ from efficiency_bench.errors import UserError, unknown
 from efficiency_bench.ledger.events import reject_constant
 from efficiency_bench.provenance import digest_json
 from efficiency_bench.records import SCHEMA_VERSION, Entry
+from efficiency_bench.regular_file import read_regular
+
+LARGEST_ENTRY_BYTES = 1 << 24
+"""16 MiB: ten thousand evaluations, the most that an entry may have, take 3 MB."""
 
 _SAFE_RUN_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
 
@@ -38,6 +42,10 @@ class Problem:
     path: Path
     reason: str
 
+    def __str__(self) -> str:
+        """File and reason on one line, with nothing in it that a terminal cannot show."""
+        return printable(f"{self.path}: {self.reason}")
+
 
 @dataclass(frozen=True)
 class LedgerRead:
@@ -47,14 +55,23 @@ class LedgerRead:
     problems: tuple[Problem, ...]
 
 
+def printable(text: str) -> str:
+    """``text`` with whatever a terminal cannot show, or would obey, as an escape."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def entry_path(ledger_dir: Path, run_id: str) -> Path:
     """Where the entry of ``run_id`` lies; UserError for an id that is no safe file name."""
     if not _SAFE_RUN_ID.fullmatch(run_id):
-        raise UserError(
-            f"run id {run_id!r} cannot name a file; allowed: letters, digits, '-', '_' and '.' "
-            "(not first), at most 200"
-        )
+        raise UserError(f"run id {_names_no_file(run_id)}")
     return ledger_dir / f"{run_id}.json"
+
+
+def _names_no_file(run_id: str) -> str:
+    return (
+        f"{run_id!r} cannot name a file; allowed: letters, digits, '-', '_' and '.' (not first),"
+        " at most 200"
+    )
 
 
 def log_path(ledger_dir: Path, run_id: str) -> Path:
@@ -169,7 +186,7 @@ def find(ledger_dir: Path, run_id: str) -> Entry:
     found = read(ledger_dir)
     for problem in found.problems:
         if problem.path.stem == run_id:
-            raise UserError(f"{problem.path}: {problem.reason}")
+            raise UserError(str(problem))
     return matching(found.entries, run_id)
 
 
@@ -188,7 +205,7 @@ def matching(entries: Sequence[Entry], run_id: str) -> Entry:
 def _read_entry(path: Path) -> Entry | str:
     """The entry in ``path``, or the reason why there is none."""
     try:
-        content = path.read_bytes()
+        content = read_regular(path, LARGEST_ENTRY_BYTES)
     except OSError as error:
         return f"cannot be read: {error.strerror}"
     try:
@@ -200,6 +217,8 @@ def _read_entry(path: Path) -> Entry | str:
         return _newer(entry.schema_version)
     if entry.run_id != path.stem:
         return f"its run id {entry.run_id!r} is not its file name"
+    if not _SAFE_RUN_ID.fullmatch(entry.run_id):
+        return f"its run id {_names_no_file(entry.run_id)}"
     return entry
 
 
@@ -225,7 +244,7 @@ def _newer(schema: int) -> str:
 
 def _first(error: ValidationError) -> str:
     details = error.errors(include_url=False)
-    where = ".".join(map(str, details[0]["loc"]))
+    where = ".".join(map(str, details[0]["loc"])) or "values"
     more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
     return f"{where}: {details[0]['msg']}{more}"
 
@@ -267,10 +286,15 @@ def _sync_folder(folder: Path) -> None:
 def content_digest(entry: Entry) -> str:
     """SHA-256 (hex) over every field but ``entry_digest``, as canonical JSON.
 
-    A cost of None is left out, so that entries written before costs were kept keep their digest.
+    Fields that came later are left out of an entry from before, which so keeps its digest: a cost
+    of None, and the network's digest in an entry of schema 2.
     """
-    left_out = {"entry_digest"} if entry.cost else {"entry_digest", "cost"}
-    return digest_json(entry.model_dump(mode="json", exclude=left_out))
+    fields = entry.model_dump(mode="json", exclude={"entry_digest"})
+    if fields["cost"] is None:
+        del fields["cost"]
+    if entry.schema_version < 3 and fields["provenance"] is not None:
+        del fields["provenance"]["network_digest"]
+    return digest_json(fields)
 
 
 def sealed(entry: Entry) -> Entry:

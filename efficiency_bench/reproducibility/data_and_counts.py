@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -16,13 +16,33 @@ from efficiency_bench.config import DataConfig, RecipeConfig, load
 from efficiency_bench.errors import UserError
 from efficiency_bench.ledger import store
 from efficiency_bench.ledger.reference import published_entries
-from efficiency_bench.provenance import code_digest
-from efficiency_bench.verify import Beside, Check, Failure, Note, Skipped, Verification, verify
+from efficiency_bench.provenance import code_digest_at
+from efficiency_bench.records import Entry
+from efficiency_bench.verify import (
+    Beside,
+    Check,
+    Failure,
+    Skipped,
+    Unconfirmed,
+    Verification,
+    verify,
+)
 from efficiency_bench.verify.evidence import Evidence
 from efficiency_bench.verify.findings import Finding, equal
 from efficiency_bench.verify.preregistration import Registration, held_to
 
 PUBLISHED = "published"
+
+MOST_CLASSES = 100_000
+"""More than any set of photographs has (ImageNet-21k: 21,841): a layer for more of them would take
+the memory of this machine."""
+
+LARGEST_COUNTED_PX = 1024
+"""Side of an image: of what is published 800 px is the most (EfficientNet-L2), and a VGG's
+training step at 1024 px takes 6 GB."""
+
+MOST_SIDES = 100
+"""Of one progressive schedule; counting each takes a second or two."""
 
 
 def verify_ledger(
@@ -47,8 +67,7 @@ def verify_ledger(
         problems = tuple(p for p in problems if p.path.stem == run_id)
         entries = () if problems else (store.matching(read.entries, run_id),)
     unreadable = [
-        Verification(p.path.stem, (Failure("readable", "an entry", p.reason),), (), ())
-        for p in problems
+        Verification(p.path.stem, (Failure("readable", "an entry", p.reason),)) for p in problems
     ]
     beside = Beside(read.entries)
     return unreadable + [verify(Path(source), e, beside, checks) for e in entries]
@@ -75,25 +94,74 @@ def data_check(root: Path | None) -> Check:
 
 
 def counts_again(evidence: Evidence) -> Iterator[Finding]:
-    """A rule: this checkout counts the network of the run to the same MACs at every side."""
-    facts, sides = evidence.entry.provenance, evidence.start["counts"]
-    # seeds, and the trials of a search for the shortest schedule, share one count
+    """A rule: this checkout counts the network of the run to the same MACs at every side.
+
+    Where it does not, the entry is wrong, unless its network's file was another one then and the
+    repository still has that: its commit can be asked.
+    """
+    sides, classes = evidence.start["counts"], evidence.start["classes"]
     written_config = evidence.entry.config
+    # seeds, and the trials of a search for the shortest schedule, share one count; when the run
+    # was evaluated does not matter, and entries from before 0.3 said it in another way
     recipe = {**written_config["recipe"], "epochs": 1}
-    config = json.dumps({**written_config, "seed": 0, "repeat": 0, "recipe": recipe})
+    same = {"seed": 0, "repeat": 0, "recipe": recipe, "evaluation": {}}
+    config = json.dumps({**written_config, **same})
+    sides_px = tuple(map(int, sides))
     try:
-        counted = counts(config, evidence.start["classes"], tuple(map(int, sides)))
+        _check_size(classes, sides_px)
+        counted = counts(config, classes, sides_px)
     except UserError as error:
-        yield Skipped("counts", str(error).splitlines()[0])
+        yield Unconfirmed("counts", f"the network cannot be counted: {str(error).splitlines()[0]}")
         return
+    differing = []
     for side, count in counted.items():
         written = sides[str(side)]
         if "by_operator" not in written:  # logs from before do not say
             count = {name: macs for name, macs in count.items() if name != "by_operator"}
         if count != written:
-            found = Failure(f"counts: at {side} px", count, written)
-            same_code = facts is not None and facts.code_digest == code_digest()
-            yield found if same_code else Note(found.rule, f"{count} by this checkout's code")
+            differing.append(Failure(f"counts: at {side} px", count, written))
+    if differing and (commit := older_network(evidence.entry)) is not None:
+        yield Unconfirmed(
+            "counts",
+            f"the network's file was another one then: git checkout {commit}, and verify there",
+        )
+    else:
+        yield from differing
+
+
+def _check_size(classes: int, sides_px: Sequence[int]) -> None:
+    """Raise UserError for what would take more memory or time than a network that is published."""
+    if classes > MOST_CLASSES:
+        raise UserError(f"{classes} classes; at most {MOST_CLASSES} are counted")
+    if len(sides_px) > MOST_SIDES or max(sides_px, default=0) > LARGEST_COUNTED_PX:
+        raise UserError(
+            f"{len(sides_px)} sides up to {max(sides_px)} px; at most {MOST_SIDES} up to"
+            f" {LARGEST_COUNTED_PX} px are counted"
+        )
+
+
+def older_network(entry: Entry) -> str | None:
+    """The commit whose network ``entry`` was counted with, where today's is another one.
+
+    None where it is today's, or none that the repository has.  Entries of schema 2 have no digest
+    of the network's own file; where their code is that of their commit, that has it.
+    """
+    from efficiency_bench.campaign.network_files import (
+        commit_with,
+        network_digest,
+        network_digest_at,
+    )
+
+    facts, model, form = entry.provenance, entry.model, entry.config["form"]
+    if facts is None:
+        return None
+    if facts.network_digest is not None:
+        today = facts.network_digest == network_digest(model, form)
+        return None if today else commit_with(facts.network_digest, model, form)
+    if facts.commit is None or code_digest_at(facts.commit) != facts.code_digest:
+        return None
+    then = network_digest_at(facts.commit, model, form)
+    return None if then in (None, network_digest(model, form)) else facts.commit
 
 
 @lru_cache
@@ -126,7 +194,12 @@ def counts(config: str, classes: int, sides_px: tuple[int, ...]) -> dict[int, di
     from efficiency_bench.run.setup import count_fields
 
     loaded = load(OmegaConf.create(json.loads(config)))
-    _, counted = counted_model(replace(loaded, device="cpu"), classes, sides_px)
+    try:
+        _, counted = counted_model(replace(loaded, device="cpu"), classes, sides_px)
+    except (UserError, KeyboardInterrupt):
+        raise
+    except Exception as error:  # a library's network may raise anything for a stranger's settings
+        raise UserError(f"{type(error).__name__}: {error}") from error
     return {side: count_fields(count) for side, count in counted.items()}
 
 

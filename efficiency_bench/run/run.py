@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from efficiency_bench import identity, provenance
+from efficiency_bench.bounds import LONGEST_TEXT, whole_characters
+from efficiency_bench.campaign.network_files import network_digest
 from efficiency_bench.config import RunConfig, measured_part
 from efficiency_bench.config_checks import check
 from efficiency_bench.data import build_data
@@ -84,7 +86,10 @@ def execute(run: Prepared, mirrors: tuple[Mirror, ...]) -> Outcome:
     progress_before = run.earlier.progress_events if run.earlier else 0
     thinned = ThinnedProgress(event_log, progress_before)
     processes = run.job.ranks.share.of
-    facts = provenance.collect(devices.hardware(run.config, processes))
+    facts = provenance.collect(
+        devices.hardware(run.config, processes),
+        network_digest(run.config.model.name, run.config.form),
+    )
     energy, cost = begin_cost(run, facts.hardware)
 
     def tell(kind: str, **fields: Any) -> None:
@@ -206,6 +211,8 @@ def _follow(
         (run.folder / "fault.txt").write_text(traceback.format_exc())
         log.error("%s failed: %s (traceback in %s)", run.run_id, error, run.folder / "fault.txt")
         detail = f"{type(error).__name__}: {error}".splitlines()[0]
+        # what an error repeats may be a file's name: of any length, in half characters
+        detail = whole_characters(detail)[:LONGEST_TEXT]
         return evaluations, _failure(detail, latest, evaluations, "failed")
     raise AssertionError("the trainer ended without an ending")
 

@@ -59,7 +59,7 @@ def of_ledger(ledger_dir: Path) -> tuple[list[Recorded], list[str]]:
     Raises UserError where there is no ledger.
     """
     ledger = store.read(ledger_dir)
-    left_out = [f"{problem.path}: {problem.reason}" for problem in ledger.problems]
+    left_out = [str(problem) for problem in ledger.problems]
     found = []
     beside = Beside(ledger.entries)
     for entry in ledger.entries:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,12 +12,14 @@ from typing import Any
 from efficiency_bench.errors import UserError
 from efficiency_bench.ledger.events import EventsRead, parse_events
 from efficiency_bench.ledger.history import useful
+from efficiency_bench.ledger.kept_log import LARGEST_LOG_BYTES, check_size, read_kept_log
 from efficiency_bench.ledger.store import log_path
 from efficiency_bench.records import Entry
+from efficiency_bench.regular_file import read_regular
 from efficiency_bench.verify.neighbours import Beside
 
-LARGEST_LOG_BYTES = 1 << 30
-"""A compressed log that grows beyond this is no event log: 90 ImageNet epochs take 6 MB."""
+OWN_LOG = "events.jsonl"
+"""The name of the log in a run's folder: an entry that names another file is not followed."""
 
 
 @dataclass(frozen=True)
@@ -80,30 +81,33 @@ def gather(ledger_dir: Path, entry: Entry, beside: Beside) -> Evidence:
     """The evidence for ``entry``: the log kept in the ledger, and the run's own if still there."""
     copies = [_kept(log_path(ledger_dir, entry.run_id))]
     if entry.event_log is not None:
-        copies.append(_own(ledger_dir / entry.event_log))
+        copies.append(_own(ledger_dir, entry.event_log))
     return Evidence(entry, beside, tuple(copy for copy in copies if copy is not None))
 
 
 def _kept(path: Path) -> LogCopy | None:
     try:
-        with gzip.open(path) as file:
-            content = file.read(LARGEST_LOG_BYTES + 1)
+        return LogCopy(str(path), read_kept_log(path))
     except FileNotFoundError:
         return None
-    except (OSError, EOFError, ValueError) as error:
-        return LogCopy(str(path), None, f"cannot be read: {error}")
-    if len(content) > LARGEST_LOG_BYTES:
-        return LogCopy(str(path), None, "unpacks to more than a gigabyte")
-    return LogCopy(str(path), content)
+    except UserError as error:
+        return LogCopy(str(path), None, str(error))
 
 
-def _own(path: Path) -> LogCopy | None:
+def _own(ledger_dir: Path, place: str) -> LogCopy | None:
     """The copy that the entry names; the entry may be anybody's, and name a device without end."""
+    path = ledger_dir / place
+    if path.name != OWN_LOG or Path(place).is_absolute():
+        return LogCopy(place, None, f"not followed: a log is named {OWN_LOG}, relative to here")
     try:
-        if path.exists() and not path.is_file():
-            return LogCopy(str(path), None, "cannot be read: no ordinary file")
-        return LogCopy(str(path), path.read_bytes())
+        content = read_regular(path, LARGEST_LOG_BYTES)
+        check_size(content)
     except (FileNotFoundError, NotADirectoryError):
         return None  # run folders are cleared; the ledger's own copy is what must be there
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        return LogCopy(str(path), None, f"cannot be read: {error.strerror or error}")
+    except ValueError as error:  # a name with a zero byte
         return LogCopy(str(path), None, f"cannot be read: {error}")
+    except UserError as error:
+        return LogCopy(str(path), None, str(error))
+    return LogCopy(str(path), content)

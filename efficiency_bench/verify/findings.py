@@ -1,4 +1,4 @@
-"""What a rule has to say about an entry: a failure, a check left out, or a note."""
+"""What a rule has to say about an entry: a failure, a check that could not be made, or a note."""
 
 from __future__ import annotations
 
@@ -27,8 +27,16 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class Unconfirmed:
+    """A check that matters and could not be made: the entry is not confirmed."""
+
+    rule: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Skipped:
-    """A check that needs what is not at hand."""
+    """A check that needs what a clone of the repository does not have, such as the data."""
 
     rule: str
     reason: str
@@ -42,7 +50,7 @@ class Note:
     text: str
 
 
-Finding = Failure | Skipped | Note
+Finding = Failure | Unconfirmed | Skipped | Note
 Check = Callable[["Evidence"], Iterator[Finding]]
 
 

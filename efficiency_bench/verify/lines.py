@@ -9,8 +9,11 @@ from typing import Any
 
 from rich.console import Console
 
+from efficiency_bench.ledger.store import printable
 from efficiency_bench.verify import Failure, Verification
 from efficiency_bench.verify.verify import RULES_VERSION
+
+WIDEST_VERDICT = len("not confirmed")
 
 LONGEST_VALUE = 60
 """Characters of a value shown; two of them and their rule make two lines of a terminal."""
@@ -20,23 +23,29 @@ def as_row(result: Verification) -> dict[str, Any]:
     """JSON values of one entry's verification."""
     return {
         "run_id": result.run_id,
+        "verdict": result.verdict,
         "ok": result.ok,
         "rules_version": RULES_VERSION,
         "failures": [
             {"rule": f.rule, "expected": _json_value(f.expected), "found": _json_value(f.found)}
             for f in result.failures
         ],
+        "not_confirmed": [f"{left.rule}: {left.reason}" for left in result.unconfirmed],
         "skipped": [f"{skipped.rule}: {skipped.reason}" for skipped in result.skipped],
         "notes": [f"{note.rule}: {note.text}" for note in result.notes],
     }
 
 
 def print_verifications(results: Sequence[Verification], console: Console) -> None:
-    """Every entry with what failed, then what was skipped or is to be known, then the verdict."""
+    """Every entry with its verdict and why, then what was skipped or is to be known, then a sum."""
     for result in results:
-        console.print(f"{'ok    ' if result.ok else 'FAILED'} {result.run_id}", highlight=False)
+        verdict = result.verdict.upper() if result.failures else result.verdict
+        name = printable(result.run_id)  # of a file that is no entry: anything
+        console.print(f"{verdict:<{WIDEST_VERDICT}} {name}", highlight=False, markup=False)
         for failure in result.failures:
             console.print(f"         {_line(failure)}", highlight=False, markup=False)
+        for left in result.unconfirmed:
+            console.print(f"         {left.rule}: {left.reason}", highlight=False, markup=False)
     remarks = Counter(
         f"{kind} {finding}"
         for result in results

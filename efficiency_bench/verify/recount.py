@@ -127,8 +127,11 @@ class Plan:
             soon = accuracy >= target.threshold - cadence["near"]
         else:
             interval = self.steps_per_epoch / cadence["per_epoch"]
-            apart = [a for s, a in looks[1:] if step - s >= interval - 1e-6]
-            rise = accuracy - (apart[-1] if apart else looks[0][1])
+            # from the end, so that a long curve is not read whole for each of its points
+            apart = (
+                i for i in range(len(looks) - 1, 0, -1) if step - looks[i][0] >= interval - 1e-6
+            )
+            rise = accuracy - looks[next(apart, 0)][1]
             noise = 2 * math.sqrt(accuracy * (1 - accuracy) / self.val_images)
             soon = accuracy + max(rise, noise) >= target.threshold
         return int(cadence["per_epoch_near" if soon else "per_epoch"])

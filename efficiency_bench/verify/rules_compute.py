@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from efficiency_bench.ledger.costs import cost_of, latest_energy
+from efficiency_bench.ledger.costs import cost_of
 from efficiency_bench.ledger.events import without_own_fields
 from efficiency_bench.ledger.history import COUNTING_KINDS, Lost, lost_by_each, lost_in_all
 from efficiency_bench.records import TERAFLOPS_DAY, Evaluation, Segment
@@ -164,7 +164,8 @@ def _taken_up(evidence: Evidence) -> list[Mapping[str, Any]]:
     standing: list[Mapping[str, Any]] = []
     for event in evidence.useful:
         if event["event"] == "resume":
-            standing = [e for e in standing if e["steps"] <= event["steps"]]
+            while standing and standing[-1]["steps"] > event["steps"]:
+                standing.pop()
         if event["event"] != "interrupted" and "train_seconds" in event:
             standing.append(event)
     return standing
@@ -200,7 +201,7 @@ def energy(evidence: Evidence) -> Iterator[Finding]:
         if now is None:
             continue
         if event["event"] == "resume":
-            lost = max(0.0, (latest_energy(log[:at]) or 0.0) - now)
+            lost = max(0.0, so_far - now)
             name = f"energy: lost by the resume at event {at + 1}"
             yield from close(name, lost, account["lost_energy_joules"])
         elif now < so_far:

@@ -14,7 +14,7 @@ from efficiency_bench.records import (
 )
 from efficiency_bench.stop_rule import first_index, sustained_index
 from efficiency_bench.verify.evidence import Evidence
-from efficiency_bench.verify.findings import Failure, Finding, Skipped, close, equal
+from efficiency_bench.verify.findings import Failure, Finding, Unconfirmed, close, equal
 from efficiency_bench.verify.recount import interpolated_images, plan_of
 
 FAULTS = ("diverged", "failed")
@@ -42,20 +42,23 @@ def stop(evidence: Evidence) -> Iterator[Finding]:
     if entry.end_reason in FAULTS:
         return
     accuracies = [e.accuracy(entry.target.metric) for e in entry.evaluations]
-    confirmed = [
-        count
-        for count in range(1, len(accuracies) + 1)
-        if target is not None
-        and sustained_index(target, accuracies[:count], over and count == len(accuracies))
-        is not None
-    ]
-    expected = "target" if confirmed else "schedule"
+    confirmed = None if target is None else _confirmed_after(target, accuracies, over)
+    expected = "schedule" if confirmed is None else "target"
     yield from equal("stop: by the rule", expected, entry.end_reason)
-    if confirmed and confirmed[0] != len(accuracies):
-        step = entry.evaluations[confirmed[0] - 1].steps
+    if confirmed is not None and confirmed != len(accuracies):
+        step = entry.evaluations[confirmed - 1].steps
         yield Failure("stop: step", step, entry.steps)
     if expected == "schedule" and not over:
         yield Failure("stop: step", plan_of(evidence).total_steps, entry.steps)
+
+
+def _confirmed_after(target: Target, accuracies: Sequence[float], over: bool) -> int | None:
+    """After how many evaluations the arrival was certain; None: it never was."""
+    index = sustained_index(target, accuracies, schedule_over=False)
+    if index is not None:
+        return index + 1 + target.confirmations
+    at_the_end = over and sustained_index(target, accuracies, schedule_over=True) is not None
+    return len(accuracies) if at_the_end else None
 
 
 def crossings(evidence: Evidence) -> Iterator[Finding]:
@@ -122,7 +125,9 @@ def _baseline(evidence: Evidence) -> Iterator[Finding]:
     target, known = evidence.entry.target, evidence.beside.by_run_id
     missing = [run_id for run_id in target.baseline_run_ids if run_id not in known]
     if missing or not target.baseline_run_ids:
-        yield Skipped("target", f"baseline runs not in this ledger: {', '.join(missing) or 'none'}")
+        yield Unconfirmed(
+            "target", f"baseline runs not in this ledger: {', '.join(missing) or 'none'}"
+        )
         return
     runs = [known[run_id] for run_id in target.baseline_run_ids]
     finals = [run.evaluations[-1].accuracy(target.metric) for run in runs if run.evaluations]

@@ -7,11 +7,26 @@ from datetime import date, datetime
 
 from efficiency_bench import identity, provenance
 from efficiency_bench.errors import UserError
+from efficiency_bench.git import COMMIT
 from efficiency_bench.ledger.events import parse_events
 from efficiency_bench.ledger.store import content_digest
-from efficiency_bench.records import SCHEMA_VERSION
+from efficiency_bench.ledger.verification.schema import unknown_keys
 from efficiency_bench.verify.evidence import Evidence, LogCopy
-from efficiency_bench.verify.findings import Failure, Finding, Note, Skipped, equal, fields
+from efficiency_bench.verify.findings import (
+    Failure,
+    Finding,
+    Note,
+    Skipped,
+    Unconfirmed,
+    equal,
+    fields,
+)
+
+SEALED_SINCE = 2
+"""The first schema whose entries have a digest of their content."""
+
+CODE_SINCE = 3
+"""The first schema in which ``dirty`` covers files that git does not track."""
 
 ALSO_AT_THE_START = (
     "run_id",
@@ -31,8 +46,18 @@ ALSO_AT_THE_START = (
 def entry_digest(evidence: Evidence) -> Iterator[Finding]:
     """The entry's fields have the digest that was written with them, from schema 2 on."""
     entry = evidence.entry
-    yield from equal("entry digest: schema_version", SCHEMA_VERSION, entry.schema_version)
+    if entry.schema_version < SEALED_SINCE:
+        found = entry.schema_version
+        yield Failure("entry digest: schema_version", f"at least {SEALED_SINCE}", found)
     yield from equal("entry digest", content_digest(entry), entry.entry_digest)
+
+
+def keys(evidence: Evidence) -> Iterator[Finding]:
+    """The entry and its configuration have no key that their schema does not have."""
+    entry = evidence.entry
+    written = entry.model_dump(exclude_unset=True)
+    for key in unknown_keys(written, entry.schema_version, entry.tier == "measured"):
+        yield Failure(f"keys: {key}", f"a key of schema {entry.schema_version}", "unknown")
 
 
 def event_log(evidence: Evidence) -> Iterator[Finding]:
@@ -93,8 +118,9 @@ def names(evidence: Evidence) -> Iterator[Finding]:
     written = entry.model_dump(mode="json")
     yield from fields("start event", evidence.start, written, ALSO_AT_THE_START)
     yield from equal("start event: config", evidence.start.get("config"), written["config"])
-    started = evidence.start.get("provenance")
-    yield from equal("start event: provenance", started, written["provenance"])
+    # what the log was written without is no part of it: fields that came later
+    facts = entry.provenance and entry.provenance.model_dump(mode="json", exclude_unset=True)
+    yield from equal("start event: provenance", evidence.start.get("provenance"), facts)
 
 
 def dates(evidence: Evidence) -> Iterator[Finding]:
@@ -138,6 +164,28 @@ def code(evidence: Evidence) -> Iterator[Finding]:
             yield Note("code", f"the run was taken up by other code after step {event['steps']}")
     if facts.code_digest != provenance.code_digest():
         yield Note("code", f"written by other code ({facts.code_digest[:12]}) than this checkout")
+
+
+def code_of_the_commit(evidence: Evidence) -> Iterator[Finding]:
+    """The digest of the code is that of the commit, where that and git are at hand."""
+    facts = evidence.entry.provenance
+    if facts is None or facts.dirty:  # what differed from the commit, no commit has
+        return
+    if facts.commit is None:
+        yield Note("code", "from outside a repository: its code cannot be looked up")
+        return
+    if not COMMIT.fullmatch(facts.commit):
+        yield Failure("code: commit", "40 or 64 hexadecimal digits", facts.commit)
+        return
+    digest = provenance.code_digest_at(facts.commit)
+    if digest is None:
+        yield Note("code", f"commit {facts.commit[:12]} is not at hand: its code is not looked at")
+    elif digest != facts.code_digest:
+        if evidence.entry.schema_version >= CODE_SINCE:
+            yield Failure(f"code: digest at {facts.commit[:12]}", digest, facts.code_digest)
+        else:  # a file that git did not track counted, and was not said to differ
+            reason = f"its digest is not that of commit {facts.commit[:12]}: {digest[:12]}"
+            yield Unconfirmed("code", reason)
 
 
 def no_evidence(evidence: Evidence) -> Iterator[Finding]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from efficiency_bench.ledger.reference import PAPER_IMAGES_PER_EPOCH
 from efficiency_bench.records import TERAFLOPS_DAY, Entry, Tier
@@ -13,7 +14,16 @@ from efficiency_bench.verify import rules_compute as run
 from efficiency_bench.verify import rules_crossing as arrival
 from efficiency_bench.verify import rules_identity as digests
 from efficiency_bench.verify.evidence import Evidence, gather
-from efficiency_bench.verify.findings import Check, Failure, Finding, Note, Skipped, close, equal
+from efficiency_bench.verify.findings import (
+    Check,
+    Failure,
+    Finding,
+    Note,
+    Skipped,
+    Unconfirmed,
+    close,
+    equal,
+)
 from efficiency_bench.verify.neighbours import Beside
 
 PUBLISHED_ROUNDING = 0.005
@@ -46,36 +56,44 @@ def imported(evidence: Evidence) -> Iterator[Finding]:
         yield Failure("imported: epochs", "in order", epochs)
 
 
-RULES_VERSION = 1
+RULES_VERSION = 2
 """Of the rules below.  A stricter or another rule makes a new version; old ones stay readable
 here under their number, so that an entry can be held to what it was written under."""
 
+_MEASURED_1: tuple[Check, ...] = (
+    digests.entry_digest,
+    digests.event_log,
+    digests.names,
+    digests.dates,
+    digests.distinct,
+    digests.code,
+    run.steps_and_images,
+    run.segments,
+    run.compute,
+    run.evaluations,
+    arrival.cadence,
+    arrival.stop,
+    arrival.crossings,
+    arrival.targets,
+    run.clocks,
+    run.repeats,
+    cost.cost,
+    cost.energy,
+)
+_IMPORTED_1: tuple[Check, ...] = (digests.entry_digest, digests.no_evidence, imported)
+_PUBLISHED: tuple[Check, ...] = (digests.no_evidence, published)
+
 RULES: dict[int, dict[Tier, tuple[Check, ...]]] = {
-    1: {
-        "measured": (
-            digests.entry_digest,
-            digests.event_log,
-            digests.names,
-            digests.dates,
-            digests.distinct,
-            digests.code,
-            run.steps_and_images,
-            run.segments,
-            run.compute,
-            run.evaluations,
-            arrival.cadence,
-            arrival.stop,
-            arrival.crossings,
-            arrival.targets,
-            run.clocks,
-            run.repeats,
-            cost.cost,
-            cost.energy,
-        ),
-        "imported": (digests.entry_digest, digests.no_evidence, imported),
-        "published": (digests.no_evidence, published),
-    }
+    1: {"measured": _MEASURED_1, "imported": _IMPORTED_1, "published": _PUBLISHED},
+    2: {
+        "measured": (digests.keys, *_MEASURED_1, digests.code_of_the_commit),
+        "imported": (digests.keys, *_IMPORTED_1),
+        "published": _PUBLISHED,
+    },
 }
+
+Verdict = Literal["verified", "not confirmed", "failed"]
+"""Every rule holds; one that matters could not be applied; one does not hold."""
 
 
 @dataclass(frozen=True)
@@ -83,14 +101,22 @@ class Verification:
     """What became of one entry."""
 
     run_id: str
-    failures: tuple[Failure, ...]
-    skipped: tuple[Skipped, ...]
-    notes: tuple[Note, ...]
+    failures: tuple[Failure, ...] = ()
+    unconfirmed: tuple[Unconfirmed, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+    notes: tuple[Note, ...] = ()
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst of its findings."""
+        if self.failures:
+            return "failed"
+        return "not confirmed" if self.unconfirmed else "verified"
 
     @property
     def ok(self) -> bool:
-        """Whether no rule failed; a skipped one did not."""
-        return not self.failures
+        """Whether it is verified."""
+        return self.verdict == "verified"
 
 
 def verify(
@@ -110,6 +136,7 @@ def verify(
     return Verification(
         run_id=entry.run_id,
         failures=tuple(f for f in findings if isinstance(f, Failure)),
+        unconfirmed=tuple(f for f in findings if isinstance(f, Unconfirmed)),
         skipped=tuple(f for f in findings if isinstance(f, Skipped)),
         notes=tuple(f for f in findings if isinstance(f, Note)),
     )
@@ -118,7 +145,8 @@ def verify(
 def _applied(rule: Check, evidence: Evidence) -> list[Finding]:
     try:
         return list(rule(evidence))
-    except (KeyError, ValueError, TypeError, IndexError, AttributeError, ArithmeticError) as error:
-        # an edited log or configuration may lack anything or hold any type
+    except Exception as error:
+        # an edited log or configuration may lack anything or hold any type: what then stops a rule
+        # is a finding of that rule, and the other rules and entries are looked at all the same
         name = rule.__name__.replace("_", " ")
         return [Failure(name, "evidence that the rule can be applied to", repr(error))]

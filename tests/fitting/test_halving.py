@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from efficiency_bench.bounds import LARGEST_FLOAT, SMALLEST_FLOAT
 from efficiency_bench.errors import UserError
 from efficiency_bench.fitting.groups import Selection
 from efficiency_bench.fitting.halving import halving_time
@@ -280,7 +281,8 @@ def test_the_result_is_json_with_the_fixed_keys():
 
 
 def test_a_wildly_scattered_fit_stays_finite():
-    result = fit(made((0, 1e300), (1, 1e-300), (4000, 1e300)), "all")
+    # no record holds anything beyond
+    result = fit(made((0, LARGEST_FLOAT), (1, SMALLEST_FLOAT), (4000, LARGEST_FLOAT)), "all")
     assert all(math.isfinite(point["high"]) for point in result.line)
 
 
