@@ -75,7 +75,7 @@ def copy(original: Original, seed: int, events: Sequence[Mapping[str, Any]]) -> 
     entry = original.entry
     measured = {**entry.config, "seed": seed}
     level = None if entry.target.source == "own_schedule" else entry.target
-    run_id = identity.run_id(measured, entry.data_digest or "", level)
+    run_id = identity.run_id(measured, entry.data, entry.data_digest or "", level)
     weights = hashlib.sha256(str(seed).encode()).hexdigest()
     changes: dict[str, dict[str, Any]] = {
         "start": {"seed": seed, "config": measured, "run_id": run_id},

@@ -97,15 +97,16 @@ class RecipeConfig:
     model_arguments: dict[str, Any] = field(default_factory=dict)  # regularisation in the net
 
 
-IMAGENET = ("imagenet", "imagenet_ffcv", "imagenet_memory")
-"""Names of ILSVRC 2012 as data, however its images are stored."""
+FOLDER_FORM_FROM_PX = 64
+"""``data=folder`` takes the ImageNet forms of the models from this side on, the least that all of
+them take, and the small forms below it."""
 
 
 @dataclass
 class DataConfig:
     """A data set and where it is."""
 
-    name: str = MISSING  # digits, cifar10, cifar100, imagenet, imagenet_ffcv, imagenet_memory
+    name: str = MISSING  # digits, cifar10, cifar100, folder, imagenet, and as its file stores it
     root: str | None = None  # folder that holds it; null: the default place
     download: bool = True  # fetch the full archive when root has none
     image_px: int = MISSING  # side of a training image
@@ -116,7 +117,8 @@ class DataConfig:
     flip_keeps_class: bool = True  # False: mirror images may change class (digits)
     train_images: int | None = None  # balanced, seeded subset
     val_images: int | None = None
-    workers: int = 4  # ImageFolder: loading processes; FFCV: threads
+    allow_left_out: bool = False  # image folders: go on where too much was passed over
+    workers: int = 4  # ImageFolder: loading processes; FFCV: threads; at most the cores there are
     decode: str = "pillow"  # ImageFolder: pillow, or simplejpeg (faster, rounds differently)
     eval_batch_size: int = 512
 
@@ -192,7 +194,7 @@ ELSEWHERE = (
 """Fields that say where results go and what is told about them, not what is measured: outside the
 digest and the entry's configuration."""
 
-ELSEWHERE_IN_DATA = ("root", "download", "workers")
+ELSEWHERE_IN_DATA = ("root", "download", "workers", "allow_left_out")
 """The same for the data: its content is in the data digest, its loading order-independent."""
 
 

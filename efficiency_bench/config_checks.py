@@ -34,6 +34,7 @@ def check(config: RunConfig) -> None:
     _at_least("evaluation.per_epoch", cadence.per_epoch, 1)
     _at_least("evaluation.per_epoch_near", cadence.per_epoch_near, cadence.per_epoch)
     _at_least("seed", config.seed, 0)
+    _at_least("data.workers", config.data.workers, 0)
     _at_least("repeat", config.repeat, 0)
     if config.threads is not None:
         _at_least("threads", config.threads, 1)
@@ -64,10 +65,10 @@ def _check_choices(config: RunConfig) -> None:
         raise UserError(f"{optimizer} has no fused kernel; type optimizer_kernel=foreach")
     if optimizer == "rmsprop_tf" and config.optimizer_kernel == "single":
         raise UserError("rmsprop_tf updates many at once only; type optimizer_kernel=foreach")
-    if config.data.decode != "pillow" and config.data.name != "imagenet":
+    if config.data.decode != "pillow" and config.data.name not in ("folder", "imagenet"):
         raise UserError(
-            f"data.decode={config.data.decode} is for data=imagenet; leave it out for"
-            f" data={config.data.name}"
+            f"data.decode={config.data.decode} is for data=imagenet and data=folder; leave it out"
+            f" for data={config.data.name}"
         )
     if config.target.metric is not None and config.target.metric not in METRICS:
         raise unknown("target.metric", config.target.metric, METRICS)

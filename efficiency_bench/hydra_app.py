@@ -23,8 +23,9 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from efficiency_bench import config as configuration
-from efficiency_bench.config import RunConfig
+from efficiency_bench.config import FOLDER_FORM_FROM_PX, RunConfig
 from efficiency_bench.errors import UserError
+from efficiency_bench.identity import FOLDER
 
 # The root of configs/train.yaml: so every key of RunConfig can be overridden, and no other.
 ConfigStore.instance().store(name="schema", node=RunConfig)
@@ -50,9 +51,11 @@ class Composed:
 def compose(arguments: Sequence[str]) -> list[Composed]:
     """Every job that ``arguments`` (Hydra's command line) name, none of them run.
 
-    None where Hydra only shows something (``--cfg job``).  Raises UserError for anything wrong
-    on the command line; of a sweep, for the first job that has something wrong.
+    ``data=folder`` takes the form of its ``data.image_px``.  None where Hydra only shows something
+    (``--cfg job``).  Raises UserError for anything wrong on the command line; of a sweep, for the
+    first job that has something wrong.
     """
+    arguments = _with_form_of_folder(arguments)
     jobs: list[Composed] = []
     refused: list[UserError] = []
 
@@ -80,6 +83,28 @@ def _with_override(arguments: Sequence[str], override: str) -> list[str]:
     """``override`` after the last one given: Hydra's parser takes only those in a row."""
     last = max((i for i, a in enumerate(arguments) if "=" in a and a[0] != "-"), default=-1)
     return [*arguments[: last + 1], override, *arguments[last + 1 :]]
+
+
+def _with_form_of_folder(arguments: Sequence[str]) -> Sequence[str]:
+    """``arguments`` with the small form, where images of a folder are too small for the other.
+
+    UserError for a sweep over sides that need both.
+    """
+    given = dict(text.split("=", 1) for text in arguments if "=" in text and text[0] != "-")
+    sides = given.get("data.image_px", "")
+    if (
+        given.get("data") != FOLDER
+        or "form" in given
+        or not re.fullmatch(r"\d{1,9}(,\d{1,9})*", sides)
+    ):
+        return arguments
+    small = {int(side) < FOLDER_FORM_FROM_PX for side in sides.split(",")}
+    if len(small) > 1:
+        raise UserError(
+            f"data.image_px={sides}: sides under {FOLDER_FORM_FROM_PX} px need the models' small"
+            " form, the others the ImageNet form;\nsweep over each apart, or name one: form=small"
+        )
+    return _with_override(arguments, "form=small") if small == {True} else arguments
 
 
 def is_sweep(arguments: Sequence[str]) -> bool:

@@ -14,6 +14,15 @@ from typing import Any
 from efficiency_bench.provenance import digest_json
 from efficiency_bench.records import Target
 
+IMAGENET = ("imagenet", "imagenet_ffcv", "imagenet_memory")
+"""Names under which ILSVRC 2012 is asked for, by how its images are stored."""
+
+IMAGENET_CLASSES, IMAGENET_VAL_IMAGES = 1000, 50_000
+"""Of ILSVRC 2012 (Russakovsky et al. 2015, arXiv:1409.0575)."""
+
+FOLDER = "folder"
+"""Name of any other images in class folders."""
+
 PROSE = ("citation", "expects", "departures")
 """Fields of a recipe that describe it: a reworded description measures the same."""
 
@@ -58,12 +67,20 @@ def row_date(measured: Mapping[str, Any]) -> str:
     return str(max(filter(None, dates)))
 
 
-def run_id(measured: Mapping[str, Any], data_digest: str, target: Target | None) -> str:
+def data_name(asked: str, classes: int) -> str:
+    """Name of the data in an entry: ``asked``, but ``folder`` where it is not ImageNet's classes.
+
+    The loaders of ImageNet read any tree of class folders; its name belongs to 1,000 classes.
+    """
+    return FOLDER if asked in IMAGENET and classes != IMAGENET_CLASSES else asked
+
+
+def run_id(measured: Mapping[str, Any], data: str, data_digest: str, target: Target | None) -> str:
     """Name of a run: what it trains on what, seed, repeat, and ten digits of its digest.
 
-    The digest covers the configuration, the data's content and the level to reach (None: a
-    baseline, which sets it), so that a baseline measured again makes new runs and never stands
-    in for old ones.
+    ``data`` is the data's name in the entry (``data_name``).  The digest covers the configuration,
+    the data's content and the level to reach (None: a baseline, which sets it), so that a baseline
+    measured again makes new runs and never stands in for old ones.
     """
     level = "own" if target is None else repr((target.metric, target.threshold))
     key = f"{config_digest(measured)} {data_digest} {level}"
@@ -71,4 +88,4 @@ def run_id(measured: Mapping[str, Any], data_digest: str, target: Target | None)
     name = (measured["experiment"] or f"{model}-{recipe}").replace(":", "-")
     repeat = f"-r{measured['repeat']}" if measured["repeat"] else ""
     digest = hashlib.sha256(key.encode()).hexdigest()[:10]
-    return f"{name}-{measured['data']['name']}-s{measured['seed']}{repeat}-{digest}"
+    return f"{name}-{data}-s{measured['seed']}{repeat}-{digest}"

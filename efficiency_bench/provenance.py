@@ -145,7 +145,7 @@ def host_hardware() -> dict[str, Any]:
     """CPU name, cores usable by this process, memory in bytes, operating system."""
     return {
         "cpu": _cpu_name(),
-        "cores": _usable_cores(),
+        "cores": usable_cores(),
         "memory_bytes": _memory_bytes(),
         "os": platform.platform(),
     }
@@ -160,7 +160,8 @@ def _cpu_name() -> str:
     return next(named, "") or platform.processor() or platform.machine()
 
 
-def _usable_cores() -> int | None:
+def usable_cores() -> int | None:
+    """CPU cores that this process may use; None where the system does not say."""
     # containers and job schedulers give a process fewer cores than the machine has
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

@@ -7,15 +7,50 @@ give the same answer.  No torch.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from efficiency_bench.config import EvaluationConfig
 from efficiency_bench.records import Metric, Target
+
+TOP5_FROM_CLASSES = 100
+"""With fewer classes top-5 says little (AlexNet passes 97 % of ten classes at once)."""
+
+
+def metric_for(asked: str | None, classes: int) -> Metric:
+    """The metric asked for, else top-5 from 100 classes on and top-1 below."""
+    if asked is None:
+        return "top5" if classes >= TOP5_FROM_CLASSES else "top1"
+    return "top5" if asked == "top5" else "top1"
+
+
+def metric_of_start(start: Mapping[str, Any]) -> Metric:
+    """The metric of a run, from the ``start`` event of its log."""
+    target = start["target"]  # None: a baseline, which sets its own level
+    if target is not None:
+        return metric_for(target["metric"], start["classes"])
+    return metric_for(start["config"]["target"]["metric"], start["classes"])
 
 
 def chance_level(metric: Metric, classes: int) -> float:
     """Accuracy of guessing among ``classes`` equally frequent ones, a fraction."""
     return min(1.0, (1 if metric == "top1" else 5) / classes)
+
+
+CHANCE_STANDARD_ERRORS = 3.0
+"""How far above guessing a target must lie, in binomial standard errors of one evaluation; our
+choice.  Guessing passes it in one evaluation of 740; three in a row confirm an arrival.  A baseline
+is held to ten (ledger/baseline.py), since every other run is held to it."""
+
+
+def least_target(metric: Metric, classes: int, val_images: int) -> float:
+    """The accuracy that a target must lie above: chance plus three standard errors, a fraction.
+
+    Chance ``c`` is 1/classes for top-1 and 5/classes for top-5, its standard error
+    ``sqrt(c (1 - c) / val_images)``.
+    """
+    chance = chance_level(metric, classes)
+    return chance + CHANCE_STANDARD_ERRORS * math.sqrt(chance * (1 - chance) / val_images)
 
 
 def first_index(target: Target, accuracies: Sequence[float]) -> int | None:

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-import os
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from efficiency_bench.cli.shared import stderr_progress, stoppable
+from efficiency_bench.provenance import usable_cores
+
+CORES = usable_cores() or 1
+
+Workers = Annotated[
+    int,
+    typer.Option(min=1, help="Processes that decode, at most the cores.", show_default="cores"),
+]
+AllowLeftOut = Annotated[
+    bool,
+    typer.Option(
+        "--allow-left-out", help="Go on where over 20 % of a class or 5 % of a set is passed over."
+    ),
+]
 
 app = typer.Typer(help="Bring data sets into the form that a run reads.")
 
@@ -53,9 +67,8 @@ def write_ffcv(
     max_px: Annotated[
         int, typer.Option(min=16, max=4096, help="Longer side; larger images are reduced to it.")
     ] = 500,
-    workers: Annotated[
-        int, typer.Option(min=1, help="Processes that decode and encode.", show_default="cores")
-    ] = os.cpu_count() or 1,
+    workers: Workers = CORES,
+    allow_left_out: AllowLeftOut = False,
 ) -> None:
     """Store image folders as .beton files for data=imagenet_ffcv.
 
@@ -68,7 +81,8 @@ def write_ffcv(
 
     storage = Storage(mode=mode, jpeg_quality=quality if mode == "jpg" else None, max_px=max_px)
     with stoppable(), stderr_progress() as progress:
-        records = write(Order(source, out, storage, workers), progress)
+        order = Order(source, out, storage, _within_cores(workers), allow_left_out)
+        records = write(order, progress, _tell)
     for record in records:
         print(f"{out / record.file}: {record.images} images, {record.bytes / 1e6:.1f} MB")
 
@@ -91,9 +105,8 @@ def write_memory(
     side_px: Annotated[
         int, typer.Option(min=16, max=1024, help="Side of the stored squares.")
     ] = 160,
-    workers: Annotated[
-        int, typer.Option(min=1, help="Processes that decode.", show_default="cores")
-    ] = os.cpu_count() or 1,
+    workers: Workers = CORES,
+    allow_left_out: AllowLeftOut = False,
 ) -> None:
     """Store image folders as squares of pixels for data=imagenet_memory.
 
@@ -104,7 +117,8 @@ def write_memory(
     from efficiency_bench.data.squares import Order, write_squares
 
     with stoppable(), stderr_progress() as progress:
-        records = write_squares(Order(source, out, side_px, workers), progress)
+        order = Order(source, out, side_px, _within_cores(workers), allow_left_out)
+        records = write_squares(order, progress, _tell)
     for record in records:
         print(f"{out / record.file}: {record.images} images, {record.bytes / 1e6:.1f} MB")
 
@@ -118,3 +132,16 @@ def check_memory(
 
     for record in check_whole(root):
         print(f"{root / record.file}: {record.images} images as they were written")
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+def _within_cores(workers: int) -> int:
+    from efficiency_bench.data.workers import within_cores
+
+    usable, notes = within_cores(workers, f"--workers {workers}")
+    for note in notes:
+        _tell(note)
+    return usable

@@ -9,22 +9,31 @@ from pathlib import Path
 import torch
 
 from efficiency_bench.config import DataConfig, RecipeConfig
-from efficiency_bench.data import cifar, folder, squares
+from efficiency_bench.data import cifar, folder, in_both, squares
 from efficiency_bench.data.augment import Normalisation
 from efficiency_bench.data.crops import Views
 from efficiency_bench.data.ffcv import splits as ffcv_splits
 from efficiency_bench.data.ffcv.loader import FfcvLoader
 from efficiency_bench.data.folder_loader import RESIZE_OVER_CROP, FolderLoader, PhotoAugmentation
-from efficiency_bench.data.image_set import DataSplits, ImageSet, balanced_indices, check_splits
+from efficiency_bench.data.image_set import (
+    DataSplits,
+    ImageSet,
+    Tell,
+    balanced_indices,
+    check_splits,
+    quiet,
+    set_line,
+)
 from efficiency_bench.data.loader import ALONE, Data, Share, batch_sizes
 from efficiency_bench.data.memory import MemoryLoader
+from efficiency_bench.data.workers import within_cores
 from efficiency_bench.errors import UserError, unknown
 from efficiency_bench.provenance import digest_json
 
 DEFAULT_ROOT = "data"
 """Where data is looked for, and downloaded to, unless data.root names a folder."""
 
-Builder = Callable[[DataConfig, RecipeConfig, int, torch.device, Share], Data]
+Builder = Callable[[DataConfig, RecipeConfig, int, torch.device, Share, Tell], Data]
 
 
 def build_data(
@@ -33,15 +42,18 @@ def build_data(
     seed: int,
     device: torch.device,
     share: Share = ALONE,
+    tell: Tell = quiet,
 ) -> Data:
     """Load what ``data`` names and serve a process's ``share`` with ``recipe``'s augmentation.
 
-    Raises UserError for an unknown name, data that is missing or broken, a subset that cannot
-    be drawn, a batch larger than the training set, and one too small to be shared.
+    ``tell`` is given one line on what is there, before anything of it is refused.
+    Raises UserError for an unknown name, data that is missing or broken, fewer than two classes, a
+    validation set that is the training set, a subset that cannot be drawn, a batch larger than
+    the training set, and one too small to be shared.
     """
     if data.name not in BUILDERS:
         raise unknown("data", data.name, BUILDERS)
-    built = BUILDERS[data.name](data, recipe, seed, device, share)
+    built = BUILDERS[data.name](data, recipe, seed, device, share, tell)
     if recipe.batch_size > built.train_images:
         raise UserError(
             f"recipe.batch_size={recipe.batch_size} is larger than the training set of"
@@ -67,14 +79,27 @@ def in_memory(read: Callable[[DataConfig], DataSplits]) -> Builder:
     """A builder for sets that fit into memory."""
 
     def build(
-        data: DataConfig, recipe: RecipeConfig, seed: int, device: torch.device, share: Share
+        data: DataConfig,
+        recipe: RecipeConfig,
+        seed: int,
+        device: torch.device,
+        share: Share,
+        tell: Tell,
     ) -> Data:
-        whole = check_splits(read(data), data.name)
+        found = read(data)
+        counts = [(len(part), len(part.classes)) for part in (found.train, found.val)]
+        tell(f"{data.name}: {set_line(*counts)}")
+        whole = check_splits(found, data.name)
         splits = DataSplits(
             train=cut(whole.train, data.train_images, "data.train_images"),
             val=cut(whole.val, data.val_images, "data.val_images"),
         )
-        return served(splits, data, recipe, seed, device, share)
+        notes: tuple[str, ...] = ()
+        if share.rank == 0:
+            both = in_both.of_pixels(splits.train.images, splits.val.images)
+            notes = both.check(data.name).notes
+        built = served(splits, data, recipe, seed, device, share)
+        return dataclasses.replace(built, notes=notes + built.notes)
 
     return build
 
@@ -140,11 +165,22 @@ def _cifar(data: DataConfig) -> DataSplits:
 
 
 def _folder(
-    data: DataConfig, recipe: RecipeConfig, seed: int, device: torch.device, share: Share
+    data: DataConfig,
+    recipe: RecipeConfig,
+    seed: int,
+    device: torch.device,
+    share: Share,
+    tell: Tell,
 ) -> Data:
     """ImageNet and whatever else lies in train/CLASS/ and val/CLASS/."""
     root = Path(data.root or DEFAULT_ROOT)
-    splits = folder.load(root, data.train_images, data.val_images)
+    splits = folder.load(
+        root, data.train_images, data.val_images, allow_left_out=data.allow_left_out, tell=tell
+    )
+    both: tuple[str, ...] = ()
+    if share.rank == 0:
+        both = in_both.of_files(splits.train, splits.val).check(str(root)).notes
+    workers, fewer = within_cores(data.workers, f"data.workers={data.workers}")
     wanted = recipe.augmentation
     loader = FolderLoader(
         splits,
@@ -158,7 +194,7 @@ def _folder(
         resize_px=data.resize_px,
         seed=seed,
         device=device,
-        workers=data.workers,
+        workers=workers,
         share=share,
         decode=data.decode,
     )
@@ -169,15 +205,26 @@ def _folder(
         val_images=len(splits.val),
         digest=splits.digest(),
         eval_batch_size=data.eval_batch_size,
-        notes=flip_note(data, recipe) + off_notes(data, recipe, ("crop_pad_px", "cutout_px")),
+        notes=splits.notes
+        + both
+        + fewer
+        + flip_note(data, recipe)
+        + off_notes(data, recipe, ("crop_pad_px", "cutout_px")),
     )
 
 
 def _ffcv(
-    data: DataConfig, recipe: RecipeConfig, seed: int, device: torch.device, share: Share
+    data: DataConfig,
+    recipe: RecipeConfig,
+    seed: int,
+    device: torch.device,
+    share: Share,
+    tell: Tell,
 ) -> Data:
     """Photographs in the two .beton files that ``data write-ffcv`` has written."""
-    splits = ffcv_splits.load(Path(data.root or DEFAULT_ROOT), data.train_images, data.val_images)
+    root = Path(data.root or DEFAULT_ROOT)
+    splits = ffcv_splits.load(root, data.train_images, data.val_images, tell)
+    workers, fewer = within_cores(data.workers, f"data.workers={data.workers}")
     loader = FfcvLoader(
         splits.train,
         splits.val,
@@ -188,7 +235,7 @@ def _ffcv(
         resize_px=data.resize_px or round(data.image_px * RESIZE_OVER_CROP),
         seed=seed,
         device=device,
-        workers=data.workers,
+        workers=workers,
         share=share,
     )
     off = off_notes(data, recipe, ("auto_augment", "crop_pad_px", "cutout_px"))
@@ -199,18 +246,23 @@ def _ffcv(
         val_images=len(splits.val),
         digest=splits.digest,
         eval_batch_size=data.eval_batch_size,
-        notes=splits.notes + flip_note(data, recipe) + off,
+        notes=splits.notes + fewer + flip_note(data, recipe) + off,
     )
 
 
 def _squares(
-    data: DataConfig, recipe: RecipeConfig, seed: int, device: torch.device, share: Share
+    data: DataConfig,
+    recipe: RecipeConfig,
+    seed: int,
+    device: torch.device,
+    share: Share,
+    tell: Tell,
 ) -> Data:
     """Photographs as the squares that ``data write-memory`` has stored.
 
     Processes of one machine share the files' pages.
     """
-    whole, notes = squares.load(Path(data.root or DEFAULT_ROOT))
+    whole, notes = squares.load(Path(data.root or DEFAULT_ROOT), tell)
     counts = (data.train_images, data.val_images)
     splits = DataSplits(
         train=cut(whole.train, data.train_images, "data.train_images"),
@@ -239,6 +291,7 @@ BUILDERS: dict[str, Builder] = {
     "digits": in_memory(_digits),
     "cifar10": in_memory(_cifar),
     "cifar100": in_memory(_cifar),
+    "folder": _folder,
     "imagenet": _folder,
     "imagenet_ffcv": _ffcv,
     "imagenet_memory": _squares,

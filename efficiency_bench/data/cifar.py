@@ -6,6 +6,7 @@ was read is recorded by its digest instead.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +73,7 @@ def load(name: str, root: Path, download: bool) -> DataSplits:
 
     ``name`` is a key of ARCHIVES.  ``root`` holds the archive's folder; a missing one is fetched
     where ``download`` allows it.  UserError, naming the file, for one that is
-    missing, damaged or of another archive.
+    missing, damaged, of another archive, or the same as another one.
     """
     archive = ARCHIVES[name]
     folder = root / archive.source.folder
@@ -84,9 +85,24 @@ def load(name: str, root: Path, download: bool) -> DataSplits:
             )
         fetch.fetch(archive.source, root)
     classes = _read_classes(archive, folder / archive.meta_file)
-    train = [_read_batch(archive, folder / name, len(classes)) for name in archive.train_files]
-    test = [_read_batch(archive, folder / archive.test_file, len(classes))]
-    return DataSplits(_join(train, classes), _join(test, classes))
+    files = (*archive.train_files, archive.test_file)
+    batches = [_read_batch(archive, folder / file, len(classes)) for file in files]
+    _check_different(folder, name, files, batches)
+    return DataSplits(_join(batches[:-1], classes), _join(batches[-1:], classes))
+
+
+def _check_different(
+    folder: Path, name: str, files: Sequence[str], batches: Sequence[tuple[np.ndarray, np.ndarray]]
+) -> None:
+    """UserError where a file holds the images of one before it."""
+    seen: dict[bytes, str] = {}
+    for file, (pixels, _) in zip(files, batches, strict=True):
+        first = seen.setdefault(hashlib.sha256(np.ascontiguousarray(pixels)).digest(), file)
+        if first != file:
+            raise UserError(
+                f"{folder}: {file} holds the images of {first};\nremove the folder and fetch it"
+                f" again: efficiency-bench data fetch {name} --root {folder.parent}"
+            )
 
 
 def _read_classes(archive: Archive, path: Path) -> tuple[str, ...]:

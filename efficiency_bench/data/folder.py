@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,8 @@ import torch
 from torch import Tensor
 from torchvision.datasets.folder import IMG_EXTENSIONS
 
-from efficiency_bench.data.image_set import balanced_indices, check_same_classes
+from efficiency_bench.data.image_set import Tell, balanced_indices, check_classes, quiet, set_line
+from efficiency_bench.data.passed_over import PassedOver, words
 from efficiency_bench.errors import UserError
 
 LAYOUT = "train/CLASS/IMAGE.JPEG and val/CLASS/IMAGE.JPEG"
@@ -32,6 +32,8 @@ class PhotoSet:
     labels: Tensor
     """int64 [N], places in ``classes``."""
     classes: tuple[str, ...]
+    passed_over: PassedOver = field(default_factory=PassedOver)
+    """What lies there and is not read."""
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -42,8 +44,12 @@ class PhotoSet:
 
     def subset(self, indices: list[int]) -> PhotoSet:
         """The files at ``indices``, in that order."""
-        labels = self.labels[indices]
-        return PhotoSet(self.folder, self.paths[indices], self.sizes[indices], labels, self.classes)
+        return replace(
+            self,
+            paths=self.paths[indices],
+            sizes=self.sizes[indices],
+            labels=self.labels[indices],
+        )
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,16 @@ class PhotoSplits:
     val: PhotoSet
 
     def __post_init__(self) -> None:
-        check_same_classes(str(self.train.folder.parent), self.train.classes, self.val.classes)
+        check_classes(str(self.train.folder.parent), self.train.classes, self.val.classes)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was passed over, a sentence a split; none where nothing was."""
+        return tuple(
+            f"passed over in {split.folder.name}: {words(split.passed_over.reasons)}"
+            for split in (self.train, self.val)
+            if split.passed_over.reasons
+        )
 
     def digest(self) -> str:
         """SHA-256, hex, over relative paths and file sizes, not contents.
@@ -69,15 +84,36 @@ class PhotoSplits:
         return sha.hexdigest()
 
 
-def load(root: Path, train_images: int | None, val_images: int | None) -> PhotoSplits:
+def load(
+    root: Path,
+    train_images: int | None,
+    val_images: int | None,
+    *,
+    allow_left_out: bool = False,
+    switch: str = "data.allow_left_out=true",
+    tell: Tell = quiet,
+) -> PhotoSplits:
     """List ``root``/train and ``root``/val; with a count, a balanced subset of a split.
 
-    UserError for a missing or empty folder, one without class folders, a class without images,
-    and splits of different classes.
+    ``tell`` is given one line on what is there and what is passed over, before anything of it is
+    refused.  UserError for a missing or empty folder, one without class folders, a class without
+    images, splits of different classes, fewer than two classes, and, unless ``allow_left_out``
+    (what to type for it is ``switch``), more than a fifth of a class or a twentieth of a split
+    left out.
     """
     if not root.is_dir():
         raise UserError(f"no folder {root}; data.root=DIR names the one with {LAYOUT}")
-    splits = PhotoSplits(scan(root / "train"), scan(root / "val"))
+    train, val = scan(root / "train"), scan(root / "val")
+    reasons = train.passed_over.reasons + val.passed_over.reasons
+    counts = [(len(part), len(part.classes)) for part in (train, val)]
+    tell(f"{root}: {set_line(*counts)}; passed over: {words(reasons) or 'nothing'}")
+    for part in (train, val):
+        check_listed(part)
+    splits = PhotoSplits(train, val)
+    if not allow_left_out:
+        for part in (train, val):
+            kept = torch.bincount(part.labels, minlength=len(part.classes)).tolist()
+            part.passed_over.check(part.folder, dict(zip(part.classes, kept, strict=True)), switch)
     return PhotoSplits(
         _subset(splits.train, train_images, "data.train_images"),
         _subset(splits.val, val_images, "data.val_images"),
@@ -87,38 +123,59 @@ def load(root: Path, train_images: int | None, val_images: int | None) -> PhotoS
 def scan(folder: Path) -> PhotoSet:
     """List the images of each class folder in ``folder``, in the order of their names.
 
-    Hidden folders and files that are no images by their name are passed over, as are folders
-    inside a class.
+    Hidden folders and files, files that are no images by their name, and folders inside a class
+    are passed over, and counted.  UserError for a folder that cannot be listed.
     """
     if not folder.is_dir():
         raise UserError(f"no folder {folder}; expected {LAYOUT} under data.root")
+    passed_over, classes = PassedOver(), []
     try:
         with os.scandir(folder) as entries:
-            classes = sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
-        listed = [sorted(_images(folder, name)) for name in classes]
+            for entry in entries:
+                if entry.is_dir() and not entry.name.startswith("."):
+                    classes.append(entry.name)
+                else:
+                    passed_over.add_beside(entry)
+        classes.sort()
+        listed = [sorted(_images(folder, name, passed_over)) for name in classes]
     except OSError as error:
         raise UserError(f"cannot list {error.filename or folder}: {error.strerror}") from error
-    if not classes:
-        raise UserError(f"{folder} holds no class folders; expected {LAYOUT} under data.root")
-    empty = next((name for name, files in zip(classes, listed, strict=True) if not files), None)
-    if empty is not None:
-        known = " ".join(IMG_EXTENSIONS)
-        raise UserError(f"{folder / empty} holds no images (files ending in {known})")
+    labels = [label for label, files in enumerate(listed) for _ in files]
     return PhotoSet(
         folder=folder,
-        paths=np.array([path for files in listed for path, _ in files]),
+        paths=np.array([path for files in listed for path, _ in files], dtype=np.bytes_),
         sizes=np.array([size for files in listed for _, size in files], dtype=np.int64),
-        labels=torch.tensor([label for label, files in enumerate(listed) for _ in files]),
+        labels=torch.tensor(labels, dtype=torch.int64),
         classes=tuple(classes),
+        passed_over=passed_over,
     )
 
 
-def _images(folder: Path, name: str) -> Iterator[tuple[bytes, int]]:
+def check_listed(photos: PhotoSet) -> None:
+    """UserError where there are no class folders, or a class has no images."""
+    folder = photos.folder
+    if not photos.classes:
+        raise UserError(f"{folder} holds no class folders; expected {LAYOUT} under data.root")
+    counts = torch.bincount(photos.labels, minlength=len(photos.classes))
+    if counts.min() == 0:
+        empty = photos.classes[int(counts.argmin())]
+        left = photos.passed_over.images[empty]
+        there = f", but {left:,} others that are passed over" if left else ""
+        known = " ".join(IMG_EXTENSIONS)
+        raise UserError(f"{folder / empty} holds no images (files ending in {known}){there}")
+
+
+def _images(folder: Path, name: str, passed_over: PassedOver) -> list[tuple[bytes, int]]:
     """Path under ``folder`` and size in bytes of each image of a class."""
+    found = []
     with os.scandir(folder / name) as entries:
         for entry in entries:
-            if entry.name.lower().endswith(IMG_EXTENSIONS) and entry.is_file():
-                yield os.fsencode(f"{name}/{entry.name}"), entry.stat().st_size
+            known = entry.name.lower().endswith(IMG_EXTENSIONS) and entry.name[0] != "."
+            if known and entry.is_file():
+                found.append((os.fsencode(f"{name}/{entry.name}"), entry.stat().st_size))
+            else:
+                passed_over.add(entry, name)
+    return found
 
 
 def _subset(whole: PhotoSet, count: int | None, key: str) -> PhotoSet:

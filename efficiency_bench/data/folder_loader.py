@@ -22,12 +22,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
-from torchvision.datasets.folder import default_loader
 from torchvision.transforms import v2
 
 from efficiency_bench.data.augment import Normalisation, derived_seed, epoch_order
 from efficiency_bench.data.folder import PhotoSet, PhotoSplits
 from efficiency_bench.data.loader import ALONE, Batch, Share, batch_sizes
+from efficiency_bench.data.picture import rgb
 from efficiency_bench.errors import UserError
 
 RESIZE_OVER_CROP = 256 / 224
@@ -45,12 +45,12 @@ def by_simplejpeg(path: str) -> Tensor:
     try:
         pixels = simplejpeg.decode_jpeg(Path(path).read_bytes())
     except ValueError:
-        pixels = np.array(default_loader(path))
+        pixels = np.array(rgb(path))
     return torch.from_numpy(pixels).permute(2, 0, 1)
 
 
 DECODERS: dict[str, Callable[[str], Image.Image | Tensor]] = {
-    "pillow": default_loader,
+    "pillow": rgb,
     "simplejpeg": by_simplejpeg,
 }
 """What ``data.decode`` names: from a file's name to an RGB image."""

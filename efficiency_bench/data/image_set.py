@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +13,13 @@ import torch
 from torch import Tensor
 
 from efficiency_bench.errors import UserError
+
+Tell = Callable[[str], None]
+"""Takes one line for the user."""
+
+
+def quiet(line: str) -> None:
+    """Tell nobody."""
 
 
 @dataclass(frozen=True)
@@ -67,26 +76,58 @@ def check_splits(splits: DataSplits, where: str) -> DataSplits:
         low, high = int(part.labels.min()), int(part.labels.max())
         if low < 0 or high >= len(part.classes):
             raise UserError(f"{where}: a {name} label lies outside 0..{len(part.classes) - 1}")
-    check_same_classes(where, splits.train.classes, splits.val.classes)
+    check_classes(where, splits.train.classes, splits.val.classes)
     return splits
 
 
-def check_same_classes(where: str, train: tuple[str, ...], val: tuple[str, ...]) -> None:
-    """UserError that names the classes which only one of the two sets has."""
-    differences = [
-        f"only in {name}: {', '.join(only[:5])}{f' and {len(only) - 5} more' * (len(only) > 5)}"
-        for name, only in (
-            ("training", sorted(set(train) - set(val))),
-            ("validation", sorted(set(val) - set(train))),
-        )
-        if only
-    ]
-    if not differences and train != val:
-        differences = ["the same names in another order"]
-    if differences:
+def check_classes(where: str, train: tuple[str, ...], val: tuple[str, ...]) -> None:
+    """UserError for fewer than two classes, and for classes that the two sets do not share."""
+    for name, classes in (("training", train), ("validation", val)):
+        forms = [unicodedata.normalize("NFC", each) for each in classes]
+        seen = Counter(forms)
+        twice = [each for each, form in zip(classes, forms, strict=True) if seen[form] > 1]
+        if twice and len(set(classes)) == len(classes):
+            raise UserError(
+                f"{where}: {name} classes {twice[0]!a} and {twice[1]!a} are one name in"
+                " two Unicode forms; merge the two folders"
+            )
+    if train != val:
         raise UserError(
-            f"{where}: training and validation classes differ; {'; '.join(differences)}"
+            f"{where}: training and validation classes differ; {_difference(train, val)}"
         )
+    if len(train) < 2:
+        named = f" ({train[0]})" if train else ""
+        raise UserError(
+            f"{where}: {len(train)} class{named}, and every answer would be right; two or more are"
+            " needed:\none folder a class under train/ and under val/"
+        )
+
+
+def _difference(train: tuple[str, ...], val: tuple[str, ...]) -> str:
+    """How the classes of the two sets differ."""
+    only = sorted(set(train) - set(val)), sorted(set(val) - set(train))
+    if not any(only):
+        return "the same names in another order"
+    forms = [{unicodedata.normalize("NFC", name): name for name in side} for side in only]
+    if same := sorted(forms[0].keys() & forms[1].keys()):
+        here, there = (ascii(side[same[0]]) for side in forms)
+        return (
+            f"{len(same)} by their Unicode form only: {here} in training is {there} in"
+            " validation;\nrename the folders of one of them"
+        )
+    return "; ".join(
+        f"only in {name}: {', '.join(names[:5])}{f' and {len(names) - 5} more' * (len(names) > 5)}"
+        for name, names in zip(("training", "validation"), only, strict=True)
+        if names
+    )
+
+
+def set_line(train: Sequence[int], val: Sequence[int]) -> str:
+    """Images and classes of both sets, each a pair of numbers, in words."""
+    return (
+        f"{train[0]:,} training images in {train[1]:,} class{'es' * (train[1] != 1)},"
+        f" {val[0]:,} validation images in {val[1]:,}"
+    )
 
 
 SUBSET_SEED = 20200508

@@ -21,12 +21,21 @@ from torch import Tensor
 from efficiency_bench.data import folder
 from efficiency_bench.data.folder import PhotoSet
 from efficiency_bench.data.folder_loader import squares
-from efficiency_bench.data.image_set import DataSplits, ImageSet, check_same_classes
+from efficiency_bench.data.image_set import (
+    DataSplits,
+    ImageSet,
+    Tell,
+    check_classes,
+    quiet,
+    set_line,
+)
+from efficiency_bench.data.source import SourceFacts, source_facts, source_splits
 from efficiency_bench.data.stored_files import (
     CONTENT_CHECKED_BYTES,
     SPLITS,
     Progress,
     Record,
+    check_apart,
     draft_of,
     finish,
     held,
@@ -34,6 +43,7 @@ from efficiency_bench.data.stored_files import (
     read_record,
     record_path,
     sha256_of,
+    source_notes,
     versions_of,
 )
 from efficiency_bench.errors import UserError
@@ -54,22 +64,28 @@ def file_of(root: Path, split: str) -> Path:
     return root / f"{split}.npy"
 
 
-def load(root: Path) -> tuple[DataSplits, tuple[str, ...]]:
+def load(root: Path, tell: Tell = quiet) -> tuple[DataSplits, tuple[str, ...]]:
     """Map ``root``'s two files; notes say what they hold and what was checked.
 
+    ``tell`` is given one line on what is there.
     UserError for a file that is missing, unfinished, cut off, altered or of another source.
     """
     if not root.is_dir():
         raise UserError(f"no folder {root}; data.root=DIR names the one with train.npy")
     (train, train_record), (val, val_record) = (_mapped(file_of(root, split)) for split in SPLITS)
-    check_same_classes(str(root), train.classes, val.classes)
+    counts = [(len(part), len(part.classes)) for part in (train, val)]
+    tell(f"{root}: {set_line(*counts)}")
+    check_classes(str(root), train.classes, val.classes)
     made_of = {(record.source_digest, record.side_px) for record in (train_record, val_record)}
     if len(made_of) > 1:
         raise UserError(f"train.npy and val.npy in {root} differ in their source or their side")
+    train_file, val_file = (file_of(root, split) for split in SPLITS)
+    check_apart(train_file, val_file, train_record.sha256, val_record.sha256)
     digest = digest_json([record.sha256 for record in (train_record, val_record)])
     stored = f"images stored as squares of {train_record.side_px} px, training and validation"
     checked = _content_note(root, (train_record, val_record))
-    return DataSplits(train, val, digest), (stored, checked)
+    notes = (stored, checked, *source_notes(train_record, val_record))
+    return DataSplits(train, val, digest), notes
 
 
 def check_whole(root: Path) -> list[SquaresRecord]:
@@ -134,16 +150,19 @@ class Order:
     out: Path
     side_px: int
     workers: int
+    allow_left_out: bool = False
 
 
-def write_squares(order: Order, progress: Progress) -> list[SquaresRecord]:
+def write_squares(order: Order, progress: Progress, tell: Tell = quiet) -> list[SquaresRecord]:
     """Write ``train.npy`` and ``val.npy`` into ``order.out``, each with its record.
+
+    ``tell`` is given one line on the source.
 
     A file that is there already, of the same source and side, is left as it is; any other is
     refused.  Nothing that looks finished is left where this is broken off.  Raises UserError for
     folders that no run could use, images that cannot be read, and a disk that is too small.
     """
-    splits = folder.load(order.source, None, None)
+    splits = source_splits(order.source, order.allow_left_out, tell)
     source_digest = splits.digest()
     todo = {"train": splits.train, "val": splits.val}
     with held(order.out):
@@ -151,8 +170,9 @@ def write_squares(order: Order, progress: Progress) -> list[SquaresRecord]:
         found = {split: _already_there(files[split], source_digest, order) for split in todo}
         missing = [photos for split, photos in todo.items() if found[split] is None]
         _check_room(order, sum(map(len, missing)))
+        facts = source_facts(splits)
         return [
-            found[split] or _write_file(files[split], photos, source_digest, order, progress)
+            found[split] or _write_file(files[split], photos, facts[split], order, progress)
             for split, photos in todo.items()
         ]
 
@@ -180,7 +200,7 @@ def _check_room(order: Order, images: int) -> None:
 
 
 def _write_file(
-    file: Path, photos: PhotoSet, source_digest: str, order: Order, progress: Progress
+    file: Path, photos: PhotoSet, facts: SourceFacts, order: Order, progress: Progress
 ) -> SquaresRecord:
     """Write, read again and name one file."""
     draft = draft_of(file)
@@ -198,7 +218,7 @@ def _write_file(
             classes=photos.classes,
             side_px=order.side_px,
             images_per_class=tuple(torch.bincount(photos.labels).tolist()),
-            source_digest=source_digest,
+            **facts,
             sha256=written,
             bytes=draft.stat().st_size,
             versions=versions_of(PACKAGES),

@@ -15,8 +15,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
 
+from efficiency_bench.data.passed_over import words
 from efficiency_bench.errors import UserError
 
 SPLITS = ("train", "val")
@@ -47,11 +48,38 @@ class Record(BaseModel):
     bytes: int
     versions: dict[str, str]
     """Packages that decoded, reduced and stored the images."""
+    passed_over: dict[str, NonNegativeInt] | None = None
+    """Files of the source that were not stored, by reason; None: they were not counted."""
+    in_both: NonNegativeInt | None = None
+    """Of a validation file: its images that are training images too; None: not compared."""
 
     @classmethod
     def again(cls, file: Path) -> str:
         """What to type where ``file`` cannot be used."""
         return f"write it again: efficiency-bench data {cls.command} SOURCE {file.parent}"
+
+
+def source_notes(train: Record, val: Record) -> tuple[str, ...]:
+    """What was left out, or twice there, when both files were written."""
+    left = [
+        f"passed over in the source of {record.file}: {words(record.passed_over)}"
+        for record in (train, val)
+        if record.passed_over
+    ]
+    if val.in_both is None:
+        left.append(f"whether {val.file} holds training images too was not compared")
+    elif val.in_both:
+        left.append(f"{val.in_both:,} of {val.images:,} validation images are training images too")
+    return tuple(left)
+
+
+def check_apart(train: Path, val: Path, train_digest: str, val_digest: str) -> None:
+    """UserError where both files hold the same images, as their digests say."""
+    if train_digest == val_digest:
+        raise UserError(
+            f"{val} holds the images of {train.name}, so that nothing would be validated;\n"
+            "write both again from a folder whose val/ holds other images"
+        )
 
 
 Kind = TypeVar("Kind", bound=Record)

@@ -37,6 +37,7 @@ class Search:
 
     config: RunConfig
     plan: Plan
+    data_name: str
     data_digest: str
     trials: list[tuple[Next, Entry]] = field(default_factory=list)
 
@@ -57,7 +58,9 @@ class Search:
 
     def finished(self, config: RunConfig) -> Entry | None:
         """The ledger's entry of that run, without building its data again."""
-        run_id = identity.run_id(measured_part(config), self.data_digest, self.plan.target)
+        run_id = identity.run_id(
+            measured_part(config), self.data_name, self.data_digest, self.plan.target
+        )
         ledger = Path(config.ledger_dir)
         return store.find(ledger, run_id) if store.entry_path(ledger, run_id).exists() else None
 
@@ -155,7 +158,8 @@ def prepared(config: RunConfig, seeds: int, budget: tuple[float, str] | None) ->
         seeds=seeds,
         budget_epochs=epochs,
     )
-    return Search(config, plan, data.digest)
+    name = identity.data_name(config.data.name, len(data.classes))
+    return Search(config, plan, name, data.digest)
 
 
 def answer_row(found: Search, done: Done) -> Json:

@@ -11,7 +11,7 @@ from typing import Any
 from efficiency_bench import records, target_crossing
 from efficiency_bench.bounds import whole_characters
 from efficiency_bench.config import RunConfig, measured_part
-from efficiency_bench.identity import config_digest, row_date
+from efficiency_bench.identity import config_digest, data_name, row_date
 from efficiency_bench.ledger import events
 from efficiency_bench.ledger.history import Lost
 from efficiency_bench.ledger.store import sealed
@@ -26,6 +26,7 @@ def build_entry(
     target: Target,
     ending: Ending,
     evaluations: Sequence[Evaluation],
+    classes: int,
     train_images: int,
     total_steps: int,
     data_digest: str,
@@ -51,7 +52,7 @@ def build_entry(
         experiment=config.experiment,
         model=config.model.name,
         recipe=config.recipe.name,
-        data=config.data.name,
+        data=data_name(config.data.name, classes),
         seed=config.seed,
         repeat=config.repeat,
         estimand=estimand,

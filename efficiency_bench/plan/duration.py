@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -13,11 +12,14 @@ from efficiency_bench.counting import ForwardCount
 from efficiency_bench.plan.evidence import Epochs
 from efficiency_bench.plan.hardware import Hardware
 from efficiency_bench.plan.sizes import SetSize
+from efficiency_bench.provenance import usable_cores
 from efficiency_bench.records import Segment
 from efficiency_bench.run.target import is_baseline
 from efficiency_bench.training.schedule import side_px
 
 LOADED_IMAGES_PER_SECOND = {
+    ("folder", "pillow"): 694.6 / 2,
+    ("folder", "simplejpeg"): 917.3 / 2,
     ("imagenet", "pillow"): 694.6 / 2,
     ("imagenet", "simplejpeg"): 917.3 / 2,
     ("imagenet_ffcv", "pillow"): 1526 / 2,
@@ -82,7 +84,7 @@ def loader(config: RunConfig, machine: Hardware | None) -> Loader:
     if each is None:
         return Loader(None, False, "in memory: augmented on the device, within a step")
     asked = config.data.workers * (machine.devices if machine else 1)
-    cores = machine.cpu_threads if machine else os.cpu_count()
+    cores = machine.cpu_threads if machine else usable_cores()
     workers = min(asked, cores) if cores else asked
     source = f"{each:.3g} images/s of one (docs/performance.md) x {workers} data.workers"
     return Loader(each * workers, machine is None and config.device == "cpu", source)

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from scipy.stats import beta
 
-from efficiency_bench.config import IMAGENET, RunConfig, measured_part
-from efficiency_bench.identity import PROSE, row_date
+from efficiency_bench.config import RunConfig, measured_part
+from efficiency_bench.identity import IMAGENET, PROSE, row_date
 from efficiency_bench.ledger.reference import ALEXNET_LEVEL, published_entries
 from efficiency_bench.records import Entry
 from efficiency_bench.run.target import is_baseline

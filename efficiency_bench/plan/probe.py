@@ -9,12 +9,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from efficiency_bench.config import IMAGENET, RunConfig
+from efficiency_bench.config import RunConfig
 from efficiency_bench.data.augment import Normalisation
 from efficiency_bench.data.build import photo_views
 from efficiency_bench.data.image_set import DataSplits, ImageSet
 from efficiency_bench.data.memory import MemoryLoader
 from efficiency_bench.errors import UserError
+from efficiency_bench.identity import FOLDER, IMAGENET
 from efficiency_bench.run.cost import open_meter
 from efficiency_bench.run.processes import this_process
 from efficiency_bench.training.ranks import ALL_HERE
@@ -123,7 +124,7 @@ def _made_up(config: RunConfig, batch_size: int, classes: int) -> Iterator[tuple
     images = torch.randint(256, (count, 3, side, side), dtype=torch.uint8)
     labels = torch.randint(classes, (count,))
     in_memory = config.data.name == "imagenet_memory"
-    if config.data.name in IMAGENET and not in_memory:
+    if config.data.name in (*IMAGENET, FOLDER) and not in_memory:
         ready = images.to(device, torch.float32).div_(255).split(batch_size)
         while True:
             yield from zip(ready, labels.to(device).split(batch_size), strict=True)

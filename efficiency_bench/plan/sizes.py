@@ -21,6 +21,7 @@ from efficiency_bench.dataset_facts import (
     DataSet,
 )
 from efficiency_bench.errors import unknown
+from efficiency_bench.identity import FOLDER
 from efficiency_bench.ledger.events import ALL_UNTIL, AT_MOST_EVERY_SECONDS
 from efficiency_bench.training.checkpoint import KEPT
 from efficiency_bench.training.trainer import READ_EVERY_STEPS
@@ -60,28 +61,34 @@ WRITTEN = {"imagenet_ffcv": "*.beton", "imagenet_memory": "*.npy"}
 def set_size(data: DataConfig) -> SetSize:
     """The set that ``data`` names: counted where its folder is at hand, else as published.
 
-    Raises UserError for an unknown name, and for a folder that cannot be what it should be.
+    Raises UserError for an unknown name, and for a folder that cannot be what it should be;
+    ``data=folder`` has no published size, so that its folder must be there.
     """
-    if data.name not in PUBLISHED:
-        raise unknown("data", data.name, PUBLISHED)
-    size = PUBLISHED[data.name]
     root = Path(data.root or DEFAULT_ROOT)
-    if data.name == "imagenet" and root.is_dir():
-        splits = folder.load(root, None, None)
-        size = SetSize(
-            len(splits.train),
-            len(splits.val),
-            len(splits.train.classes),
-            int(splits.train.sizes.sum() + splits.val.sizes.sum()),
-            f"counted in {root}",
-        )
-    elif data.name in WRITTEN and (files := sorted(root.glob(WRITTEN[data.name]))):
+    if data.name == FOLDER or (data.name == "imagenet" and root.is_dir()):
+        size = _counted(root, data.allow_left_out)
+    elif data.name in PUBLISHED:
+        size = PUBLISHED[data.name]
+    else:
+        raise unknown("data", data.name, (*PUBLISHED, FOLDER))
+    if data.name in WRITTEN and (files := sorted(root.glob(WRITTEN[data.name]))):
         written = sum(file.stat().st_size for file in files)
         size = replace(size, disk_bytes=written, source=f"{size.source}; bytes of {root}")
     return replace(
         size,
         train_images=data.train_images or size.train_images,
         val_images=data.val_images or size.val_images,
+    )
+
+
+def _counted(root: Path, allow_left_out: bool) -> SetSize:
+    splits = folder.load(root, None, None, allow_left_out=allow_left_out)
+    return SetSize(
+        len(splits.train),
+        len(splits.val),
+        len(splits.train.classes),
+        int(splits.train.sizes.sum() + splits.val.sizes.sum()),
+        f"counted in {root}",
     )
 
 

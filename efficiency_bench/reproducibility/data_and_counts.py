@@ -177,7 +177,9 @@ def at_hand(data: str, root: Path | None) -> tuple[str, int, int, int]:
     from efficiency_bench.data import build_data
 
     where = None if root is None else str(root)
-    config = DataConfig(**json.loads(data), root=where, download=False)
+    # what was passed over was allowed then, or it would not have been trained on
+    here = {"root": where, "download": False, "allow_left_out": True}
+    config = DataConfig(**{**json.loads(data), **here})
     plain = RecipeConfig(batch_size=1)  # no augmentation: only what is there is looked at
     built = build_data(config, plain, 0, torch.device("cpu"))
     return built.digest, built.train_images, built.val_images, len(built.classes)

@@ -12,6 +12,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from efficiency_bench.stop_rule import metric_of_start
+
 Event = Mapping[str, Any]
 
 
@@ -78,7 +80,7 @@ class RunProgress:
 
     def _advance(self, event: Event) -> None:
         if event["event"] == "evaluation":
-            self.accuracy = event[self._metric()]
+            self.accuracy = event[metric_of_start(self.start)]
         else:
             self.compute = event["paper3x_tfs_days"]
         state = self._state(event)
@@ -94,12 +96,6 @@ class RunProgress:
     def _name(self) -> str:
         return f"{self.start['experiment'] or self.start['model']} seed {self.start['seed']}"
 
-    def _metric(self) -> str:
-        target = self.start["target"]
-        if target is not None:
-            return str(target["metric"])
-        return "top5" if self.start["classes"] >= 100 else "top1"
-
     def _state(self, event: Event) -> str:
         steps, total = event["steps"], self.start["total_steps"]
         left = (total - steps) * event["train_seconds"] / steps if steps else 0.0
@@ -109,7 +105,7 @@ class RunProgress:
         reached = "-" if self.accuracy is None else f"{100 * self.accuracy:.1f}"
         return (
             f"epoch {event['epochs']:.2f}/{self.start['total_epochs']:g}"
-            f"  {self._metric()} {reached}{goal} %"
+            f"  {metric_of_start(self.start)} {reached}{goal} %"
             f"  {self.compute:.2e} tfs-days  {clock(left)} left{most}"
         )
 

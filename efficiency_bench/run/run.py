@@ -17,6 +17,7 @@ from efficiency_bench.campaign.network_files import network_digest
 from efficiency_bench.config import RunConfig, measured_part
 from efficiency_bench.config_checks import check
 from efficiency_bench.data import build_data
+from efficiency_bench.data.image_set import Tell, quiet
 from efficiency_bench.errors import UserError
 from efficiency_bench.ledger import store
 from efficiency_bench.ledger.costs import cost_of
@@ -117,6 +118,7 @@ def execute(run: Prepared, mirrors: tuple[Mirror, ...]) -> Outcome:
         target=_final_target(run, evaluations),
         ending=ending,
         evaluations=evaluations,
+        classes=len(run.data.classes),
         train_images=run.data.train_images,
         total_steps=run.job.total_steps,
         data_digest=run.data.digest,
@@ -255,13 +257,15 @@ def run(
     config: RunConfig,
     mirrors: Mirrors = lambda folder: (),
     stop_requested: Callable[[], bool] = lambda: False,
+    tell: Tell = quiet,
 ) -> Outcome:
     """Train what ``config`` says and append the entry to its ledger.
 
     A run that is finished already gives its entry again and trains nothing; one that was left
-    goes on from its newest checkpoint.  Raises UserError for the user's mistakes; a fault of any
-    other kind becomes an entry with reason ``failed``.  Of several processes that torchrun or
-    Slurm has started the first does all this, and the others take their share of every batch.
+    goes on from its newest checkpoint.  ``tell`` is given one line on the data before anything of
+    it is refused.  Raises UserError for the user's mistakes; a fault of any other kind becomes an
+    entry with reason ``failed``.  Of several processes that torchrun or Slurm has started the
+    first does all this, and the others take their share of every batch.
     """
     check(config)
     config = devices.resolve(config)
@@ -272,8 +276,8 @@ def run(
     with Orders(ranks) as orders:
         if config.run_dir is not None:
             with folders.locked(Path(config.run_dir)):
-                return _run_in(Path(config.run_dir), config, mirrors, stop_requested, orders)
-        return _run_in(None, config, mirrors, stop_requested, orders)
+                return _run_in(Path(config.run_dir), config, mirrors, stop_requested, orders, tell)
+        return _run_in(None, config, mirrors, stop_requested, orders, tell)
 
 
 def _run_in(
@@ -282,6 +286,7 @@ def _run_in(
     mirrors: Mirrors,
     stop_requested: Callable[[], bool],
     orders: Orders,
+    tell: Tell,
 ) -> Outcome:
     """The run in ``folder``, which this process holds; None: in the folder of its own id."""
     ledger_dir = Path(config.ledger_dir)
@@ -290,9 +295,10 @@ def _run_in(
         return _finished(entry, folder, ledger_dir)
     began = time.perf_counter()
     ranks = orders.ranks
-    data = build_data(config.data, config.recipe, config.seed, ranks.device, ranks.share)
+    data = build_data(config.data, config.recipe, config.seed, ranks.device, ranks.share, tell=tell)
     target = resolve_target(config, data)
-    run_id = identity.run_id(measured_part(config), data.digest, target)
+    name = identity.data_name(config.data.name, len(data.classes))
+    run_id = identity.run_id(measured_part(config), name, data.digest, target)
     with contextlib.nullcontext() if folder else folders.locked(folders.RUNS / run_id):
         folder = folder or folders.RUNS / run_id
         entry = folders.finished_entry(folder) or _in_ledger(ledger_dir, run_id)

@@ -11,7 +11,7 @@ from typing import Any
 from efficiency_bench.config import RunConfig, measured_part
 from efficiency_bench.counting import ForwardCount
 from efficiency_bench.data import Data
-from efficiency_bench.identity import config_digest, row_date
+from efficiency_bench.identity import config_digest, data_name, row_date
 from efficiency_bench.ledger.events import without_own_fields
 from efficiency_bench.ledger.history import Lost, useful
 from efficiency_bench.records import Evaluation, Segment, Target, paper3x_tfs_days
@@ -79,7 +79,7 @@ def start_fields(run: Prepared, notes: Sequence[str], facts: Mapping[str, Any]) 
         "experiment": run.config.experiment,
         "model": run.config.model.name,
         "recipe": run.config.recipe.name,
-        "data": run.config.data.name,
+        "data": data_name(run.config.data.name, len(run.data.classes)),
         "seed": run.config.seed,
         "repeat": run.config.repeat,
         "suite": run.config.suite,

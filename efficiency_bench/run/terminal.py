@@ -61,7 +61,9 @@ def shown(
             later = sync_command(config.ledger_dir, tracking.project)
             yield WandbMirror(tracking.project, tracking.group, folder, terminal.session, later)
 
-    outcome = run(config, mirrors, stop_requested=lambda: bool(stop))
+    # file names may hold brackets, which are no markup
+    tell = partial(console.print, markup=False, highlight=False, soft_wrap=True)
+    outcome = run(config, mirrors, stop_requested=lambda: bool(stop), tell=tell)
     if outcome.already_finished and outcome.entry is not None:
         entry = outcome.entry.model_dump(mode="json")
         console.print(f"finished before, in the ledger as {entry['run_id']}:", highlight=False)

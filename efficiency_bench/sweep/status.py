@@ -14,6 +14,7 @@ from efficiency_bench.ledger.history import useful
 from efficiency_bench.records import Entry, Segment, paper3x_tfs_days
 from efficiency_bench.run import folder as folders
 from efficiency_bench.run.signals import STOPPED
+from efficiency_bench.stop_rule import metric_of_start
 from efficiency_bench.sweep import manifest
 from efficiency_bench.sweep.manifest import Note, Sweep
 
@@ -155,7 +156,7 @@ def _of_events(
     evaluations = [event for event in kept if event["event"] == "evaluation"]
     latest = next((e for e in reversed(kept) if "train_seconds" in e and e.get("steps")), None)
     target = start["target"]
-    metric = target["metric"] if target else "top5" if start["classes"] >= 100 else "top1"
+    metric = metric_of_start(start)
     return RunStatus(
         **known,
         state="running" if running else "failed" if note.problem else "preempted",

@@ -7,7 +7,7 @@ entry by itself.  A registration that is older than the runs makes each of them 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -87,7 +87,7 @@ def held_to(registration: Registration) -> Check:
 
     def registered(evidence: Evidence) -> Iterator[Finding]:
         entry = evidence.entry
-        if entry.data != registration.data:
+        if _asked(entry) != registration.data:
             return
         row = registration.row_of(entry.model, entry.recipe)
         if row is None:
@@ -110,13 +110,19 @@ def held_to(registration: Registration) -> Check:
 
 def missing(registration: Registration, entries: Sequence[Entry]) -> list[str]:
     """Runs that were decided on and have no entry yet: model, recipe and seed."""
-    there = {(e.model, e.recipe, e.seed) for e in entries if e.data == registration.data}
+    there = {(e.model, e.recipe, e.seed) for e in entries if _asked(e) == registration.data}
     return [
         f"{row.model} {row.recipe} seed {seed}"
         for row in registration.rows
         for seed in row.seeds
         if (row.model, row.recipe, seed) not in there
     ]
+
+
+def _asked(entry: Entry) -> str:
+    """The data that a run was asked to train on: ImageNet's loaders may have found a folder."""
+    asked = entry.config.get("data")
+    return str(asked["name"]) if isinstance(asked, Mapping) and "name" in asked else entry.data
 
 
 def _repeated(evidence: Evidence) -> Iterator[Finding]:

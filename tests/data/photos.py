@@ -17,11 +17,11 @@ def picture(seed: int, width: int = 40, height: int = 30) -> Image.Image:
 def plant(
     root: Path, train: int = 4, val: int = 3, classes: tuple[str, ...] = ("ant", "bee")
 ) -> Path:
-    """Write ``train`` and ``val`` pictures a class under ``root``; returns ``root``."""
-    for split, count in (("train", train), ("val", val)):
+    """Write ``train`` and ``val`` pictures a class under ``root``, all different; its path."""
+    for split, count, first in (("train", train, 0), ("val", val, 10_000)):
         for place, name in enumerate(classes):
             folder = root / split / name
             folder.mkdir(parents=True)
             for i in range(count):
-                picture(100 * place + i, 40 + i, 30).save(folder / f"{i:03}.JPEG", "JPEG")
+                picture(first + 100 * place + i, 40 + i, 30).save(folder / f"{i:03}.JPEG", "JPEG")
     return root

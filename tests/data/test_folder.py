@@ -47,11 +47,11 @@ def test_first_batch_and_counts(tmp_path: Path) -> None:
 
 def test_every_image_once_an_epoch(tmp_path: Path) -> None:
     """Single-coloured images survive any crop: their colour says which they are."""
-    for split in ("train", "val"):
-        (tmp_path / split / "all").mkdir(parents=True)
+    for split, green in (("train", 0), ("val", 9)):
         for i in range(11):
-            colour = Image.new("RGB", (30, 30), (20 * i, 0, 0))
-            colour.save(tmp_path / split / "all" / f"{i:02}.png")
+            place = tmp_path / split / ("odd" if i % 2 else "even")
+            place.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (30, 30), (20 * i, green, 0)).save(place / f"{i:02}.png")
     data = build(_config(tmp_path))
     for epoch in range(2):
         red = [
@@ -229,8 +229,11 @@ def test_a_link_to_nothing_is_named(tmp_path: Path) -> None:
     plant(tmp_path)
     link = tmp_path / "train" / "ant" / "zzz.JPEG"
     link.symlink_to(tmp_path / "gone.JPEG")
-    assert folder.load(tmp_path, None, None).train.classes == ("ant", "bee")
-    assert len(folder.load(tmp_path, None, None).train) == 8  # a link to nothing is no file
+    with pytest.raises(UserError, match=r"1 of 9 images are left out.*1 linked to nothing"):
+        folder.load(tmp_path, None, None)
+    listed = folder.load(tmp_path, None, None, allow_left_out=True)
+    assert listed.train.classes == ("ant", "bee")
+    assert len(listed.train) == 8  # a link to nothing is no file
 
 
 def _truncated(path: Path) -> None:

@@ -122,12 +122,15 @@ def test_first_batch_and_counts(tmp_path: Path) -> None:
 
 
 def _plain(root: Path, train: int, val: int) -> Path:
-    """Squares of one colour, which says which they are and survives any crop."""
-    for split, count in (("train", train), ("val", val)):
+    """Squares of one colour, which says which they are and survives any crop.
+
+    Those to validate with are lighter by one level of 256, so that none is a training image.
+    """
+    for split, count, lighter in (("train", train, 0), ("val", val, 1)):
         for i in range(count):
             place = root / "source" / split / ("ant" if 2 * i < count else "bee")
             place.mkdir(parents=True, exist_ok=True)
-            Image.new("RGB", (30, 30), (20 * i,) * 3).save(place / f"{i:02}.png")
+            Image.new("RGB", (30, 30), (20 * i + lighter,) * 3).save(place / f"{i:02}.png")
     write_squares(Order(root / "source", root / "out", SIDE, 0), _nothing)
     return root / "out"
 

@@ -14,8 +14,13 @@ from efficiency_bench.data.ffcv.beton_record import (
     data_digest,
     read_recorded,
 )
-from efficiency_bench.data.image_set import balanced_indices, check_same_classes
-from efficiency_bench.data.stored_files import CONTENT_CHECKED_BYTES, SPLITS
+from efficiency_bench.data.image_set import Tell, balanced_indices, check_classes, quiet, set_line
+from efficiency_bench.data.stored_files import (
+    CONTENT_CHECKED_BYTES,
+    SPLITS,
+    check_apart,
+    source_notes,
+)
 from efficiency_bench.errors import UserError
 
 
@@ -35,20 +40,27 @@ def file_of(root: Path, split: str) -> Path:
     return root / f"{split}.beton"
 
 
-def load(root: Path, train_images: int | None, val_images: int | None) -> FfcvSplits:
+def load(
+    root: Path, train_images: int | None, val_images: int | None, tell: Tell = quiet
+) -> FfcvSplits:
     """Open ``root``'s files; with a count, a balanced subset of a split.
 
+    ``tell`` is given one line on what is there.
     UserError for a file that is missing, unfinished, cut off, altered or of another source.
     """
     if not root.is_dir():
         raise UserError(f"no folder {root}; data.root=DIR names the one with train.beton")
     (train, train_record), (val, val_record) = (read_recorded(file_of(root, s)) for s in SPLITS)
-    check_same_classes(str(root), train_record.classes, val_record.classes)
+    counts = [(r.images, len(r.classes)) for r in (train_record, val_record)]
+    tell(f"{root}: {set_line(*counts)}")
+    check_classes(str(root), train_record.classes, val_record.classes)
     if train_record.source_digest != val_record.source_digest:
         raise UserError(f"train.beton and val.beton in {root} were made of different folders")
+    check_apart(train.path, val.path, train_record.content_digest, val_record.content_digest)
     notes = (
         _stored_note(train_record, val_record),
         _content_note(((train, train_record), (val, val_record))),
+        *source_notes(train_record, val_record),
     )
     return FfcvSplits(
         _subset(train, train_record, train_images, "data.train_images"),

@@ -27,6 +27,8 @@ from efficiency_bench.data.ffcv.beton import Beton
 from efficiency_bench.data.ffcv.beton_record import BetonRecord, Storage, read_recorded
 from efficiency_bench.data.ffcv.decode import Part, decode, library
 from efficiency_bench.data.folder import PhotoSet
+from efficiency_bench.data.image_set import Tell, quiet
+from efficiency_bench.data.source import SourceFacts, source_facts, source_splits
 from efficiency_bench.data.stored_files import (
     Progress,
     draft_of,
@@ -59,25 +61,32 @@ class Order:
     out: Path
     storage: Storage
     workers: int
+    allow_left_out: bool = False
 
 
-def write_ffcv(order: Order, progress: Progress) -> list[BetonRecord]:
+def write_ffcv(order: Order, progress: Progress, tell: Tell = quiet) -> list[BetonRecord]:
     """Write ``train.beton`` and ``val.beton`` into ``order.out``, each with its record.
+
+    ``tell`` is given one line on the source.
 
     A file that is there already, of the same source and storage, is left as it is; any other
     is refused.  Nothing that looks finished is left where this is broken off.  Raises UserError
     for folders that no run could use, images that cannot be read and a writer that fails.
     """
     library()  # says at once where FFCV is missing
-    splits = folder.load(order.source, None, None)
+    splits = source_splits(order.source, order.allow_left_out, tell)
     source_digest = splits.digest()
-    records = []
+    todo = {"train": splits.train, "val": splits.val}
     with held(order.out):
-        for split, photos in (("train", splits.train), ("val", splits.val)):
-            file = ffcv_splits.file_of(order.out, split)
-            found = _already_there(file, source_digest, order.storage)
-            records.append(found or _write_file(file, photos, source_digest, order, progress))
-    return records
+        files = {split: ffcv_splits.file_of(order.out, split) for split in todo}
+        found = {
+            split: _already_there(files[split], source_digest, order.storage) for split in todo
+        }
+        facts = source_facts(splits)
+        return [
+            found[split] or _write_file(files[split], photos, facts[split], order, progress)
+            for split, photos in todo.items()
+        ]
 
 
 def _already_there(file: Path, source_digest: str, storage: Storage) -> BetonRecord | None:
@@ -90,7 +99,7 @@ def _already_there(file: Path, source_digest: str, storage: Storage) -> BetonRec
 
 
 def _write_file(
-    file: Path, photos: PhotoSet, source_digest: str, order: Order, progress: Progress
+    file: Path, photos: PhotoSet, facts: SourceFacts, order: Order, progress: Progress
 ) -> BetonRecord:
     """Write, check and name one file.  The record comes last: without one nothing is finished."""
     draft = draft_of(file)
@@ -107,7 +116,7 @@ def _write_file(
             images=len(stored),
             classes=photos.classes,
             storage=order.storage,
-            source_digest=source_digest,
+            **facts,
             content_digest=stored.content_digest(shown("digest of")),
             sha256=sha256_of(draft),
             bytes=draft.stat().st_size,

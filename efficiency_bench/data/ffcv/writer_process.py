@@ -17,10 +17,10 @@ import threading
 from pathlib import Path
 
 from PIL import Image
-from torchvision.datasets.folder import default_loader
 
 from efficiency_bench.data import folder
 from efficiency_bench.data.folder import PhotoSet
+from efficiency_bench.data.picture import rgb
 
 REPORT_SECONDS = 0.5
 LEAST_PAGE_BYTES = 1 << 24
@@ -71,7 +71,7 @@ class _Photos:
     def __getitem__(self, index: int) -> tuple[Image.Image, int]:
         path = self._photos.path(index)
         try:
-            image = default_loader(str(path))
+            image = rgb(str(path))
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             sys.exit(f"cannot read the image {path}: {error}")
         if min(image.size) * self._max_px < max(image.size):

@@ -78,6 +78,8 @@ def record(file: Path, quality: int | None = None, classes: Sequence[str] = ("an
         sha256="not looked at",
         bytes=file.stat().st_size,
         versions={},
+        passed_over={},
+        in_both=0,
     )
     record_path(file).write_text(written.model_dump_json())
 

@@ -1,0 +1,35 @@
+"""Opening an image file as RGB with 8 bits a channel, the same in every loader and writer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+SIXTEEN_BIT_FORMATS = ("PNG", "PPM")
+"""Formats whose 16-bit grey Pillow may hand over as 32-bit integers from 0 to 65535."""
+
+
+def rgb(path: str) -> Image.Image:
+    """The image in ``path`` as Pillow decodes it, converted to RGB.
+
+    16-bit grey is scaled to 8 bits (v / 257, rounded): Pillow's own conversion cuts it off at 255,
+    so that nearly every pixel becomes white.  ValueError for pixels of 32 bits, whose range no
+    file states; Pillow's own errors for a file that it cannot read.
+    """
+    with Path(path).open("rb") as file:
+        image = Image.open(file)
+        wide = image.mode == "I" and image.format in SIXTEEN_BIT_FORMATS
+        if image.mode.startswith("I;16") or wide:
+            return _scaled(image)
+        if image.mode in ("I", "F"):
+            raise ValueError(
+                f"its pixels are of 32 bits (Pillow's mode {image.mode}); store 8 or 16"
+            )
+        return image.convert("RGB")
+
+
+def _scaled(image: Image.Image) -> Image.Image:
+    values = np.asarray(image).astype(np.int64)
+    return Image.fromarray(((values + 128) // 257).astype(np.uint8)).convert("RGB")
