@@ -146,7 +146,7 @@ def older_network(entry: Entry) -> str | None:
     None where it is today's, or none that the repository has.  Entries of schema 2 have no digest
     of the network's own file; where their code is that of their commit, that has it.
     """
-    from efficiency_bench.campaign.network_files import (
+    from efficiency_bench.counting.network_files import (
         commit_with,
         network_digest,
         network_digest_at,

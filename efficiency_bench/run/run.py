@@ -13,9 +13,9 @@ from typing import Any, Literal, Protocol
 
 from efficiency_bench import identity, provenance
 from efficiency_bench.bounds import LONGEST_TEXT, whole_characters
-from efficiency_bench.campaign.network_files import network_digest
 from efficiency_bench.config import RunConfig, measured_part
 from efficiency_bench.config_checks import check
+from efficiency_bench.counting.network_files import network_digest
 from efficiency_bench.data import build_data
 from efficiency_bench.data.image_set import Tell, quiet
 from efficiency_bench.errors import UserError

@@ -10,7 +10,6 @@ from efficiency_bench.errors import UserError
 from efficiency_bench.git import COMMIT
 from efficiency_bench.ledger.events import parse_events
 from efficiency_bench.ledger.store import content_digest
-from efficiency_bench.ledger.verification.schema import unknown_keys
 from efficiency_bench.verify.evidence import Evidence, LogCopy
 from efficiency_bench.verify.findings import (
     Failure,
@@ -21,6 +20,7 @@ from efficiency_bench.verify.findings import (
     equal,
     fields,
 )
+from efficiency_bench.verify.schema import unknown_keys
 
 SEALED_SINCE = 2
 """The first schema whose entries have a digest of their content."""
