@@ -15,6 +15,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from efficiency_bench.errors import UserError
+from efficiency_bench.identity import recorded_settings
 
 
 @dataclass
@@ -182,22 +183,6 @@ class RunConfig:
     profile: bool = False  # trace a few steps and say where the time goes
 
 
-ELSEWHERE = (
-    "run_dir",
-    "ledger_dir",
-    "checkpoint_share",
-    "tracking",
-    "suite",
-    "price_usd_per_hour",
-    "profile",
-)
-"""Fields that say where results go and what is told about them, not what is measured: outside the
-digest and the entry's configuration."""
-
-ELSEWHERE_IN_DATA = ("root", "download", "workers", "allow_left_out")
-"""The same for the data: its content is in the data digest, its loading order-independent."""
-
-
 def load(composed: DictConfig) -> RunConfig:
     """Turn Hydra's configuration into a RunConfig, refusing typos and missing values by name."""
     try:
@@ -223,16 +208,5 @@ def _one_line(error: OmegaConfBaseException) -> str:
 
 
 def measured_part(config: RunConfig) -> dict[str, Any]:
-    """The configuration as plain values, without what only says where results go.
-
-    A run that stops at its target says nothing of its estimand, as before there was another, so
-    that its name stays.
-    """
-    plain = dataclasses.asdict(config)
-    if config.estimand == "anytime":
-        del plain["estimand"]
-    for name in ELSEWHERE:
-        del plain[name]
-    for name in ELSEWHERE_IN_DATA:
-        del plain["data"][name]
-    return plain
+    """The configuration as plain values, as an entry records it (``identity``)."""
+    return recorded_settings(dataclasses.asdict(config))

@@ -59,7 +59,8 @@ class Target(Record):
     tolerance: Fraction = 0.0
     """Subtracted from ``value`` before comparing: rounding of the published figure."""
     confirmations: Count = 2
-    """Further evaluations that must hold before the crossing counts as sustained."""
+    """Further evaluations that must hold before the crossing counts as sustained; at the
+    schedule's end all that remain, the final one included."""
     source: Literal["published", "setting", "baseline", "own_schedule"] = "setting"
     """Where the value comes from; ``own_schedule`` marks the baseline's own run."""
     baseline_run_ids: tuple[str, ...] = Field(default=(), max_length=LONGEST_CURVE)
@@ -200,7 +201,8 @@ class Entry(Record):
     images: Count | None
     steps: Count | None
     epochs: Epochs | None
-    """Steps are None for an imported curve; all three for a published number without a curve."""
+    """Steps are None for an imported curve and for the rows of the 2020 paper; all three for a
+    published number without epochs."""
     forward_macs: Amount | None
     """paper3x / (3 * images): MACs per image, averaged over segments.
 

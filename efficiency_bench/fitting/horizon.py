@@ -12,13 +12,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from efficiency_bench.fitting.regression import CONFIDENCE
-from efficiency_bench.provenance import digest_json
 from efficiency_bench.records import Entry, Record, Target
 
 Array = NDArray[np.float64]
@@ -202,18 +200,6 @@ class HorizonCost:
     low: float | None
     high: float | None
     """Ends of the 95 % interval; None where it is open."""
-
-
-def trial_family(entry: Entry) -> str | None:
-    """What the trials of one search share: their configuration but the schedule's length.
-
-    Runs of before configurations were kept have only their digest.
-    """
-    recipe = entry.config.get("recipe")
-    if not isinstance(recipe, dict):
-        return entry.config_digest
-    plain: dict[str, Any] = {**entry.config, "recipe": {**recipe, "epochs": None}}
-    return digest_json({k: v for k, v in plain.items() if k not in ("seed", "repeat", "threads")})
 
 
 def entries_horizon(entries: Sequence[Entry]) -> Horizon:

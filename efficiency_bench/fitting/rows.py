@@ -18,17 +18,16 @@ from efficiency_bench.fitting.currencies import (
     whole_cost,
 )
 from efficiency_bench.fitting.groups import Group, Selection, select
-from efficiency_bench.fitting.horizon import horizon_cost, trial_family
+from efficiency_bench.fitting.horizon import horizon_cost
+from efficiency_bench.identity import SCHEDULE_LENGTH, RowKey, row_key
 from efficiency_bench.records import (
     Entry,
+    Estimand,
     Target,
     exact_flops,
     paper3x_tfs_days,
     segments_until,
 )
-
-HORIZON = "horizon"
-"""Begins what stands for a run id where a row's compute is a searched horizon's, not one run's."""
 
 DAYS_PER_MONTH = 365.25 / 12
 """A month of the Julian year, so that twelve are one year."""
@@ -50,6 +49,9 @@ class FitRow:
     compute_spent: float
     """Geometric mean of the whole runs: where a censored row is known to lie above.  0 where
     nobody counted the network (an imported curve)."""
+    compute_at_least: float
+    """Geometric mean over the seeds, one that missed standing at what it spent.  Below the row's
+    own compute where a seed missed, equal to it where all reached."""
     seeds: int
     reached_seeds: int
     epochs_to_target: float | None
@@ -59,12 +61,23 @@ class FitRow:
     is_baseline: bool
     run_ids: tuple[str, ...]
     seed_computes: Mapping[str, float] = field(default_factory=dict, hash=False)
-    """Run id -> compute to target, of the seeds that reached."""
+    """Run id -> compute to target, of the seeds that reached; of a horizon that was found, its
+    compute under the first trial's name."""
+    estimand: Estimand = "anytime"
+    """``budgeted``: it stands at the horizon of its trials."""
 
     @property
     def is_horizon(self) -> bool:
         """Whether it stands at a horizon that was searched, and found."""
-        return any(name.startswith(HORIZON) for name in self.seed_computes)
+        return self.estimand == "budgeted" and self.compute is not None
+
+    @property
+    def arrived_in_part(self) -> bool:
+        """Whether some of its seeds reached the target and others did not.
+
+        A horizon comes from trials that were meant to miss.
+        """
+        return self.estimand == "anytime" and 0 < self.reached_seeds < self.seeds
 
     @property
     def reached(self) -> bool:
@@ -117,8 +130,8 @@ def fit_rows(
 ) -> RowSet:
     """Gather the entries that ``selection`` leaves into rows.
 
-    Runs of one model, recipe, date and configuration are seeds of one row, which stands at
-    their geometric mean of compute to target; another configuration is another row.
+    Seeds of one row (``identity.row_key``) stand at the geometric mean of their compute to
+    target; trials of one horizon search stand at its horizon, whatever their schedules' length.
     The baseline's runs that set the target join it, charged their whole schedule.  Raises
     UserError where several groups or none are left (``groups.select``).  In seconds, joules or
     dollars only runs of one kind of machine stand together: ``currencies.comparable``; compute
@@ -144,12 +157,10 @@ def fit_rows(
     if budgeted:
         charged, without = _searched_or_whole(charged)
         notes += without
-    gathered: dict[tuple[str | None, ...], list[Entry]] = {}
+    gathered: dict[RowKey, list[Entry]] = {}
     for entry in charged:
-        trial = entry.estimand == "budgeted"
-        digest = trial_family(entry) if trial else entry.config_digest
-        key = (entry.model, entry.recipe, entry.date, digest)
-        gathered.setdefault(key, []).append(entry)
+        ignoring = SCHEDULE_LENGTH if entry.estimand == "budgeted" else frozenset()
+        gathered.setdefault(row_key(entry, ignoring), []).append(entry)
     rows = [
         _horizon_row(runs, currency)
         if runs[0].estimand == "budgeted"
@@ -207,11 +218,11 @@ def _joining_baselines(
     notes = []
     if missing := sorted(named - {entry.run_id for entry in joining}):
         notes.append(f"baseline runs named by the target are not in the ledger: {_list(missing)}")
-    kinds = {(entry.model, entry.recipe) for entry in joining}
+    rows = {row_key(entry) for entry in joining}
     for entry in beside:
         if entry in joining:
             continue
-        if (entry.model, entry.recipe) in kinds and entry.end_reason != "schedule":
+        if row_key(entry) in rows and entry.end_reason != "schedule":
             joining.append(entry)  # a seed of the baseline that failed: censored, not dropped
         elif named:
             notes.append(f"baseline run {entry.run_id} is not part of this target: left out")
@@ -230,10 +241,13 @@ def _row(seeds: Sequence[Entry], crossing: Crossing, currency: Currency) -> FitR
         model=first.model,
         recipe=first.recipe,
         date=first.date,
-        compute=_geometric_mean(computes) if computes else None,
+        compute=geometric_mean(computes) if computes else None,
         compute_low=min(computes, default=None),
         compute_high=max(computes, default=None),
-        compute_spent=_geometric_mean([w for e in seeds if (w := _whole(e, currency))]),
+        compute_spent=geometric_mean([w for e in seeds if (w := _whole(e, currency))]),
+        compute_at_least=geometric_mean(
+            [c for e, own in pairs if (c := own or _whole(e, currency))]
+        ),
         seeds=len(seeds),
         reached_seeds=len(reached),
         epochs_to_target=math.fsum(epochs) / len(epochs) if epochs else None,
@@ -266,13 +280,15 @@ def _horizon_row(trials: Sequence[Entry], currency: Currency) -> FitRow:
         compute_low=cost.low,
         compute_high=cost.high,
         compute_spent=_whole(longest, currency) or 0.0,
+        compute_at_least=cost.compute or _whole(longest, currency) or 0.0,
         seeds=len(trials),
         reached_seeds=sum(entry.reached for entry in trials),
         epochs_to_target=cost.horizon.epochs,
         forward_macs=math.fsum(entry.forward_macs or 0.0 for entry in trials) / len(trials),
         is_baseline=False,
         run_ids=tuple(entry.run_id for entry in trials),
-        seed_computes={} if cost.compute is None else {f"{HORIZON} {first.run_id}": cost.compute},
+        seed_computes={} if cost.compute is None else {f"horizon {first.run_id}": cost.compute},
+        estimand="budgeted",
     )
 
 
@@ -307,7 +323,8 @@ def _remarks(members: Sequence[Entry], rows: Iterable[FitRow]) -> list[str]:
     return notes
 
 
-def _geometric_mean(values: Sequence[float]) -> float:
+def geometric_mean(values: Sequence[float]) -> float:
+    """Geometric mean of positive values; 0 of none."""
     if not values:
         return 0.0
     return math.exp(math.fsum(map(math.log, values)) / len(values))

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from efficiency_bench.errors import UserError
+from efficiency_bench.identity import RowKey, row_key
 from efficiency_bench.records import Entry, Metric, Target
 from efficiency_bench.stop_rule import chance_level
 
@@ -44,6 +45,7 @@ def baseline_target(
 
     - the level is not above chance ``c`` (1/classes for top-1, 5/classes for top-5) by ten
       standard errors ``sqrt(c (1 - c) / val_images)``;
+    - its runs are of more than one row, by another schedule or rate, which have no common level;
     - two seeds differ by more than three standard errors ``sqrt(p (1 - p) / val_images)`` at
       the level ``p``.  Ten thousand images at 79 % allow 1.2 points between seeds.
     """
@@ -60,6 +62,7 @@ def baseline_target(
             f"no finished {model} run with recipe {recipe} on this data{spoiled}, "
             f"so no level to reach\nmeasure it: {command}; or set one: target.value=0.6"
         )
+    _check_one_row(finished)
     level = _checked_level(finished, metric, classes, val_images)
     return Target(
         metric=metric,
@@ -108,6 +111,20 @@ def _own_schedules(
         and e.target.metric == metric
     )
     return sorted(own, key=lambda e: e.run_id)
+
+
+def _check_one_row(finished: Sequence[Entry]) -> None:
+    """Raise UserError for runs of several rows: their mean would be the level of none."""
+    rows: dict[RowKey, list[str]] = {}
+    for entry in finished:
+        rows.setdefault(row_key(entry), []).append(entry.run_id)
+    if len(rows) > 1:
+        listed = "; ".join(", ".join(ids) for ids in rows.values())
+        raise UserError(
+            f"the baseline was run in {len(rows)} configurations: {listed}\n"
+            "a level is the mean over seeds of one; keep one in this ledger, name another with"
+            " ledger_dir=DIR, or set a level: target.value=0.6"
+        )
 
 
 def _checked_level(

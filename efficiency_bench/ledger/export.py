@@ -11,6 +11,7 @@ from datetime import date
 from typing import Any
 
 from efficiency_bench.errors import unknown
+from efficiency_bench.identity import RowKey, row_key
 from efficiency_bench.ledger.costs import COSTS
 from efficiency_bench.records import Entry
 
@@ -38,6 +39,7 @@ ENTRY_FIELDS = (
     "weights_digest",
     "date",
     "source",
+    "estimand",
 )
 """Listed fields that the entry has itself."""
 
@@ -82,7 +84,8 @@ def export(entries: Sequence[Entry], form: str) -> Export:
     """The entries as CSV in ``form`` (``csv`` or ``openai``); UserError for another form.
 
     ``csv`` has every field of ``ledger list``, the target as two columns.  ``openai`` has one
-    line for each entry that reached its target and has a date; the others are named.
+    line for each entry that was trained to its target, reached it and has a date; the others are
+    named.
     """
     if form == "csv":
         return Export(_to_csv(_flat_fields(), map(_flat, entries)), ())
@@ -107,7 +110,9 @@ def _openai(entries: Sequence[Entry]) -> Export:
     lines = []
     baselines = _baseline_computes(entries)
     for entry in entries:
-        if entry.paper3x_to_target_tfs_days is None:
+        if entry.estimand == "budgeted":
+            left_out.append(f"{entry.run_id}: a budgeted trial, charged its whole schedule")
+        elif entry.paper3x_to_target_tfs_days is None:
             left_out.append(f"{entry.run_id}: did not reach its target")
         elif entry.date is None:
             left_out.append(f"{entry.run_id}: has no date")
@@ -155,13 +160,24 @@ def _level_name(entry: Entry) -> str:
 
 
 def _baseline_computes(entries: Iterable[Entry]) -> dict[tuple[object, ...], float]:
-    """Level -> geometric mean over the baseline's seeds of its compute, tfs-days."""
-    logs: dict[tuple[object, ...], list[float]] = {}
+    """Level -> geometric mean over the seeds of the baseline's row of its compute, tfs-days.
+
+    Of several rows of the baseline's network the one that set the level counts, else the oldest.
+    """
+    rows: dict[tuple[object, ...], dict[RowKey, list[Entry]]] = {}
     for entry in entries:
-        compute = entry.paper3x_to_target_tfs_days
-        if entry.model == BASELINE_MODEL and compute:
-            logs.setdefault(_level(entry), []).append(math.log(compute))
-    return {level: math.exp(math.fsum(v) / len(v)) for level, v in logs.items()}
+        if entry.model == BASELINE_MODEL and entry.paper3x_to_target_tfs_days:
+            rows.setdefault(_level(entry), {}).setdefault(row_key(entry), []).append(entry)
+    return {level: _mean_compute(min(of.values(), key=_rank)) for level, of in rows.items()}
+
+
+def _rank(seeds: Sequence[Entry]) -> tuple[bool, str]:
+    return seeds[0].target.source != "own_schedule", seeds[0].date or "9999"
+
+
+def _mean_compute(seeds: Sequence[Entry]) -> float:
+    logs = [math.log(entry.paper3x_to_target_tfs_days or 0.0) for entry in seeds]
+    return math.exp(math.fsum(logs) / len(logs))
 
 
 def _link(config: Mapping[str, Any]) -> str:

@@ -105,7 +105,7 @@ def _entry(row: Mapping[str, str]) -> Entry:
         reached=True,
         target=ALEXNET_LEVEL,
         images=images,
-        steps=0,
+        steps=None,
         epochs=epochs,
         forward_macs=float(row["forward_macs"]),
         paper3x_tfs_days=compute_tfs_days,

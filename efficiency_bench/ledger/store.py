@@ -182,12 +182,16 @@ def _collector_paused() -> Iterator[None]:
 
 
 def find(ledger_dir: Path, run_id: str) -> Entry:
-    """The entry whose run id is ``run_id`` or alone begins with it; UserError otherwise."""
-    found = read(ledger_dir)
-    for problem in found.problems:
-        if problem.path.stem == run_id:
-            raise UserError(str(problem))
-    return matching(found.entries, run_id)
+    """The entry whose run id is ``run_id`` or alone begins with it; UserError otherwise.
+
+    Of a whole run id only its own file is read.
+    """
+    if _SAFE_RUN_ID.fullmatch(run_id) and (path := entry_path(ledger_dir, run_id)).exists():
+        entry_or_reason = _read_entry(path)
+        if isinstance(entry_or_reason, Entry):
+            return entry_or_reason
+        raise UserError(str(Problem(path, entry_or_reason)))
+    return matching(read(ledger_dir).entries, run_id)
 
 
 def matching(entries: Sequence[Entry], run_id: str) -> Entry:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from scipy.stats import beta
 
 from efficiency_bench.config import RunConfig, measured_part
-from efficiency_bench.identity import IMAGENET, PROSE, row_date
+from efficiency_bench.identity import IMAGENET, row_date, row_key, row_settings
 from efficiency_bench.ledger.reference import ALEXNET_LEVEL, published_entries
 from efficiency_bench.records import Entry
 from efficiency_bench.run.target import is_baseline
@@ -67,18 +67,9 @@ def chance_to_arrive(config: RunConfig, entries: Iterable[Entry]) -> Chance | No
 
 
 def of_row(config: RunConfig, entries: Iterable[Entry]) -> Sequence[Entry]:
-    """Measured runs of the same network, recipe, data and target, on whatever machine."""
-    wanted = _row(measured_part(config))
-    return [e for e in entries if e.tier == "measured" and _row(e.config) == wanted]
-
-
-def _row(measured: Mapping[str, Any]) -> tuple[Any, ...]:
-    """What makes seeds of one row; device and arithmetic are the machine's."""
-    model, target = measured["model"], measured["target"]
-    recipe = {key: value for key, value in measured["recipe"].items() if key not in PROSE}
-    network = model["name"], model["arguments"], model["auxiliary_loss_weight"]
-    level = target["metric"], target["value"], target["tolerance"], target["confirmations"]
-    return network, recipe, measured["data"], measured["form"], level
+    """Measured runs of the row's configuration; the data's content is not known beforehand."""
+    wanted = row_settings(measured_part(config))
+    return [e for e in entries if e.tier == "measured" and row_key(e).settings == wanted]
 
 
 def _published_epochs(config: RunConfig) -> float | None:

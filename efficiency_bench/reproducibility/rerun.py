@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from rich.console import Console
 from efficiency_bench.config import RunConfig, load
 from efficiency_bench.errors import UserError
 from efficiency_bench.fitting.regression import t_quantile
+from efficiency_bench.identity import row_key
 from efficiency_bench.ledger import store
 from efficiency_bench.records import Entry
 from efficiency_bench.reproducibility.diff import differences
@@ -103,7 +104,7 @@ def compare(committed: Entry, again: Entry, entries: Sequence[Entry]) -> Reprodu
         again,
         tuple(_elsewhere(committed, again)),
         tuple(differences(committed, again)),
-        _spread([e for e in entries if _seed_of(e, committed)], again),
+        _spread([e for e in entries if row_key(e) == row_key(committed)], again),
     )
 
 
@@ -146,18 +147,6 @@ def _elsewhere(one: Entry, other: Entry) -> list[str]:
     pairs = [(name, ours.versions.get(name), theirs.versions.get(name)) for name in NUMERICS]
     pairs += [(name, ours.hardware.get(name), theirs.hardware.get(name)) for name in MACHINE]
     return [f"{name}: {here} here, {there} there" for name, there, here in pairs if here != there]
-
-
-def _seed_of(entry: Entry, committed: Entry) -> bool:
-    """Whether both are of one row: all the same but the seed."""
-
-    def row(of: Entry) -> tuple[Mapping[str, Any], str | None, float | None]:
-        seedless = {k: v for k, v in of.config.items() if k not in ("seed", "repeat")}
-        # a run that sets the target has its own level for one
-        level = None if of.target.source == "own_schedule" else of.target.value
-        return seedless, of.data_digest, level
-
-    return entry.tier == "measured" and row(entry) == row(committed)
 
 
 def _spread(seeds: Sequence[Entry], again: Entry) -> Spread | None:

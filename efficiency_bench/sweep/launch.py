@@ -8,8 +8,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import cache
 from pathlib import Path
 
 from rich.console import Console
@@ -56,7 +57,8 @@ class Submission:
         A wave waits for the one before: runs whose target is a baseline of this sweep cannot
         begin until that has ended.  Raises UserError where the cluster takes no job at all.
         """
-        missing = [n for n in self.sweep.numbers if self._to_be_started(n)]
+        entries_of = cache(_entries_of)  # hundreds of runs share one ledger
+        missing = [n for n in self.sweep.numbers if self._to_be_started(n, entries_of)]
         total = len(self.sweep.runs)
         if others := total - len(missing):
             self.console.print(
@@ -78,14 +80,13 @@ class Submission:
                     return None  # the next wave needs what these were to measure
         return None
 
-    def _to_be_started(self, number: int) -> bool:
+    def _to_be_started(self, number: int, entries_of: Callable[[Path], Sequence[Entry]]) -> bool:
         status = status_of(self.sweep, number)
         if status.entry is None:
             return status.missing
         ledger_dir = Path(self.sweep.runs[number - 1].config["ledger_dir"])
-        entries = store.read(ledger_dir).entries if ledger_dir.is_dir() else ()
         # once a baseline was measured again, the run is another, to another level
-        return not held_to_todays_baseline(Entry(**status.entry), entries)
+        return not held_to_todays_baseline(Entry(**status.entry), entries_of(ledger_dir))
 
     def _launch(self, numbers: Sequence[int]) -> str | None:
         """One array of jobs; returns when the launcher does."""
@@ -109,6 +110,10 @@ class Submission:
                 ) from error
             return f"the launcher gave up: {str(error).splitlines()[0]}"
         return None
+
+
+def _entries_of(ledger_dir: Path) -> Sequence[Entry]:
+    return store.read(ledger_dir).entries if ledger_dir.is_dir() else ()
 
 
 def waves(sweep: Sweep, numbers: Sequence[int]) -> list[list[int]]:

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 
+from efficiency_bench.identity import row_key
 from efficiency_bench.records import Entry
 
 Mark = tuple[str, object]
@@ -45,10 +46,7 @@ class Beside:
 
 def marks(entry: Entry) -> Iterator[Mark]:
     """The marks of ``entry``: its sample of a row, its weights and its event log."""
-    target = entry.target
-    level = None if target.source == "own_schedule" else (target.metric, target.threshold)
-    sample = (entry.config_digest, entry.data_digest, entry.seed, entry.repeat, level)
-    yield "sample", sample
+    yield "sample", (row_key(entry), entry.seed, entry.repeat)
     for name in ("weights_digest", "event_log_digest"):
         if (value := getattr(entry, name)) is not None:
             yield name, value

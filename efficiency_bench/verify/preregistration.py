@@ -17,7 +17,7 @@ from pydantic import Field, ValidationError
 
 from efficiency_bench.config import RunConfig, measured_part
 from efficiency_bench.errors import UserError
-from efficiency_bench.identity import decided_digest
+from efficiency_bench.identity import decided_digest, row_key
 from efficiency_bench.provenance import git_state
 from efficiency_bench.records import Entry, Metric, Record
 from efficiency_bench.verify.evidence import Evidence
@@ -128,14 +128,11 @@ def _asked(entry: Entry) -> str:
 def _repeated(evidence: Evidence) -> Iterator[Finding]:
     """A seed may be trained again where its first run ended by a fault, and not otherwise."""
     entry = evidence.entry
-
-    def sample(of: Entry) -> tuple[str, str, str, int | None]:
-        return of.model, of.recipe, of.data, of.seed
-
+    row = row_key(entry)
     before = [
         other
         for other in evidence.beside.entries
-        if sample(other) == sample(entry) and other.repeat < entry.repeat
+        if other.seed == entry.seed and other.repeat < entry.repeat and row_key(other) == row
     ]
     if not before or any(other.end_reason != "failed" for other in before):
         yield Failure("registered: repeat", "only after a fault", entry.repeat)

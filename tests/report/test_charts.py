@@ -51,7 +51,7 @@ def test_every_dated_row_is_a_point_at_its_compute():
     assert points.keys() == {row["model"] for row in RESULT.rows}
     for row in RESULT.rows:
         point = points[row["model"]]
-        assert point["compute"] == row["compute"] if row["reached"] else row["compute_spent"]
+        assert point["compute"] == (row["compute"] if row["reached"] else row["compute_spent"])
 
 
 def test_a_missed_target_is_told_from_a_reached_one():

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtr
 
 from efficiency_bench.fitting.halving import (
+    LEAST_ROWS,
     MOORE_MONTHS,
     PAPER_2020_MONTHS,
     HalvingTime,
@@ -28,7 +29,7 @@ from efficiency_bench.fitting.robustness.bootstrap import (
 from efficiency_bench.fitting.robustness.crossing_errors import SeedErrors
 from efficiency_bench.fitting.robustness.power import Needed, further_rows
 from efficiency_bench.fitting.robustness.theil_sen import MOST_ROWS, theil_sen
-from efficiency_bench.fitting.robustness.tobit import censored_line
+from efficiency_bench.fitting.robustness.tobit import CensoredLine, censored_line, slope_p_value
 from efficiency_bench.fitting.rows import DAYS_PER_MONTH, FitRow, RowSet
 from efficiency_bench.records import Record
 
@@ -46,6 +47,12 @@ MOST_LEFT_OUT = 200
 """Rows up to which each is left out in turn; one of more cannot move the result."""
 
 
+TOBIT = "Tobit, all rows"
+
+RATES = (("the 2020 paper", PAPER_2020_MONTHS), ("Moore's law", MOORE_MONTHS))
+"""Halving times that the slope is tested against, months."""
+
+
 class Method(Record):
     """One method's halving time with its 95 % interval, months."""
 
@@ -61,12 +68,15 @@ class Method(Record):
 
 
 class RateTest(Record):
-    """Student's t test of the fitted slope against a given rate."""
+    """A test of the slope against a given rate."""
 
     name: str
     months: float
     p_value: float
     """Two-sided: how often rows that halve at that rate would scatter as far from it."""
+    method: str
+    """Student's t on the fitted rows; where seeds missed the target, Tobit over all rows, since
+    the fitted ones are only those that arrived."""
 
 
 class SecondOpinions(Record):
@@ -74,13 +84,16 @@ class SecondOpinions(Record):
 
     methods: tuple[Method, ...]
     leave_one_out_months: tuple[float | None, float | None]
-    """Least and greatest halving time with one fitted row left out; None: no fall, or too few."""
+    """Least and greatest halving time with one fitted row left out, the frontier chosen again
+    among the others; None: no fall, or too few."""
     moved_dates: tuple[Method, ...]
     """Every date moved at random by up to so many days."""
     tests: tuple[RateTest, ...]
     power: tuple[Needed, ...]
     censored: int
-    """Rows that never reached the target; they enter Tobit's likelihood."""
+    """Rows that never reached the target; Tobit takes them as above what they spent."""
+    censored_in_part: int
+    """Rows of which some seeds reached it; Tobit takes them as above ``compute_at_least``."""
     opinion_notes: tuple[str, ...]
 
 
@@ -95,19 +108,29 @@ def second_opinions(
     usable = [row for row in dated if row.reached]
     fitted = frontier(usable) if halving.variant == "frontier" else usable
     line = fit_line(months_of(fitted).tolist(), logs_of(fitted).tolist())
+    missed = _missed(dated)
+    tobit = _tobit(dated, missed)
     notes = []
+    if tobit is None:
+        notes.append("no Tobit: fewer than three rows of different dates arrived in every seed")
     if len(usable) > MOST_ROWS:
         notes.append(f"Theil-Sen takes {MOST_ROWS} rows at most, evenly by date")
     return SecondOpinions(
-        methods=tuple(_methods(usable, fitted, dated, halving.variant, errors or {})),
-        leave_one_out_months=_leave_one_out(fitted),
+        methods=(
+            *_methods(usable, fitted, halving.variant, errors or {}),
+            *(() if tobit is None else (_tobit_method(tobit, missed),)),
+        ),
+        leave_one_out_months=_leave_one_out(usable, fitted, halving.variant),
         moved_dates=tuple(_moved_dates(usable, halving.variant, days) for days in DATE_ERRORS_DAYS),
-        tests=(
-            _test(line, "the 2020 paper", PAPER_2020_MONTHS),
-            _test(line, "Moore's law", MOORE_MONTHS),
+        tests=tuple(
+            _t_test(line, name, months)
+            if tobit is None or not missed.any()
+            else _tobit_test(dated, missed, name, months)
+            for name, months in RATES
         ),
         power=further_rows(line, months_of(fitted).tolist()),
         censored=sum(not row.reached for row in dated),
+        censored_in_part=sum(row.arrived_in_part for row in dated),
         opinion_notes=tuple(notes),
     )
 
@@ -115,7 +138,6 @@ def second_opinions(
 def _methods(
     usable: Sequence[FitRow],
     fitted: Sequence[FitRow],
-    dated: Sequence[FitRow],
     variant: Variant,
     errors: SeedErrors,
 ) -> list[Method]:
@@ -139,23 +161,47 @@ def _methods(
         every = fit_line(months_of(usable).tolist(), logs_of(usable).tolist())
         bounds = (every.slope, every.slope_low, every.slope_high)
         found.append(_method("least squares, all rows", *bounds, len(usable), "no selection"))
-    never = np.array([not row.reached for row in dated])
-    bound = np.array([math.log2(row.compute or row.compute_spent) for row in dated])
-    tobit = censored_line(months_of(dated), bound, never)
-    assumes = f"normal scatter; {int(never.sum())} rows known to lie above"
-    found.append(
-        _method("Tobit, all rows", tobit.slope, tobit.low, tobit.high, len(dated), assumes)
-    )
     return found
 
 
-def _leave_one_out(fitted: Sequence[FitRow]) -> tuple[float | None, float | None]:
-    x, y = months_of(fitted), logs_of(fitted)
-    if not 3 < len(fitted) <= MOST_LEFT_OUT:
+def _missed(dated: Sequence[FitRow]) -> NDArray[np.bool_]:
+    """Rows of which a seed missed the target: their compute lies above ``compute_at_least``."""
+    return np.array([not row.reached or row.arrived_in_part for row in dated])
+
+
+def _bounds(dated: Sequence[FitRow]) -> Array:
+    """log2 of each row's compute, of one that missed of what it lies above."""
+    return np.log2([row.compute_at_least for row in dated])
+
+
+def _tobit(dated: Sequence[FitRow], missed: NDArray[np.bool_]) -> CensoredLine | None:
+    """None where too few rows arrived in every seed."""
+    months = months_of(dated)
+    if (~missed).sum() < LEAST_ROWS or np.ptp(months[~missed]) == 0:
+        return None
+    return censored_line(months, _bounds(dated), missed)
+
+
+def _tobit_method(line: CensoredLine, missed: NDArray[np.bool_]) -> Method:
+    assumes = f"normal scatter; {int(missed.sum())} rows known to lie above"
+    return _method(TOBIT, line.slope, line.low, line.high, len(missed), assumes)
+
+
+def _leave_one_out(
+    usable: Sequence[FitRow], fitted: Sequence[FitRow], variant: Variant
+) -> tuple[float | None, float | None]:
+    if len(usable) <= LEAST_ROWS or len(fitted) > MOST_LEFT_OUT:
         return None, None
-    kept = ~np.eye(len(fitted), dtype=bool)
-    every = slopes(np.tile(x, (len(x), 1)), np.tile(y, (len(y), 1)), kept)
-    return _halving(float(every.min())), _halving(float(every.max()))
+    found = []
+    for left_out in fitted:
+        others = [row for row in usable if row is not left_out]
+        kept = frontier(others) if variant == "frontier" else others
+        if len(kept) < LEAST_ROWS:  # as for the headline
+            kept = others
+        x = months_of(kept).tolist()
+        if min(x) < max(x):
+            found.append(fit_line(x, logs_of(kept).tolist()).slope)
+    return (_halving(min(found)), _halving(max(found))) if found else (None, None)
 
 
 def _moved_dates(usable: Sequence[FitRow], variant: Variant, days: int) -> Method:
@@ -175,11 +221,20 @@ def _moved_dates(usable: Sequence[FitRow], variant: Variant, days: int) -> Metho
     return _drawn(name, float(np.median(every)), every, len(usable), "nothing else moves")
 
 
-def _test(line: Line, name: str, months: float) -> RateTest:
+def _t_test(line: Line, name: str, months: float) -> RateTest:
     if line.slope_error == 0:
-        return RateTest(name=name, months=months, p_value=float(line.slope == -1 / months))
-    t = abs(line.slope + 1 / months) / line.slope_error
-    return RateTest(name=name, months=months, p_value=float(2 * stdtr(line.n - 2, -t)))
+        p = float(line.slope == -1 / months)
+    else:
+        t = abs(line.slope + 1 / months) / line.slope_error
+        p = float(2 * stdtr(line.n - 2, -t))
+    return RateTest(name=name, months=months, p_value=p, method="Student's t, fitted rows")
+
+
+def _tobit_test(
+    dated: Sequence[FitRow], missed: NDArray[np.bool_], name: str, months: float
+) -> RateTest:
+    p = slope_p_value(months_of(dated), _bounds(dated), missed, -1 / months)
+    return RateTest(name=name, months=months, p_value=p, method=TOBIT)
 
 
 def _drawn(name: str, slope: float, every: Array, n: int, assumes: str) -> Method:

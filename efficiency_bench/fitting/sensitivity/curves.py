@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from efficiency_bench.errors import UserError
 from efficiency_bench.fitting.currencies import OF_A_MACHINE
-from efficiency_bench.fitting.rows import Crossing, Currency, FitRow
+from efficiency_bench.fitting.rows import Crossing, Currency, FitRow, geometric_mean
 from efficiency_bench.records import (
     Entry,
     Target,
@@ -34,6 +33,11 @@ class Run:
     def is_baseline(self) -> bool:
         """Whether the run set its own target."""
         return self.entry.target.source == "own_schedule"
+
+    def spent(self, currency: Currency) -> float:
+        """Compute of the whole run."""
+        segments = self.entry.segments
+        return paper3x_tfs_days(segments) if currency == "paper3x" else exact_flops(segments)
 
 
 @dataclass(frozen=True)
@@ -101,21 +105,27 @@ def rows_at(
             continue
         found = [compute_at(run, target, crossing, currency) for run in members]
         computes = [compute for compute, _ in found if compute is not None]
-        kept.append(_moved(row, computes, len(members)))
+        spent = [
+            run.spent(currency)
+            for run, (compute, _) in zip(members, found, strict=True)
+            if compute is None
+        ]
+        kept.append(_moved(row, computes, spent))
         total += len(members)
         reached += len(computes)
         left_censored += sum(bound for _, bound in found)
     return RowsAt(tuple(kept), total - reached, left_censored, total)
 
 
-def _moved(row: FitRow, computes: Sequence[float], seeds: int) -> FitRow:
-    mean = math.exp(math.fsum(map(math.log, computes)) / len(computes)) if computes else None
+def _moved(row: FitRow, computes: Sequence[float], spent: Sequence[float]) -> FitRow:
+    """The row at ``computes``, those of its seeds that cross; the others ``spent`` in vain."""
     return replace(
         row,
-        compute=mean,
+        compute=geometric_mean(computes) if computes else None,
         compute_low=min(computes, default=None),
         compute_high=max(computes, default=None),
-        seeds=seeds,
+        compute_at_least=geometric_mean([*computes, *filter(None, spent)]),
+        seeds=len(computes) + len(spent),
         reached_seeds=len(computes),
     )
 

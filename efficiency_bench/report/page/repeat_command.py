@@ -19,7 +19,7 @@ from efficiency_bench.records import Entry
 GROUPS = ("model", "recipe", "data")
 """Parts of a configuration that a name stands for, each with a file a name."""
 
-DESCRIPTIONS = frozenset({*PROSE, "paper"})
+DESCRIPTIONS = frozenset(name.rpartition(".")[2] for name in PROSE)
 """What describes and measures nothing: not worth a setting."""
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./:-]*")

@@ -12,6 +12,7 @@ from efficiency_bench.fitting.crossing_interval import (
     combine_seeds,
     entry_crossing,
 )
+from efficiency_bench.identity import RowKey, row_key
 from efficiency_bench.records import Entry
 from efficiency_bench.report.tables.layout import ABSENT, plain_table
 from efficiency_bench.target_crossing import CrossingKind
@@ -23,23 +24,20 @@ def crossing_rows(entries: Iterable[Entry]) -> Iterator[dict[str, Any]]:
     """Each kind's crossing with the sustained one's interval, epochs: runs, then their seeds.
 
     A run that went to its schedule's end (a baseline, a budgeted trial) has none, nor has a row
-    without a curve.  Seeds of one
-    configuration that were held to one target are combined.
+    without a curve.  Seeds of one row are combined where their configuration is known.
     """
-    gathered: dict[tuple[object, ...], list[Entry]] = {}
+    gathered: dict[RowKey, list[Entry]] = {}
     for entry in entries:
         to_the_end = entry.target.source == "own_schedule" or entry.estimand == "budgeted"
         if not to_the_end and entry.evaluations:
-            level = (entry.target.metric, entry.target.threshold)
-            key = (entry.model, entry.recipe, entry.config_digest, entry.data_digest, level)
-            gathered.setdefault(key, []).append(entry)
-    for seeds in gathered.values():
+            gathered.setdefault(row_key(entry), []).append(entry)
+    for row, seeds in gathered.items():
         estimates = {kind: [_estimate(e, kind) for e in seeds] for kind in get_args(CrossingKind)}
         length = _images_per_epoch(seeds[0])
         for i, entry in enumerate(seeds):
             found = {kind: every[i] for kind, every in estimates.items()}
             yield _row(entry.run_id, [entry], found, length)
-        if len(seeds) > 1 and seeds[0].config_digest is not None:
+        if len(seeds) > 1 and row.settings is not None:
             name = f"{seeds[0].model} {seeds[0].recipe}: {len(seeds)} seeds"
             together = {kind: combine_seeds(found) for kind, found in estimates.items()}
             yield _row(name, seeds, together, length)

@@ -48,11 +48,18 @@ def opinion_sentences(opinions: SecondOpinions) -> Iterator[str]:
         yield f"leaving out one row: {least:.1f} to {most:.1f} months"
     for test in opinions.tests:
         verdict = "rejected" if test.p_value < 0.05 else "not rejected"
-        yield f"{test.months:g} months ({test.name}): {verdict}, p = {test.p_value:.2g}"
+        by = f" ({test.method})" if opinions.censored or opinions.censored_in_part else ""
+        yield f"{test.months:g} months ({test.name}): {verdict}, p = {test.p_value:.2g}{by}"
     yield power_sentence(opinions.power)
     if opinions.censored:
         rows = "row" if opinions.censored == 1 else "rows"
         yield f"{opinions.censored} {rows} never arrived: only Tobit's likelihood takes them in"
+    if opinions.censored_in_part:
+        rows = "row" if opinions.censored_in_part == 1 else "rows"
+        yield (
+            f"{opinions.censored_in_part} {rows} arrived in some seeds only: Tobit takes such a row"
+            " as more than the mean of its seeds, the others standing at what they spent"
+        )
     yield from opinions.opinion_notes
 
 
