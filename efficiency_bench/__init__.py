@@ -56,7 +56,8 @@ def crossing(entry: Entry, kind: CrossingKind = "sustained") -> CrossingEstimate
 
     ``kind``: ``"first"`` touch of the target; ``"sustained"``, which two further evaluations hold,
     or all that remain before the schedule's end (the one that a run stops by and that is fitted);
-    ``"isotonic"``, of the curve made never to fall.  Between two evaluations accuracy grows linearly on the logit scale with the images.
+    ``"isotonic"``, of the curve made never to fall.  Between two evaluations accuracy grows
+    linearly on the logit scale with the images.
 
     ``value`` is None where the run never crossed, ``high`` where nothing bounds the crossing above.
     ``low`` and ``high`` speak of these validation images, ``population_low`` and

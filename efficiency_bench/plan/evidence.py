@@ -10,7 +10,7 @@ from typing import Literal
 from scipy.stats import beta
 
 from efficiency_bench.config import RunConfig, measured_part
-from efficiency_bench.identity import IMAGENET, row_date, row_key, row_settings
+from efficiency_bench.identity import IMAGENET, row_date, row_settings
 from efficiency_bench.ledger.reference import ALEXNET_LEVEL, published_entries
 from efficiency_bench.records import Entry
 from efficiency_bench.run.target import is_baseline
@@ -69,7 +69,7 @@ def chance_to_arrive(config: RunConfig, entries: Iterable[Entry]) -> Chance | No
 def of_row(config: RunConfig, entries: Iterable[Entry]) -> Sequence[Entry]:
     """Measured runs of the row's configuration; the data's content is not known beforehand."""
     wanted = row_settings(measured_part(config))
-    return [e for e in entries if e.tier == "measured" and row_key(e).settings == wanted]
+    return [e for e in entries if e.tier == "measured" and row_settings(e.config) == wanted]
 
 
 def _published_epochs(config: RunConfig) -> float | None:

@@ -196,6 +196,31 @@ def test_another_configuration_is_another_row_and_not_a_seed():
     assert sorted(row.seeds for row in rows) == [1, 2]
 
 
+def test_rewording_or_another_machine_splits_neither_seeds_nor_trials():
+    here = {"recipe": {"epochs": 4.0, "citation": "one"}, "device": "cpu", "experiment": "a"}
+    there = {"recipe": {"epochs": 4.0, "citation": "two"}, "device": "cuda", "experiment": None}
+    seeds = [
+        run(f"r{i}", seed=i, config=c, config_digest=f"{i}") for i, c in enumerate((here, there))
+    ]
+    (row,) = fit_rows(seeds, Selection()).rows
+    assert row.seeds == 2
+    reworded = [
+        trial.model_copy(update={"config": {"recipe": {**trial.config["recipe"], "expects": text}}})
+        for trial, text in zip(TRIALS, ("91 %", "92 %", "92 %"), strict=True)
+    ]
+    (row,) = fit_rows(reworded, Selection()).rows
+    assert row.run_ids == ("t2", "t4", "t8")
+
+
+def test_a_failed_seed_of_another_configuration_does_not_join_the_baseline():
+    configs = [{"recipe": {"epochs": epochs}} for epochs in (5.0, 9.0)]
+    own = [make_baseline(f"a{i}", seed=i, config=configs[0]) for i in range(2)]
+    failed = make_baseline("a2", 0.1, seed=2, end_reason="failed", config=configs[1])
+    row_set = fit_rows([*own, failed, run("r")], Selection())
+    assert row_of(row_set, "alexnet").run_ids == ("a0", "a1")
+    assert row_set.notes == ("baseline run a2 is not part of this target: left out",)
+
+
 def budgeted(run_id, images, accuracy, **overrides):
     """A trial of ``images`` images, held to 90 % at its end."""
     return make_entry(
@@ -230,6 +255,31 @@ def test_a_budgeted_row_stands_at_the_horizon_of_its_trials():
     assert row.compute == pytest.approx(3e6 * 4000 / 8.64e16, rel=0.03)
     assert row.compute_low < row.compute < row.compute_high
     assert any("horizon of 3 trials, 95 % interval" in note for note in row_set.notes)
+
+
+def test_a_run_whose_name_begins_with_horizon_is_no_horizon():
+    entries = [run("horizon_net-digits-s0", experiment="horizon_net"), run("other", seed=1)]
+    row_set = fit_rows(entries, Selection())
+    assert [row.is_horizon for row in row_set.rows] == [False]
+    assert row_set.notes == ("baseline runs named by the target are not in the ledger: a0, a1",)
+    budgeted_rows = fit_rows(TRIALS, Selection(estimand="budgeted")).rows
+    assert [row.is_horizon for row in budgeted_rows] == [True]
+    missed = fit_rows(TRIALS[:1], Selection(estimand="budgeted")).rows
+    assert [row.is_horizon for row in missed] == [False]
+
+
+def test_a_row_that_arrived_in_part_is_known_to_lie_above_a_mean():
+    """1,000 images to the target, and a seed that spent 5,000 in vain: their mean is 2,236."""
+    (row,) = fit_rows(
+        [run("r0", crossing_images=1000.0), run("r1", seed=1, crossing_images=None)], Selection()
+    ).rows
+    assert row.arrived_in_part
+    assert row.compute == pytest.approx(3e6 * 1000 / 8.64e16)
+    assert row.compute_at_least == pytest.approx(3e6 * 5e6**0.5 / 8.64e16)
+    (whole,) = fit_rows([run("r0", crossing_images=1000.0)], Selection()).rows
+    assert (whole.arrived_in_part, whole.compute_at_least) == (False, whole.compute)
+    (never,) = fit_rows([run("r0", crossing_images=None)], Selection()).rows
+    assert (never.arrived_in_part, never.compute_at_least) == (False, never.compute_spent)
 
 
 def test_a_baseline_without_trials_pays_its_schedule_in_a_budgeted_fit_and_is_said():

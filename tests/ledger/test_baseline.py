@@ -76,6 +76,17 @@ def test_runs_of_something_else_do_not_count(other):
     assert COMMAND in str(error.value)
 
 
+def test_runs_of_two_rows_have_no_common_level():
+    """Fifteen epochs and five: their mean would be the level of neither."""
+    whole, short = ({"recipe": {"epochs": epochs}, "threads": 1} for epochs in (15.0, 5.0))
+    seeds = [make_baseline(f"s{i}", 0.9, seed=i, config=whole) for i in range(2)]
+    elsewhere = make_baseline("s2", 0.9, seed=2, config={**whole, "threads": 8, "device": "cuda"})
+    assert level([*seeds, elsewhere]).baseline_run_ids == ("s0", "s1", "s2")
+    with pytest.raises(UserError, match=r"2 configurations: s0, s1; s3\n.*target\.value=") as error:
+        level([*seeds, make_baseline("s3", 0.9, seed=3, config=short)])
+    assert "ledger_dir=DIR" in str(error.value)
+
+
 def test_a_seed_that_diverged_is_said_and_left_out(caplog):
     diverged = make_baseline("s1", 0.1, end_reason="diverged")
     with caplog.at_level(logging.WARNING):

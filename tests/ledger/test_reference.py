@@ -104,6 +104,36 @@ def test_openai_export_divides_measured_by_measured_only():
     assert list(csv.DictReader(io.StringIO(alone)))[-1]["Reduction Factor"] == ""
 
 
+def test_openai_export_divides_by_one_row_of_the_baseline():
+    """Another AlexNet that arrived, by a later recipe, does not move the factors."""
+    own = make_baseline("a-own")
+    level = own.target.model_copy(update={"source": "baseline"})
+    later = make_entry("a-later", model="alexnet", recipe="small_modern", date="2024-03-30")
+    other = make_entry("resnet18-s0", crossing_images=2500.0)
+    entries = [e.model_copy(update={"target": level}) for e in (later, other)]
+    lines = list(csv.DictReader(io.StringIO(export([*entries, own], "openai").text)))
+    # 5,000 images of AlexNet's whole schedule over 4,000, 2,500 and 5,000 at one cost an image
+    assert [float(line["Reduction Factor"]) for line in lines] == [1.25, 2, 1]
+
+
+def test_openai_export_leaves_trials_out_and_csv_says_what_they_are():
+    trial = make_entry("trial", estimand="budgeted")
+    exported = export([trial, make_entry("run")], "openai")
+    assert exported.left_out == ("trial: a budgeted trial, charged its whole schedule",)
+    assert len(list(csv.DictReader(io.StringIO(exported.text)))) == 1
+    lines = csv.DictReader(io.StringIO(export([trial, make_entry("run")], "csv").text))
+    assert [line["estimand"] for line in lines] == ["budgeted", "anytime"]
+    assert [row(entry)["estimand"] for entry in (trial, make_entry("run"))] == [
+        "budgeted",
+        "anytime",
+    ]
+
+
+def test_published_rows_say_nothing_of_steps():
+    """Table 3 prints epochs; 0 steps would be a claim."""
+    assert {(entry.steps, row(entry)["steps"]) for entry in published_entries()} == {(None, None)}
+
+
 def test_openai_export_names_what_it_leaves_out():
     exported = export(
         [make_entry("missed", crossing_images=None), make_entry("undated", date=None)], "openai"
@@ -131,7 +161,7 @@ def test_listed_row_has_exactly_the_fixed_keys():
         run_id experiment model recipe data seed tier end_reason reached target images epochs
         steps forward_macs paper3x_tfs_days exact_flops paper3x_to_target_tfs_days
         first_crossing_epochs sustained_crossing_epochs first_epoch_at_target weights_digest
-        date source train_seconds images_per_second achieved_flops_per_second share_of_peak
+        date source estimand train_seconds images_per_second achieved_flops_per_second share_of_peak
         energy_joules dollars
     """
     listed = row(make_entry("a"))

@@ -181,3 +181,14 @@ def test_an_entry_is_complete_before_it_has_its_name(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         append(tmp_path, make_entry("a"))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_known_run_is_found_without_opening_the_others(tmp_path, monkeypatch):
+    """A folder of a thousand entries is asked a thousand times by a sweep's status."""
+    for name in ("a", "b", "c"):
+        append(tmp_path, make_entry(name))
+    opened = []
+    real = store._read_entry
+    monkeypatch.setattr(store, "_read_entry", lambda path: opened.append(path.stem) or real(path))
+    assert find(tmp_path, "b").run_id == "b"
+    assert opened == ["b"]

@@ -156,7 +156,15 @@ def test_the_ledgers_own_runs_say_how_far_and_how_surely(tmp_path):
     epochs = epochs_to_target(again, [entry])
     assert epochs == Epochs(entry.sustained_crossing_epochs, "ledger")
     assert evidence.chance_to_arrive(again, [entry]).runs == 1
-    for another in ("recipe.batch_size=64", "data.train_images=200", "target.value=0.5"):
+    reworded = tiny(tmp_path, *asked, "recipe.citation=elsewhere")
+    assert evidence.chance_to_arrive(reworded, [entry]).runs == 1
+    for another in (
+        "recipe.batch_size=64",
+        "data.train_images=200",
+        "target.value=0.5",
+        "evaluation.per_epoch=3",
+        "estimand=budgeted",
+    ):
         other = tiny(tmp_path, *asked, another)
         assert evidence.chance_to_arrive(other, [entry]) is None
         assert epochs_to_target(other, [entry]).source == "schedule"

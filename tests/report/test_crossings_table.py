@@ -43,6 +43,16 @@ def test_seeds_stand_alone_and_together():
     )
 
 
+def test_seeds_of_two_machines_stand_together_and_another_rate_apart():
+    def run(number, device, lr):
+        config = {"recipe": {"optimizer": {"lr": lr}}, "device": device}
+        update = {"config": config, "config_digest": device.ljust(64, "0")}
+        return seed(number, 1.0).model_copy(update=update)
+
+    rows = list(crossing_rows([run(0, "cpu", 0.1), run(1, "cuda", 0.1), run(2, "cpu", 0.3)]))
+    assert [row["run_ids"] for row in rows if row["seeds"] > 1] == [["run-0", "run-1"]]
+
+
 def test_the_table_fits_and_names_every_run():
     rows = list(crossing_rows([seed(0, 1.0), seed(1, 1.2)]))
     text = printed(lambda console: console.print(crossings_table(rows)))

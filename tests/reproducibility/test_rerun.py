@@ -92,6 +92,20 @@ def test_elsewhere_a_run_must_lie_where_one_more_seed_would() -> None:
     assert not alone.ok
 
 
+def test_seeds_of_other_machines_make_a_spread_too() -> None:
+    """Threads, device and words are recorded with a run and are not of its row."""
+    here = {"recipe": {"epochs": 3.0, "citation": "here"}, "device": "cpu", "threads": 2}
+    there = {"recipe": {"epochs": 3.0, "citation": "there"}, "device": "cuda", "threads": 8}
+    longer = {**here, "recipe": {"epochs": 4.0, "citation": "here"}}
+    seeds = [
+        _moved(make_entry(seed=seed, config=config), 1e-6, "2.14.1")
+        for seed, config in enumerate((here, there, {**there, "threads": None}, longer))
+    ]
+    result = compare(seeds[0], _moved(seeds[0], 1e-6, "2.9.0"), seeds)
+    assert result.spread is not None
+    assert result.spread.seeds == 3
+
+
 def test_of_a_run_that_sets_the_target_the_final_level_is_compared() -> None:
     seeds = [make_baseline(f"run{seed}", seed=seed) for seed in SEEDS]
     result = compare(seeds[0], _moved(seeds[1], 1.0, "2.9.0"), seeds)

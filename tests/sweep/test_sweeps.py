@@ -4,14 +4,17 @@ import fcntl
 import json
 
 import pytest
+from rich.console import Console
 
 from efficiency_bench import hydra_app
 from efficiency_bench.errors import UserError
+from efficiency_bench.hydra_app import Launcher
+from efficiency_bench.ledger import store
 from efficiency_bench.ledger.events import EventLog
 from efficiency_bench.run import folder as folders
 from efficiency_bench.run.run import run
 from efficiency_bench.sweep import manifest
-from efficiency_bench.sweep.launch import waves
+from efficiency_bench.sweep.launch import Submission, waves
 from efficiency_bench.sweep.manifest import Note
 from efficiency_bench.sweep.status import status_of, sweep_row
 from tests.tiny import TINY
@@ -84,6 +87,17 @@ def test_a_manifest_that_was_spoiled_is_said(sweep_of):
     (sweep.folder / "sweep.json").write_text("{")
     with pytest.raises(UserError, match="no manifest"):
         manifest.find(sweep.name)
+
+
+def test_a_sweep_that_has_ended_reads_its_ledger_once(sweep_of, monkeypatch):
+    sweep = sweep_of("seed=0,1,2")
+    for number in sweep.numbers:
+        trained(sweep, number)
+    reads = []
+    real = store.read
+    monkeypatch.setattr(store, "read", lambda folder: reads.append(folder) or real(folder))
+    assert Submission(sweep, Launcher("none", ()), Console(quiet=True)).run() is None
+    assert len(reads) == 1
 
 
 def test_the_states_of_runs_that_wait_end_are_stopped_killed_or_fail(sweep_of, tmp_path):

@@ -86,6 +86,11 @@ def test_a_seed_may_be_repeated_after_a_fault_and_not_otherwise(kept: tuple[Path
         result = verify(ledger, again, Beside([first, again]), [check])
         rules = {failure.rule for failure in result.failures}
         assert ("registered: repeat" not in rules) is allowed
+    other = {**entry.config, "recipe": {**entry.config["recipe"], "batch_size": 8}}
+    first = entry.model_copy(update={"end_reason": "failed", "config": other})
+    result = verify(ledger, again, Beside([first, again]), [check])
+    rules = {failure.rule for failure in result.failures}
+    assert "registered: repeat" in rules, "a fault of another configuration excuses nothing"
 
 
 def test_what_the_machine_decides_is_left_open_and_other_rows_are_noted(

@@ -19,6 +19,7 @@ from efficiency_bench.records import Entry
 from efficiency_bench.reproducibility.data_and_counts import verify_ledger
 from efficiency_bench.run.run import run
 from efficiency_bench.verify import Beside, verify
+from tests.ledger.factory import make_entry
 from tests.tiny import tiny
 
 RUNS = {
@@ -138,6 +139,20 @@ def test_a_run_copied_under_another_seed_is_found(copied):
     shutil.copy(log, copied / "events" / f"{twin.run_id}.jsonl.gz")
     store.append(copied, twin)
     assert {"run id", "distinct runs", "names"} <= rules(verify_ledger(str(copied), None, None))
+
+
+def test_one_seed_on_two_devices_is_one_sample_of_its_row():
+    def trained_on(device, **settings):
+        config = {"recipe": {"epochs": 3.0}, "device": device, **settings}
+        return make_entry(device, config=config, config_digest=device.ljust(64, "0"))
+
+    cpu, cuda = trained_on("cpu"), trained_on("cuda", precision="bf16")
+    shared = Beside([cpu, cuda]).sharing(cpu)
+    assert [(mark, other.run_id) for mark, other in shared] == [("sample", "cuda")]
+    again = cuda.model_copy(update={"repeat": 1})
+    assert list(Beside([cpu, again]).sharing(cpu)) == []
+    other_form = trained_on("cuda", form="imagenet")
+    assert list(Beside([cpu, other_form]).sharing(cpu)) == []
 
 
 def test_a_missing_log_is_a_failure(copied):

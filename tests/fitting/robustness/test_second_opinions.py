@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+import scipy.optimize
 import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from efficiency_bench.fitting.robustness.crossing_errors import crossing_errors
 from efficiency_bench.fitting.robustness.second_opinions import second_opinions
 from efficiency_bench.fitting.rows import fit_rows
 from efficiency_bench.ledger.reference import published_entries
+from efficiency_bench.report.tables.second_opinions import opinion_sentences
 from tests.fitting.given_rows import X6
 from tests.ledger.factory import make_entry, make_evaluation
 
@@ -23,6 +25,11 @@ from tests.ledger.factory import make_entry, make_evaluation
 def opinions(entries, variant="frontier", **selection):
     rows = fit_rows(entries, Selection(**selection))
     return second_opinions(rows, halving_time(rows, variant), crossing_errors(entries, rows))
+
+
+def on_frontier(entries):
+    rows = halving_time(fit_rows(entries, Selection())).rows
+    return [row for row in rows if row["on_frontier"]]
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +56,21 @@ class TestGolden:
             13.7, abs=0.05
         )
 
-    def test_leave_one_out(self, published):
-        assert published.leave_one_out_months == pytest.approx((15.3, 16.8), abs=0.05)
+    def test_leave_one_out(self):
+        """Of the six rows alone; among all sixteen the frontier is another without one of them."""
+        six = [row["run_ids"][0] for row in on_frontier(published_entries())]
+        found = opinions([entry for entry in published_entries() if entry.run_id in six])
+        assert found.leave_one_out_months == pytest.approx((15.3, 16.8), abs=0.05)
+
+    def test_leave_one_out_is_the_headline_of_a_ledger_without_the_row(self, published):
+        everything = published_entries()
+        without = [
+            halving_time(
+                fit_rows([e for e in everything if e.run_id != row["run_ids"][0]], Selection())
+            ).halving_months
+            for row in on_frontier(everything)
+        ]
+        assert published.leave_one_out_months == pytest.approx((min(without), max(without)))
 
     def test_pairs_bootstrap(self, published):
         """All 46,656 draws: 13.66 to 18.47; the trial's 13.6-18.7 came from a few thousand."""
@@ -61,6 +81,7 @@ class TestGolden:
         paper, moore = published.tests
         assert paper.p_value > 0.5
         assert moore.p_value < 0.01
+        assert {paper.method, moore.method} == {"Student's t, fitted rows"}
 
     def test_half_a_month_of_date_moves_it_by_a_seventh_of_a_month(self, published):
         found = method(published, "dates moved by up to 15 days")
@@ -103,6 +124,75 @@ def test_a_run_that_never_arrived_is_in_tobit_and_in_the_count():
         method(found, "Tobit, all rows").halving_months
         > method(found, "least squares, all rows").halving_months
     )
+
+
+PARTLY = [  # model, date, images to the target of each seed (None: spent 5,000 in vain)
+    ("a", "2012-06-01", (4000.0, 3600.0)),
+    ("b", "2014-06-01", (2300.0, 1900.0)),
+    ("c", "2016-06-01", (1500.0, 900.0)),
+    ("d", "2018-06-01", (700.0, 800.0)),
+    ("e", "2019-06-01", (300.0, None)),
+    ("f", "2012-09-01", (None, None)),
+]
+
+
+def partly_arrived():
+    return [
+        make_entry(f"{model}-{seed}", model=model, seed=seed, date=date, crossing_images=images)
+        for model, date, crossings in PARTLY
+        for seed, images in enumerate(crossings)
+    ]
+
+
+def best_likelihood(rows, fixed_slope=None):
+    """Maximum over slope, level and scatter by a simplex: months, log2 and whether above."""
+    x, y, above = (np.array(column) for column in zip(*rows, strict=True))
+    x = x - x.mean()
+
+    def loss(unknowns):
+        level, log_scatter, *slope = unknowns
+        normal = scipy.stats.norm(
+            level + (slope[0] if slope else fixed_slope) * x, math.exp(log_scatter)
+        )
+        return -np.where(above, normal.logsf(y), normal.logpdf(y)).sum()
+
+    start = [y.mean(), 0.0, *([] if fixed_slope is not None else [-0.05])]
+    options = {"xatol": 1e-10, "fatol": 1e-12, "maxiter": 20_000, "maxfev": 20_000}
+    found = scipy.optimize.minimize(loss, start, method="Nelder-Mead", options=options)
+    return found.x[2] if fixed_slope is None else None, -found.fun
+
+
+def test_a_row_that_arrived_in_part_is_a_bound_for_tobit_and_for_the_tests():
+    """By hand: a row's log2 of images is its seeds' mean; one that missed stands at 5,000."""
+    found = opinions(partly_arrived())
+    assert (found.censored, found.censored_in_part) == (1, 1)
+    rows = [
+        (
+            datetime.date.fromisoformat(date).toordinal() / (365.25 / 12),
+            np.mean([math.log2(images or 5000.0) for images in crossings]),
+            None in crossings,
+        )
+        for _, date, crossings in PARTLY
+    ]
+    slope, best = best_likelihood(rows)
+    assert method(found, "Tobit, all rows").halving_months == pytest.approx(-1 / slope, rel=1e-4)
+    for test in found.tests:
+        assert test.method == "Tobit, all rows"
+        drop = best - best_likelihood(rows, -1 / test.months)[1]
+        t = math.sqrt(2 * math.expm1(2 * drop / 4))  # four whole rows: two degrees of freedom
+        assert test.p_value == pytest.approx(2 * scipy.stats.t.sf(t, 2), rel=1e-3)
+    words = " ".join(opinion_sentences(found))
+    assert "(Tobit, all rows)" in words
+    assert "1 row arrived in some seeds only" in words
+
+
+def test_where_too_few_rows_arrived_whole_there_is_no_tobit_and_it_is_said():
+    entries = [e for e in partly_arrived() if e.model in "cdef" or e.run_id == "b-0"]
+    half = make_entry("c-2", model="c", seed=2, date="2016-06-01", crossing_images=None)
+    found = opinions([*entries, half])
+    assert "Tobit, all rows" not in {m.method for m in found.methods}
+    assert any("no Tobit: fewer than three rows" in note for note in found.opinion_notes)
+    assert {test.method for test in found.tests} == {"Student's t, fitted rows"}
 
 
 def test_seeds_and_crossings_widen_the_hierarchical_interval():

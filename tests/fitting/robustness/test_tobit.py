@@ -7,7 +7,12 @@ import pytest
 import scipy.stats
 
 from efficiency_bench.fitting.regression import fit_line
-from efficiency_bench.fitting.robustness.tobit import censored_line, likelihood_drop, log_likelihood
+from efficiency_bench.fitting.robustness.tobit import (
+    censored_line,
+    likelihood_drop,
+    log_likelihood,
+    slope_p_value,
+)
 
 
 class TestCensored:
@@ -55,6 +60,26 @@ class TestCensored:
         assert best[0] <= found.log_likelihood + 1e-9
         assert best[0] == pytest.approx(found.log_likelihood, abs=0.05)
         assert best[1] == pytest.approx(found.slope, abs=0.002)
+
+    @pytest.mark.parametrize("months", [12, 16, 24])
+    def test_without_censoring_a_slope_is_tested_by_students_t(self, months):
+        # shifted by the rate that is tested, it is scipy's test of no slope
+        tested = scipy.stats.linregress(self.X, self.Y + self.X / months)
+        found = slope_p_value(self.X, self.Y, np.zeros(8, dtype=bool), -1 / months)
+        assert found == pytest.approx(tested.pvalue, rel=1e-4)
+
+    def test_the_ends_of_the_interval_have_one_in_twenty_and_the_best_slope_all(self):
+        never = np.array([False, True, False, False, True, False, False, False])
+        line = censored_line(self.X, self.Y, never)
+        for end in (line.low, line.high):
+            assert slope_p_value(self.X, self.Y, never, end) == pytest.approx(0.05, rel=1e-3)
+        assert slope_p_value(self.X, self.Y, never, line.slope) == pytest.approx(1.0, abs=1e-3)
+
+    def test_on_an_exact_line_only_its_own_slope_is_left(self):
+        x = np.arange(0.0, 50, 10)
+        never = np.zeros(5, dtype=bool)
+        assert slope_p_value(x, -x / 16, never, -1 / 16) == 1.0
+        assert slope_p_value(x, -x / 16, never, -1 / 24) == 0.0
 
     def test_a_run_that_never_arrived_pulls_the_line_up(self):
         never = np.zeros(8, dtype=bool)
