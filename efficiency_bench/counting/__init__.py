@@ -1,12 +1,19 @@
 """Compute per image, counted twice and audited, and the account of a run."""
 
-from efficiency_bench.counting.audit import Audit, CountersDisagreeError, audit, audited_count
+from efficiency_bench.counting.audit import (
+    Audit,
+    CostVariesError,
+    CountersDisagreeError,
+    audit,
+    audited_count,
+)
 from efficiency_bench.counting.forward import ForwardCount, count_forward
 from efficiency_bench.counting.meter import SegmentMeter
 from efficiency_bench.counting.trace import UncountedOperatorError
 
 __all__ = [
     "Audit",
+    "CostVariesError",
     "CountersDisagreeError",
     "ForwardCount",
     "SegmentMeter",

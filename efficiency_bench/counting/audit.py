@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
+from efficiency_bench.counting import draws
 from efficiency_bench.counting.forward import ForwardCount, count_what_is_listed
-from efficiency_bench.counting.independent import StepCount, count_training_step
+from efficiency_bench.counting.independent import StepCount
+from efficiency_bench.counting.steady import count_steady_step
 from efficiency_bench.counting.trace import UncountedOperatorError
 from efficiency_bench.errors import UserError
 
@@ -18,6 +20,10 @@ SHOWN_MODULES = 3
 
 class CountersDisagreeError(UserError):
     """The two counters differ, so what this model computes is not known; it says where."""
+
+
+class CostVariesError(UserError):
+    """An image costs more in one step than in another, or nothing: no F holds for a whole run."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +38,13 @@ class Audit:
     """(operator, module) -> why a counter cannot take it into account."""
     everything_trained: bool
     """Whether every parameter needs a gradient: only then must B follow from F and F1."""
+    varies: tuple[str, ...] = ()
+    """What an image's cost varies with, in words; empty where every image costs the same F."""
 
     @property
     def disagreements(self) -> tuple[str, ...]:
-        """Where the counters differ, or B from what F implies, in words; empty if nowhere."""
-        found = list(_disagreements(self.count, self.independent))
+        """Where an image's cost varies, counters differ, or B from what F implies, in words."""
+        found = [*self.varies, *_disagreements(self.count, self.independent)]
         if self.everything_trained and self.count.backward_macs != implied_backward(self.count):
             found.append(
                 f"backward MACs an image: {self.count.backward_macs} by fvcore, and"
@@ -71,22 +79,37 @@ def audit(model: nn.Module, image_shape: tuple[int, int, int]) -> Audit:
     Model, modes and random generators stay as they were.  Raises UserError where the model
     cannot take such images or returns what no training step here can take.
     """
-    count, refused = count_what_is_listed(model, image_shape)
-    independent = count_training_step(model, image_shape)
+    with draws.foreign_generators() as drawn:
+        count, refused = count_what_is_listed(model, image_shape)
+        independent, varies = count_steady_step(model, image_shape)
     uncharged = dict.fromkeys(independent.without_formula, "no formula")
     everything_trained = all(p.requires_grad for p in model.parameters())
-    return Audit(count, independent, uncharged | refused, everything_trained)
+    unknown = uncharged | refused
+    varies += tuple(
+        f"it draws from {name}, which nothing here varies or saves with a checkpoint: use torch's"
+        for name in drawn
+    )
+    if not unknown and count.forward_macs == independent.forward_macs == 0:
+        varies += ("F = 0: nothing in it multiplies and sums, so training has no compute",)
+    return Audit(count, independent, unknown, everything_trained, varies)
 
 
 def audited_count(model: nn.Module, image_shape: tuple[int, int, int]) -> ForwardCount:
     """The count of ``model``, if it can be trusted.
 
     Raises UncountedOperatorError for an operator that a counter does not know, with its module,
-    and CountersDisagreeError where the counters differ by a single MAC.
+    CostVariesError where an image costs nothing or not always the same, and
+    CountersDisagreeError where the counters differ by a single MAC.
     """
     found = audit(model, image_shape)
     if found.unknown:
         raise UncountedOperatorError(found.unknown)
+    if found.varies:
+        raise CostVariesError(
+            f"cannot count {type(model).__name__}: {'; '.join(found.varies)}\n"
+            "every image must cost the same, more than nothing: multiply by a mask instead of"
+            " leaving layers out, and mix no images; the account: efficiency-bench audit MODEL"
+        )
     if found.disagreements:
         raise CountersDisagreeError(
             f"cannot count this model: {'; '.join(found.disagreements)}\n"

@@ -22,6 +22,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakIdKeyDictionary
 
+from efficiency_bench.counting import draws
 from efficiency_bench.counting.formulas import FORMULAS, OUTER_PRODUCT_NODES, WITHOUT_FORMULA
 from efficiency_bench.errors import UserError
 
@@ -56,14 +57,16 @@ def count_step(
     step: Callable[[], object],
     model: nn.Module | None = None,
     images: Sequence[Tensor] = (),
+    draw: draws.Draw = "random",
 ) -> StepCount:
     """Run ``step`` once and count what it computes, on any device, however many its passes.
 
     ``model`` gives the modules their names; ``images`` are the tensors whose descendants tell
-    whether a product depends on the images at all.  The step has all its usual effects (on
-    gradients, batch-norm statistics, random generators): pass one that works on a copy.
+    whether a product depends on the images at all; ``draw`` replaces torch's random numbers by
+    their lowest or highest possible values.  The step has all its usual effects (on gradients,
+    batch-norm statistics, random generators): pass one that works on a copy.
     """
-    recorder = _Recorder(model, images)
+    recorder = _Recorder(model, images, draw)
     with recorder.following_modules(), recorder:
         step()
     return StepCount(
@@ -89,36 +92,55 @@ def count_training_step(
     UserError for outputs that the training step cannot take, and where MACs do not divide by
     the images.
     """
-    first = _step_of(model, image_shape, batch)
+    first = TrainingCopy(model, image_shape).step(batch)
     if not first.constant:
+        return per_image(first, batch)
+    return per_image(first, batch, TrainingCopy(model, image_shape).step(batch + 1))
+
+
+class TrainingCopy:
+    """A copy of a model in train mode and fp32, on which one step after another is counted."""
+
+    def __init__(self, model: nn.Module, image_shape: tuple[int, int, int]) -> None:
+        self.name = type(model).__name__
+        self.image_shape = image_shape
+        with torch.inference_mode(False):
+            self.model = copy.deepcopy(model).float().train()
+        parameter = next(model.parameters(), None)
+        self.device = torch.device("cpu") if parameter is None else parameter.device
+
+    def step(self, batch: int, draw: draws.Draw = "random", *, backward: bool = True) -> StepCount:
+        """The whole batch's count of one step, or of its forward pass alone."""
+        with (
+            torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []),
+            torch.inference_mode(False),
+            torch.enable_grad(),
+            torch.autocast(self.device.type, enabled=False),
+        ):
+            images = torch.rand(batch, *self.image_shape, device=self.device)
+
+            def step() -> None:
+                loss = _loss(self.model(images), self.name)
+                if backward and loss.requires_grad:
+                    loss.backward()
+
+            return count_step(step, self.model, (images,), draw)
+
+
+def per_image(first: StepCount, batch: int, second: StepCount | None = None) -> StepCount:
+    """One image's count from a step of ``batch`` images, and from one of an image more.
+
+    The second step is needed where products take no part of the images (``first.constant``).
+    Raises UserError where MACs do not divide by the images.
+    """
+    if second is None:
         return _combined(first, lambda total, _: _divided(total, batch), first)
-    second = _step_of(model, image_shape, batch + 1)
 
     def one_image(total: int, more: int) -> int:
         share = more - total
         return share + total - batch * share
 
     return _combined(first, one_image, second)
-
-
-def _step_of(model: nn.Module, image_shape: tuple[int, int, int], batch: int) -> StepCount:
-    """The whole batch's count of one step on a copy of ``model``."""
-    device = next((p.device for p in model.parameters()), torch.device("cpu"))
-    with (
-        torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
-        torch.inference_mode(False),
-        torch.enable_grad(),
-        torch.autocast(device.type, enabled=False),
-    ):
-        twin = copy.deepcopy(model).float().train()
-        images = torch.rand(batch, *image_shape, device=device)
-
-        def step() -> None:
-            loss = _loss(twin(images), type(model).__name__)
-            if loss.requires_grad:
-                loss.backward()
-
-        return count_step(step, twin, (images,))
 
 
 def _loss(output: object, name: str) -> Tensor:
@@ -172,8 +194,10 @@ def _combined(first: StepCount, combine: Callable[[int, int], int], second: Step
 class _Recorder(TorchDispatchMode):
     """Charges every contraction to its operator, to forward or backward, and to its module."""
 
-    def __init__(self, model: nn.Module | None, images: Sequence[Tensor]) -> None:
+    def __init__(self, model: nn.Module | None, images: Sequence[Tensor], draw: draws.Draw) -> None:
         super().__init__()
+        self._draw = draw
+        self._replaced = 0
         self.forward: Counter[str] = Counter()
         self.backward: Counter[str] = Counter()
         self.modules: Counter[str] = Counter()
@@ -214,6 +238,8 @@ class _Recorder(TorchDispatchMode):
             if parts is not NotImplemented:
                 return parts
         result = func(*args, **(kwargs or {}))
+        if self._replaced < draws.MOST_REPLACED:
+            self._replaced += draws.replace(func._schema, args, kwargs or {}, result, self._draw)
         in_backward = torch._C._current_graph_task_id() != -1
         self._charge(name.rstrip("_"), args, result, in_backward)
         if self._from_images and not in_backward:
