@@ -1,4 +1,4 @@
-"""Where tests find the CIFAR subsets: the one place that knows."""
+"""Where tests find the CIFAR subsets and strangers' files: the one place that knows."""
 
 from __future__ import annotations
 
@@ -13,6 +13,18 @@ DATA_FOLDER = Path(
     or Path(__file__).resolve().parents[2] / "shared" / "data"
 )
 """Holds cifar10-subset/cifar10-subset.tar.xz and cifar100-subset/cifar100-subset.tar.xz."""
+
+
+CASES_FOLDER = DATA_FOLDER.parent / "cases"
+"""Holds small files of strangers by kind: dawn/, mllog/, openai/."""
+
+
+@pytest.fixture(scope="session")
+def cases() -> Path:
+    """The folder of strangers' files, read in place."""
+    if not CASES_FOLDER.is_dir():
+        pytest.skip(f"no {CASES_FOLDER}; it lies beside EFFICIENCY_BENCH_TEST_DATA's folder")
+    return CASES_FOLDER
 
 
 @pytest.fixture(scope="session")

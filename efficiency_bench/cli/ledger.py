@@ -104,6 +104,9 @@ def ledger_import(
     model: Annotated[
         str | None, typer.Option(help="Charge this published network's exact MACs at 224 px.")
     ] = None,
+    data: Annotated[
+        str | None, typer.Option(help="Set of DAWNBench's tables: imagenet or cifar10.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Add measurements of others to a ledger: curves (tier imported), numbers (tier published).
@@ -113,7 +116,7 @@ def ledger_import(
     from efficiency_bench.ledger.importers import import_file_or_folder
     from efficiency_bench.ledger.store import EntryExists, append
 
-    found = import_file_or_folder(form, path, metric=metric, target=target, model=model)
+    found = import_file_or_folder(form, path, metric=metric, target=target, model=model, data=data)
     added, there = [], 0
     for entry in found.entries:
         try:

@@ -2,7 +2,6 @@
 
 import json
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -142,16 +141,55 @@ def test_epoch_0_is_trained_where_it_is_above_chance(tmp_path, rows, first):
     assert only(written(tmp_path, rows=rows)).first_epoch_at_target == first
 
 
-def test_ten_standard_errors_above_chance_are_needed():
-    # top-5 of 1000 classes: 0.5 % + 10 sqrt(0.005 * 0.995 / 50,000) = 0.8154 %
-    for top5, epochs in ((0.00815, 0), (0.00816, 1)):
-        point = Point(0.0, 0.0, top5, 1.0)
-        points, _ = completed([Row(2, 0.0, point)], IMAGENET, Source(None, "a"))
-        assert points == [replace(point, epochs=epochs)]
-    # top-1 of ten classes: 10 % + 10 sqrt(0.09 / 10,000) = 13 %
-    for top1, epochs in ((0.1299, 0), (0.1301, 1)):
-        point = Point(0.0, top1, None, 1.0)
-        assert completed([Row(2, 0.0, point)], CIFAR10, Source(None, "a"))[0][0].epochs == epochs
+def epoch_of_the_only_row(top1, top5, data):
+    row = Row(2, 0.0, Point(0.0, top1, top5, 1.0))
+    return [point.epochs for point in completed([row], data, Source(None, "a")).points]
+
+
+def test_above_ten_standard_errors_is_trained_at_chance_is_not_and_between_is_unclear():
+    # top-5 of 1000 classes, in errors of sqrt(0.005 * 0.995 / 50,000): 3 are 0.5946 %, 10 0.8154 %
+    for top5, epochs in ((0.00594, [0]), (0.00595, []), (0.00815, []), (0.00816, [1])):
+        assert epoch_of_the_only_row(0.0, top5, IMAGENET) == epochs
+    # top-1 of ten classes, in errors of sqrt(0.09 / 10,000): 3 are 10.9 %, 10 are 13 %
+    for top1, epochs in ((0.1089, [0]), (0.1091, []), (0.1299, []), (0.1301, [1])):
+        assert epoch_of_the_only_row(top1, None, CIFAR10) == epochs
+
+
+def just_under(first_hours, last=13, first_top1=12.84):
+    """A CIFAR table of 0.01 hours an epoch, whose first row is 9.5 standard errors over chance."""
+    rows = [f"0\t{first_hours}\t{first_top1}"]
+    rows += [f"{n}\t{first_hours + n / 100:.4f}\t{min(60 + 5 * n, 95)}" for n in range(1, last + 1)]
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("first_hours", "last", "first"),
+    [
+        (0.01, 13, 8),  # an epoch's time, fourteen epochs or thirteen: the time decides
+        (0.0002, 13, 7),
+        (0.01, 29, 8),  # 30 epochs numbered from 0
+        (0.0002, 30, 7),  # 30 epochs and the untrained network
+        (0.01, 30, None),  # they contradict one another
+        (0.0002, 29, None),
+    ],
+)
+def test_a_first_row_just_under_the_cut_is_judged_by_its_hours_and_the_number_of_rows(
+    tmp_path, first_hours, last, first
+):
+    header = "epoch\thours\ttop1Accuracy"
+    got = imported(written(tmp_path, rows=just_under(first_hours, last), header=header))
+    assert [entry.first_epoch_at_target for entry in got.entries] == ([first] if first else [])
+    if first:
+        assert "by its time (9.5 standard errors above chance)" in got.entries[0].end_detail
+    else:
+        assert "contradict" in reasons(got)[0]
+
+
+def test_a_first_row_just_under_the_cut_needs_rows_to_compare_its_hours_with(tmp_path):
+    header = "epoch\thours\ttop1Accuracy"
+    got = imported(written(tmp_path, rows=("0\t0.01\t12.84", "1\t0.02\t95"), header=header))
+    assert got.entries == ()
+    assert "too few rows" in reasons(got)[0]
 
 
 @given(
@@ -163,7 +201,7 @@ def test_numbering_moves_all_epochs_together_or_none(epochs, learned):
     points = [Point(float(epoch), top1, top5, 1.0) for epoch in epochs]
     rows = [Row(line, point.epochs, point) for line, point in enumerate(points)]
     source = Source(None, "a")
-    points, _ = completed(rows, IMAGENET, source)
+    points = completed(rows, IMAGENET, source).points
     by = 1 if learned and epochs[0] == 0 else 0
     assert [point.epochs for point in points] == [epoch + by for epoch in epochs]
     assert not source.skipped
@@ -175,7 +213,9 @@ def test_parts_of_epochs_after_a_trained_epoch_0_are_unclear(tmp_path):
     assert "unclear" in reasons(got)[0]
 
 
-@pytest.mark.parametrize("row", ["0\t1\t20\t400", "0\t1\t20", "0\t1\t50\t40"])
+@pytest.mark.parametrize(
+    "row", ["0\t1\t20\t400", "0\t1\t20", "0\t1\t50\t40", "1\t20\t40", "x\t1\t20\t40"]
+)
 def test_a_lost_row_of_epoch_0_leaves_the_numbering_unclear(tmp_path, row):
     got = imported(written(tmp_path, rows=(row, *ROWS)))
     assert got.entries == ()
@@ -205,28 +245,45 @@ def test_cifar_has_no_top5_and_its_own_level(tmp_path):
         ("3\t1e308\t52\t79.3", "epoch or hours"),
         ("1e300\t1.5\t52\t79.3", "epoch or hours"),
         ("three\t1.5\t52\t79.3", "epoch or hours"),
-        ("2\t1.5\t52\t79.3", "epoch 2 is not after epoch 2"),
+        ("2\t1.5\t50\t78", "epoch 2 is not after epoch 2"),
         ("3\t1.5\t52", "3 columns"),
         ("3\t1.5\t52\t79.3\t0", "5 columns"),
         ("3\t1.5\t52\t79.3" + " " * 1_000_000, "longer"),
     ],
 )
-def test_a_malformed_row_is_named_and_skipped(tmp_path, row, why):
-    got = imported(written(tmp_path, rows=(*ROWS[:2], row, *ROWS[3:])))
+def test_a_malformed_row_far_from_the_target_is_named_and_skipped(tmp_path, row, why):
+    got = imported(written(tmp_path, rows=(*ROWS[:2], row, *ROWS[3:])), target=0.95)
     (entry,) = got.entries
     assert [e.epochs for e in entry.evaluations] == [1, 2, 4, 5, 6, 7]
     (skipped,) = got.skipped
     assert (skipped.path, skipped.line) == ("team_resnet50_gpu.tsv", 4)
     assert why in skipped.reason
+    assert entry.config["skipped"] == [f"line 4: {skipped.reason}"]
+    assert "lines of the file were skipped" in entry.end_detail
+
+
+@pytest.mark.parametrize("row", ["3\t1.5\t52\t100.1", "3\t1.5\t52", "three\t1.5\t52\t79.3", "\xff"])
+def test_a_malformed_row_beside_the_crossing_withholds_the_answer(tmp_path, row):
+    got = imported(written(tmp_path, rows=(*ROWS[:2], row, *ROWS[3:])))
+    assert got.entries == ()
+    assert "may hang on what was skipped (line 4)" in reasons(got)[-1]
+
+
+def test_an_epoch_with_two_accuracies_leaves_the_file_unclear(tmp_path):
+    rows = (*ROWS[:2], "2\t1.5\t52\t79.3", *ROWS[3:])
+    got = imported(written(tmp_path, rows=rows), target=0.95)
+    assert got.entries == ()
+    assert "epoch 2 has two accuracies" in reasons(got)[1]
 
 
 def test_bytes_that_are_no_text_are_named(tmp_path):
     folder = written(tmp_path)
     table = folder / "team_resnet50_gpu.tsv"
     table.write_bytes(table.read_bytes().replace(b"2\t1.0", b"\xff\t1.0"))
-    got = imported(folder)
+    got = imported(folder, target=0.95)
     assert "line 3: not UTF-8 at byte 1" in reasons(got)[0]
     assert len(got.entries[0].evaluations) == 6
+    assert imported(folder).entries == ()  # the next row is at the target
 
 
 def test_a_header_that_exchanges_epochs_and_hours_is_refused(tmp_path):
@@ -257,10 +314,15 @@ def test_an_entry_whose_description_cannot_be_read_is_named(tmp_path, about, why
     assert why in reasons(got)[-1]
 
 
-def test_a_malformed_date_is_named_and_unknown(tmp_path):
-    got = imported(written(tmp_path, timestamp="20/04/2018"))
+@pytest.mark.parametrize("timestamp", ["20/04/2018", "4/5/2018", "04.05.2018", "2018-18-4"])
+def test_a_date_that_does_not_begin_with_the_year_is_named_and_unknown(tmp_path, timestamp):
+    got = imported(written(tmp_path, timestamp=timestamp))
     assert got.entries[0].date is None
     assert "yyyy-mm-dd" in reasons(got)[0]
+
+
+def test_a_date_may_have_single_digits_behind_its_year(tmp_path):
+    assert only(written(tmp_path, timestamp="2018-4-8")).date == "2018-04-08"
 
 
 def test_a_named_network_gives_the_compute_by_its_exact_count(tmp_path):

@@ -132,14 +132,70 @@ def test_a_network_that_is_not_named_may_be_named_by_the_user(tmp_path):
         ("val_time", "200"),
     ],
 )
-def test_a_malformed_row_is_named_and_skipped(tmp_path, column, value):
+def test_a_malformed_row_is_named_and_withholds_what_may_hang_on_it(tmp_path, column, value):
     lines = rows()[:-1]
     fields = lines[1].split(",")
     fields[COLUMNS.index(column)] = value
     lines[1] = ",".join(fields)
+    path = table(tmp_path, lines)
+    (entry,) = imported(path, target=0.84).entries
+    assert 2 not in [e.epochs for e in entry.evaluations]
+    assert [text.partition(":")[0] for text in entry.config["skipped"]] == ["line 3"]
+    assert "of skipped lines may be part of it" in entry.config["clock"]
+    got = imported(path)  # 78 % stands beside the line, and the target is 79.1 %
+    assert got.entries == ()
+    assert "(line 3)" in got.skipped[-1].reason
+
+
+def test_a_line_that_may_be_any_runs_is_missing_in_each_where_it_stands(tmp_path):
+    one, other = rows("one"), rows("other", (0.5, 0.6, 0.7))
+    got = imported(table(tmp_path, one, ["torn"], other))
+    assert [entry.run_id for entry in got.entries] == ["imported-ffcv-one", "imported-ffcv-other"]
+    got = imported(table(tmp_path, one[:3], ["torn"], one[3:], other))
+    assert [entry.run_id for entry in got.entries] == ["imported-ffcv-other"]
+
+
+def test_a_log_begun_anew_is_two_runs(tmp_path):
+    log(tmp_path / "a", (0.1, 0.2, 0.3)), log(tmp_path / "b")
+    first, second = ((tmp_path / x / "log").read_text() for x in "ab")
+    (tmp_path / "a" / "log").write_text(first + second)
+    got = imported(tmp_path / "a")
+    assert got.skipped == ()
+    assert [e.first_epoch_at_target for e in got.entries] == [None, 4]
+    assert [len(e.evaluations) for e in got.entries] == [3, 6]
+    assert [e.evaluations[0].train_seconds for e in got.entries] == [40, 40]
+
+
+def test_a_log_without_its_beginning_is_unclear(tmp_path):
+    folder = log(tmp_path / "run")
+    path = folder / "log"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[1:]))
+    got = imported(folder)
+    assert got.entries == ()
+    assert "begins at epoch 1, the format at 0" in got.skipped[0].reason
+
+
+def test_percent_are_not_taken_for_fractions(tmp_path):
+    got = imported(table(tmp_path, rows(top5=(0.9, 70.0, 80.0, 81.0))))
+    assert got.entries == ()
+    assert "percent?" in got.skipped[0].reason
+
+
+def test_more_than_anybody_has_on_imagenet_is_another_set(tmp_path):
+    got = imported(table(tmp_path, rows(epochs=2, top5=(0.9, 1.0))[:-1]))
+    assert len(got.entries) == 1  # 90 % at top-1
+    lines = [line.replace("0.9000", "0.9300") for line in rows(top5=(0.9, 1.0))]
     got = imported(table(tmp_path, lines))
-    assert 3 in [skipped.line for skipped in got.skipped]
-    assert 2 not in [e.epochs for e in got.entries[0].evaluations]
+    assert got.entries == ()
+    assert "93.0%" in got.skipped[-1].reason
+
+
+@pytest.mark.parametrize("timestamp", ["20220117", "2012-01-17 20:07:37"])
+def test_a_time_of_before_ffcv_is_none(tmp_path, timestamp):
+    lines = [line.replace("2022-01-17 20:07:37.567685120", timestamp) for line in rows()[:-1]]
+    got = imported(table(tmp_path, lines))
+    assert got.entries[0].date is None
+    assert "no date" in got.skipped[0].reason
 
 
 def test_a_time_that_is_none_is_named_and_the_date_unknown(tmp_path):

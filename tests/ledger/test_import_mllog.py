@@ -157,15 +157,105 @@ def test_a_log_that_cannot_be_placed_is_named(tmp_path, lines, why):
         ':::MLLOG {"key": 3}',
     ],
 )
-def test_a_malformed_line_is_named_and_skipped(tmp_path, bad):
+def test_a_malformed_line_is_named_and_withholds_what_may_hang_on_it(tmp_path, bad):
     lines = [*settings(), line("run_start"), *evaluations()]
-    got = imported(result(tmp_path, *lines[:-1], bad, lines[-1]))
+    run = result(tmp_path, *lines[:-1], bad, lines[-1])
+    got = imported(run, target=0.9)
     assert [e.epochs for e in got.entries[0].evaluations] == [4, 60, 64]
     assert [skipped.line for skipped in got.skipped] == [len(lines)]
+    assert got.entries[0].config["skipped"] == [f"line {len(lines)}: {got.skipped[0].reason}"]
+    got = imported(run)  # the next evaluation is the first at the target
+    assert got.entries == ()
+    assert f"(line {len(lines)})" in got.skipped[-1].reason
 
 
-def test_a_second_run_in_the_file_is_named(tmp_path):
+def test_a_damaged_setting_is_no_evaluation(tmp_path):
+    lines = [*settings(), line("run_start"), *evaluations()]
+    bad = line("opt_name", "lars")[:-9]
+    (entry,) = imported(result(tmp_path, *lines[:-1], bad, lines[-1])).entries
+    assert entry.first_epoch_at_target == 64
+    assert len(entry.config["skipped"]) == 1
+
+
+def test_a_crash_and_its_restart_are_two_runs(tmp_path):
+    """Both starts bear the same time, so that only what lies between tells them apart."""
+    first, second = (
+        ((4, 0.1), (8, 0.11), (12, 0.1)),
+        ((4, 0.7), (8, 0.76), (12, 0.762), (16, 0.765)),
+    )
+    start = [*settings(), line("run_start")]
+    got = imported(result(tmp_path, *start, *evaluations(first), *start, *evaluations(second)))
+    assert got.skipped == ()
+    assert [e.first_epoch_at_target for e in got.entries] == [None, 8]
+    assert [[p.epochs for p in e.evaluations] for e in got.entries] == [[4, 8, 12], [4, 8, 12, 16]]
+    assert got.entries[1].run_id == got.entries[0].run_id + "-run2"
+    assert [e.end_reason for e in got.entries] == ["failed", "target"]
+
+
+def test_a_restart_has_its_own_settings_and_its_own_clock(tmp_path):
+    again = [line("seed", 8, 0), line("run_start", None, START_MS + 500_000)]
+    late = line("eval_accuracy", 0.8, START_MS + 501_000, epoch_num=1)
+    for between in ([], evaluations(((1, 0.2),)), [line("run_stop", status="aborted")]):
+        lines = [*settings(), line("run_start"), *between, *again, late]
+        *_, entry = imported(result(tmp_path, *lines)).entries
+        assert (entry.seed, entry.evaluations[0].train_seconds) == (8, 1)
+
+
+def test_runs_after_one_another_are_all_read(tmp_path):
     lines = [*settings(), line("run_start"), *evaluations(), line("run_stop", status="success")]
     got = imported(result(tmp_path, *lines, line("run_start"), *evaluations(((1, 0.9),))))
-    assert got.entries[0].epochs == 64
-    assert "second run" in got.skipped[0].reason
+    assert [entry.epochs for entry in got.entries] == [64, 1]
+
+
+def test_a_start_that_is_lost_between_two_runs_withholds_both(tmp_path):
+    first, second = ((4, 0.1), (8, 0.11)), ((4, 0.7), (8, 0.76), (12, 0.762))
+    start = [*settings(), line("run_start")]
+    lines = [*start, *evaluations(first), line("run_start")[:-9], *evaluations(second)]
+    got = imported(result(tmp_path, *lines))
+    assert got.entries == ()
+    assert "epoch 4 has two accuracies" in got.skipped[-2].reason
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3])
+def test_the_output_of_another_process_of_the_run_is_not_a_second_run(tmp_path, cut):
+    """Its lines arrive in one piece, wherever the first process is by then."""
+    own, start = evaluations(), [*settings(), line("run_start")]
+    other = [*settings(), line("run_start", None, START_MS + 5), *own]
+    got = imported(result(tmp_path, *start, *own[:cut], *other, *own[cut:]))
+    (entry,) = got.entries
+    assert [e.epochs for e in entry.evaluations] == [4, 60, 64]
+    assert "another process" in str([str(skipped) for skipped in got.skipped])
+
+
+def test_percent_are_not_taken_for_fractions(tmp_path):
+    got = imported(whole(tmp_path, ((4, 0.9), (60, 66.8), (64, 75.98))))
+    assert got.entries == ()
+    assert "percent?" in got.skipped[-1].reason
+
+
+@pytest.mark.parametrize("samples", [50_000, 1_200_000, 12_811_670])
+def test_another_number_of_training_images_is_another_set(tmp_path, samples):
+    got = imported(whole(tmp_path, train_samples=samples))
+    assert got.entries == ()
+    assert f"train_samples {samples}" in got.skipped[0].reason
+    assert len(imported(whole(tmp_path, train_samples=1_281_024)).entries) == 1
+
+
+def test_seconds_in_the_place_of_milliseconds_are_found(tmp_path):
+    now = START_MS // 1000
+    lines = [line("run_start", None, now), line("eval_accuracy", 0.8, now + 60, epoch_num=1)]
+    got = imported(result(tmp_path, *settings(), *lines))
+    assert got.entries == ()
+    assert "milliseconds" in got.skipped[0].reason
+
+
+def test_the_cases_of_strangers(cases):
+    got = imported(cases / "mllog" / "restart_after_crash")
+    assert [e.first_epoch_at_target for e in got.entries] == [None, 8]
+    damaged = cases / "mllog" / "crossing_row_damaged"
+    got = imported(damaged)
+    assert got.entries == ()
+    assert "(line 11)" in got.skipped[-1].reason
+    (entry,) = imported(damaged, target=0.6).entries  # reached at epoch 8, far from the line
+    assert entry.first_epoch_at_target == 8
+    assert [text.partition(":")[0] for text in entry.config["skipped"]] == ["line 11"]

@@ -82,7 +82,6 @@ def test_metric_and_target_choose_a_level(tmp_path):
 @pytest.mark.parametrize(
     ("column", "value"),
     [
-        (1, "17/9/2014"),
         (1, "2014-09-17"),
         (1, "2/30/2014"),
         (1, ""),
@@ -104,11 +103,59 @@ def test_a_malformed_row_is_named_and_skipped(tmp_path, column, value):
 
 
 def test_a_row_with_other_columns_or_a_torn_quote_is_named(tmp_path):
-    path = written(tmp_path, PUBLISHED[:1])
+    path = written(tmp_path, PUBLISHED[:2])
     path.write_text(path.read_text() + 'AlexNet,9/17/2014,"GoogLeNet\nAlexNet,9/17/2014\n')
     got = imported(path)
-    assert len(got.entries) == 1
-    assert [s.line for s in got.skipped] == [3, 4]
+    assert len(got.entries) == 2
+    assert [s.line for s in got.skipped] == [4, 5]
+
+
+def dated(*dates):
+    """The first row of the leaderboard once for each date."""
+    return [
+        (row[0], date, f"{row[2]} {n}", *row[3:])
+        for n, date in enumerate(dates)
+        for row in PUBLISHED[:1]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("dates", "why"),
+    [
+        (("1/6/2012", "17/9/2014"), "line 3: 17/9/2014 is day/month/year"),
+        (("5/28/2019", "17/9/2014"), "line 3: 17/9/2014 is day/month/year"),
+        (("1/6/2012", "5/5/2014"), "1/6/2012 may be day/month/year"),
+    ],
+)
+def test_dates_that_may_be_day_and_month_refuse_the_whole_file(tmp_path, dates, why):
+    got = imported(written(tmp_path, dated(*dates)))
+    assert got.entries == ()
+    (skipped,) = got.skipped
+    assert why in skipped.reason
+    assert "write all dates as month/day/year" in skipped.reason
+
+
+@pytest.mark.parametrize(
+    ("dates", "read"),
+    [
+        (("1/6/2012", "5/28/2019"), ["2012-01-06", "2019-05-28"]),  # one shows it for all
+        (("5/5/2014",), ["2014-05-05"]),  # the same either way
+    ],
+)
+def test_one_date_shows_the_order_of_all(tmp_path, dates, read):
+    assert [entry.date for entry in imported(written(tmp_path, dated(*dates))).entries] == read
+
+
+def test_what_the_ledger_exported_needs_no_date_to_show_it(tmp_path):
+    path = tmp_path / "ours.csv"
+    run = make_entry("run", date="2012-06-01", target=make_target(metric="top1", value=0.6))
+    path.write_text(export([run], "openai").text)
+    assert "6/1/2012" in path.read_text()
+    assert [entry.date for entry in imported(path).entries] == ["2012-06-01"]
+
+
+def test_the_case_of_strangers(cases):
+    assert imported(cases / "openai").entries == ()
 
 
 def test_another_table_is_not_taken_for_a_leaderboard(tmp_path):

@@ -41,16 +41,19 @@ def import_file_or_folder(
     metric: Metric | None = None,
     target: float | None = None,
     model: str | None = None,
+    data: str | None = None,
 ) -> Imported:
     """The entries in ``path``, a file or a folder that is searched, in format ``form``.
 
     A curve becomes an entry of tier ``imported``, a number one of tier ``published``; none is
     written anywhere.  ``metric`` and ``target`` (a fraction) say which crossing is meant.  Left
-    out, it is top-5 where the file has it, else top-1, at the level of ``OWN_TARGETS``.
+    out, it is top-5 where the file has it and the set 100 classes, else top-1, at the level of
+    ``OWN_TARGETS``.  A curve whose crossing may hang on a skipped line is not taken.
     ``model`` is a network of the reference file: its exact counts at 224 px then give the
-    compute of the files that name the same network; the others are skipped.
+    compute of the files that name the same network; the others are skipped.  ``data`` names the
+    set of DAWNBench's tables where these do not say it.
 
-    Raises UserError for a format, a network or a target that does not exist, and for a path
+    Raises UserError for a format, a network, a set or a target that does not exist, and for a path
     with no file of the format.  Whatever is wrong inside a file is in ``skipped``.
     """
     if form not in _PARSERS:
@@ -61,8 +64,13 @@ def import_file_or_folder(
             "--model gives a curve its network; the rows of openai have their compute\n"
             "leave it out: efficiency-bench ledger import openai PATH"
         )
+    if data is not None and form != "dawnbench":
+        raise UserError(
+            f"--data names the set of DAWNBench's tables; the files of {form} say it themselves\n"
+            f"leave it out: efficiency-bench ledger import {form} PATH"
+        )
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    wanted = Wanted(metric, target, model, now)
+    wanted = Wanted(metric, target, model, now, data)
     check(wanted)
     found: dict[str, Entry] = {}
     skipped: list[Skipped] = []

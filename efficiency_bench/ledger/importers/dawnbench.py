@@ -1,29 +1,35 @@
 """DAWNBench's training entries: NAME.json says what ran, NAME.tsv has a row an epoch.
 
-Format: README of github.com/stanford-futuredata/dawn-bench-entries.  ImageNet's tables have
-``top5Accuracy``, CIFAR-10's do not; accuracies are in percent, hours count from the start of
-training and may contain evaluation.  Public tables are separated by tabs or by spaces, three on
-ImageNet begin with the hours, and one on CIFAR-10 has a first line that exchanges the two.
+Format: README of github.com/stanford-futuredata/dawn-bench-entries.  ImageNet's tables should have
+``top5Accuracy`` and CIFAR-10's not, but neither says so and the column alone decides nothing.
+Accuracies are in percent, hours count from the start of training and may contain evaluation.
+Public tables are separated by tabs or by spaces, three on ImageNet begin with the hours, and one
+on CIFAR-10 has a first line that exchanges the two.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from efficiency_bench.dataset_facts import CIFAR10, IMAGENET, DataSet
+from efficiency_bench.ledger.baseline import CHANCE_STANDARD_ERRORS
 from efficiency_bench.ledger.importers.curve import (
+    MOST_ON_IMAGENET,
+    Completed,
     Curve,
     Point,
     Row,
     completed,
     epochs_in,
+    errors_above_chance,
     seconds_in,
 )
-from efficiency_bench.ledger.importers.imported import Wanted, to_entry
+from efficiency_bench.ledger.importers.imported import SETS, Wanted, counted_models, to_entry
 from efficiency_bench.ledger.importers.reading import Source, fraction, json_object, note
 from efficiency_bench.records import Entry
 
@@ -37,6 +43,17 @@ FACTS = ("version", "author", "framework", "codeURL", "model", "hardware", "cost
 """The fields of an entry's JSON that are kept with it, besides its ``timestamp``."""
 
 HOUR_SECONDS = 3600.0
+
+LEAST_IN_PERCENT = 0.01
+"""A table without an accuracy over 1 % is not worth a row: its numbers are fractions."""
+
+_SET = re.compile(r"(?<![A-Za-z])(imagenet|cifar[-_ ]?100?)(?![A-Za-z0-9])", re.IGNORECASE)
+"""What a folder is called that holds tables of a set, and how a model names the set."""
+
+REMARK = "#"
+"""What a line that is no row begins with."""
+
+_SHORT_DATE = re.compile(r"(?P<year>[0-9]{4})-(?P<month>[0-9]{1,2})-(?P<day>[0-9]{1,2})")
 
 
 def entries(source: Source, wanted: Wanted) -> Iterator[Entry]:
@@ -54,15 +71,20 @@ def entries(source: Source, wanted: Wanted) -> Iterator[Entry]:
     about = _about(source)
     if about is None:
         return
-    data = IMAGENET if "top5Accuracy" in columns else CIFAR10
-    rows = [_row(source, line, text, columns) for line, text in table[1:]]
+    rows = list(_rows(source, table[1:], columns))
     if _exchanged(rows):
         source.skip("hours go 1, 2, 3, ... and epochs do not: the first line exchanges them?")
         return
-    points, decided = completed(rows, data, source)
-    if not points:
+    if _in_fractions(rows):
+        source.skip("no accuracy is over 1 %: fractions? the format has percent")
+        return
+    data = SETS[wanted.data] if wanted.data else _data_set(source, about, columns, rows)
+    if data is None:
+        return
+    read = completed(rows, data, source)
+    if not read.points:
         source.skip("no usable row")
-    elif entry := to_entry(_curve(source, about, data, points, decided), wanted, source):
+    elif entry := to_entry(_curve(source, about, data, read, wanted), wanted, source):
         yield entry
 
 
@@ -72,13 +94,21 @@ def beside(path: Path) -> Path:
     return table if path.suffix == ".json" and table.is_file() else path
 
 
+def _rows(source: Source, table: Iterable[tuple[int, str]], columns: list[str]) -> Iterator[Row]:
+    for line, text in table:
+        if text.startswith(REMARK):
+            source.skip("a remark", line)
+        else:
+            yield _row(source, line, text, columns) if text else Row(line, None, None)
+
+
 def _row(source: Source, line: int, text: str, columns: list[str]) -> Row:
     fields = text.split()
-    printed = dict(zip(columns, fields, strict=False))
-    epochs = epochs_in(printed.get("epoch"))
     if len(fields) != len(columns):
         source.skip(f"{len(fields)} columns, the first line names {len(columns)}", line)
-        return Row(line, epochs, None)
+        return Row(line, None, None)  # which column is missing is unknown, so is the epoch
+    printed = dict(zip(columns, fields, strict=True))
+    epochs = epochs_in(printed["epoch"])
     seconds = seconds_in(printed["hours"], HOUR_SECONDS)
     top1 = fraction(printed["top1Accuracy"], 100)
     top5 = fraction(printed.get("top5Accuracy"), 100)
@@ -89,6 +119,66 @@ def _row(source: Source, line: int, text: str, columns: list[str]) -> Row:
     else:
         return Row(line, epochs, Point(epochs, top1, top5, seconds))
     return Row(line, epochs, None)
+
+
+def _in_fractions(rows: Sequence[Row]) -> bool:
+    """Whether the table has rows, and no accuracy of over 1 % in any."""
+    points = [row.point for row in rows if row.point]
+    best = (max(point.top1, point.top5 or 0.0) for point in points)
+    return bool(points) and max(best) <= LEAST_IN_PERCENT
+
+
+def _data_set(
+    source: Source, about: Mapping[str, Any], columns: list[str], rows: Sequence[Row]
+) -> DataSet | None:
+    """The set that folder, model and accuracies agree on, or None: then it is noted why.
+
+    The nearest folder that is called like a set and a model that names one are believed, unless
+    the accuracies cannot be of that set.  Where neither names one it is the one that the
+    accuracies leave, and where they leave both, a network of the 2020 paper in a table with
+    top-5 is on ImageNet.
+    """
+    named, impossible = dict(_named(source.path, str(about["model"]))), _impossible(rows)
+    left = [name for name in SETS if name not in impossible]
+    model = _plain(str(about["model"]))
+    published = any(model.startswith(_plain(known)) for known in counted_models())
+    if not named and not impossible and published and "top5Accuracy" in columns:
+        return IMAGENET
+    chosen = set(named.values()) or set(left)
+    if len(chosen) == 1 and (name := chosen.pop()) in left:
+        return SETS[name]
+    found = [f"{what} says {name}" for what, name in named.items()]
+    found += [f"{why} is not {name}" for name, why in impossible.items()]
+    source.skip(
+        f"of which set is it? {', '.join(found) or 'folder, model and accuracies do not say'};"
+        f" name it: --data {' or --data '.join(SETS)}"
+    )
+    return None
+
+
+def _named(path: Path, model: str) -> Iterator[tuple[str, str]]:
+    """What names a set, and which."""
+    folders = (_SET.fullmatch(folder.name) for folder in path.absolute().parents)
+    if folder := next(filter(None, folders), None):
+        yield "its folder", _plain(folder[0])
+    if said := _SET.search(model):
+        yield f"model {note(model)}", _plain(said[0])
+
+
+def _impossible(rows: Sequence[Row]) -> dict[str, str]:
+    """Set -> the accuracy that it cannot have: more than the best, or far fewer than guessing."""
+    points = [row.point for row in rows if row.point]
+    found = {}
+    if points and (best := max(point.top1 for point in points)) > MOST_ON_IMAGENET:
+        found[IMAGENET.name] = f"top-1 of {best:.1%}"
+    few = [p for p in points if min(errors_above_chance(p, CIFAR10)) < -CHANCE_STANDARD_ERRORS]
+    if few:
+        found[CIFAR10.name] = f"top-1 of {few[0].top1:.1%} at epoch {few[0].epochs:g}"
+    return found
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def _exchanged(rows: list[Row]) -> bool:
@@ -114,10 +204,11 @@ def _about(source: Source) -> Mapping[str, Any] | None:
 
 
 def _curve(
-    source: Source, about: Mapping[str, Any], data: DataSet, points: list[Point], decided: str
+    source: Source, about: Mapping[str, Any], data: DataSet, read: Completed, wanted: Wanted
 ) -> Curve:
     name = source.path.stem
     facts = {key: value for key in FACTS if (value := note(about.get(key))) is not None}
+    named = "the set is as the user named it" if wanted.data else ""
     return Curve(
         form="dawnbench",
         name=name if data is IMAGENET else f"{data.name}-{name}",
@@ -126,16 +217,24 @@ def _curve(
         data=data,
         date=_date(source, about.get("timestamp")),
         source=f"{source.name}, {REPOSITORY}",
-        points=points,
-        detail=decided,
+        points=read.points,
+        missing=read.missing,
+        detail="; ".join(filter(None, (read.decided, named))),
         config={**facts, "clock": "hours as printed; evaluation may be part of them"},
     )
 
 
 def _date(source: Source, timestamp: object) -> str | None:
-    """The ISO date of submission; a missing one is unknown, a malformed one is named."""
+    """The ISO date of submission, its month and day in one or two digits.
+
+    A missing one is unknown; one that does not begin with the year is named and unknown, since
+    it could be day and month or month and day.
+    """
+    parts = _SHORT_DATE.fullmatch(str(timestamp))
     try:
-        return date.fromisoformat(str(timestamp)).isoformat()
+        if parts is None:
+            raise ValueError
+        return date(*(int(parts[name]) for name in ("year", "month", "day"))).isoformat()
     except ValueError:
         source.skip(f"timestamp {note(timestamp)!r} is no date (yyyy-mm-dd): the entry has none")
         return None

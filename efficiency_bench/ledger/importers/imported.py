@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from efficiency_bench.dataset_facts import IMAGENET, DataSet
+from efficiency_bench.dataset_facts import CIFAR10, IMAGENET, DataSet
 from efficiency_bench.errors import UserError, unknown
 from efficiency_bench.ledger.importers.curve import Curve, Point
+from efficiency_bench.ledger.importers.missing import decisive
 from efficiency_bench.ledger.importers.reading import Source
 from efficiency_bench.ledger.reference import reference_rows
 from efficiency_bench.ledger.store import sealed
@@ -50,6 +51,18 @@ OWN_TARGETS: dict[tuple[str, Metric], float] = {
 MLPerf's quality target for ResNet (training rules, v0.6 on), DAWNBench's level for CIFAR-10."""
 
 
+TOP5_CLASSES = 100
+"""With fewer classes top-5 says little (ten: AlexNet passes 97 % at once), so top-1 counts."""
+
+SETS = {data.name: data for data in (IMAGENET, CIFAR10)}
+"""The sets that a curve can be of."""
+
+SKIPPED_LINES = "lines of the file were skipped (config: skipped)"
+
+KEPT_LINES = 20
+"""Skipped lines that are listed with an entry; of more it has the number."""
+
+
 @dataclass(frozen=True)
 class Wanted:
     """What the user asks of the files: None leaves it to the file."""
@@ -58,16 +71,19 @@ class Wanted:
     target: float | None = None
     model: str | None = None
     created_utc: str = ""
+    data: str | None = None
 
 
 def check(wanted: Wanted) -> None:
-    """UserError for a target that is no fraction or a network that nobody counted."""
+    """UserError for a target that is no fraction, a network that nobody counted, a set."""
     if wanted.target is not None and not 0 < wanted.target <= 1:
         raise UserError(
             f"--target {wanted.target:g} is no accuracy: a fraction in (0, 1]\ntype --target 0.791"
         )
     if wanted.model is not None and wanted.model not in (known := counted_models()):
         raise unknown("model", wanted.model, known)
+    if wanted.data is not None and wanted.data not in SETS:
+        raise unknown("data", wanted.data, SETS)
 
 
 def counted_models() -> dict[str, Mapping[str, str]]:
@@ -77,7 +93,8 @@ def counted_models() -> dict[str, Mapping[str, str]]:
 
 def to_entry(curve: Curve, wanted: Wanted, source: Source) -> Entry | None:
     """The entry of a curve, or None where it cannot answer; why is then noted in ``source``."""
-    metric: Metric = wanted.metric or ("top1" if curve.points[0].top5 is None else "top5")
+    has_top5 = curve.points[0].top5 is not None and curve.data.classes >= TOP5_CLASSES
+    metric: Metric = wanted.metric or ("top5" if has_top5 else "top1")
     if metric == "top5" and any(point.top5 is None for point in curve.points):
         source.skip("has no top-5 accuracy; import it with --metric top1")
         return None
@@ -90,7 +107,28 @@ def to_entry(curve: Curve, wanted: Wanted, source: Source) -> Entry | None:
         source.skip(f"no target is known for {metric} on {curve.data.name}; name one: --target 0.9")
         return None
     target = Target(metric=metric, value=value, source="published" if value == own else "setting")
-    return sealed(_entry(curve, wanted, target, suffix="" if value == own else f"{metric}-{value}"))
+    if doubtful := decisive(curve, target):
+        lines = ", ".join(str(missing.line) for missing in doubtful[:KEPT_LINES])
+        source.skip(
+            f"not imported: whether and when {metric} {value:g} is reached may hang on what was"
+            f" skipped (line {lines})"
+        )
+        return None
+    skipped = _skipped(curve, source)
+    suffix = "" if value == own else f"{metric}-{value}"
+    return sealed(_entry(curve, wanted, target, suffix, skipped))
+
+
+def _skipped(curve: Curve, source: Source) -> list[str]:
+    """What was skipped among a curve's lines, cut to a sensible number."""
+    found = [
+        f"line {skipped.line}: {skipped.reason}"
+        for skipped in source.skipped
+        if skipped.line and skipped.path == source.name
+        if curve.lines is None or skipped.line in curve.lines
+    ]
+    more = len(found) - KEPT_LINES
+    return [*found[:KEPT_LINES], f"and {more} lines more"] if more > 0 else found
 
 
 def run_id(*parts: str) -> str:
@@ -111,7 +149,9 @@ def _is_of(curve: Curve, model: str) -> bool:
     return theirs.startswith(ours)
 
 
-def _entry(curve: Curve, wanted: Wanted, target: Target, suffix: str) -> Entry:
+def _entry(
+    curve: Curve, wanted: Wanted, target: Target, suffix: str, skipped: Sequence[str]
+) -> Entry:
     evaluations = tuple(_evaluation(point, curve.data) for point in curve.points)
     last = evaluations[-1]
     accuracies = [e.accuracy(target.metric) for e in evaluations]
@@ -132,7 +172,9 @@ def _entry(curve: Curve, wanted: Wanted, target: Target, suffix: str) -> Entry:
         seed=curve.seed,
         date=curve.date,
         end_reason="target" if sustained is not None else ending,
-        end_detail="; ".join(filter(None, (curve.detail, _assumption(wanted.model)))),
+        end_detail="; ".join(
+            filter(None, (curve.detail, _assumption(wanted.model), skipped and SKIPPED_LINES))
+        ),
         reached=sustained is not None,
         target=target,
         images=last.images,
@@ -149,7 +191,11 @@ def _entry(curve: Curve, wanted: Wanted, target: Target, suffix: str) -> Entry:
         data_digest=None,
         config_digest=None,
         event_log_digest=None,
-        config={"model": {"name": curve.model or UNNAMED}, **curve.config},
+        config={
+            "model": {"name": curve.model or UNNAMED},
+            **curve.config,
+            **({"skipped": skipped} if skipped else {}),
+        },
         provenance=None,
     )
 

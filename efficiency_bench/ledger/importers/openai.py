@@ -1,14 +1,15 @@
 """OpenAI's leaderboard ``efficiency_sota.csv``: published compute, one number a row.
 
 Format: github.com/openai/ai-and-efficiency, columns as in ``ledger.export``, dates month/day/
-year.  A row says how much compute reached a level and nothing of the epochs, so all but the
-compute stays unknown.
+year.  A file none of whose dates shows that its first number is the month is refused as a whole.  A
+row says how much compute reached a level and nothing of the epochs, so all but the compute stays
+unknown.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 
 from efficiency_bench.ledger.export import OPENAI_COLUMNS
@@ -41,11 +42,23 @@ _OWN_LEVEL = re.compile(r"(?P<data>[a-z0-9_]+) (?P<metric>top1|top5) (?P<value>0
 EXPORTED_BY = "efficiency-bench "
 """What ``ledger export`` writes before the run id, as the analysis."""
 
+MONTHS = 12
+
 _DATE = re.compile(r"(?P<month>[0-9]{1,2})/(?P<day>[0-9]{1,2})/(?P<year>[0-9]{4})")
 
 
 def entries(source: Source, wanted: Wanted) -> Iterator[Entry]:
     """An entry of tier ``published`` for each row at a level of accuracy on images."""
+    rows = list(_rows(source))
+    if rows and (unclear := _unclear_dates(rows)):
+        source.skip(f"{unclear}; write all dates as month/day/year")
+        return
+    for line, row in rows:
+        if entry := _entry(source, line, row, wanted):
+            yield entry
+
+
+def _rows(source: Source) -> Iterator[tuple[int, Mapping[str, str]]]:
     columns: list[str] | None = None
     for line, text in source.lines():
         fields = csv_fields(text)
@@ -55,9 +68,29 @@ def entries(source: Source, wanted: Wanted) -> Iterator[Entry]:
                 source.skip(f"no leaderboard: its first line is not {','.join(OPENAI_COLUMNS)}")
                 return
         elif fields is None or len(fields) != len(columns):
-            source.skip(f"not the {len(columns)} columns that the first line names", line)
-        elif entry := _entry(source, line, dict(zip(columns, fields, strict=True)), wanted):
-            yield entry
+            if text:
+                source.skip(f"not the {len(columns)} columns that the first line names", line)
+        else:
+            yield line, dict(zip(columns, fields, strict=True))
+
+
+def _unclear_dates(rows: Sequence[tuple[int, Mapping[str, str]]]) -> str | None:
+    """Why the dates may be day/month/year, or None: then one of them shows that they are not.
+
+    A row that ``ledger export`` has written shows it too.
+    """
+    found = [(line, row, _DATE.fullmatch(row[DATE].strip())) for line, row in rows]
+    dates = [(line, row, int(d["month"]), int(d["day"]), d[0]) for line, row, d in found if d]
+    for line, _, month, day, text in dates:
+        if month > MONTHS >= day:
+            return f"line {line}: {text} is day/month/year, and so may be every date of the file"
+    shown = any(
+        day > MONTHS or row[ANALYSIS].strip().startswith(EXPORTED_BY) for _, row, _, day, _ in dates
+    )
+    unclear = [text for _, _, month, day, text in dates if month != day]
+    if shown or not unclear:
+        return None
+    return f"{unclear[0]} may be day/month/year, and no date of the file shows that it is not"
 
 
 def _entry(source: Source, line: int, row: Mapping[str, str], wanted: Wanted) -> Entry | None:

@@ -12,7 +12,7 @@ import math
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,8 @@ class Source:
         """Number and text of each line that holds ``marker`` and more than white space.
 
         UTF-8 with or without a byte order mark, ends of line of Unix and of Windows.  A line
-        that is too long or no UTF-8, and a file that cannot be read, are skipped by name.
+        that is too long or no UTF-8 is skipped by name and has no text (""), since what it said
+        may be missed; a file that cannot be read is skipped by name.
         """
         try:
             status = self.path.stat()  # before it is opened: opening a pipe waits for its writer
@@ -76,12 +77,13 @@ class Source:
                 return
             with self.path.open("rb") as file:
                 for number, raw in enumerate(file, start=1):
-                    if marker in raw and (text := self._text(number, raw)):
+                    if marker in raw and (text := self._text(number, raw)) is not None:
                         yield number, text
         except OSError as error:
             self.skip(f"cannot be read: {error.strerror}")
 
-    def _text(self, number: int, raw: bytes) -> str:
+    def _text(self, number: int, raw: bytes) -> str | None:
+        """The line's text, "" where it cannot be read, None where there is nothing on it."""
         if len(raw) > MAX_LINE_BYTES:
             self.skip(f"longer than {MAX_LINE_BYTES} bytes", number)
             return ""
@@ -90,7 +92,7 @@ class Source:
         except UnicodeDecodeError as error:
             self.skip(f"not UTF-8 at byte {error.start + 1}", number)
             return ""
-        return (text.removeprefix("\ufeff") if number == 1 else text).strip()
+        return (text.removeprefix("\ufeff") if number == 1 else text).strip() or None
 
 
 def files_under(path: Path, patterns: Sequence[str]) -> list[Source]:
@@ -134,6 +136,12 @@ def fraction(text: object, whole: float) -> float | None:
     """An accuracy as a fraction, ``whole`` (1, or 100 for percent) being all; None otherwise."""
     value = decimal(text)
     return value / whole if value is not None and 0 <= value <= whole else None
+
+
+def in_percent(values: Iterable[object]) -> bool:
+    """Whether ``values``, which should be fractions, are percent: two or more are over 1."""
+    numbers = [number for value in values if (number := decimal(value)) is not None]
+    return sum(1 < number <= 100 for number in numbers) >= 2
 
 
 def count(value: object) -> int | None:

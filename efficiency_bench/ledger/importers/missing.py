@@ -1,0 +1,47 @@
+"""Lines that were skipped and may have been evaluations: could the answer depend on them?"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from efficiency_bench.ledger.baseline import CHANCE_STANDARD_ERRORS
+from efficiency_bench.ledger.importers.curve import Curve, Missing, Point, standard_error
+from efficiency_bench.records import Target
+from efficiency_bench.stop_rule import first_index, sustained_index
+
+
+def decisive(curve: Curve, target: Target) -> list[Missing]:
+    """The missing evaluations of ``curve`` that may decide whether and when it arrives.
+
+    A missing accuracy is taken to lie between those beside it, give or take ten binomial
+    standard errors at the target or the greatest fall that the curve itself shows from one
+    evaluation to the next, whichever is more.  It decides where such an accuracy could have
+    arrived earlier, could undo a confirmation, or stands just before a crossing, which lies
+    between it and the next point.
+    """
+    accuracies = [_accuracy(point, target) for point in curve.points]
+    first = first_index(target, accuracies)
+    sustained = sustained_index(target, accuracies, schedule_over=curve.whole)
+    falls = [before - after for before, after in pairwise(accuracies)]
+    noise = CHANCE_STANDARD_ERRORS * standard_error(target.threshold, curve.data.val_images)
+    margin = max([noise, *falls])
+
+    def decides(missing: Missing) -> bool:
+        place = missing.after - (missing.again is not None)
+        if sustained is not None and place > sustained + target.confirmations:
+            return False
+        if missing.again is not None:
+            again = _accuracy(missing.again, target)
+            return target.met_by(again) != target.met_by(accuracies[place])
+        beside = accuracies[max(place - 1, 0) : place + 1]
+        if sustained is not None and place > sustained:
+            return not target.met_by(min(beside) - margin)
+        return place in (first, sustained) or target.met_by(max(beside) + margin)
+
+    return [missing for missing in curve.missing if decides(missing)]
+
+
+def _accuracy(point: Point, target: Target) -> float:
+    if target.metric == "top1" or point.top5 is None:
+        return point.top1
+    return point.top5
