@@ -42,14 +42,12 @@ STATED_MONTHS = (float(PAPER_2020_MONTHS), float(MOORE_MONTHS), None)
 ENDS = ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2)
 """Probabilities of slopes below the two ends of the interval."""
 
-WIDENINGS = 40
-"""Doublings of the step in which an end of an interval is looked for: then it is open."""
-
 FLAT = 1e-3
 """Log likelihood.  A slope is not identified if an extreme one is less than this below the best."""
 
-EXTREME = 1e3
-"""Such a slope, log2 of compute over the standard deviation of the dates."""
+EXTREME = 100.0
+"""Such a slope, log2 of compute over the standard deviation of the dates.  An end of an interval
+that lies further than this from the best fit is open."""
 
 MORE_ROWS = "measure more: efficiency-bench train experiment=resnet18"
 
@@ -88,7 +86,10 @@ class CensoredFit:
     column_effects: tuple[float, ...]
     """log2 of compute that each further column adds."""
     scatter: float
-    """Standard deviation of rows about the line, log2 of compute."""
+    """Standard deviation of rows about the line, log2 of compute, by maximum likelihood."""
+    least_scatter: float
+    """What the data can tell from none: the scatter of places drawn evenly within the intervals.
+    A scatter that equals it is an upper bound."""
     seed_scatter: float | None
     """That of seeds about their row; None: no row has two seeds, and ``scatter`` holds both."""
     n: int
@@ -217,6 +218,7 @@ class CensoredRegression:
             slope_high_per_month=self._slope_at(ENDS[1]),
             column_effects=tuple(best.coefficients[middle, 2:].tolist()),
             scatter=float(best.scatter[middle]),
+            least_scatter=float(self._outcomes.least_scatter[middle]),
             seed_scatter=float(best.within[middle]) if isinstance(best, GroupedMaximum) else None,
             n=len(np.unique(self._rows)),
             n_arrived=int(self._bounded(self._outcomes.high)[middle].sum()),
@@ -249,9 +251,7 @@ class CensoredRegression:
             return self._probability(level, others, value, centres)
 
         centre, step = float(centres[self._middle]), self._step * (1 + abs(at))
-        low, high = (
-            _quantile(below, (1 + side) / 2, centre, step) for side in (-CONFIDENCE, CONFIDENCE)
-        )
+        low, high = (_quantile(below, share, centre, step, EXTREME) for share in ENDS)
         return Height(
             months=months,
             centre=centre + self._offset if self._identified else None,
@@ -322,7 +322,9 @@ class CensoredRegression:
     def _slope_at(self, probability: float) -> float | None:
         """The slope below which lies that probability; None: there is none."""
         step = self._step / self._scale
-        return _quantile(self.probability_below, probability, self._slope, step)
+        return _quantile(
+            self.probability_below, probability, self._slope, step, EXTREME / self._scale
+        )
 
 
 def indicators(names: Sequence[str]) -> Array:
@@ -343,14 +345,17 @@ def probability_below(sign: Array, drop: Array, closed: NDArray[np.intp], column
 
 
 def _quantile(
-    below: Callable[[float], float], probability: float, start: float, step: float
+    below: Callable[[float], float], probability: float, start: float, step: float, most: float
 ) -> float | None:
-    """Where the rising function meets the probability, searched from ``start``; None: nowhere."""
+    """Where the rising function meets the probability, at most ``most`` from ``start``.
+
+    None: nowhere.  ``step`` is the first distance looked at.
+    """
     from scipy.optimize import brentq
 
     inside = start
     way = 1 if below(start) < probability else -1
-    for _ in range(WIDENINGS):
+    while abs(inside - start) < most:
         outside = inside + way * step
         if way * (below(outside) - probability) >= 0:
             return float(

@@ -4,10 +4,10 @@
 or a bound (``interval_likelihood``).  A group is a row with its seeds, or an architecture trained
 by several recipes.
 
-``u`` is integrated out by the trapezoidal rule, with nodes no further apart than the narrower of
-the two normal curves: its error then falls as exp(-2 pi^2 / step^2), which is 1e-13 here (Trefethen
-and Weideman 2014, SIAM Review 56).  Gauss-Hermite's nodes follow the wider curve alone; they jump
-over intervals when seeds agree far better than rows.
+``u`` is integrated out by the trapezoidal rule, with nodes closer than the standard deviation of
+the narrowest curve in the integrand.  The error falls as exp(-2 pi^2 / step^2), which is 1e-13
+here (Trefethen and Weideman 2014, SIAM Review 56).  Gauss-Hermite's nodes follow the rows' scatter
+alone; when seeds agree far better than rows, they jump over the edges of the intervals.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from efficiency_bench.fitting.interval_likelihood import (
 )
 
 NODES_PER_DEVIATION = 1.25
-"""Nodes to a standard deviation of the narrower curve."""
+"""Nodes per standard deviation of the narrowest curve."""
 
 REACH = 9.0
 """Standard deviations to either side that are integrated: 1e-19 lies beyond."""
@@ -90,8 +90,10 @@ class GroupedLikelihood:
         points = np.bincount(self.groups, point.astype(float))
         deviation = 1 / np.sqrt(1 / between**2 + points / within**2)
         centre = deviation**2 * np.bincount(self.groups, residual) / within**2
-        finest = max(1.0, float(deviation.max()) / within)
-        count = math.ceil(2 * REACH * NODES_PER_DEVIATION * finest) + 1
+        # the product of normal curves is narrower than each of them
+        edges = np.bincount(self.groups) - points
+        narrower = float(np.sqrt(1 + edges * (deviation / within) ** 2).max())
+        count = math.ceil(2 * REACH * NODES_PER_DEVIATION * narrower) + 1
         across = np.linspace(-REACH, REACH, count)
         step = deviation * (across[1] - across[0])
         return centre[:, None] + deviation[:, None] * across, step[:, None]
