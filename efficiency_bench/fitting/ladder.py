@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from efficiency_bench.crossing import isotonic
 from efficiency_bench.errors import UserError
+from efficiency_bench.target_crossing import isotonic
 
 Array = NDArray[np.float64]
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from efficiency_bench.crossing import isotonic
 from efficiency_bench.errors import UserError
 from efficiency_bench.fitting.censored_regression import STATED_MONTHS, probability_below
 from efficiency_bench.fitting.interval_likelihood import Array, Outcomes, maximise
 from efficiency_bench.fitting.ladder import Ladder, drawn_levels
 from efficiency_bench.fitting.regression import CONFIDENCE
+from efficiency_bench.target_crossing import isotonic
 
 STEEPNESS_SPREAD = 0.5
 """Standard deviation between rows, log2, of the accuracy that a doubling of compute brings."""

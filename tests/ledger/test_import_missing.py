@@ -7,11 +7,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from efficiency_bench.crossing import first_crossing, sustained_crossing
 from efficiency_bench.dataset_facts import IMAGENET
 from efficiency_bench.ledger.importers.curve import Curve, Missing, Point
 from efficiency_bench.ledger.importers.missing import decisive
 from efficiency_bench.records import Evaluation, Target
+from efficiency_bench.target_crossing import first_crossing, sustained_crossing
 
 TARGET = Target(metric="top5", value=0.791)
 NOISE = 10 * math.sqrt(0.791 * 0.209 / 50_000)
