@@ -8,7 +8,6 @@ its place in the configuration (``recipe.citation``); a name stands for everythi
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -107,8 +106,7 @@ def row_settings(measured: Mapping[str, Any], ignoring: Fields = frozenset()) ->
     ``measured`` is ``config.measured_part`` or an entry's ``config``.
     """
     kept = _without(measured, NOT_OF_A_ROW | ignoring)
-    # unlike digest_json this takes NaN: a stranger's entry must not end a fit
-    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
+    return digest_json(kept)
 
 
 def recorded_settings(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from efficiency_bench import identity
+from efficiency_bench.bounds import SMALLEST_FLOAT
 from efficiency_bench.config import RunConfig, load, measured_part
 from efficiency_bench.identity import (
     ADDED_LATER,
@@ -71,6 +72,17 @@ def under(names):
 MEASURED_LEAVES = under([name for names in MEASURED.values() for name in names])
 
 
+def within_bounds(largest):
+    """0, or a magnitude that a record may hold, up to ``largest``."""
+    positive = st.floats(SMALLEST_FLOAT, largest)
+    return st.just(0.0) | positive | positive.map(lambda value: -value)
+
+
+def text(most):
+    """Up to ``most`` whole characters."""
+    return st.text(st.characters(codec="utf-8"), max_size=most)
+
+
 def value_of(kind):
     """Any value of a field's type."""
     options = typing.get_args(kind)
@@ -79,11 +91,15 @@ def value_of(kind):
     return {
         bool: st.booleans(),
         int: st.integers(0, 10**6),
-        float: st.floats(-1e6, 1e6),
-        str: st.text(max_size=8),
-        list[str]: st.lists(st.text(max_size=4), max_size=3),
-        list[float]: st.lists(st.floats(-10, 10), max_size=3),
-        dict[str, typing.Any]: st.dictionaries(st.text(max_size=3), st.integers(), max_size=2),
+        float: within_bounds(1e6),
+        str: text(8),
+        list[str]: st.lists(text(4), max_size=3),
+        list[float]: st.lists(within_bounds(10), max_size=3),
+        dict[str, typing.Any]: st.dictionaries(
+            st.text(st.characters(codec="utf-8"), max_size=3),
+            st.integers(-(2**63) + 1, 2**63 - 1),
+            max_size=2,
+        ),
     }[kind]
 
 
@@ -176,17 +192,12 @@ def test_a_row_without_a_configuration_goes_by_its_names():
     assert row_key(make_entry("d", **printed, date="2016-01-01")) != row_key(one)
 
 
-def test_nan_in_a_strangers_configuration_has_a_row_too():
-    forged = make_entry(config={"recipe": {"epochs": float("nan")}})
-    assert row_key(forged).settings != row_key(make_entry(config={"recipe": {}})).settings
-
-
 def test_an_old_entry_keeps_digest_and_run_id_when_its_configuration_is_read_today(config):
     """A new field at its default must leave no trace, or old runs would be trained again."""
     today = measured_part(config)
     assert today == RECORDED["config"]
     assert config_digest(today) == RECORDED["config_digest"]
-    assert run_id(today, RECORDED["data_digest"], None) == RECORDED["run_id"]
+    assert run_id(today, "cifar10", RECORDED["data_digest"], None) == RECORDED["run_id"]
 
 
 def test_fields_added_later_stand_at_the_configurations_own_default():

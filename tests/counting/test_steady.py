@@ -132,7 +132,8 @@ class AsLongAsItIsLow(Net):
 
 
 def test_a_loop_that_a_draw_ends_does_end():
-    assert "with other random numbers, in block" in refused(AsLongAsItIsLow())
+    # which comparison finds it first is the draws' own affair
+    assert "in block" in refused(AsLongAsItIsLow())
 
 
 @pytest.mark.parametrize(
