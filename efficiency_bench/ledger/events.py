@@ -40,6 +40,10 @@ def reject_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
+UNREADABLE = (KeyError, ValueError, TypeError, IndexError, AttributeError, ArithmeticError)
+"""What reading an event raises where a log was edited: it may lack a field, or hold any type."""
+
+
 @dataclass(frozen=True)
 class EventsRead:
     """What a log holds."""

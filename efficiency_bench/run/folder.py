@@ -15,7 +15,9 @@ from efficiency_bench.config import RunConfig, measured_part
 from efficiency_bench.errors import UserError
 from efficiency_bench.files import put
 from efficiency_bench.identity import config_digest
+from efficiency_bench.ledger.store import LARGEST_ENTRY_BYTES
 from efficiency_bench.records import Entry
+from efficiency_bench.regular_file import read_regular
 
 EVENTS = "events.jsonl"
 ENTRY = "entry.json"
@@ -89,10 +91,10 @@ def finished_entry(folder: Path) -> Entry | None:
     """The entry of a run that ended in ``folder``, or None."""
     path = folder / ENTRY
     try:
-        return Entry.model_validate_json(path.read_text())
+        return Entry.model_validate_json(read_regular(path, LARGEST_ENTRY_BYTES))
     except FileNotFoundError:
         return None
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise UserError(f"{path} is no entry that can be read; move the folder away") from error
 
 

@@ -21,12 +21,16 @@ from efficiency_bench.config import RunConfig, measured_part
 from efficiency_bench.errors import UserError, unknown
 from efficiency_bench.files import put
 from efficiency_bench.provenance import digest_json
+from efficiency_bench.regular_file import read_regular
 from efficiency_bench.run.folder import RUNS
 
 SWEEPS = RUNS / "sweeps"
 MANIFEST = "sweep.json"
 FORMAT = 1
 """Of the manifest: one of another format is refused."""
+
+LARGEST_BYTES = 1 << 26
+"""64 MiB: a sweep of ten thousand runs takes 30."""
 
 _SAFE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
 
@@ -136,7 +140,7 @@ def read(folder: Path) -> Sweep:
     """The manifest in ``folder``.  Raises UserError where there is none that can be read."""
     path = folder / MANIFEST
     try:
-        sweep = Sweep.model_validate_json(path.read_bytes())
+        sweep = Sweep.model_validate_json(read_regular(path, LARGEST_BYTES))
     except OSError as error:
         raise UserError(f"no sweep to read at {path}: {error.strerror}") from error
     except ValidationError as error:
@@ -154,7 +158,7 @@ def find(name: str | None) -> Sweep:
 
     Raises UserError where there is none, and says how to start one.
     """
-    paths = sorted(SWEEPS.glob(f"*/{MANIFEST}"), key=lambda path: path.stat().st_mtime)
+    paths = sorted(SWEEPS.glob(f"*/{MANIFEST}"), key=lambda path: path.lstat().st_mtime)
     if not paths:
         raise UserError(
             f"no sweep in {SWEEPS}; start one here:"
@@ -184,8 +188,8 @@ def read_note(folder: Path, number: int) -> Note:
     """The note of run ``number``; an empty one where it has left none."""
     path = folder / f"{number}.json"
     try:
-        return Note.model_validate_json(path.read_bytes())
+        return Note.model_validate_json(read_regular(path, LARGEST_BYTES))
     except FileNotFoundError:
         return Note()
-    except ValidationError as error:
+    except (OSError, ValidationError) as error:
         raise UserError(f"{path} is no note of a run; remove it, the run writes it anew") from error

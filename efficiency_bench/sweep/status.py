@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
+
 from efficiency_bench.errors import UserError
 from efficiency_bench.ledger import store
-from efficiency_bench.ledger.events import read_events
+from efficiency_bench.ledger.events import UNREADABLE, read_events
 from efficiency_bench.ledger.history import useful
 from efficiency_bench.records import Entry, Segment, paper3x_tfs_days
 from efficiency_bench.run import folder as folders
@@ -29,9 +32,9 @@ FAULTS = ("diverged", "failed")
 Event = Mapping[str, Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=ConfigDict(allow_inf_nan=False))
 class RunStatus:
-    """One run of a sweep, as its records have it."""
+    """One run of a sweep, as its records have it; ValueError for what no record can say."""
 
     number: int
     name: str
@@ -110,6 +113,9 @@ def status_of(sweep: Sweep, number: int) -> RunStatus:
             return _of_events(read_events(log).events, running, note, known)
     except UserError as error:  # a record that cannot be read must not hide the other runs
         return RunStatus(number, name, "failed", str(error).splitlines()[0])
+    except UNREADABLE as error:
+        reason = f"its records cannot be read: {type(error).__name__} {error}"
+        return RunStatus(number, name, "failed", reason.splitlines()[0])
     if running:
         return RunStatus(**known, state="running")
     if note.problem is not None:

@@ -11,9 +11,10 @@ from pydantic import ValidationError
 
 from efficiency_bench.errors import UserError
 from efficiency_bench.ledger import store
-from efficiency_bench.ledger.events import read_events
+from efficiency_bench.ledger.events import UNREADABLE, read_events
 from efficiency_bench.ledger.history import useful
 from efficiency_bench.records import Entry
+from efficiency_bench.regular_file import read_regular
 from efficiency_bench.tracking.wandb_mirror import Session, WandbMirror
 from efficiency_bench.verify.evidence import gather
 from efficiency_bench.verify.neighbours import Beside
@@ -40,17 +41,23 @@ class Recorded:
 
 def of_folder(folder: Path) -> Recorded:
     """The run in ``folder``, ended or not.  UserError where there is none."""
-    events = read_events(folder / "events.jsonl").events
+    events: Sequence[Event] = read_events(folder / "events.jsonl").events
     start = next((event for event in events if event["event"] == "start"), None)
     if start is None:
         raise UserError(f"the run in {folder} never started: its event log has no start")
-    store.entry_path(folder, start["run_id"])  # wandb names its own folder by it
     path = folder / "entry.json"
     try:
-        entry = Entry.model_validate_json(path.read_text()) if path.exists() else None
+        run_id, events = str(start["run_id"]), useful(events)
+    except UNREADABLE as error:
+        raise UserError(f"the event log of {folder} lacks something: {error!r}") from error
+    store.entry_path(folder, run_id)  # wandb names its own folder by it
+    try:
+        entry = Entry.model_validate_json(read_regular(path, store.LARGEST_ENTRY_BYTES))
+    except FileNotFoundError:
+        entry = None
     except (OSError, ValidationError) as error:
         raise UserError(f"{path} is no entry that can be read; move it away") from error
-    return Recorded(start["run_id"], folder, useful(events), entry)
+    return Recorded(run_id, folder, events, entry)
 
 
 def of_ledger(ledger_dir: Path) -> tuple[list[Recorded], list[str]]:
@@ -64,8 +71,13 @@ def of_ledger(ledger_dir: Path) -> tuple[list[Recorded], list[str]]:
     beside = Beside(ledger.entries)
     for entry in ledger.entries:
         evidence = gather(ledger_dir, entry, beside)
-        if evidence.start:
-            found.append(Recorded(entry.run_id, ledger_dir, evidence.useful, entry))
+        try:
+            events = evidence.useful if evidence.start else []
+        except UNREADABLE as error:
+            left_out.append(f"{entry.run_id}: its log lacks something: {error!r}")
+            continue
+        if events:
+            found.append(Recorded(entry.run_id, ledger_dir, events, entry))
         else:
             left_out.append(f"{entry.run_id}: no event log")
     return found, left_out
