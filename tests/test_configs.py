@@ -9,10 +9,11 @@ from omegaconf import OmegaConf
 from sklearn.datasets import load_digits
 
 from efficiency_bench import hydra_app, provenance
-from efficiency_bench.config import measured_part
+from efficiency_bench.config import load, measured_part
 from efficiency_bench.config_checks import check
 from efficiency_bench.errors import UserError
 from efficiency_bench.identity import config_digest, row_date
+from efficiency_bench.ledger import store
 from efficiency_bench.training.schedule import rate_multiple
 from tests.tiny import composed
 
@@ -53,13 +54,15 @@ def test_the_experiments_are_the_pages():
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 @pytest.mark.parametrize(
-    "data", ["digits", "cifar10", "cifar100", "imagenet", "imagenet_ffcv", "imagenet_memory"]
+    "data",
+    ["digits", "cifar10", "cifar100", "folder", "imagenet", "imagenet_ffcv", "imagenet_memory"],
 )
 def test_every_experiment_composes_with_every_data_set(experiment, data):
     config = composed(f"experiment={experiment}", f"data={data}")
     check(config)
     assert config.experiment == config.model.name == experiment
-    assert config.form == ("imagenet" if data.startswith("imagenet") else "small")
+    photographs = data == "folder" or data.startswith("imagenet")
+    assert config.form == ("imagenet" if photographs else "small")
     assert config.recipe.name.startswith(config.form)
     assert row_date(measured_part(config)) == config.model.published, (
         "no experiment's own recipe moves its row"
@@ -111,7 +114,10 @@ def test_the_digest_sees_what_is_measured_and_not_where_it_goes():
     def digest(*overrides):
         return config_digest(measured_part(composed("experiment=resnet18", *overrides)))
 
-    elsewhere = digest("run_dir=x", "ledger_dir=y", "seed=7", "threads=1")
+    elsewhere = digest(
+        *("run_dir=x", "ledger_dir=y", "seed=7", "threads=1", "data.workers=1"),
+        "data.allow_left_out=true",
+    )
     assert digest() == elsewhere != digest("recipe.optimizer.lr=0.2")
 
 
@@ -141,6 +147,7 @@ def test_the_digits_mean_and_deviation_are_those_of_the_scans():
         "recipe.label_smoothing=2",
         "data.decode=opencv",
         "data.decode=simplejpeg",  # of digits
+        "data.workers=-1",
     ],
 )
 def test_values_that_cannot_be_right_are_refused(override):
@@ -167,3 +174,38 @@ def test_the_history_trains_its_baseline_first_on_one_schedule_and_modern_rows_o
     modern = composed("suite=history_modern", "model=vgg11", "recipe=small_modern")
     assert modern.recipe.epochs == composed("model=vgg11", "recipe=small_modern").recipe.epochs
     assert composed("suite=history", "experiment=vgg11").target == modern.target
+
+
+def test_the_configuration_of_every_committed_entry_has_the_digest_it_was_written_with():
+    """A key that measures nothing is in no digest, whatever its default."""
+    entries = store.read(CONFIGS.parent / "runs" / "ledger").entries
+    assert len(entries) > 20
+    for entry in entries:
+        loaded = load(OmegaConf.create(dict(entry.config)))
+        assert config_digest(measured_part(loaded)) == entry.config_digest, entry.run_id
+
+
+@pytest.mark.parametrize(
+    ("settings", "form"),
+    [
+        ((), "imagenet"),
+        (("data.image_px=64",), "imagenet"),
+        (("data.image_px=63",), "small"),
+        (("data.image_px=32",), "small"),
+        (("data.image_px=32", "form=imagenet"), "imagenet"),
+    ],
+)
+def test_a_folder_takes_the_form_that_its_images_are_large_enough_for(settings, form):
+    (job,) = hydra_app.compose(["experiment=alexnet", "data=folder", *settings])
+    assert job.config.form == form
+    assert job.config.recipe.name == f"{form}_alexnet" == job.config.target.baseline_recipe
+    assert (job.config.target.value, job.config.target.metric) == (None, None)
+    assert job.config.target.tolerance == 0
+
+
+def test_a_sweep_over_sides_of_a_folder_takes_one_form():
+    sweep = ["-m", "experiment=resnet18", "data=folder"]
+    jobs = hydra_app.compose([*sweep, "data.image_px=16,32"])
+    assert [job.config.form for job in jobs] == ["small", "small"]
+    with pytest.raises(UserError, match="small form, the others the ImageNet form"):
+        hydra_app.compose([*sweep, "data.image_px=32,64"])

@@ -1,10 +1,18 @@
 """The stop rule against its words, by brute force."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binom
 
 from efficiency_bench.records import Target
-from efficiency_bench.stop_rule import first_index, sustained_index
+from efficiency_bench.stop_rule import (
+    chance_level,
+    first_index,
+    least_target,
+    metric_of_start,
+    sustained_index,
+)
 
 CURVES = st.lists(st.sampled_from([0.1, 0.7899, 0.7905, 0.791, 0.9]), max_size=9)
 
@@ -59,3 +67,25 @@ def test_growing_the_curve_never_moves_a_confirmed_crossing(curve):
         now = sustained_index(target, curve[:n], schedule_over=False)
         assert found is None or now == found
         found = now
+
+
+@pytest.mark.parametrize(
+    ("metric", "classes", "val_images", "percent"),
+    [("top1", 10, 100, 19.0), ("top1", 1000, 50_000, 0.1424), ("top5", 100, 10_000, 5.6538)],
+)
+def test_guessing_reaches_the_least_target_once_in_hundreds(metric, classes, val_images, percent):
+    """The percents by hand; the chance to guess so many by the binomial distribution itself."""
+    least = least_target(metric, classes, val_images)
+    assert 100 * least == pytest.approx(percent, abs=5e-5)
+    by_luck = binom.sf(least * val_images, val_images, chance_level(metric, classes))
+    assert 1 / 2000 < by_luck < 1 / 300
+
+
+@pytest.mark.parametrize(
+    ("classes", "asked", "shown"),
+    [(99, None, "top1"), (100, None, "top5"), (100, "top1", "top1"), (10, "top5", "top5")],
+)
+def test_a_baseline_is_shown_by_the_metric_it_was_asked_for(classes, asked, shown):
+    start = {"target": None, "classes": classes, "config": {"target": {"metric": asked}}}
+    assert metric_of_start(start) == shown
+    assert metric_of_start({"target": {"metric": shown}, "classes": classes}) == shown

@@ -149,7 +149,7 @@ class _Seed:
 
 
 def test_the_ledgers_own_runs_say_how_far_and_how_surely(tmp_path):
-    asked = ("experiment=resnet18", "target.value=0.12", "recipe.epochs=1", "threads=1")
+    asked = ("experiment=resnet18", "target.value=0.3", "recipe.epochs=4", "threads=1")
     entry = run(tiny(tmp_path, *asked, f"run_dir={tmp_path / 'run'}")).entry
     assert entry.reached
     again = tiny(tmp_path, *asked, "seed=7", "precision=bf16")  # a seed, on another machine

@@ -90,8 +90,8 @@ def test_left_and_taken_up_again_it_ends_the_same(options, tmp_path):
 
 
 def test_left_between_two_evaluations_of_the_fine_cadence_it_keeps_to_them(tmp_path):
-    """A target that guessing nearly reaches, and more confirmations than there is time for."""
-    options = ("experiment=resnet18", "recipe.epochs=2", "target.value=0.12")
+    """A target just over what guessing may reach, and more confirmations than there is time for."""
+    options = ("experiment=resnet18", "recipe.epochs=2", "target.value=0.2")
     often = (
         "target.confirmations=50",
         "evaluation.per_epoch_near=5",

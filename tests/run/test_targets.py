@@ -1,5 +1,7 @@
 """Which target a run is held to."""
 
+from dataclasses import dataclass
+
 import pytest
 import torch
 
@@ -56,3 +58,79 @@ def test_top5_on_five_classes_is_refused():
     config = composed("experiment=resnet18", "target.metric=top5")
     with pytest.raises(UserError, match=r"target\.metric=top1"):
         metric_of(config, 5)
+
+
+@dataclass
+class Found:
+    """What of the data a target depends on."""
+
+    classes: tuple[str, ...]
+    val_images: int
+    digest: str = "0"
+
+
+def found(classes, val_images):
+    return Found(tuple(map(str, range(classes))), val_images)
+
+
+@pytest.mark.parametrize("name", ["imagenet", "imagenet_ffcv", "imagenet_memory"])
+def test_the_published_level_is_that_of_imagenets_classes_and_validation_set(name):
+    config = composed("experiment=resnet18", f"data={name}", "data.root=DIR")
+    target = resolve_target(config, found(1000, 50_000))
+    assert (target.value, target.source) == (0.791, "published")
+    part = composed("experiment=resnet18", f"data={name}", "data.val_images=10000")
+    assert resolve_target(part, found(1000, 10_000)).source == "published"
+    for classes, val_images, words in (
+        (20, 1000, "DIR has 20 classes"),
+        (999, 50_000, "999 classes"),
+        (1000, 49_999, "its validation set has 49,999 images"),
+    ):
+        with pytest.raises(UserError, match=words) as refused:
+            resolve_target(config, found(classes, val_images))
+        assert "type target=own" in str(refused.value)
+
+
+def test_what_the_refusal_of_the_published_level_says_to_type_works(tmp_path):
+    asked = ("experiment=resnet18", "data=imagenet", f"ledger_dir={tmp_path}", "target=own")
+    with pytest.raises(UserError, match="no finished alexnet run") as refused:
+        resolve_target(composed(*asked), found(20, 1000))
+    command = "train experiment=alexnet data=imagenet target=own data.root=data/imagenet"
+    assert command in str(refused.value)
+    baseline = composed("experiment=alexnet", *asked[1:])
+    assert is_baseline(baseline)
+    assert metric_of(baseline, 20) == "top1"
+    level = resolve_target(composed(*asked, "target.value=0.6"), found(20, 1000))
+    assert (level.metric, level.value, level.tolerance) == ("top1", 0.6, 0.0)
+    assert level.source == "setting"
+
+
+def test_the_command_for_a_folders_baseline_names_its_side():
+    config = composed("experiment=resnet18", "data=folder", "form=small", "data.image_px=32")
+    assert "data=folder data.root=data/folder data.image_px=32" in baseline_command(config)
+
+
+@pytest.mark.parametrize(
+    ("classes", "val_images", "level", "refused"),
+    [
+        (10, 100, 0.19, True),
+        (10, 100, 0.2, False),
+        (2, 6, 1.0, True),  # chance and three standard errors are over 100 %
+        (20, 1000, 0.07, True),
+        (20, 1000, 0.08, False),
+    ],
+)
+def test_a_level_that_guessing_may_reach_is_refused(classes, val_images, level, refused):
+    config = composed("experiment=resnet18", f"target.value={level}")
+    data = found(classes, val_images)
+    if not refused:
+        assert resolve_target(config, data).value == level
+        return
+    with pytest.raises(UserError, match="says nothing: guessing among") as error:
+        resolve_target(config, data)
+    assert len(str(error.value).splitlines()) == 2
+
+
+def test_a_tolerance_counts_against_a_level():
+    config = composed("experiment=resnet18", "target.value=0.2", "target.tolerance=0.05")
+    with pytest.raises(UserError, match=r"top1 15\.00% says nothing"):
+        resolve_target(config, found(10, 100))

@@ -19,7 +19,6 @@ from efficiency_bench.sweep.manifest import Note
 from efficiency_bench.sweep.status import status_of, sweep_row
 from tests.tiny import TINY
 
-OFTEN = ("evaluation.per_epoch=10", "evaluation.per_epoch_near=10")
 SHORT = ("experiment=alexnet", "recipe.epochs=0.3", "target.value=1.0", "tracking.wandb=false")
 
 
@@ -124,7 +123,7 @@ def test_the_states_of_runs_that_wait_end_are_stopped_killed_or_fail(sweep_of, t
 
 
 def test_reached_diverged_and_an_entry_that_only_the_ledger_has(sweep_of, tmp_path):
-    sweep = sweep_of("target.value=0.01,0.02", *OFTEN)
+    sweep = sweep_of("target.value=0.2,0.21", "recipe.batch_size=16", "recipe.epochs=8")
     reached = trained(sweep, 1).entry
     assert reached.reached
     assert status_of(sweep, 1).state == "arrived"
@@ -143,6 +142,7 @@ def test_the_time_left_is_the_steps_left_at_the_runs_own_pace(sweep_of, tmp_path
     where = {"train_seconds": 6.0, "epochs": 1.0, "steps": 10, "images": 100}
     with EventLog(tmp_path / "in" / "0" / "events.jsonl") as log:
         started = {"total_steps": 50, "total_epochs": 5.0, "classes": 10, "target": None}
+        started["config"] = {"target": {"metric": None}}
         log.append("start", run_id="r", **started)
         log.append("progress", paper3x_tfs_days=2.0, **where)
         log.append("evaluation", top1=0.5, top5=0.9, evaluation_seconds=4.0, **where)
