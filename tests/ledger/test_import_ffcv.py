@@ -147,6 +147,26 @@ def test_a_malformed_row_is_named_and_withholds_what_may_hang_on_it(tmp_path, co
     assert "(line 3)" in got.skipped[-1].reason
 
 
+@pytest.mark.parametrize(
+    ("text", "runs"), [('{"timestamp": 16424', 0), ('1, "top_5": 0.8}', 0), ("Epoch 3", 1)]
+)
+def test_a_torn_line_beside_the_crossing_withholds_and_a_printed_one_does_not(tmp_path, text, runs):
+    path = log(tmp_path / "run") / "log"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([*lines[:3], text, *lines[3:]]))
+    got = imported(path)
+    assert len(got.entries) == runs
+    assert got.skipped[0].line == 4
+
+
+def test_what_is_wrong_with_the_parameters_is_no_line_of_the_log(tmp_path):
+    folder = log(tmp_path / "run", params={})
+    (folder / "params.json").write_bytes(b'{"model.arch":\n\xff}')
+    got = imported(folder)
+    assert [skipped.path for skipped in got.skipped] == ["params.json", "log"]
+    assert "skipped" not in got.entries[0].config
+
+
 def test_a_line_that_may_be_any_runs_is_missing_in_each_where_it_stands(tmp_path):
     one, other = rows("one"), rows("other", (0.5, 0.6, 0.7))
     got = imported(table(tmp_path, one, ["torn"], other))

@@ -201,6 +201,30 @@ def test_a_restart_has_its_own_settings_and_its_own_clock(tmp_path):
         assert (entry.seed, entry.evaluations[0].train_seconds) == (8, 1)
 
 
+def test_a_start_after_a_stop_is_another_run_however_soon(tmp_path):
+    lines = [*settings(), line("run_start"), line("run_stop", status="aborted")]
+    late = line("eval_accuracy", 0.8, START_MS + 6_000, epoch_num=1)
+    got = imported(result(tmp_path, *lines, line("run_start", None, START_MS + 5_000), late))
+    (entry,) = got.entries
+    assert entry.evaluations[0].train_seconds == 1
+    assert entry.end_detail.startswith("run2; ")
+
+
+def test_each_run_lists_what_was_skipped_in_itself(tmp_path):
+    start = [*settings(), line("run_start")]
+    bad = line("eval_accuracy", 7, epoch_num=5)
+    got = imported(result(tmp_path, *start, *evaluations(((4, 0.1),)), bad, *start, *evaluations()))
+    first, second = got.entries
+    assert len(first.config["skipped"]) == 1
+    assert "skipped" not in second.config
+
+
+def test_more_than_anybody_has_on_imagenet_is_another_set(tmp_path):
+    got = imported(whole(tmp_path, ((4, 0.9), (8, 0.93))))
+    assert got.entries == ()
+    assert "93.0%" in got.skipped[0].reason
+
+
 def test_runs_after_one_another_are_all_read(tmp_path):
     lines = [*settings(), line("run_start"), *evaluations(), line("run_stop", status="success")]
     got = imported(result(tmp_path, *lines, line("run_start"), *evaluations(((1, 0.9),))))

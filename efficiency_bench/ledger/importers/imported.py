@@ -173,7 +173,9 @@ def _entry(
         date=curve.date,
         end_reason="target" if sustained is not None else ending,
         end_detail="; ".join(
-            filter(None, (curve.detail, _assumption(wanted.model), skipped and SKIPPED_LINES))
+            filter(
+                None, (curve.detail, _assumption(wanted.model), SKIPPED_LINES if skipped else "")
+            )
         ),
         reached=sustained is not None,
         target=target,

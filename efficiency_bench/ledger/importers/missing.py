@@ -7,7 +7,7 @@ from itertools import pairwise
 from efficiency_bench.ledger.baseline import CHANCE_STANDARD_ERRORS
 from efficiency_bench.ledger.importers.curve import Curve, Missing, Point, standard_error
 from efficiency_bench.records import Target
-from efficiency_bench.stop_rule import first_index, sustained_index
+from efficiency_bench.stop_rule import sustained_index
 
 
 def decisive(curve: Curve, target: Target) -> list[Missing]:
@@ -16,11 +16,9 @@ def decisive(curve: Curve, target: Target) -> list[Missing]:
     A missing accuracy is taken to lie between those beside it, give or take ten binomial
     standard errors at the target or the greatest fall that the curve itself shows from one
     evaluation to the next, whichever is more.  It decides where such an accuracy could have
-    arrived earlier, could undo a confirmation, or stands just before a crossing, which lies
-    between it and the next point.
+    arrived earlier, and so always just before a crossing, or could undo a confirmation.
     """
     accuracies = [_accuracy(point, target) for point in curve.points]
-    first = first_index(target, accuracies)
     sustained = sustained_index(target, accuracies, schedule_over=curve.whole)
     falls = [before - after for before, after in pairwise(accuracies)]
     noise = CHANCE_STANDARD_ERRORS * standard_error(target.threshold, curve.data.val_images)
@@ -36,7 +34,7 @@ def decisive(curve: Curve, target: Target) -> list[Missing]:
         beside = accuracies[max(place - 1, 0) : place + 1]
         if sustained is not None and place > sustained:
             return not target.met_by(min(beside) - margin)
-        return place in (first, sustained) or target.met_by(max(beside) + margin)
+        return target.met_by(max(beside) + margin)
 
     return [missing for missing in curve.missing if decides(missing)]
 
