@@ -97,7 +97,7 @@ def _check_different(
     """UserError where a file holds the images of one before it."""
     seen: dict[bytes, str] = {}
     for file, (pixels, _) in zip(files, batches, strict=True):
-        first = seen.setdefault(hashlib.sha256(np.ascontiguousarray(pixels)).digest(), file)
+        first = seen.setdefault(hashlib.sha256(pixels.tobytes()).digest(), file)
         if first != file:
             raise UserError(
                 f"{folder}: {file} holds the images of {first};\nremove the folder and fetch it"

@@ -1,7 +1,7 @@
 """Every command of the pages is typed as it stands, on small stand-ins for the reader's data.
 
-Runs are shortened: 300 digits, eight epochs, a target just over what guessing may reach.  Of `make` only
-the recipe is looked up.  docs/cluster.md is followed by tests/cluster.
+Runs are shortened: 300 digits, eight epochs, a target just over what guessing may reach.  Of
+`make` only the recipe is looked up.  docs/cluster.md is followed by tests/cluster.
 """
 
 import shutil
