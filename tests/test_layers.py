@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "efficiency_bench"
 
 PLAIN = {"records", "errors", "files", "identity", "stop_rule", "target_crossing", "formatting"}
-PLAIN |= {"config", "config_checks", "provenance", "dataset_facts", "regular_file", "bounds", "git"}
+PLAIN |= {"config", "config_checks", "provenance", "dataset_facts", "bounds", "git"}
 """Root modules that every room may import."""
 
 CORRIDOR = {

@@ -7,6 +7,9 @@ import json
 import os
 import pickle
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -161,6 +164,32 @@ ATTACKS = {
     "extension": b"\x80\x02\x82\x01.",
     "persistent": b"Psomething\n.",
 }
+
+
+# A type whose only field lies a terabyte away, an array of it, and a write into that field.
+FAR_TYPE = (
+    b"cnumpy\ndtype\n(S'V1'\nI00\nI01\ntR(I3\nS'|'\nN(S'a'\nt(dS'a'\n"
+    b"(cnumpy\ndtype\n(S'u1'\nI00\nI01\ntRI1099511627776\ntsI1\nI1\nI0\ntb"
+)
+FAR_WRITE = (
+    b"(dS'data'\ncnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR(I1\n(I1\nt"
+    + FAR_TYPE
+    + b"I00\nS'x'\ntbS'a'\nI5\nss."
+)
+ATTACKS |= {
+    "write-anywhere": FAR_WRITE,
+    "type-of-eight": b"cnumpy\ndtype\n(S'V8'\ntR.",
+    "state-of-a-name": b"cnumpy\nndarray\n(dS'x'\nI1\nsb.",
+    "call-of-the-class": b"cnumpy\nndarray\n(I5\ntR.",
+    "new-of-the-class": b"\x80\x02cnumpy\nndarray\n(K\x05t\x81.",
+    "attribute-of-an-array": b"\x80\x04\x8c\x05numpy\x8c\x0dndarray.dumps\x93.",
+}
+
+
+def test_the_write_anywhere_ends_a_process_that_lets_numpy_read_it():
+    code = f"import pickle; pickle.loads({FAR_WRITE!r})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert done.returncode == -signal.SIGSEGV
 
 
 @pytest.mark.parametrize("attack", ATTACKS)

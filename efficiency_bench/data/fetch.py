@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
 
 from efficiency_bench.errors import UserError
+from efficiency_bench.files import open_own
 
 SILENCE_SECONDS = 30.0
 """A server that sends nothing for so long has gone; what came so far is kept."""
@@ -67,7 +68,7 @@ def fetch(source: Source, root: Path) -> Path:
 @contextmanager
 def _held(path: Path) -> Iterator[BufferedRandom]:
     """The unfinished archive, for this process alone; it waits for another that has it."""
-    with path.open("a+b") as part:
+    with open(path, "a+b", opener=open_own) as part:
         fcntl.flock(part, fcntl.LOCK_EX)
         yield part
 
@@ -140,6 +141,8 @@ def _unpack(source: Source, part: BufferedRandom, final: Path) -> None:
     """Unpack aside, force it to the disk, and put it in place by one rename."""
     aside = final.parent / f".{source.folder}.unpacking"
     shutil.rmtree(aside, ignore_errors=True)  # what a killed attempt left
+    if aside.is_symlink():  # which rmtree leaves, and unpacking would follow
+        aside.unlink()
     part.seek(0)
     try:
         with tarfile.open(fileobj=part) as archive:

@@ -39,6 +39,7 @@ from efficiency_bench.data.stored_files import (
     draft_of,
     finish,
     held,
+    new_draft,
     other_than,
     read_record,
     record_path,
@@ -205,6 +206,7 @@ def _write_file(
     """Write, read again and name one file."""
     draft = draft_of(file)
     try:
+        new_draft(file)
         written = _write_pixels(draft, photos, order, lambda n: progress(file.name, n, len(photos)))
         again = folder.scan(photos.folder)
         same = np.array_equal(again.paths, photos.paths)
@@ -240,7 +242,7 @@ def _write_pixels(
     """
     shape = (len(photos), 3, order.side_px, order.side_px)
     done, sha = 0, hashlib.sha256()
-    with draft.open("w+b") as file:
+    with draft.open("x+b") as file:
         header = {"descr": "|u1", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(file, header)
         file.seek(0)

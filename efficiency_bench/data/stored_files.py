@@ -133,11 +133,19 @@ def draft_of(file: Path) -> Path:
     return file.with_name(f".{file.name}.unfinished")
 
 
+def new_draft(file: Path) -> Path:
+    """``draft_of`` with nothing there: what a killed writer left, or a link, is removed."""
+    draft = draft_of(file)
+    draft.unlink(missing_ok=True)
+    return draft
+
+
 def finish(file: Path, record: Record) -> None:
     """Give the draft of ``file`` its name; the record comes last."""
     path = record_path(file)
     try:
-        draft_of(path).write_text(record.model_dump_json(indent=2) + "\n")
+        with new_draft(path).open("x") as draft:
+            draft.write(record.model_dump_json(indent=2) + "\n")
         draft_of(file).replace(file)
         draft_of(path).replace(path)
     finally:

@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 
 from efficiency_bench.bounds import out_of_bounds, whole_characters
 from efficiency_bench.errors import UserError
-from efficiency_bench.regular_file import read_regular
+from efficiency_bench.files import open_own, read_regular
 
 LARGEST_OWN_LOG_BYTES = 1 << 30
 """A run's own log, in its folder: two years of training write as many."""
@@ -66,7 +66,7 @@ class EventLog:
         self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+            self._descriptor = open_own(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
         except OSError as error:
             raise _no_log(path, error) from error
         self._link = CHAIN_START
@@ -126,7 +126,7 @@ class EventLog:
             raise _no_log(self.path, error) from error
 
     def _repair(self) -> None:
-        content = self.path.read_bytes()
+        content = read_regular(self.path, LARGEST_OWN_LOG_BYTES)
         whole, newline, tail = content.rpartition(b"\n")
         if tail and _parse(tail) is not None:
             self._write(b"\n", durable=False)  # cut between the object and its line end
@@ -177,7 +177,7 @@ def chain_after(path: Path, length_bytes: int) -> str | None:
 
     None where the log is shorter, or no line with a chain ends there.
     """
-    content = path.read_bytes()
+    content = read_regular(path, LARGEST_OWN_LOG_BYTES)
     whole, newline, rest = content[:length_bytes].rpartition(b"\n")
     chained = _CHAINED.fullmatch(whole.rpartition(b"\n")[2])
     if len(content) < length_bytes or not newline or rest or chained is None:
@@ -201,7 +201,7 @@ def _link(before: str, body: bytes) -> str:
 
 def digest(path: Path) -> str:
     """SHA-256 (hex) of a log's bytes."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return hashlib.sha256(read_regular(path, LARGEST_OWN_LOG_BYTES)).hexdigest()
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from efficiency_bench.errors import UserError
+from efficiency_bench.files import read_regular
 from efficiency_bench.ledger.events import parse_events
 from efficiency_bench.ledger.store import log_path
-from efficiency_bench.regular_file import read_regular
 
 LARGEST_LOG_BYTES = 1 << 26
 """64 MiB unpacked.  A month of training writes 39 MB (``ledger.thinning``), 90 ImageNet epochs 6;

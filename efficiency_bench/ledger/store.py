@@ -20,10 +20,10 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from efficiency_bench.errors import UserError, unknown
-from efficiency_bench.ledger.events import reject_constant
+from efficiency_bench.files import read_regular
+from efficiency_bench.ledger.events import LARGEST_OWN_LOG_BYTES, reject_constant
 from efficiency_bench.provenance import digest_json
 from efficiency_bench.records import SCHEMA_VERSION, Entry
-from efficiency_bench.regular_file import read_regular
 
 LARGEST_ENTRY_BYTES = 1 << 24
 """16 MiB: ten thousand evaluations, the most that an entry may have, take 3 MB."""
@@ -116,7 +116,7 @@ def _keep_log(event_log: Path, kept: Path) -> None:
     draft = _draft(kept.parent)
     try:
         # no time stamp inside, so that the same log always gives the same bytes
-        compressed = gzip.compress(event_log.read_bytes(), mtime=0)
+        compressed = gzip.compress(read_regular(event_log, LARGEST_OWN_LOG_BYTES), mtime=0)
     except OSError as error:
         raise UserError(
             f"cannot read the run's event log {event_log}: {error.strerror}\n"

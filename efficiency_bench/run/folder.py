@@ -13,11 +13,10 @@ from pathlib import Path
 
 from efficiency_bench.config import RunConfig, measured_part
 from efficiency_bench.errors import UserError
-from efficiency_bench.files import put
+from efficiency_bench.files import open_own, put, read_regular
 from efficiency_bench.identity import config_digest
 from efficiency_bench.ledger.store import LARGEST_ENTRY_BYTES
 from efficiency_bench.records import Entry
-from efficiency_bench.regular_file import read_regular
 
 EVENTS = "events.jsonl"
 ENTRY = "entry.json"
@@ -37,7 +36,7 @@ def locked(folder: Path) -> Iterator[None]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+        descriptor = open_own(folder / LOCK, os.O_RDWR | os.O_CREAT)
     except OSError as error:
         raise UserError(
             f"cannot work in {folder}: {error.strerror or error}; make it writable or name"
@@ -75,7 +74,7 @@ def _take(descriptor: int) -> None:
 def in_use(folder: Path) -> bool:
     """Whether a process holds ``folder``, on any host that shares the file system's locks."""
     try:
-        descriptor = os.open(folder / LOCK, os.O_RDONLY)
+        descriptor = open_own(folder / LOCK, os.O_RDONLY)
     except OSError:  # no lock was ever taken, or the folder is not ours to read
         return False
     try:
@@ -94,7 +93,11 @@ def finished_entry(folder: Path) -> Entry | None:
         return Entry.model_validate_json(read_regular(path, LARGEST_ENTRY_BYTES))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise UserError(
+            f"cannot read {path}: {error.strerror or error}; move it away, or name another run_dir="
+        ) from error
+    except ValueError as error:
         raise UserError(f"{path} is no entry that can be read; move the folder away") from error
 
 

@@ -65,6 +65,8 @@ class Profile:
 
     def _write(self, traced: profile) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
+        for file in (TRACE, TABLE):
+            (self._folder / file).unlink(missing_ok=True)  # a link there would be written through
         traced.export_chrome_trace(str(self._folder / TRACE))
         table = traced.key_averages().table(sort_by="self_cpu_time_total", row_limit=40)
         (self._folder / TABLE).write_text(table)

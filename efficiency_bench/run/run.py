@@ -19,6 +19,7 @@ from efficiency_bench.counting.network_files import network_digest
 from efficiency_bench.data import build_data
 from efficiency_bench.data.image_set import Tell, quiet
 from efficiency_bench.errors import UserError
+from efficiency_bench.files import put
 from efficiency_bench.ledger import store
 from efficiency_bench.ledger.costs import cost_of
 from efficiency_bench.ledger.entry import build_entry
@@ -210,7 +211,7 @@ def _follow(
         if lost or WORKER_DIED in str(error):
             detail = GONE if lost else str(error).splitlines()[0]
             return evaluations, _failure(detail, latest, evaluations, "interrupted")
-        (run.folder / "fault.txt").write_text(traceback.format_exc())
+        put(run.folder / "fault.txt", traceback.format_exc().encode(errors="backslashreplace"))
         log.error("%s failed: %s (traceback in %s)", run.run_id, error, run.folder / "fault.txt")
         detail = f"{type(error).__name__}: {error}".splitlines()[0]
         # what an error repeats may be a file's name: of any length, in half characters

@@ -19,9 +19,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from efficiency_bench import config as configuration
 from efficiency_bench.config import RunConfig, measured_part
 from efficiency_bench.errors import UserError, unknown
-from efficiency_bench.files import put
+from efficiency_bench.files import put, read_regular
 from efficiency_bench.provenance import digest_json
-from efficiency_bench.regular_file import read_regular
 from efficiency_bench.run.folder import RUNS
 
 SWEEPS = RUNS / "sweeps"

@@ -10,11 +10,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from efficiency_bench.errors import UserError
+from efficiency_bench.files import read_regular
 from efficiency_bench.ledger import store
 from efficiency_bench.ledger.events import UNREADABLE, read_events
 from efficiency_bench.ledger.history import useful
 from efficiency_bench.records import Entry
-from efficiency_bench.regular_file import read_regular
 from efficiency_bench.tracking.wandb_mirror import Session, WandbMirror
 from efficiency_bench.verify.evidence import gather
 from efficiency_bench.verify.neighbours import Beside

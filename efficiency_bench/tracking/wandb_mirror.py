@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from efficiency_bench.files import open_own
+
 Event = Mapping[str, Any]
 
 CLOSE_TIMEOUT_SECONDS = 20.0
@@ -158,8 +160,9 @@ class WandbMirror:
             "wait_seconds": self.wait_seconds,
             "watched_process": os.getpid(),
         }
-        (self.folder / "wandb").mkdir(parents=True, exist_ok=True)
-        with self._starting, (self.folder / "wandb" / "mirror.log").open("a") as complaints:
+        log = self.folder / "wandb" / "mirror.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with self._starting, open(log, "a", opener=open_own) as complaints:
             if self._given_up:
                 return
             self._process = subprocess.Popen(

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from efficiency_bench.errors import UserError
+from efficiency_bench.files import read_regular
 from efficiency_bench.ledger.events import EventsRead, parse_events
 from efficiency_bench.ledger.history import useful
 from efficiency_bench.ledger.kept_log import LARGEST_LOG_BYTES, check_size, read_kept_log
 from efficiency_bench.ledger.store import log_path
 from efficiency_bench.records import Entry
-from efficiency_bench.regular_file import read_regular
 from efficiency_bench.verify.neighbours import Beside
 
 OWN_LOG = "events.jsonl"

@@ -155,7 +155,8 @@ def _without_data(batch: dict[str, Any]) -> object:
     [
         (_without_data, "it has no 'data'"),
         (lambda b: b | {"data": b["data"][:, :-1]}, "not an array of 3072 bytes an image"),
-        (lambda b: b | {"data": b["data"].astype(np.float32)}, "not an array of 3072 bytes"),
+        # refused by the reader itself, which makes arrays of bytes and no others
+        (lambda b: b | {"data": b["data"].astype(np.float32)}, r"names numpy\.dtype\('f4'\)"),
         (lambda b: b | {"data": b["data"].tolist()}, "not an array of 3072 bytes"),
         (lambda b: b | {"labels": b["labels"][:-1]}, "6 images have 5 labels"),
         (lambda b: b | {"labels": [0, 1, 2, 3, 4, 10]}, "label 10 is outside 0 to 9"),
@@ -229,6 +230,46 @@ def test_bytes_in_another_encoding_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "pickle"
     path.write_bytes(b"\x80\x02}U\x01dc_codecs\nencode\nU\x01aU\x05rot13\x86Rs.")
     with pytest.raises(UserError, match="the encoding 'rot13'"):
+        restricted_pickle.load(path)
+
+
+@pytest.mark.parametrize("shape", [b"K\x02K\x04\x86", b"J\xff\xff\xff\xffK\xfa\x86", b"K\x06\x85"])
+def test_a_shape_that_its_bytes_do_not_fill_is_damage(tmp_path: Path, shape: bytes) -> None:
+    """Six bytes as 2 x 4, as -1 x 250; as six they are read."""
+    path = tmp_path / "pickle"
+    path.write_bytes(
+        b"\x80\x02}U\x04datacnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\n"
+        b"K\x00\x85U\x01b\x87R(K\x01" + shape + b"cnumpy\ndtype\nU\x02u1K\x00K\x01\x87R"
+        b"(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89U\x06\x01\x02\x03\xfd\xfe\xfftbs."
+    )
+    if shape == b"K\x06\x85":
+        assert restricted_pickle.load(path)["data"].tolist() == [1, 2, 3, 253, 254, 255]
+        return
+    with pytest.raises(UserError, match="is damaged or no pickle: an array of shape"):
+        restricted_pickle.load(path)
+
+
+def test_arrays_stored_by_columns_are_read_by_rows(tmp_path: Path) -> None:
+    array = np.asfortranarray(np.arange(12, dtype=np.uint8).reshape(3, 4))
+    path = tmp_path / "pickle"
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        path.write_bytes(pickle.dumps({"data": array}, protocol))
+        assert np.array_equal(restricted_pickle.load(path)["data"], array)
+
+
+def test_a_pipe_or_a_link_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("/dev/zero")
+    for name, reason in (("pipe", "not a regular file"), ("link", "is a link")):
+        with pytest.raises(UserError, match=f"cannot read .*{reason}"):
+            restricted_pickle.load(tmp_path / name)
+
+
+def test_a_place_far_away_in_memory_is_damage(tmp_path: Path) -> None:
+    """The unpickler makes room for every place before: 2^31 of them are 32 GB."""
+    path = tmp_path / "pickle"
+    path.write_bytes(b"\x80\x02}r\xff\xff\xff\x7f.")
+    with pytest.raises(UserError, match="place 2147483647 where 1 are taken"):
         restricted_pickle.load(path)
 
 

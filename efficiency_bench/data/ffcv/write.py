@@ -31,9 +31,9 @@ from efficiency_bench.data.image_set import Tell, quiet
 from efficiency_bench.data.source import SourceFacts, source_facts, source_splits
 from efficiency_bench.data.stored_files import (
     Progress,
-    draft_of,
     finish,
     held,
+    new_draft,
     other_than,
     record_path,
     sha256_of,
@@ -102,7 +102,7 @@ def _write_file(
     file: Path, photos: PhotoSet, facts: SourceFacts, order: Order, progress: Progress
 ) -> BetonRecord:
     """Write, check and name one file.  The record comes last: without one nothing is finished."""
-    draft = draft_of(file)
+    draft = new_draft(file)
 
     def shown(what: str) -> Callable[[int], None]:
         return lambda done: progress(f"{what} {file.name}", done, len(photos))
