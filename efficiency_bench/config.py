@@ -1,21 +1,25 @@
 """The typed configuration of a run; OmegaConf enters and ends here.
 
 Every field is one line of YAML in ``configs/``.  Durations are epochs, sizes are pixels,
-probabilities and accuracies are fractions.  ``load`` refuses typos, wrong types and missing
+probabilities and accuracies are fractions.  ``load`` takes what Hydra composed, ``from_plain`` a
+stored configuration, of which nothing is resolved.  Both refuse typos, wrong types and missing
 values by name; ``config_checks`` refuses values that cannot be right and says what is allowed.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from efficiency_bench import config_words
 from efficiency_bench.errors import UserError
-from efficiency_bench.identity import recorded_settings
+from efficiency_bench.identity import leaves, recorded_settings
 
 
 @dataclass
@@ -183,28 +187,62 @@ class RunConfig:
     profile: bool = False  # trace a few steps and say where the time goes
 
 
+FREE_TABLES = ("model.arguments", "recipe.model_arguments")
+"""Keys under which any name can be set: a builder's arguments."""
+
+REFERENCE = re.compile(r"\$\{[\w.-]+\}")
+"""A value that is another key's: ``${data.crop_pad_px}``."""
+
+
 def load(composed: DictConfig) -> RunConfig:
-    """Turn Hydra's configuration into a RunConfig, refusing typos and missing values by name."""
+    """RunConfig from what Hydra composed, references to other keys filled in.
+
+    Raises UserError, naming the key, for typos, wrong types and missing values, and for any
+    ``${...}`` but a reference: ``oc.env`` and other resolvers would write what this machine holds
+    into entry and log.
+    """
     try:
-        # as plain values: a key forced in with a plus sign must meet the schema again
-        values = OmegaConf.create(OmegaConf.to_container(composed, resolve=True))
-        merged = OmegaConf.merge(OmegaConf.structured(RunConfig), values)
+        written = OmegaConf.to_container(composed, resolve=False)
+        for key, text in leaves(written):
+            check_references(f"{key}={text}")
+        resolved = OmegaConf.to_container(composed, resolve=True)
+    except OmegaConfBaseException as error:
+        raise UserError(config_words.dangling(error)) from error
+    assert isinstance(resolved, dict)
+    return from_plain({str(key): value for key, value in resolved.items()})
+
+
+def check_references(setting: str) -> None:
+    """UserError where ``setting`` (KEY=VALUE) holds a ``${...}`` that is not another key's."""
+    if "${" in REFERENCE.sub("", setting):
+        raise UserError(
+            f"{setting!r} is not allowed: of ${{...}} only another key's value can be used, as in"
+            " ${seed};\nresolvers (oc.env and the like) are off: for a variable of the environment"
+            " let the shell fill it in"
+        )
+
+
+def from_plain(values: Mapping[str, Any]) -> RunConfig:
+    """RunConfig from plain values, such as an entry's configuration.
+
+    Raises UserError, naming the key, for typos, wrong types, missing values, and any ``${``:
+    nothing that is stored is resolved.
+    """
+    for key, text in leaves(values):
+        if isinstance(text, str) and "${" in text:
+            raise UserError(
+                f"{key}={text!r} holds ${{, which a stored configuration cannot have; nothing of it"
+                " was resolved"
+            )
+    try:
+        merged = OmegaConf.merge(OmegaConf.structured(RunConfig), OmegaConf.create(dict(values)))
+        if missing := sorted(OmegaConf.missing_keys(merged)):
+            raise UserError(config_words.missing(missing))
         config = OmegaConf.to_object(merged)
     except OmegaConfBaseException as error:
-        raise UserError(f"configuration: {_one_line(error)}") from error
+        raise UserError(config_words.invalid(error, RunConfig)) from error
     assert isinstance(config, RunConfig)
     return config
-
-
-def _one_line(error: OmegaConfBaseException) -> str:
-    """OmegaConf's message without its table of internals, with the key and the known keys."""
-    text = str(error.msg if error.msg else error).splitlines()[0]
-    key = f" (at {error.full_key})" if error.full_key and error.full_key not in text else ""
-    known = ""
-    if error.object_type is not None and dataclasses.is_dataclass(error.object_type):
-        names = [f.name for f in dataclasses.fields(error.object_type)]
-        known = f"; known keys: {', '.join(names)}" if "not in" in text else ""
-    return text + key + known
 
 
 def measured_part(config: RunConfig) -> dict[str, Any]:

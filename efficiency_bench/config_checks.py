@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
+import math
 import re
 
 from efficiency_bench.config import RunConfig
 from efficiency_bench.errors import UserError, unknown
+from efficiency_bench.identity import leaves
 
 OPTIMIZERS = ("sgd", "rmsprop", "rmsprop_tf", "adamw")
 SCHEDULES = ("constant", "step", "exponential", "staircase", "cosine", "linear", "one_cycle")
@@ -23,9 +26,18 @@ DECODERS = ("pillow", "simplejpeg")
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]*")
 """Names that become part of a file name: they cannot leave their folder."""
 
+LARGEST_WHOLE = 2**63 - 1
+"""What torch and numpy hold in a whole number."""
+
+WANDB_NAME_LENGTH = 128
+WANDB_FORBIDDEN = "/\\#?%:"
+"""Characters that a W&B project's name cannot have; both as ``Settings.validate_project`` of wandb
+0.31 has them.  Of a group wandb itself checks nothing: its length is held to the same here."""
+
 
 def check(config: RunConfig) -> None:
     """Raise UserError for the first value that no run could mean."""
+    _check_numbers(config)
     _check_choices(config)
     _check_target(config)
     _check_recipe(config)
@@ -38,11 +50,42 @@ def check(config: RunConfig) -> None:
     _at_least("repeat", config.repeat, 0)
     if config.threads is not None:
         _at_least("threads", config.threads, 1)
+    if config.tracking.wandb:
+        check_wandb_names(config.tracking.project, config.tracking.group)
     price = config.price_usd_per_hour
     if price is not None and not 0 <= price < float("inf"):
         raise UserError(
             f"price_usd_per_hour={price:g} is no price; type one like price_usd_per_hour=2.5,"
             " or leave it out"
+        )
+
+
+def _check_numbers(config: RunConfig) -> None:
+    """Every number anywhere is one that can be computed and written down."""
+    for key, value in leaves(dataclasses.asdict(config)):
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UserError(f"{key}={value:g} is not a finite number; type one, such as {key}=0.1")
+        if isinstance(value, int) and abs(value) > LARGEST_WHOLE:
+            raise UserError(
+                f"{key}={str(value)[:40]} is too large: a whole number has at most 63 bits here;"
+                f" type one, such as {key}=1"
+            )
+
+
+def check_wandb_names(project: str, group: str | None) -> None:
+    """Raise UserError for names that W&B would refuse once the run has begun."""
+    for kind, name in (("project", project), ("group", group or "")):
+        if len(name) > WANDB_NAME_LENGTH:
+            raise UserError(
+                f"the W&B {kind} {name[:40]!r}... has {len(name)} characters, at most"
+                f" {WANDB_NAME_LENGTH} are allowed; type a shorter tracking.{kind}=NAME, or"
+                " tracking.wandb=false"
+            )
+    if found := [c for c in WANDB_FORBIDDEN if c in project]:
+        raise UserError(
+            f"the W&B project {project!r} has {' '.join(found)} in it, and none of"
+            f" {' '.join(WANDB_FORBIDDEN)} is allowed; type another tracking.project=NAME, or"
+            " tracking.wandb=false"
         )
 
 

@@ -5,9 +5,11 @@ Hydra is imported here and nowhere else.  Below this file there are only plain v
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import re
+import shlex
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -18,12 +20,14 @@ import hydra
 import yaml
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
-from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
 from efficiency_bench import config as configuration
-from efficiency_bench.config import FOLDER_FORM_FROM_PX, RunConfig
+from efficiency_bench import config_words
+from efficiency_bench.config import FOLDER_FORM_FROM_PX, FREE_TABLES, RunConfig
 from efficiency_bench.errors import UserError
 from efficiency_bench.identity import FOLDER
 
@@ -35,6 +39,12 @@ LAUNCHER_SETTING = re.compile(r"~hydra[./]launcher\b|\+{0,2}hydra[./]launcher\b[
 OWN_FILES = re.compile(r"\+{0,2}hydra\.searchpath=|--config-dir=")
 CONFIG_DIR = ("--config-dir", "-cd")
 """As a word of its own, with the folder as the next."""
+
+OWN_SETTINGS = re.compile(
+    r"hydra/launcher|hydra\.(launcher|run|sweep|searchpath|mode|verbose)(\.[\w.]+)?"
+)
+"""What of Hydra's own can be set.  Its other settings (callbacks, loggers, the job's environment)
+name programs that it starts."""
 
 SHOWING = ("--cfg", "-c")
 MULTIRUN = ("-m", "--multirun", "hydra.mode=MULTIRUN")
@@ -56,17 +66,22 @@ def compose(arguments: Sequence[str]) -> list[Composed]:
     first job that has something wrong.
     """
     arguments = _with_form_of_folder(arguments)
+    check_arguments(arguments)
+    sweeping = is_sweep(arguments)
     jobs: list[Composed] = []
     refused: list[UserError] = []
 
     def task(composed: DictConfig) -> None:
-        overrides = tuple(HydraConfig.get().overrides.task)
+        typed = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
+        assert isinstance(typed, list)
         try:
-            jobs.append(Composed(configuration.load(composed), overrides))
+            jobs.append(Composed(configuration.load(composed), tuple(map(str, typed))))
         except UserError as error:  # raised inside, Hydra would print lines of its own
-            refused.append(error)
+            number = len(jobs) + len(refused) + 1
+            place = f"run {number}, so none was started: " if sweeping else ""
+            refused.append(UserError(f"{place}{error}"))
 
-    if is_sweep(arguments):
+    if sweeping:
         if any(flag in arguments for flag in SHOWING):
             raise UserError("--cfg shows the settings of a single run: leave -m out")
         here = [text for text in arguments if not LAUNCHER_SETTING.match(text)]
@@ -132,6 +147,7 @@ def launcher(arguments: Sequence[str]) -> Launcher | None:
 
     Raises UserError for a launcher that is unknown, not installed or set wrongly.
     """
+    check_arguments(arguments)
     if not any(LAUNCHER_SETTING.match(text) for text in arguments):
         return None
     kept = _for_launcher(arguments)
@@ -139,6 +155,25 @@ def launcher(arguments: Sequence[str]) -> Launcher | None:
     # `name` and `number` are whatever: only the settings are looked at
     _main("sweep_job", [*kept, "sweep=-", "number=0"], lambda _: found.append(_launcher_class()))
     return None if found[0].endswith(".BasicLauncher") else Launcher(found[0], kept)
+
+
+def check_arguments(arguments: Sequence[str]) -> None:
+    """Refuse what Hydra would execute or read from the machine; UserError names the argument.
+
+    A command may be pasted from somebody else's page.
+    """
+    for text in arguments:
+        key = text.lstrip("+~").partition("=")[0]
+        ours = OWN_SETTINGS.fullmatch(key) and "_target_" not in text
+        if "hydra" in re.split(r"[./@]", key) and not ours:
+            raise UserError(
+                f"{text!r} is not allowed: of Hydra's own settings only hydra/launcher,"
+                " hydra.launcher.KEY, hydra.run,\nhydra.sweep, hydra.searchpath, hydra.mode and"
+                " hydra.verbose, and no _target_, since Hydra would run it; leave it out"
+            )
+        if text.startswith("--e"):  # argparse takes beginnings: --experimental-rerun
+            raise UserError(f"{text!r} is not allowed: it unpickles a file, which can run anything")
+        configuration.check_references(text)
 
 
 def _for_launcher(arguments: Sequence[str]) -> tuple[str, ...]:
@@ -188,6 +223,10 @@ def _main(config_name: str, arguments: Sequence[str], task: Callable[[DictConfig
     sys.argv = ["efficiency-bench train", *arguments]
     try:
         main()
+    except OverrideParseException as error:
+        raise UserError(unreadable(str(error.override), is_sweep(arguments))) from error
+    except InterpolationResolutionError as error:
+        raise UserError(config_words.dangling(error)) from error
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(one_message(error, arguments)) from error
     except ValueError as error:
@@ -218,20 +257,69 @@ def one_message(error: Exception, arguments: Sequence[str]) -> str:
         )
     if text.startswith("You must specify"):
         return _nothing_to_train(arguments)
-    if text.startswith("Ambiguous value"):
+    if text.startswith("Ambiguous value") or "requires --multirun" in text:
         return f"{text}; several values are a sweep: add -m"
+    if text.startswith("force-add of config groups"):
+        return f"{text.partition(': ')[2]}: this is a file's name; leave the plus signs out"
     if "Available options" in whole:
         start = next(i for i, line in enumerate(lines) if line.startswith("Available options"))
         options = itertools.takewhile(lambda line: " " not in line, lines[start + 1 :])
         return f"{_without_parent(text)}; known: {', '.join(options)}"
     if "not in struct" in whole or "Could not override" in whole:
-        key = re.search(r"'([^']+)'", text)
+        key = re.search(r"'([^']*)'", text)
         name = key.group(1) if key else text
+        if not name:
+            return "an argument has no key; type KEY=VALUE, for example seed=1"
+        if name.startswith(FREE_TABLES):
+            return (
+                f"{name!r} is not set yet: a new name under {' or '.join(FREE_TABLES)} takes a plus"
+                " sign, as in +model.arguments.NAME=VALUE"
+            )
         return f"unknown key {name!r}; {_known_keys(name)}"
+    merging = re.match(r"Error merging override \+*([\w.]+)=(.*)", text)
+    if merging and (rule := config_words.must_be(RunConfig, merging[1])):
+        return f"{merging[1]}={merging[2]} is not allowed: {rule}"
     if error.__cause__ is not None:
         cause = str(error.__cause__).splitlines()[0]
         return f"{text.replace('Error merging override', 'wrong value')}: {cause}"
     return text
+
+
+def unreadable(text: str, sweeping: bool) -> str:
+    """What to say of an argument that Hydra's grammar does not take: what to type in its place."""
+    typed = re.fullmatch(r"([+~]*[A-Za-z_][\w./@$-]*)=(.*)", text, re.ASCII | re.DOTALL)
+    if typed is None:
+        key, equal, _ = text.partition("=")
+        if equal and key.lstrip("+~"):
+            return f"unknown key {key!r}; {_known_keys(key)}"
+        return f"{text!r} is not KEY=VALUE; type for example seed=1, or --help for what there is"
+    key, value = typed.groups()
+    if not value.isprintable():
+        return f"{text!r} cannot be read: it holds a control character; type the value without it"
+    odd = " ".join(dict.fromkeys(re.sub(r"[\w/\\+.$%*@?|:,-]", "", value, flags=re.ASCII)))
+    rule = config_words.must_be(RunConfig, key.lstrip("+~"))
+    if value.startswith(("[", "{")) and rule is not None and "must be text" not in rule:
+        return f"{text!r} cannot be read, a bracket does not close: {rule}"
+    values = value.split(",") if sweeping else [value]
+    fixed = f"{key}={','.join(map(_quoted, values))}"
+    try:
+        OverridesParser.create().parse_override(fixed)
+    except HydraException:
+        return f"{text!r} cannot be read{f': it holds {odd}' if odd else ''}; give it another value"
+    why = f"a value with {odd or value} in it must be in quotes"
+    if value.startswith("~"):
+        why = "~ is not expanded here"
+    return f"{text!r} cannot be read: {why}\ntype: {shlex.quote(fixed)}"
+
+
+def _quoted(value: str) -> str:
+    """A value in Hydra's quotes, where it needs them; a lone quote at its start is left out."""
+    if value.startswith("~"):
+        with contextlib.suppress(RuntimeError):  # of nobody here
+            value = str(Path(value).expanduser())
+    if re.fullmatch(r"[A-Za-z_/.][\w/.-]*", value, re.ASCII):
+        return value
+    return config_words.quoted(re.sub(r"^(['\"])(?!.*\1$)", "", value))
 
 
 def _nothing_to_train(arguments: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ its place in the configuration (``recipe.citation``); a name stands for everythi
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from efficiency_bench.provenance import digest_json
@@ -141,6 +141,18 @@ def _without(settings: Mapping[str, Any], names: Fields, place: str = "") -> dic
             continue
         kept[key] = _without(value, names, f"{name}.") if isinstance(value, Mapping) else value
     return kept
+
+
+def leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """(dotted key, value) of every text, number, truth value and null in plain values."""
+    if isinstance(value, Mapping):
+        for name, below in value.items():
+            yield from leaves(below, f"{key}.{name}" if key else str(name))
+    elif isinstance(value, list | tuple):
+        for place, below in enumerate(value):
+            yield from leaves(below, f"{key}[{place}]")
+    else:
+        yield key, value
 
 
 def row_date(measured: Mapping[str, Any]) -> str:

@@ -13,8 +13,9 @@ import sys
 import typer
 
 from efficiency_bench.cli import data, fit, ledger, plan, report, runs, track, verify
-from efficiency_bench.cli.shared import USER_MISTAKE
+from efficiency_bench.cli.shared import USER_MISTAKE, print_line
 from efficiency_bench.errors import UserError
+from efficiency_bench.plain_text import visible
 from efficiency_bench.run.processes import joined, this_process
 
 app = typer.Typer(
@@ -41,17 +42,26 @@ app.add_typer(ledger.app, name="ledger", no_args_is_help=True)
 app.add_typer(track.app, name="track", no_args_is_help=True)
 
 
+class _VisibleFormatter(logging.Formatter):
+    """Control characters of a message as escapes."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return visible(super().format(record))
+
+
 def main() -> None:
     """Entry point: run a verb; the user's mistake is one or two lines and exit code 2."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(_VisibleFormatter("%(levelname)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     try:
         app()
     except UserError as error:
         process = this_process()
         if process.leads:
-            print(f"efficiency-bench: {error}", file=sys.stderr)
+            print_line(f"efficiency-bench: {error}", error=True)
         elif joined():  # a mistake found before that is found by all, and told by the first
-            print(f"efficiency-bench, {process}: {error}", file=sys.stderr)
+            print_line(f"efficiency-bench, {process}: {error}", error=True)
         sys.exit(USER_MISTAKE)
     except BrokenPipeError:  # `... | head` closed the pipe: nothing is wrong
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from efficiency_bench.cli.shared import stderr_progress, stoppable
+from efficiency_bench.cli.shared import print_line, stderr_progress, stoppable
 from efficiency_bench.provenance import usable_cores
 
 CORES = usable_cores() or 1
@@ -39,7 +38,7 @@ def data_fetch(
     from efficiency_bench.data.cifar import ARCHIVES
     from efficiency_bench.data.fetch import fetch
 
-    print(fetch(ARCHIVES[name].source, root))
+    print_line(str(fetch(ARCHIVES[name].source, root)))
 
 
 @app.command("cut-cifar10")
@@ -53,7 +52,7 @@ def cut_cifar10(
     """
     from efficiency_bench.data.cifar10_subset import cut
 
-    print(cut(root, out))
+    print_line(str(cut(root, out)))
 
 
 @app.command("write-ffcv")
@@ -84,7 +83,7 @@ def write_ffcv(
         order = Order(source, out, storage, _within_cores(workers), allow_left_out)
         records = write(order, progress, _tell)
     for record in records:
-        print(f"{out / record.file}: {record.images} images, {record.bytes / 1e6:.1f} MB")
+        print_line(f"{out / record.file}: {record.images} images, {record.bytes / 1e6:.1f} MB")
 
 
 @app.command("check-ffcv")
@@ -95,7 +94,7 @@ def check_ffcv(
     from efficiency_bench.data.ffcv.splits import check_whole
 
     for record in check_whole(root):
-        print(f"{root / record.file}: {record.images} images as they were written")
+        print_line(f"{root / record.file}: {record.images} images as they were written")
 
 
 @app.command("write-memory")
@@ -120,7 +119,7 @@ def write_memory(
         order = Order(source, out, side_px, _within_cores(workers), allow_left_out)
         records = write_squares(order, progress, _tell)
     for record in records:
-        print(f"{out / record.file}: {record.images} images, {record.bytes / 1e6:.1f} MB")
+        print_line(f"{out / record.file}: {record.images} images, {record.bytes / 1e6:.1f} MB")
 
 
 @app.command("check-memory")
@@ -131,11 +130,11 @@ def check_memory(
     from efficiency_bench.data.squares import check_whole
 
     for record in check_whole(root):
-        print(f"{root / record.file}: {record.images} images as they were written")
+        print_line(f"{root / record.file}: {record.images} images as they were written")
 
 
 def _tell(line: str) -> None:
-    print(line, file=sys.stderr)
+    print_line(line, error=True)
 
 
 def _within_cores(workers: int) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -19,6 +18,7 @@ from efficiency_bench.cli.shared import (
     TierName,
     Until,
     print_json,
+    print_line,
     read_entries,
     stdout_console,
 )
@@ -113,7 +113,7 @@ def fit_one(
         from efficiency_bench.report.charts.halving_chart import write_chart
 
         for path in write_chart(result, chart):
-            print(f"wrote {path}", file=sys.stderr)
+            print_line(f"wrote {path}", error=True)
 
 
 def fit_sweep(

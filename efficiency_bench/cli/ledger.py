@@ -13,6 +13,7 @@ from efficiency_bench.cli.shared import (
     Json,
     LedgerDir,
     print_json,
+    print_line,
     read_entries,
     stdout_console,
 )
@@ -86,7 +87,7 @@ def ledger_export(
 
     exported = export(read_entries(str(ledger)), form)
     for line in exported.left_out:
-        print(f"left out: {line}", file=sys.stderr)
+        print_line(f"left out: {line}", error=True)
     sys.stdout.write(exported.text)
 
 
@@ -126,10 +127,10 @@ def ledger_import(
             there += 1
     if as_json:
         print_json([entry.model_dump(mode="json") for entry in found.entries])
-    print(
+    print_line(
         f"imported {len(added)} entries into {ledger}, {there} already there;"
         f" skipped {len(found.skipped)}",
-        file=sys.stderr if as_json else sys.stdout,
+        error=as_json,
     )
     for skipped in found.skipped:
-        print(f"  {skipped}", file=sys.stderr)
+        print_line(f"  {skipped}", error=True)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from efficiency_bench.cli.completion import Overrides
-from efficiency_bench.cli.shared import Json, print_json, stdout_console
+from efficiency_bench.cli.shared import Json, print_json, print_line, stdout_console
 
 EXAMPLES = (
     "Examples: plan experiment=resnet18 data=cifar10 | "
@@ -40,7 +39,7 @@ def plan(
     from efficiency_bench.plan.plan import plan as planned
 
     found = planned(
-        overrides or [], probe_seconds, budget, lambda text: print(text, file=sys.stderr), register
+        overrides or [], probe_seconds, budget, lambda text: print_line(text, error=True), register
     )
     if as_json:
         print_json(found)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from efficiency_bench.cli.shared import DEFAULT_LEDGER, LedgerDir
+from efficiency_bench.cli.shared import DEFAULT_LEDGER, LedgerDir, print_line
 
 
 def report(
@@ -31,5 +30,5 @@ def report(
             remarks.append(f"No entries in {ledger}: these are the published rows.")
         entries, source = published_entries(), "published"
     for remark in remarks:
-        print(remark, file=sys.stderr)
-    print(write_page(entries, source, out, remarks))
+        print_line(remark, error=True)
+    print_line(str(write_page(entries, source, out, remarks)))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from efficiency_bench import ledger
+from efficiency_bench.plain_text import visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -48,8 +49,13 @@ def read_entries(source: str) -> tuple[Entry, ...]:
     """Entries of ``published`` or of a ledger folder; what could not be read is named."""
     found = ledger.read(source)
     for problem in found.problems:
-        print(f"not read: {problem}", file=sys.stderr)
+        print_line(f"not read: {problem}", error=True)
     return found.entries
+
+
+def print_line(text: str, error: bool = False) -> None:
+    """Write a line to standard output or standard error; control characters as escapes."""
+    print(visible(text), file=sys.stderr if error else sys.stdout)
 
 
 def print_json(value: Any) -> None:
@@ -62,19 +68,20 @@ def stdout_console() -> Console:
 
     Text is printed as it is: `[/red]` in the name of a model is no markup.
     """
-    from rich.console import Console
+    from efficiency_bench.report.text_console import TextConsole
 
-    return Console(markup=False, emoji=False)
+    return TextConsole()
 
 
 @contextlib.contextmanager
 def stderr_progress() -> Iterator[Callable[[str, int, int], None]]:
     """Show on standard error what is done, how much of it and of how much; one bar for each."""
-    from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
+    from efficiency_bench.report.text_console import TextConsole
+
     columns = *Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=Console(stderr=True)) as live:
+    with Progress(*columns, console=TextConsole(stderr=True)) as live:
         tasks: dict[str, Any] = {}
 
         def show(what: str, done: int, total: int) -> None:

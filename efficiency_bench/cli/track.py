@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from efficiency_bench.cli.shared import DEFAULT_LEDGER, Json, print_json
+from efficiency_bench.cli.shared import DEFAULT_LEDGER, Json, print_json, print_line
 
 FAULT = 1
 
@@ -46,15 +45,15 @@ def track_sync(
     else:
         runs, left_out = of_ledger(ledger or DEFAULT_LEDGER)
     for line in left_out:
-        print(f"left out: {line}", file=sys.stderr)
-    session = Session(lambda text: print(text, file=sys.stderr))
+        print_line(f"left out: {line}", error=True)
+    session = Session(lambda text: print_line(text, error=True))
     wanted = session.mode
     if wanted == "disabled":
         raise UserError("WANDB_MODE=disabled: nothing would be shown; unset it")
     rows = []
     for row in sync(runs, project, group, session):
         rows.append(row)
-        print(f"{row['run_id']}: {row['failure'] or row['mode']}", file=sys.stderr)
+        print_line(f"{row['run_id']}: {row['failure'] or row['mode']}", error=True)
     if as_json:
         print_json(rows)
     whole = all(row["failure"] is None and row["mode"] == wanted for row in rows)
@@ -77,4 +76,4 @@ def track_dashboard(
     if as_json:
         print_json(dashboard.as_json(built))
     else:
-        print(dashboard.save(built))
+        print_line(str(dashboard.save(built)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +15,7 @@ from efficiency_bench.cli.shared import (
     Json,
     LedgerDir,
     print_json,
+    print_line,
     read_entries,
     stdout_console,
 )
@@ -66,7 +66,7 @@ def verify(
     results = verify_ledger(str(ledger), run_id, data_root, decided)
     if decided is not None and run_id is None:
         for run in preregistration.missing(decided, read_entries(str(ledger))):
-            print(f"decided on, not trained yet: {run}", file=sys.stderr)
+            print_line(f"decided on, not trained yet: {run}", error=True)
     if as_json:
         print_json([as_row(result) for result in results])
     else:

@@ -117,7 +117,7 @@ def own_settings(arguments: Sequence[str]) -> tuple[list[str], int, tuple[float,
             seeds = int(value)
         elif key == "budget":
             read = re.fullmatch(r"(\d+(?:\.\d+)?(?:e\d+)?)(epochs|images)", value)
-            if read is None or float(read[1]) <= 0:
+            if read is None or not 0 < float(read[1]) < float("inf"):
                 raise UserError(f"{text}: say a unit, as in budget=200epochs or budget=5e7images")
             budget = float(read[1]), read[2]
         elif key in ("estimand", "run_dir"):

@@ -13,6 +13,7 @@ from typing import Any
 from efficiency_bench.errors import unknown
 from efficiency_bench.identity import RowKey, row_key
 from efficiency_bench.ledger.costs import COSTS
+from efficiency_bench.plain_text import cell
 from efficiency_bench.records import Entry
 
 ENTRY_FIELDS = (
@@ -190,5 +191,5 @@ def _to_csv(columns: Sequence[str], lines: Iterable[Mapping[str, Any]]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(lines)
+    writer.writerows({name: cell(value) for name, value in line.items()} for line in lines)
     return text.getvalue()

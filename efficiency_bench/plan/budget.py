@@ -47,7 +47,7 @@ class Candidate:
 def parse_budget(text: str) -> Budget:
     """``500usd`` or ``200gpu-hours``; UserError for anything else."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?) ?(usd|gpu-hours)", text.strip().lower())
-    if found is None:
+    if found is None or float(found[1]) == float("inf"):
         raise UserError(f"--budget {text!r} is no budget; type 500usd, or 200gpu-hours")
     unit: Unit = "usd" if found[2] == "usd" else "gpu-hours"
     return Budget(float(found[1]), unit)

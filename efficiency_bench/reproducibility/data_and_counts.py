@@ -10,9 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
-from efficiency_bench.config import DataConfig, RecipeConfig, load
+from efficiency_bench.config import DataConfig, RecipeConfig, from_plain
 from efficiency_bench.errors import UserError
 from efficiency_bench.ledger import store
 from efficiency_bench.ledger.reference import published_entries
@@ -195,7 +193,7 @@ def counts(config: str, classes: int, sides_px: tuple[int, ...]) -> dict[int, di
     from efficiency_bench.run.job import counted_model
     from efficiency_bench.run.setup import count_fields
 
-    loaded = load(OmegaConf.create(json.loads(config)))
+    loaded = from_plain(json.loads(config))
     try:
         _, counted = counted_model(replace(loaded, device="cpu"), classes, sides_px)
     except (UserError, KeyboardInterrupt):

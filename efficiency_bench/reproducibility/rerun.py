@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
 from rich.console import Console
 
-from efficiency_bench.config import RunConfig, load
+from efficiency_bench.config import DataConfig, RunConfig, from_plain
 from efficiency_bench.errors import UserError
 from efficiency_bench.fitting.regression import t_quantile
-from efficiency_bench.identity import row_key
+from efficiency_bench.identity import LOADING, row_key
 from efficiency_bench.ledger import store
 from efficiency_bench.records import Entry
 from efficiency_bench.reproducibility.diff import differences
@@ -129,11 +128,14 @@ def _lend(ledger: Path, entry: Entry, to: Path) -> None:
 
 
 def _placed(entry: Entry, data_root: Path | None, folder: Path) -> RunConfig:
-    config = load(OmegaConf.create(dict(entry.config)))
-    root = config.data.root if data_root is None else str(data_root)
+    config = from_plain(entry.config)
+    # a place that an entry names is not looked into
+    here = DataConfig(root=None if data_root is None else str(data_root))
+    names = [name.removeprefix("data.") for name in LOADING]
+    unrecorded = {name: getattr(here, name) for name in names}
     return dataclasses.replace(
         config,
-        data=dataclasses.replace(config.data, root=root),
+        data=dataclasses.replace(config.data, **unrecorded),
         run_dir=str(folder / "run"),
         ledger_dir=str(folder / "ledger"),
         tracking=dataclasses.replace(config.tracking, wandb=False),

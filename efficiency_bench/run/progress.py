@@ -65,7 +65,10 @@ class RunProgress:
         for note in event["notes"]:
             self._say(f"  note: {note}")
         if self.console.is_terminal:
-            columns = TextColumn("  {task.fields[state]}"), BarColumn(bar_width=None)
+            columns = (
+                TextColumn("  {task.fields[state]}", markup=False),
+                BarColumn(bar_width=None),
+            )
             self.live = Progress(*columns, console=self.console, transient=True)
             self.task = self.live.add_task("", total=event["total_steps"], state="starting")
             self.live.start()

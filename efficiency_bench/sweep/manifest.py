@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from efficiency_bench import config as configuration
@@ -73,7 +72,7 @@ class Sweep(BaseModel):
 
         The runs of a sweep are shown together: under the group named, the suite, or the sweep.
         """
-        config = configuration.load(OmegaConf.create(self.runs[number - 1].config))
+        config = configuration.from_plain(self.runs[number - 1].config)
         config.tracking.group = config.tracking.group or config.suite or self.name
         return config
 

@@ -13,6 +13,7 @@ from efficiency_bench.verify import rules_compute as cost
 from efficiency_bench.verify import rules_compute as run
 from efficiency_bench.verify import rules_crossing as arrival
 from efficiency_bench.verify import rules_identity as digests
+from efficiency_bench.verify import rules_plain as plain
 from efficiency_bench.verify.evidence import Evidence, gather
 from efficiency_bench.verify.findings import (
     Check,
@@ -86,8 +87,13 @@ _PUBLISHED: tuple[Check, ...] = (digests.no_evidence, published)
 RULES: dict[int, dict[Tier, tuple[Check, ...]]] = {
     1: {"measured": _MEASURED_1, "imported": _IMPORTED_1, "published": _PUBLISHED},
     2: {
-        "measured": (digests.keys, *_MEASURED_1, digests.code_of_the_commit),
-        "imported": (digests.keys, *_IMPORTED_1),
+        "measured": (
+            plain.nothing_to_resolve,
+            digests.keys,
+            *_MEASURED_1,
+            digests.code_of_the_commit,
+        ),
+        "imported": (plain.nothing_to_resolve, digests.keys, *_IMPORTED_1),
         "published": _PUBLISHED,
     },
 }

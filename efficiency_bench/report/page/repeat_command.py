@@ -1,4 +1,8 @@
-"""The command that repeats a run: its names, and every setting that differs from theirs."""
+"""The command that repeats a run: its names, and every setting that differs from theirs.
+
+An entry may be anybody's, and its command is there to be pasted into a shell.  It holds keys of
+the configuration's schema that a run measures, and values that are only values.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +16,11 @@ from typing import Any
 
 import yaml
 
-from efficiency_bench.config import RunConfig
-from efficiency_bench.identity import PROSE
+from efficiency_bench.config import FREE_TABLES, RunConfig, measured_part
+from efficiency_bench.config_checks import FORMS
+from efficiency_bench.config_words import quoted
+from efficiency_bench.identity import PROSE, leaves
+from efficiency_bench.plain_text import visible
 from efficiency_bench.records import Entry
 
 GROUPS = ("model", "recipe", "data")
@@ -23,6 +30,7 @@ DESCRIPTIONS = frozenset(name.rpartition(".")[2] for name in PROSE)
 """What describes and measures nothing: not worth a setting."""
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./:-]*")
+_ARGUMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def repeat_command(entry: Entry, ledger: str) -> str | None:
@@ -31,9 +39,14 @@ def repeat_command(entry: Entry, ledger: str) -> str | None:
     Settings that follow from a named file are left to it; the rest is spelled out, so that the
     command gives the recorded configuration.  Where the target came from the ledger the
     command asks ``ledger`` for it again; folders of data (``data.root``) are not recorded.
+
+    Keys that the schema lacks are left out.  None too where a value could do more than be a value:
+    a reference (``${...}``) or a control character.
     """
-    config = entry.config
-    if entry.tier != "measured" or not all(isinstance(config.get(g), Mapping) for g in GROUPS):
+    config = _of_schema(entry.config, _schema())
+    if entry.tier != "measured" or not all(_named(config.get(group)) for group in GROUPS):
+        return None
+    if config.get("form") not in FORMS or any(map(_is_more, leaves(config))):
         return None
     names = [f"{group}={_value(_file_of(group, config[group]))}" for group in GROUPS]
     settings = [
@@ -44,6 +57,48 @@ def repeat_command(entry: Entry, ledger: str) -> str | None:
     form = [] if config["form"] == "small" else [f"form={config['form']}"]
     typed = [*names, *form, *settings, f"ledger_dir={_value(ledger)}"]
     return "efficiency-bench train " + " ".join(map(shlex.quote, typed))
+
+
+def _of_schema(
+    values: Mapping[str, Any], schema: Mapping[str, Any], at: str = ""
+) -> dict[str, Any]:
+    """``values`` without the keys that ``schema`` lacks; of a free table, names of arguments."""
+    known = {}
+    for name, value in values.items():
+        key = f"{at}{name}"
+        if name not in schema:
+            continue
+        if isinstance(schema[name], Mapping) != isinstance(value, Mapping):
+            continue
+        if key in FREE_TABLES:
+            value = _arguments(value)
+        elif isinstance(value, Mapping):
+            value = _of_schema(value, schema[name], f"{key}.")
+        known[name] = value
+    return known
+
+
+def _arguments(value: Any) -> Any:
+    """``value`` with names of arguments only in its tables."""
+    if isinstance(value, Mapping):
+        return {k: _arguments(v) for k, v in value.items() if _ARGUMENT.fullmatch(k)}
+    return list(map(_arguments, value)) if isinstance(value, list | tuple) else value
+
+
+@cache
+def _schema() -> dict[str, Any]:
+    """Every key that a run measures, with its default."""
+    return measured_part(RunConfig(estimand="budgeted"))  # which alone is always recorded
+
+
+def _named(part: Any) -> bool:
+    return isinstance(part, Mapping) and isinstance(part.get("name"), str)
+
+
+def _is_more(leaf: tuple[str, Any]) -> bool:
+    """Whether a value is a reference, or holds what a terminal obeys."""
+    text = leaf[1]
+    return isinstance(text, str) and ("${" in text or "\n" in text or visible(text) != text)
 
 
 _ABSENT = object()
@@ -73,7 +128,10 @@ def _differences(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 def _resolved(default: Any, config: Mapping[str, Any]) -> Any:
     """A default that refers to another setting (``${data.crop_pad_px}``) takes its value."""
     reference = re.fullmatch(r"\$\{(\w+)\.(\w+)\}", default) if isinstance(default, str) else None
-    return config.get(reference[1], {}).get(reference[2]) if reference else default
+    if reference is None:
+        return default
+    group = config.get(reference[1])
+    return group.get(reference[2]) if isinstance(group, Mapping) else None
 
 
 def _leaves(key: str, value: Any, given: Any) -> Iterator[tuple[str, Any, Any]]:
@@ -131,4 +189,4 @@ def _value(value: Any) -> str:
             return "[" + ",".join(map(_value, value)) + "]"
     if _PLAIN.fullmatch(value) and value.lower() not in ("null", "true", "false", "nan", "inf"):
         return str(value)
-    return "'" + str(value).replace("\\", "\\\\").replace("'", "\\'") + "'"
+    return quoted(str(value), "'")

@@ -1,0 +1,224 @@
+"""Settings that cannot be: what is said of them, and that what is said works when typed."""
+
+import dataclasses
+import math
+import shlex
+from pathlib import Path
+
+import pytest
+import wandb
+from wandb.errors import UsageError
+
+from efficiency_bench import config, hydra_app
+from efficiency_bench.config_checks import check, check_wandb_names
+from efficiency_bench.errors import UserError
+from tests.cli.users import refused
+from tests.commands import command
+from tests.tiny import composed
+
+RUN = ("experiment=resnet18", "data=digits", "tracking.wandb=false")
+TIMM = ("model=timm", "recipe=small_smoothed", "data=digits")
+
+
+def checked(arguments):
+    for job in hydra_app.compose(arguments):
+        check(job.config)
+
+
+def said(*arguments):
+    """What the command line answers to a mistake."""
+    with pytest.raises(UserError) as mistake:
+        checked(arguments)
+    assert len(str(mistake.value).splitlines()) <= 2
+    return str(mistake.value)
+
+
+def numbers(value, key=""):
+    """Every number of a configuration, found by dataclass fields: (dotted key, how to set it)."""
+    if dataclasses.is_dataclass(value):
+        for field in dataclasses.fields(value):
+            below = getattr(value, field.name)
+            name = f"{key}.{field.name}" if key else field.name
+            if isinstance(below, float) or (type(below) is int):
+                yield name, lambda v, field=field: setattr(value, field.name, v)
+            elif isinstance(below, list) and below and isinstance(below[0], float):
+                yield f"{name}[0]", lambda v, below=below: below.__setitem__(0, v)
+            else:
+                yield from numbers(below, name)
+
+
+def whole():
+    return composed(*RUN, "target.value=0.5", "threads=1", "price_usd_per_hour=1")
+
+
+def test_there_are_numbers_to_look_at():
+    found = {key for key, _ in numbers(whole())}
+    assert len(found) > 30
+    assert {"recipe.optimizer.lr", "recipe.optimizer.betas[0]", "data.std[0]", "seed"} <= found
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 10**30])
+@pytest.mark.parametrize("key", [key for key, _ in numbers(whole())])
+def test_a_number_that_is_none_is_refused_by_its_key(key, value):
+    settings = whole()
+    check(settings)
+    dict(numbers(settings))[key](value)
+    with pytest.raises(UserError) as mistake:
+        check(settings)
+    assert f"{key}=" in str(mistake.value)
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1e999"])
+def test_a_builders_argument_is_a_number_too(value):
+    line = said(
+        *TIMM, "model.name=timm:x", "model.published=2024-01-01", f"+model.arguments.a={value}"
+    )
+    assert line.startswith("model.arguments.a=")
+    line = said(*RUN, f"+recipe.model_arguments.a=[1,{value}]")
+    assert line.startswith("recipe.model_arguments.a[1]=")
+
+
+def test_a_learning_rate_that_is_no_number_ends_with_two_lines(tmp_path):
+    for run in ((), ("-m", "seed=0,1")):
+        done = command("train", *run, *RUN, "recipe.optimizer.lr=nan", cwd=tmp_path)
+        refused(done, "recipe.optimizer.lr=nan is not a finite number")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_run_of_a_sweep_that_has_it_is_named(tmp_path):
+    done = command("train", "-m", *RUN, "recipe.optimizer.lr=0.1,inf,0.2", cwd=tmp_path)
+    refused(done, "run 2/3", "none was started", "recipe.optimizer.lr=inf")
+    done = command("train", "-m", *TIMM, "model.name=timm:x", "seed=0,1", cwd=tmp_path)
+    refused(done, "run 1,", "none was started", "model.published")
+
+
+WANTED = (
+    "a=b",
+    "Größe",
+    "(a)",
+    "it's",
+    'say "x"',
+    "a#b",
+    "a;b",
+    "a&b",
+    "a!",
+    "a^b",
+    "[a",
+    "{a",
+    "a\\b=",
+    "a=\\",
+    'a\\"=',
+    "日本",
+)
+
+
+@pytest.mark.parametrize("wanted", WANTED)
+def test_an_argument_in_need_of_quotes_is_said_as_the_shell_takes_it(wanted):
+    line = said(*RUN, f"run_dir={wanted}")
+    assert "Exception" not in line
+    assert "expecting" not in line
+    assert repr(f"run_dir={wanted}") in line
+    (typed,) = shlex.split(line.splitlines()[1].removeprefix("type: "))
+    (job,) = hydra_app.compose([*RUN, typed])
+    assert job.config.run_dir == wanted
+
+
+def test_a_tilde_is_said_as_the_folder_that_it_means(monkeypatch):
+    for home in ("/home/somebody", "/home/some body=1"):
+        monkeypatch.setenv("HOME", home)
+        line = said(*RUN, "data.root=~/images")
+        assert "'data.root=~/images' cannot be read: ~ is not expanded" in line
+        (typed,) = shlex.split(line.splitlines()[1].removeprefix("type: "))
+        (job,) = hydra_app.compose([*RUN, typed])
+        assert job.config.data.root == f"{home}/images"
+
+
+def test_values_of_a_sweep_are_quoted_one_by_one():
+    line = said("-m", *RUN, "run_dir=a=1,b=2")
+    (typed,) = shlex.split(line.splitlines()[1].removeprefix("type: "))
+    jobs = hydra_app.compose(["-m", *RUN, typed])
+    assert [job.config.run_dir for job in jobs] == ["a=1", "b=2"]
+
+
+@pytest.mark.parametrize(
+    ("argument", "words"),
+    [
+        ("größe=1", ["unknown key 'größe'", "seed"]),
+        ("run_dir", ["'run_dir' is not KEY=VALUE"]),
+        ("=x", ["no key"]),
+        ("run_dir=a\x1b[2J", ["control character", r"\x1b"]),
+        ("recipe.optimizer.betas=[0.9", ["bracket", "'recipe.optimizer.betas=[0.9,0.999]'"]),
+        ("seed=abc", ["seed=abc", "a whole number", "type seed=1"]),
+        ("recipe.optimizer.lr=fast", ["a number", "type recipe.optimizer.lr=0.1"]),
+        ("target.value=half", ["a number, or null", "type target.value="]),
+        ("tracking.wandb=maybe", ["true or false", "type tracking.wandb=true"]),
+        ("recipe.optimizer=5", ["has keys of its own", "recipe.optimizer.name=VALUE"]),
+        ("model.arguments=5", ["type +model.arguments.NAME=VALUE"]),
+        ("model.arguments.a=5", ["+model.arguments.NAME=VALUE"]),
+        ("recipe.epochs=range(1,3)", ["add -m"]),
+        ("++data=cifar10", ["'++data=cifar10'", "leave the plus signs out"]),
+        ("run_dir=${nowhere}", ["run_dir refers to ${nowhere}", "no key"]),
+    ],
+)
+def test_what_is_wrong_is_said_without_hydras_words(argument, words):
+    line = said(*RUN, argument)
+    for word in words:
+        assert word in line
+    for word in ("Exception", "mismatched", "expecting", "Union", "ListConfig", "Structured"):
+        assert word not in line
+
+
+@pytest.mark.parametrize("given", [(), ("model.name=timm:mobilenetv4_conv_small",)])
+def test_a_network_of_timm_says_what_it_lacks_and_that_is_enough(given):
+    line = said(*TIMM, *given)
+    assert ("model.name and " in line) == (not given)
+    assert "model.published (the date of first publication)" in line
+    typed = shlex.split(line.split("type for example ")[1])
+    (job,) = hydra_app.compose([*TIMM, *given, *typed])
+    assert job.config.model.name == "timm:mobilenetv4_conv_small"
+
+
+CHARACTERS = [chr(code) for code in range(32, 127)]
+
+
+@pytest.mark.parametrize("character", CHARACTERS)
+def test_a_project_is_allowed_where_wandb_allows_it(character):
+    name = f"a{character}b"
+    try:
+        wandb.Settings(project=name)
+    except UsageError:
+        with pytest.raises(UserError, match="W&B project"):
+            check_wandb_names(name, None)
+    else:
+        check_wandb_names(name, None)
+
+
+def test_a_project_is_as_long_as_wandb_lets_it_be():
+    wandb.Settings(project="p" * 128)
+    check_wandb_names("p" * 128, "g" * 128)
+    with pytest.raises(UsageError):
+        wandb.Settings(project="p" * 129)
+    with pytest.raises(UserError, match=r"tracking\.project=NAME"):
+        check_wandb_names("p" * 129, None)
+    with pytest.raises(UserError, match=r"tracking\.group=NAME"):
+        check_wandb_names("p", "g" * 129)
+
+
+def test_names_for_wandb_are_looked_at_before_training_and_only_where_it_is_on(tmp_path):
+    run = ("train", "experiment=resnet18", "data=digits", "tracking.project=a/b")
+    refused(command(*run, cwd=tmp_path), "W&B project 'a/b'", "tracking.project=NAME")
+    assert not list(tmp_path.iterdir())
+    check(composed("experiment=resnet18", "tracking.project=a/b", "tracking.wandb=false"))
+
+
+def test_a_stored_configuration_meets_the_same_words():
+    plain = dataclasses.asdict(whole())
+    assert config.from_plain(plain) == whole()
+    with pytest.raises(UserError, match=r"unknown key 'recipe\.lr'; known: .*batch_size"):
+        config.from_plain({**plain, "recipe": {**plain["recipe"], "lr": 1}})
+    with pytest.raises(UserError, match="seed must be a whole number"):
+        config.from_plain({**plain, "seed": "x"})
+
+
+def test_the_pages_example_of_a_folder_is_read():
+    assert Path(composed(*RUN, "run_dir='in/${seed}'").run_dir) == Path("in/0")
