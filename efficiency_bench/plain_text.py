@@ -1,4 +1,4 @@
-"""Text of others made harmless where it is shown: in a terminal, in Markdown, in a CSV cell."""
+"""Text of others made harmless where it is shown: in a terminal, in a CSV cell."""
 
 from __future__ import annotations
 
@@ -10,9 +10,6 @@ _CONTROL = re.compile(
 )
 """What moves the cursor, colours, reorders or cannot be encoded; a tab and a line end do not."""
 
-_MARKDOWN = re.compile(r"[\\`*\[\]|~]|(?<!\w)_|_(?!\w)")
-"""What Markdown reads as more than text inside a line; an underscore within a word is text."""
-
 _FORMULA = ("=", "+", "-", "@", "\t", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """Beginnings by which a spreadsheet takes a cell for a formula, the full-width ones included."""
 
@@ -20,22 +17,6 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff2
 def visible(text: str) -> str:
     r"""``text`` with control characters as escapes (``\x1b``), for a terminal."""
     return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
-
-
-def markdown(text: Any) -> str:
-    """``text`` in one line of Markdown that shows it as it is: no link, image, HTML or mention."""
-    line = " ".join(visible(str(text)).split())
-    line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    line = _MARKDOWN.sub(lambda found: f"\\{found[0]}", line)
-    # a comment between the sign and the name is the one thing that keeps GitHub from notifying
-    return re.sub(r"([@#])(?=\w)", r"\1<!-- -->", line)
-
-
-def fenced(text: str) -> str:
-    """``text`` as a code block of Markdown that no line of it can end."""
-    longest = max((len(run) for run in re.findall("`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}\n{text}\n{fence}"
 
 
 def cell(value: Any) -> Any:

