@@ -15,7 +15,7 @@ from hydra import compose, initialize_config_module
 from efficiency_bench import config, hydra_app, identity  # noqa: F401  (hydra_app: the schema)
 from efficiency_bench.ledger import store
 from efficiency_bench.ledger.events import CHAIN_START, read_events, without_own_fields
-from efficiency_bench.ledger.store import sealed
+from efficiency_bench.ledger.store import with_entry_digest
 from efficiency_bench.records import Entry
 from efficiency_bench.run.folder import EVENTS
 from efficiency_bench.run.run import run
@@ -90,7 +90,7 @@ def copy(original: Original, seed: int, events: Sequence[Mapping[str, Any]]) -> 
         "event_log": None,
         "event_log_digest": hashlib.sha256(log).hexdigest(),
     }
-    return sealed(entry.model_copy(update=fields)), log
+    return with_entry_digest(entry.model_copy(update=fields)), log
 
 
 def chained(events: Sequence[Mapping[str, Any]]) -> bytes:

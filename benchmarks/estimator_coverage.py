@@ -2,8 +2,8 @@
 
 Ladders of the 14 networks of suite=history are simulated: seven budgets, rungs of under 50 steps
 left out, rows open below and above as the ladder makes them, rows that scatter about their line,
-one seed per rung, a target measured by five baseline seeds.  Beside it stands the method of 2020
-on the same ladders: least squares on the frontier of the rows that arrived, each at the cheapest
+one seed per rung, a target measured by five baseline seeds.  Beside it stands the method of 2020 on
+the same ladders: least squares on the frontier of the rows that arrived, each at the cheapest
 budget that reached the target.  Prints Markdown tables, or JSON rows with --json.
 """
 

@@ -29,7 +29,7 @@ def small_disk(tmp_path):
 @pytest.fixture
 def read_only_folder(tmp_path):
     """A folder that takes no file, also from root."""
-    folder = tmp_path / "sealed"
+    folder = tmp_path / "with_entry_digest"
     if os.geteuid() != 0:
         folder.mkdir(mode=0o500)
         yield folder

@@ -15,6 +15,8 @@ PLAIN |= {"config", "config_checks", "provenance", "dataset_facts", "bounds", "g
 PLAIN |= {"plain_text", "config_words"}
 """Root modules that every room may import."""
 
+TEXT_CONSOLE = {"text_console"}
+
 CORRIDOR = {
     "counting": PLAIN | {"models"},
     "models": PLAIN,
@@ -22,9 +24,9 @@ CORRIDOR = {
     "training": PLAIN | {"data", "counting", "models"},
     "ledger": PLAIN,
     "fitting": PLAIN | {"ledger"},
-    "report": PLAIN | {"ledger", "fitting"},
-    "verify": PLAIN | {"ledger"},
-    "run": PLAIN | {"data", "counting", "models", "training", "ledger"},
+    "report": PLAIN | TEXT_CONSOLE | {"ledger", "fitting"},
+    "verify": PLAIN | TEXT_CONSOLE | {"ledger"},
+    "run": PLAIN | TEXT_CONSOLE | {"data", "counting", "models", "training", "ledger"},
 }
 """What everybody reads: each room, and the rooms that it may import."""
 
@@ -34,9 +36,9 @@ OUTBUILDINGS = {"sweep", "plan", "reproducibility", "tracking", "horizon"}
 HYDRA_APP = {"hydra_app"}
 MAY_IMPORT = {
     **CORRIDOR,
-    **{name: PLAIN | HYDRA_APP | set(CORRIDOR) for name in OUTBUILDINGS},
-    "cli": PLAIN | HYDRA_APP | set(CORRIDOR) | OUTBUILDINGS,
-    **dict.fromkeys(PLAIN | HYDRA_APP, PLAIN),
+    **{name: PLAIN | TEXT_CONSOLE | HYDRA_APP | set(CORRIDOR) for name in OUTBUILDINGS},
+    "cli": PLAIN | TEXT_CONSOLE | HYDRA_APP | set(CORRIDOR) | OUTBUILDINGS,
+    **dict.fromkeys(PLAIN | TEXT_CONSOLE | HYDRA_APP, PLAIN),
 }
 ONE_DOOR = {
     "hydra": {"efficiency_bench/hydra_app.py"},
@@ -46,7 +48,7 @@ ONE_DOOR = {
     "ffcv": {"efficiency_bench/data/ffcv/writer_process.py"},
 }
 TERMINAL = {"typer", "rich"}
-MAY_TALK = OUTBUILDINGS | {"cli", "report", "run", "verify"}
+MAY_TALK = OUTBUILDINGS | TEXT_CONSOLE | {"cli", "report", "run", "verify"}
 """``run`` has the progress of a run, ``report`` and ``verify`` the tables; nothing below prints."""
 SHOWS_ITSELF = {"efficiency_bench/data/fetch.py"}
 """A download takes minutes, whoever asked for it."""

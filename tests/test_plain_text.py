@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from efficiency_bench.ledger.export import export
 from efficiency_bench.plain_text import cell, visible
 from efficiency_bench.report.tables.fit_and_ledger import ledger_table
-from efficiency_bench.report.text_console import TextConsole
+from efficiency_bench.text_console import TextConsole
 from tests.commands import command
 from tests.ledger.factory import make_entry
 

@@ -58,7 +58,7 @@ def main() -> None:
         app()
     except UserError as error:
         process = this_process()
-        if process.leads:
+        if process.is_main:
             print_line(f"efficiency-bench: {error}", error=True)
         elif joined():  # a mistake found before that is found by all, and told by the first
             print_line(f"efficiency-bench, {process}: {error}", error=True)

@@ -35,7 +35,7 @@ def train(overrides: Overrides = None, as_json: Json = False) -> None:
     from efficiency_bench.sweep.train import train_all
 
     entries, exit_code = train_all(overrides or [])
-    if as_json and this_process().leads:
+    if as_json and this_process().is_main:
         print_json(entries[0] if len(entries) == 1 else entries)
     raise typer.Exit(exit_code)
 

@@ -68,7 +68,7 @@ def stdout_console() -> Console:
 
     Text is printed as it is: `[/red]` in the name of a model is no markup.
     """
-    from efficiency_bench.report.text_console import TextConsole
+    from efficiency_bench.text_console import TextConsole
 
     return TextConsole()
 
@@ -78,7 +78,7 @@ def stderr_progress() -> Iterator[Callable[[str, int, int], None]]:
     """Show on standard error what is done, how much of it and of how much; one bar for each."""
     from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
-    from efficiency_bench.report.text_console import TextConsole
+    from efficiency_bench.text_console import TextConsole
 
     columns = *Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=TextConsole(stderr=True)) as live:

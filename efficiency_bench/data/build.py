@@ -24,7 +24,7 @@ from efficiency_bench.data.image_set import (
     quiet,
     set_line,
 )
-from efficiency_bench.data.loader import ALONE, Data, Share, batch_sizes
+from efficiency_bench.data.loader import WHOLE_BATCH, Data, Shard, batch_sizes
 from efficiency_bench.data.memory import MemoryLoader
 from efficiency_bench.data.workers import within_cores
 from efficiency_bench.errors import UserError, unknown
@@ -33,7 +33,7 @@ from efficiency_bench.provenance import digest_json
 DEFAULT_ROOT = "data"
 """Where data is looked for, and downloaded to, unless data.root names a folder."""
 
-Builder = Callable[[DataConfig, RecipeConfig, int, torch.device, Share, Tell], Data]
+Builder = Callable[[DataConfig, RecipeConfig, int, torch.device, Shard, Tell], Data]
 
 
 def build_data(
@@ -41,7 +41,7 @@ def build_data(
     recipe: RecipeConfig,
     seed: int,
     device: torch.device,
-    share: Share = ALONE,
+    share: Shard = WHOLE_BATCH,
     tell: Tell = quiet,
 ) -> Data:
     """Load what ``data`` names and serve a process's ``share`` with ``recipe``'s augmentation.
@@ -59,7 +59,7 @@ def build_data(
             f"recipe.batch_size={recipe.batch_size} is larger than the training set of"
             f" {built.train_images} images; type recipe.batch_size={built.train_images} or less"
         )
-    check_shares(built, recipe.batch_size, share.of)
+    check_shares(built, recipe.batch_size, share.world_size)
     return built
 
 
@@ -83,7 +83,7 @@ def in_memory(read: Callable[[DataConfig], DataSplits]) -> Builder:
         recipe: RecipeConfig,
         seed: int,
         device: torch.device,
-        share: Share,
+        share: Shard,
         tell: Tell,
     ) -> Data:
         found = read(data)
@@ -110,7 +110,7 @@ def served(
     recipe: RecipeConfig,
     seed: int,
     device: torch.device,
-    share: Share,
+    share: Shard,
     views: Views | None = None,
 ) -> Data:
     """Sets in memory, with everything that a run needs to know of them."""
@@ -169,7 +169,7 @@ def _folder(
     recipe: RecipeConfig,
     seed: int,
     device: torch.device,
-    share: Share,
+    share: Shard,
     tell: Tell,
 ) -> Data:
     """ImageNet and whatever else lies in train/CLASS/ and val/CLASS/."""
@@ -218,7 +218,7 @@ def _ffcv(
     recipe: RecipeConfig,
     seed: int,
     device: torch.device,
-    share: Share,
+    share: Shard,
     tell: Tell,
 ) -> Data:
     """Photographs in the two .beton files that ``data write-ffcv`` has written."""
@@ -255,7 +255,7 @@ def _squares(
     recipe: RecipeConfig,
     seed: int,
     device: torch.device,
-    share: Share,
+    share: Shard,
     tell: Tell,
 ) -> Data:
     """Photographs as the squares that ``data write-memory`` has stored.

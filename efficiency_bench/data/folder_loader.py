@@ -26,7 +26,7 @@ from torchvision.transforms import v2
 
 from efficiency_bench.data.augment import Normalisation, derived_seed, epoch_order
 from efficiency_bench.data.folder import PhotoSet, PhotoSplits
-from efficiency_bench.data.loader import ALONE, Batch, Share, batch_sizes
+from efficiency_bench.data.loader import WHOLE_BATCH, Batch, Shard, batch_sizes
 from efficiency_bench.data.picture import rgb
 from efficiency_bench.errors import UserError
 
@@ -94,7 +94,7 @@ class FolderLoader:
         device: torch.device,
         workers: int,
         decode: str,
-        share: Share = ALONE,
+        share: Shard = WHOLE_BATCH,
     ) -> None:
         """Validation resizes the shorter side to ``resize_px`` and crops ``image_px``."""
         resize_px = resize_px or round(image_px * RESIZE_OVER_CROP)
@@ -115,14 +115,14 @@ class FolderLoader:
         parts = order.split(batch_sizes(len(order), batch_size))
         return self._normalised(
             self._train.read(
-                [(epoch, index, image_px) for index in self._share.part(whole).tolist()]
+                [(epoch, index, image_px) for index in self._share.take(whole).tolist()]
                 for whole in parts[start_step:]
             )
         )
 
     def validation(self, batch_size: int) -> Iterator[Batch]:
         """See Loader.validation."""
-        indices = self._share.part(torch.arange(len(self._splits.val))).split(batch_size)
+        indices = self._share.take(torch.arange(len(self._splits.val))).split(batch_size)
         return self._normalised(self._val.read(part.tolist() for part in indices))
 
     def _normalised(self, batches: Iterable[Batch]) -> Iterator[Batch]:

@@ -70,16 +70,16 @@ Whole = TypeVar("Whole", Tensor, list[int])
 
 
 @dataclass(frozen=True)
-class Share:
-    """One of ``of`` processes, number ``rank`` from 0; together they take every image once."""
+class Shard:
+    """One process's part of every batch: ``rank`` from 0, of ``world_size`` processes."""
 
     rank: int = 0
-    of: int = 1
+    world_size: int = 1
 
-    def part(self, whole: Whole) -> Whole:
-        """Every ``of``-th element [n] from ``rank`` on; the sizes of two parts differ by 1."""
-        return whole[self.rank :: self.of]
+    def take(self, whole: Whole) -> Whole:
+        """Every ``world_size``-th element [n], from ``rank`` on."""
+        return whole[self.rank :: self.world_size]
 
 
-ALONE = Share()
+WHOLE_BATCH = Shard()
 """The share of a run's only process: everything."""

@@ -21,7 +21,7 @@ from efficiency_bench.data.augment import (
 )
 from efficiency_bench.data.crops import Views, cropped
 from efficiency_bench.data.image_set import DataSplits
-from efficiency_bench.data.loader import ALONE, Batch, Share, batch_sizes
+from efficiency_bench.data.loader import WHOLE_BATCH, Batch, Shard, batch_sizes
 
 HOST = torch.device("cpu")
 
@@ -61,21 +61,21 @@ class MemoryLoader:
         image_px: int,
         seed: int,
         device: torch.device,
-        share: Share = ALONE,
+        share: Shard = WHOLE_BATCH,
         views: Views | None = None,
     ) -> None:
         """``image_px`` is the side of validation images; a set of another side is resized.
 
         Photographs have ``views``: random crops to train on, and the centre to be validated on.
         """
-        val_images = share.part(splits.val.images)
+        val_images = share.take(splits.val.images)
         pixels = splits.train.images.numel() + val_images.numel()
         home = device if fits(pixels, free_bytes(device)) else HOST
         self.notes = () if home == device else (kept_on_host(pixels),)
         self.images = splits.train.images.to(home)
         self.labels = splits.train.labels.to(home)
         self.val_images = val_images.to(home)
-        self.val_labels = share.part(splits.val.labels).to(home)
+        self.val_labels = share.take(splits.val.labels).to(home)
         self.augmentation = augmentation
         self.flip = flip
         self.normalise = normalise
@@ -95,7 +95,7 @@ class MemoryLoader:
         for step, whole in enumerate(parts[start_step:], start=start_step):
             generator = derived_generator(self.device, self.seed, "augment", epoch, step)
             draws = Draws(generator, len(whole), self.share)
-            indices = self.share.part(whole)
+            indices = self.share.take(whole)
             images = self.normalise(self.images[indices].to(self.device))
             if crops is not None:
                 images = cropped(images, crops[indices].to(self.device), image_px)

@@ -79,7 +79,7 @@ def search(arguments: Sequence[str]) -> tuple[Json | None, int]:
 
 def _search(arguments: Sequence[str], stop: Stop) -> tuple[Json | None, int]:
     process = this_process()
-    if process.of > 1:
+    if process.world_size > 1:
         raise UserError("a horizon search runs in one process; leave torchrun or srun out")
     overrides, seeds, budget = own_settings(arguments)
     if hydra_app.is_sweep(overrides):

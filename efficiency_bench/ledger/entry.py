@@ -13,8 +13,8 @@ from efficiency_bench.bounds import whole_characters
 from efficiency_bench.config import RunConfig, measured_part
 from efficiency_bench.identity import config_digest, data_name, row_date
 from efficiency_bench.ledger import events
-from efficiency_bench.ledger.history import Lost
-from efficiency_bench.ledger.store import sealed
+from efficiency_bench.ledger.history import RepeatedWork
+from efficiency_bench.ledger.store import with_entry_digest
 from efficiency_bench.records import Clocks, Cost, Entry, Evaluation, Provenance, Target
 from efficiency_bench.training.trainer import Ending
 
@@ -32,7 +32,7 @@ def build_entry(
     data_digest: str,
     weights_digest: str | None,
     setup_seconds: float,
-    repeated: Lost,
+    repeated: RepeatedWork,
     event_log: Path,
     ledger_dir: Path,
     provenance: Provenance,
@@ -93,7 +93,7 @@ def build_entry(
         provenance=provenance,
         cost=cost,
     )
-    return sealed(entry)
+    return with_entry_digest(entry)
 
 
 def _reason(ending: Ending) -> records.EndReason:

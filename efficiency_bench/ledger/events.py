@@ -238,7 +238,7 @@ AT_MOST_EVERY_SECONDS = 30.0
 """Afterwards: a month's take 35 MB.  It is also the most work that a crash can hide."""
 
 
-class ThinnedProgress:
+class ThrottledProgress:
     """Appends to an event log, and leaves out progress between two others that say more.
 
     The last progress before any other event is always written, right before it.

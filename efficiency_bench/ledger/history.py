@@ -13,7 +13,7 @@ COUNTING_KINDS = ("progress", "evaluation", "interrupted", "end")
 
 
 @dataclass(frozen=True)
-class Lost:
+class RepeatedWork:
     """Work that a resumption does again, as far as the log shows it."""
 
     images: int = 0
@@ -45,7 +45,7 @@ class History:
         """The events that were not taken back, in the log's order."""
         return [event for _, event in sorted(self._others + self._counting, key=lambda p: p[0])]
 
-    def lost(self, resume: Event) -> Lost:
+    def lost(self, resume: Event) -> RepeatedWork:
         """What ``resume``, not read yet, takes back of the events so far.
 
         It names where it starts with the account there; one of an older log names the images
@@ -54,9 +54,9 @@ class History:
         stand = self._standing(resume["steps"])
         gone = [event for _, event in self._counting[stand:]]
         if not gone:
-            return Lost()
+            return RepeatedWork()
         # looked at from its end, and no further than needed: it may be the whole log
-        return Lost(
+        return RepeatedWork(
             *(
                 _lost(gone, (self._counting[i][1] for i in range(stand - 1, -1, -1)), resume, name)
                 for name in _ACCOUNTS
@@ -83,7 +83,7 @@ def useful(events: Iterable[Event]) -> list[Event]:
     return history.useful
 
 
-def lost_by_resuming(events: Sequence[Event], resume: Event) -> Lost:
+def lost_by_resuming(events: Sequence[Event], resume: Event) -> RepeatedWork:
     """What ``resume`` takes back of ``events``, the log so far."""
     history = History()
     for event in events:
@@ -91,7 +91,7 @@ def lost_by_resuming(events: Sequence[Event], resume: Event) -> Lost:
     return history.lost(resume)
 
 
-def lost_by_each(events: Iterable[Event]) -> Iterator[tuple[int, Event, Lost]]:
+def lost_by_each(events: Iterable[Event]) -> Iterator[tuple[int, Event, RepeatedWork]]:
     """Place in the log (from 0), ``resume`` event, and what it took back, for each of them."""
     history = History()
     for place, event in enumerate(events):
@@ -100,10 +100,10 @@ def lost_by_each(events: Iterable[Event]) -> Iterator[tuple[int, Event, Lost]]:
         history.add(event)
 
 
-def lost_in_all(events: Iterable[Event]) -> Lost:
+def lost_in_all(events: Iterable[Event]) -> RepeatedWork:
     """What all resumptions of a log together took back."""
     resumptions = [event["lost"] for event in events if event["event"] == "resume"]
-    return Lost(
+    return RepeatedWork(
         images=sum(lost["images"] for lost in resumptions),
         seconds=sum(lost["seconds"] for lost in resumptions),
         paper3x_tfs_days=sum(lost["paper3x_tfs_days"] for lost in resumptions),

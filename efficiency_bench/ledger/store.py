@@ -301,6 +301,6 @@ def content_digest(entry: Entry) -> str:
     return digest_json(fields)
 
 
-def sealed(entry: Entry) -> Entry:
+def with_entry_digest(entry: Entry) -> Entry:
     """The entry with its content digest written in."""
     return entry.model_copy(update={"entry_digest": content_digest(entry)})

@@ -17,9 +17,9 @@ from efficiency_bench.ledger.reference import published_entries
 from efficiency_bench.provenance import code_digest_at
 from efficiency_bench.records import Entry
 from efficiency_bench.verify import (
-    Beside,
     Check,
     Failure,
+    LedgerIndex,
     Skipped,
     Unconfirmed,
     Verification,
@@ -67,7 +67,7 @@ def verify_ledger(
     unreadable = [
         Verification(p.path.stem, (Failure("readable", "an entry", p.reason),)) for p in problems
     ]
-    beside = Beside(read.entries)
+    beside = LedgerIndex(read.entries)
     return unreadable + [verify(Path(source), e, beside, checks) for e in entries]
 
 

@@ -28,7 +28,7 @@ from efficiency_bench.ledger import store
 from efficiency_bench.records import Entry
 from efficiency_bench.reproducibility.diff import differences
 from efficiency_bench.run.run import run
-from efficiency_bench.verify import Beside, verify
+from efficiency_bench.verify import LedgerIndex, verify
 
 WRITES = ("write", "fsync", "replace", "link")
 """Calls of ``os`` after which the disk is another: all durable writing goes through them."""
@@ -126,7 +126,7 @@ def check(
     """The proof of the two runs; before the last only where something is wrong."""
     one, other = entry_of(plain), entry_of(disturbed)
     ledger_dir = Path(disturbed.ledger_dir)
-    failures = verify(ledger_dir, other, Beside(store.read(ledger_dir).entries)).failures
+    failures = verify(ledger_dir, other, LedgerIndex(store.read(ledger_dir).entries)).failures
     problems = (*differences(one, other), *(f"verify: {f}" for f in failures))
     if final or problems:
         yield Proof(one, other, tuple(places), problems)

@@ -78,7 +78,7 @@ def reproduce(ledger: Path, run_id: str, data_root: Path | None, out: Path) -> R
     call goes on.  Raises UserError for a run that was not trained here, or data not at hand.
     """
     process = this_process()
-    if process.of > 1:
+    if process.world_size > 1:
         raise UserError("a run is repeated in one process; leave torchrun or srun out")
     read = store.read(ledger)
     committed = store.matching(read.entries, run_id)

@@ -13,7 +13,7 @@ import torch
 
 from efficiency_bench.ledger.costs import UNKNOWN
 from efficiency_bench.run.processes import Process, this_process
-from efficiency_bench.run.setup import Prepared
+from efficiency_bench.run.setup import RunSetup
 
 log = logging.getLogger(__name__)
 
@@ -101,9 +101,11 @@ def _gpus(process: Process) -> NvmlMeter:
     except ImportError as error:
         raise OSError("the package nvidia-ml-py (extra gpu) is not installed") from error
     seen = torch.cuda.device_count()
-    if seen < process.of:
-        raise OSError(f"{process.of} processes, but only {seen} GPUs are visible to the first")
-    chosen = range(process.of) if process.of > 1 else [torch.cuda.current_device()]
+    if seen < process.world_size:
+        raise OSError(
+            f"{process.world_size} processes, but only {seen} GPUs are visible to the first"
+        )
+    chosen = range(process.world_size) if process.world_size > 1 else [torch.cuda.current_device()]
     return NvmlMeter(pynvml, [f"GPU-{torch.cuda.get_device_properties(i).uuid}" for i in chosen])
 
 
@@ -164,7 +166,7 @@ PROFILED = "profiled: seconds are not representative"
 UNMEASURED = f"{UNKNOWN}: an earlier attempt was not measured"
 
 
-def begin_cost(run: Prepared, hardware: Mapping[str, Any]) -> tuple[EnergyAccount, dict[str, Any]]:
+def begin_cost(run: RunSetup, hardware: Mapping[str, Any]) -> tuple[EnergyAccount, dict[str, Any]]:
     """The account of energy, and the ``cost`` field of the ``start`` or ``resume`` event."""
     meter, source = open_meter(run.config.device, this_process())
     notes = [PROFILED] if run.config.profile else []
@@ -183,7 +185,7 @@ def begin_cost(run: Prepared, hardware: Mapping[str, Any]) -> tuple[EnergyAccoun
     return EnergyAccount(meter, *account), fields | taken_up
 
 
-def _changes(run: Prepared, start: Mapping[str, Any], hardware: Mapping[str, Any]) -> list[str]:
+def _changes(run: RunSetup, start: Mapping[str, Any], hardware: Mapping[str, Any]) -> list[str]:
     """What makes one number of seconds or dollars speak of two machines."""
     notes = []
     if start["provenance"]["hardware"] != hardware:

@@ -31,7 +31,7 @@ class Process:
     """Number ``rank`` (from 0) of ``of``, number ``local_rank`` on its machine."""
 
     rank: int = 0
-    of: int = 1
+    world_size: int = 1
     local_rank: int = 0
     meeting_point: str = "env://"
     """Where the processes find each other, in torch.distributed's terms."""
@@ -39,12 +39,12 @@ class Process:
     """Whether all of them run on it."""
 
     @property
-    def leads(self) -> bool:
+    def is_main(self) -> bool:
         """Whether it is the one that writes and speaks."""
         return self.rank == 0
 
     def __str__(self) -> str:
-        return f"process {self.rank} of {self.of}"
+        return f"process {self.rank} of {self.world_size}"
 
 
 def this_process(environment: Mapping[str, str] = os.environ) -> Process:
@@ -64,7 +64,7 @@ def this_process(environment: Mapping[str, str] = os.environ) -> Process:
     one_machine = found.get("SLURM_STEP_NUM_NODES", "1") == "1"
     return Process(
         rank=int(found["SLURM_PROCID"]),
-        of=of,
+        world_size=of,
         local_rank=int(found["SLURM_LOCALID"]),
         # the name of a machine that has all of them need not resolve
         meeting_point=f"tcp://{'127.0.0.1' if one_machine else _first_node(found)}:{_port(found)}",
@@ -97,10 +97,10 @@ def join(process: Process, device: str) -> Ranks:
     import torch
     import torch.distributed as dist
 
-    from efficiency_bench.data.loader import Share
+    from efficiency_bench.data.loader import Shard
     from efficiency_bench.training.ranks import Ranks
 
-    if process.of == 1:
+    if process.world_size == 1:
         return Ranks(device=torch.device(device))
     if device == "cuda":
         # a scheduler may show each process its own GPU only
@@ -114,7 +114,7 @@ def join(process: Process, device: str) -> Ranks:
                 "nccl" if device == "cuda" else "gloo",
                 init_method=process.meeting_point,
                 rank=process.rank,
-                world_size=process.of,
+                world_size=process.world_size,
                 timeout=PATIENCE,
             )
         except (RuntimeError, ValueError) as error:
@@ -122,7 +122,7 @@ def join(process: Process, device: str) -> Ranks:
                 f"{process} did not meet the others: {str(error).splitlines()[0]};\n"
                 "start all of them with torchrun or srun, and see that the first can be reached"
             ) from error
-    return Ranks(Share(process.rank, process.of), torch.device(device))
+    return Ranks(Shard(process.rank, process.world_size), torch.device(device))
 
 
 def leave() -> None:

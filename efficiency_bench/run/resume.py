@@ -13,18 +13,18 @@ from typing import Any
 from efficiency_bench.errors import UserError
 from efficiency_bench.ledger.costs import latest_energy
 from efficiency_bench.ledger.events import EventLog, EventsRead, chain_after, read_events
-from efficiency_bench.ledger.history import Lost, lost_by_resuming, lost_in_all
+from efficiency_bench.ledger.history import RepeatedWork, lost_by_resuming, lost_in_all
 from efficiency_bench.provenance import code_digest
 from efficiency_bench.records import Segment, paper3x_tfs_days
 from efficiency_bench.run import folder as folders
 from efficiency_bench.training import checkpoint
-from efficiency_bench.training.trainer import Resting, State
+from efficiency_bench.training.trainer import CheckpointOffer, State
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Earlier:
+class PreviousAttempt:
     """What an earlier attempt left in the run's folder."""
 
     events: EventsRead
@@ -34,7 +34,7 @@ class Earlier:
     """Where the state lies."""
     stand: Mapping[str, Any]
     """Where the run is taken up: steps, images, train_seconds and paper3x_tfs_days."""
-    lost: Lost
+    lost: RepeatedWork
     """Work that has to be done again this time."""
     problems: tuple[str, ...]
     """Checkpoints that were not used, and why."""
@@ -52,10 +52,10 @@ class Earlier:
         return sum(event["event"] == "progress" for event in self.events.events)
 
     @property
-    def repeated(self) -> Lost:
+    def repeated(self) -> RepeatedWork:
         """Work done again in all attempts, this one included."""
         before = lost_in_all(self.events.events)
-        return Lost(
+        return RepeatedWork(
             before.images + self.lost.images,
             before.seconds + self.lost.seconds,
             before.paper3x_tfs_days + self.lost.paper3x_tfs_days,
@@ -71,7 +71,7 @@ class Earlier:
         }
 
 
-def earlier_attempt(folder: Path, run_id: str) -> Earlier | None:
+def previous_attempt(folder: Path, run_id: str) -> PreviousAttempt | None:
     """What is left of ``run_id`` in ``folder``; None where it never started there.
 
     The newest checkpoint that is whole, of this run and of this very log is taken; any other is
@@ -105,9 +105,9 @@ def earlier_attempt(folder: Path, run_id: str) -> Earlier | None:
 
 def _earlier(
     events: EventsRead, found: checkpoint.Checkpoint | None, problems: Sequence[str]
-) -> Earlier:
+) -> PreviousAttempt:
     stand = _stand(found.state) if found else _stand()
-    return Earlier(
+    return PreviousAttempt(
         events=events,
         state=found.state if found else None,
         checkpoint=found.path if found else None,
@@ -141,7 +141,7 @@ def _stand(state: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
     }
 
 
-class Keeper:
+class Checkpointer:
     """Saves a run where it rests, as often as its share of the time allows."""
 
     def __init__(self, folder: Path, run_id: str, share: float, event_log: EventLog) -> None:
@@ -154,7 +154,7 @@ class Keeper:
         self._next_at = 0.0
         self._warned = False
 
-    def __call__(self, resting: Resting, energy: Mapping[str, float]) -> None:
+    def __call__(self, resting: CheckpointOffer, energy: Mapping[str, float]) -> None:
         """Save if it is time, or if the run is about to be left; ``energy`` with it.
 
         A disk that does not take the checkpoint is told once and does not end the run.
@@ -173,7 +173,7 @@ class Keeper:
         ended = time.monotonic()
         self._next_at = ended + (ended - began) / (self.share or 1.0)
 
-    def save(self, resting: Resting, energy: Mapping[str, float]) -> None:
+    def save(self, resting: CheckpointOffer, energy: Mapping[str, float]) -> None:
         """Write a checkpoint that knows its run and its place in the event log."""
         log_bytes, log_chain = self.event_log.sync()
         about = {

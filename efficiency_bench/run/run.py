@@ -23,7 +23,7 @@ from efficiency_bench.files import put
 from efficiency_bench.ledger import store
 from efficiency_bench.ledger.costs import cost_of
 from efficiency_bench.ledger.entry import build_entry
-from efficiency_bench.ledger.events import EventLog, ThinnedProgress, read_events
+from efficiency_bench.ledger.events import EventLog, ThrottledProgress, read_events
 from efficiency_bench.records import Entry, Evaluation, Provenance, Target
 from efficiency_bench.run import device as devices
 from efficiency_bench.run import folder as folders
@@ -32,13 +32,13 @@ from efficiency_bench.run.device import measured_peak
 from efficiency_bench.run.job import build_job, model_arguments
 from efficiency_bench.run.processes import GONE, is_lost_process, join, this_process
 from efficiency_bench.run.profiling import Profile
-from efficiency_bench.run.resume import Keeper, earlier_attempt
-from efficiency_bench.run.setup import Prepared, ending_fields, progress_fields, start_fields
+from efficiency_bench.run.resume import Checkpointer, previous_attempt
+from efficiency_bench.run.setup import RunSetup, ending_fields, progress_fields, start_fields
 from efficiency_bench.run.target import metric_of, own_target, resolve_target
-from efficiency_bench.run.worker import Orders, take_part
+from efficiency_bench.run.worker import Rank0Broadcast, run_worker_rank
 from efficiency_bench.training import checkpoint
 from efficiency_bench.training.checkpoint import weights_digest
-from efficiency_bench.training.trainer import Compiled, Ending, Progress, Resting, train
+from efficiency_bench.training.trainer import CheckpointOffer, Compiled, Ending, Progress, train
 
 log = logging.getLogger(__name__)
 
@@ -82,12 +82,12 @@ class Outcome:
         return 1 if reason in FAULTS and not self.already_finished else 0
 
 
-def execute(run: Prepared, mirrors: tuple[Mirror, ...]) -> Outcome:
+def execute(run: RunSetup, mirrors: tuple[Mirror, ...]) -> Outcome:
     """Train, writing each event down as it happens, and end with an entry."""
     event_log = EventLog(run.folder / folders.EVENTS)
     progress_before = run.earlier.progress_events if run.earlier else 0
-    thinned = ThinnedProgress(event_log, progress_before)
-    processes = run.job.ranks.share.of
+    thinned = ThrottledProgress(event_log, progress_before)
+    processes = run.job.ranks.share.world_size
     facts = provenance.collect(
         devices.hardware(run.config, processes),
         network_digest(run.config.model.name, run.config.form),
@@ -100,7 +100,7 @@ def execute(run: Prepared, mirrors: tuple[Mirror, ...]) -> Outcome:
             mirror({"event": kind, **fields})
 
     with event_log:
-        keeper = Keeper(run.folder, run.run_id, run.config.checkpoint_share, event_log)
+        keeper = Checkpointer(run.folder, run.run_id, run.config.checkpoint_share, event_log)
         start = _begin(run, facts, cost, tell, mirrors)
         profile = Profile(run.folder) if run.config.profile else None
         if profile is not None:
@@ -141,7 +141,7 @@ def execute(run: Prepared, mirrors: tuple[Mirror, ...]) -> Outcome:
 
 
 def _begin(
-    run: Prepared,
+    run: RunSetup,
     facts: Provenance,
     cost: Mapping[str, Any],
     tell: Callable[..., None],
@@ -164,17 +164,18 @@ def _begin(
         "cost": cost,
     }
     before = start["provenance"]["hardware"].get("processes", 1)
-    if before != run.job.ranks.share.of:
+    processes = run.job.ranks.share.world_size
+    if before != processes:
         fields["notes"] += [
-            f"{run.job.ranks.share.of} processes where it began with {before}: the same batches,"
-            " but sums are rounded in another order and dropout draws anew"
+            f"{processes} processes where it began with {before}: the same batches, but sums are"
+            " rounded in another order and dropout draws anew"
         ]
     tell("resume", **fields)
     return start
 
 
 def _follow(
-    run: Prepared, tell: Callable[..., None], keeper: Keeper, energy: EnergyAccount
+    run: RunSetup, tell: Callable[..., None], keeper: Checkpointer, energy: EnergyAccount
 ) -> tuple[list[Evaluation], Ending]:
     """Write the trainer's records down until its ending; a fault becomes one.
 
@@ -196,7 +197,7 @@ def _follow(
                     energy.charge_evaluation()
                     evaluations.append(record)
                     tell("evaluation", **record.model_dump(mode="json"))
-                case Resting():
+                case CheckpointOffer():
                     energy.charge_training()
                     keeper(record, energy.fields())
                     energy.charge_nothing()
@@ -239,7 +240,7 @@ def _failure(
     )
 
 
-def _final_target(run: Prepared, evaluations: list[Evaluation]) -> Target:
+def _final_target(run: RunSetup, evaluations: list[Evaluation]) -> Target:
     """The target to write down: the one set before, or the one that a baseline has set."""
     if run.target is not None:
         return run.target
@@ -272,9 +273,9 @@ def run(
     config = devices.resolve(config)
     process = this_process()
     ranks = join(process, config.device)
-    if not process.leads:
-        return Outcome(None, end_reason=take_part(config, ranks, process, stop_requested))
-    with Orders(ranks) as orders:
+    if not process.is_main:
+        return Outcome(None, end_reason=run_worker_rank(config, ranks, process, stop_requested))
+    with Rank0Broadcast(ranks) as orders:
         if config.run_dir is not None:
             with folders.locked(Path(config.run_dir)):
                 return _run_in(Path(config.run_dir), config, mirrors, stop_requested, orders, tell)
@@ -286,7 +287,7 @@ def _run_in(
     config: RunConfig,
     mirrors: Mirrors,
     stop_requested: Callable[[], bool],
-    orders: Orders,
+    orders: Rank0Broadcast,
     tell: Tell,
 ) -> Outcome:
     """The run in ``folder``, which this process holds; None: in the folder of its own id."""
@@ -306,12 +307,12 @@ def _run_in(
         if entry is not None:
             return _finished(entry, folder, ledger_dir)
         store.check_writable(ledger_dir)
-        earlier = earlier_attempt(folder, run_id)
+        earlier = previous_attempt(folder, run_id)
         job = build_job(config, data, target, stop_requested, ranks)
         setup_seconds = time.perf_counter() - began
         # on no clock, and while the other processes still wait for their orders
-        peak = None if earlier else measured_peak(config, ranks.share.of)
-        prepared = Prepared(
+        peak = None if earlier else measured_peak(config, ranks.share.world_size)
+        prepared = RunSetup(
             config, run_id, folder, ledger_dir, data, target, job, setup_seconds, earlier, peak
         )
         watching = tuple(mirrors(folder))

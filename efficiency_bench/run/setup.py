@@ -13,15 +13,15 @@ from efficiency_bench.counting import ForwardCount
 from efficiency_bench.data import Data
 from efficiency_bench.identity import config_digest, data_name, row_date
 from efficiency_bench.ledger.events import without_own_fields
-from efficiency_bench.ledger.history import Lost, useful
+from efficiency_bench.ledger.history import RepeatedWork, useful
 from efficiency_bench.records import Evaluation, Segment, Target, paper3x_tfs_days
 from efficiency_bench.run.device import Peak
-from efficiency_bench.run.resume import Earlier
+from efficiency_bench.run.resume import PreviousAttempt
 from efficiency_bench.training.trainer import Ending, Job, Progress
 
 
 @dataclass(frozen=True)
-class Prepared:
+class RunSetup:
     """A run with everything known but its result."""
 
     config: RunConfig
@@ -32,7 +32,7 @@ class Prepared:
     target: Target | None
     job: Job
     setup_seconds: float
-    earlier: Earlier | None
+    earlier: PreviousAttempt | None
     """What an attempt that was left has done already; None: there was none."""
     peak: Peak | None
     """Measured where the run begins; None where it goes on."""
@@ -65,12 +65,12 @@ class Prepared:
         )
 
     @property
-    def repeated(self) -> Lost:
+    def repeated(self) -> RepeatedWork:
         """Work done again after crashes; no part of the run's own account."""
-        return Lost() if self.earlier is None else self.earlier.repeated
+        return RepeatedWork() if self.earlier is None else self.earlier.repeated
 
 
-def start_fields(run: Prepared, notes: Sequence[str], facts: Mapping[str, Any]) -> dict[str, Any]:
+def start_fields(run: RunSetup, notes: Sequence[str], facts: Mapping[str, Any]) -> dict[str, Any]:
     """Everything needed to recompute the entry from the log."""
     job = run.job
     measured = measured_part(run.config)

@@ -52,7 +52,7 @@ class Stop:
         """Note a signal; the second Ctrl-C ends the process at once."""
         if self.received and number == signal.SIGINT:
             raise KeyboardInterrupt
-        if not self.received and this_process().leads:
+        if not self.received and this_process().is_main:
             print("stopping after this step; the same command goes on from there", file=sys.stderr)
         self.received.append(number)
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from efficiency_bench.config import RunConfig
-from efficiency_bench.report.text_console import TextConsole
 from efficiency_bench.run.processes import Process
 from efficiency_bench.run.progress import RunProgress, ending_line
 from efficiency_bench.run.signals import Stop
+from efficiency_bench.text_console import TextConsole
 from efficiency_bench.tracking.wandb_mirror import Session, WandbMirror
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Terminal:
 
 def terminal(process: Process) -> Terminal:
     """The command's terminal; of several processes the first one speaks."""
-    console = TextConsole(stderr=True, quiet=not process.leads)
+    console = TextConsole(stderr=True, quiet=not process.is_main)
     # not wrapped, since what W&B has to say holds a command to be copied
     say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
     return Terminal(console, Session(say))

@@ -21,14 +21,14 @@ from efficiency_bench.training.trainer import Ending, State, train
 log = logging.getLogger(__name__)
 
 
-class Orders:
+class Rank0Broadcast:
     """Tells the other processes to train, or, if the first never comes to it, not to."""
 
     def __init__(self, ranks: Ranks) -> None:
         self.ranks = ranks
         self._given = False
 
-    def __enter__(self) -> Orders:
+    def __enter__(self) -> Rank0Broadcast:
         """Nothing is told yet."""
         return self
 
@@ -54,10 +54,10 @@ class Orders:
 
     def _give(self, order: dict[str, Any] | None) -> None:
         self._given = True
-        self.ranks.told(order)
+        self.ranks.broadcast(order)
 
 
-def take_part(
+def run_worker_rank(
     config: RunConfig, ranks: Ranks, process: Process, stop_requested: Callable[[], bool]
 ) -> str:
     """Train this process's share of a run that the first process writes down.
@@ -65,7 +65,7 @@ def take_part(
     Returns the run's end reason, ``finished`` where there was nothing to do.  Raises UserError
     where this process does not have what the first one has.
     """
-    order = ranks.told(None)
+    order = ranks.broadcast(None)
     if order is None:
         return "finished"
     data = build_data(config.data, config.recipe, config.seed, ranks.device, ranks.share)

@@ -69,7 +69,7 @@ def job_name() -> str | None:
 
 
 def _note_problem(sweep: Sweep, number: int, note: Note, problem: str) -> None:
-    if not this_process().leads:
+    if not this_process().is_main:
         return
     noted = note.model_copy(update={"problem": problem})
     manifest.write_note(sweep.folder, number, noted)

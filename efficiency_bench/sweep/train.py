@@ -74,7 +74,7 @@ def _train_all(arguments: Sequence[str]) -> tuple[list[Json], int]:
             raise UserError(f"run {number}/{len(jobs)}, so none was started: {error}") from error
     command = shlex.join(["efficiency-bench", "train", *arguments])
     sweep = manifest.planned([(job.config, job.overrides) for job in jobs], command)
-    if not process.leads:
+    if not process.is_main:
         return train_here(sweep, here, process)
     if in_use(sweep.folder):
         raise UserError(
@@ -114,7 +114,7 @@ def train_here(sweep: Sweep, here: Terminal, process: Process) -> tuple[list[Jso
     entries: list[Json] = []
     with stop_on_signal() as stop:
         for number in sweep.numbers:
-            over = stop or (process.of > 1 and any(codes))
+            over = stop or (process.world_size > 1 and any(codes))
             code, entry = (STOPPED, None) if over else work_on(sweep, number, here, stop)
             codes.append(code)
             entries += [] if entry is None else [entry]

@@ -17,7 +17,7 @@ from efficiency_bench.ledger.history import useful
 from efficiency_bench.records import Entry
 from efficiency_bench.tracking.wandb_mirror import Session, WandbMirror
 from efficiency_bench.verify.evidence import gather
-from efficiency_bench.verify.neighbours import Beside
+from efficiency_bench.verify.neighbours import LedgerIndex
 
 Event = Mapping[str, Any]
 
@@ -68,7 +68,7 @@ def of_ledger(ledger_dir: Path) -> tuple[list[Recorded], list[str]]:
     ledger = store.read(ledger_dir)
     left_out = [str(problem) for problem in ledger.problems]
     found = []
-    beside = Beside(ledger.entries)
+    beside = LedgerIndex(ledger.entries)
     for entry in ledger.entries:
         evidence = gather(ledger_dir, entry, beside)
         try:

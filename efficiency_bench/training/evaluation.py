@@ -51,7 +51,7 @@ def evaluate(
     if sums is None:
         raise ValueError("the validation set is empty")
     count = torch.tensor([images], dtype=sums.dtype, device=sums.device)
-    *totals, whole = ranks.summed(torch.cat([sums, count])).tolist()
+    *totals, whole = ranks.all_reduce_sum(torch.cat([sums, count])).tolist()
     top1, top5, loss = (total / whole for total in totals)
     return Score(
         top1=top1,

@@ -15,7 +15,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from efficiency_bench.data.loader import ALONE, Share
+from efficiency_bench.data.loader import WHOLE_BATCH, Shard
 from efficiency_bench.training.sync_batch_norm import synchronise_batch_norm
 
 CPU = torch.device("cpu")
@@ -25,17 +25,17 @@ CPU = torch.device("cpu")
 class Ranks:
     """This process among those of its run; alone, nothing is ever sent."""
 
-    share: Share = ALONE
+    share: Shard = WHOLE_BATCH
     device: torch.device = CPU
     """Where numbers must lie to be sent: NCCL takes them from the GPU."""
 
     @property
     def alone(self) -> bool:
         """Whether the run has no other process."""
-        return self.share.of == 1
+        return self.share.world_size == 1
 
     @property
-    def leads(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this is the process that writes everything down."""
         return self.share.rank == 0
 
@@ -55,9 +55,9 @@ class Ranks:
         Averaged over the processes, the weighted losses give the mean over the whole batch,
         whatever the sizes of the shares.
         """
-        return images * self.share.of / whole
+        return images * self.share.world_size / whole
 
-    def summed(self, value: Tensor) -> Tensor:
+    def all_reduce_sum(self, value: Tensor) -> Tensor:
         """The sum of every process's ``value``."""
         if self.alone:
             return value
@@ -67,17 +67,17 @@ class Ranks:
 
     def any(self, flag: bool) -> bool:
         """Whether ``flag`` is set in any process; waits for the device."""
-        return bool(self.summed(torch.tensor(float(flag)))) if not self.alone else flag
+        return bool(self.all_reduce_sum(torch.tensor(float(flag)))) if not self.alone else flag
 
-    def told(self, message: dict[str, Any] | None) -> dict[str, Any] | None:
+    def broadcast(self, message: dict[str, Any] | None) -> dict[str, Any] | None:
         """The first process's ``message``, in every process; sent as JSON."""
         if self.alone:
             return message
-        text = json.dumps(message).encode() if self.leads else b""
+        text = json.dumps(message).encode() if self.is_main else b""
         length = torch.tensor(len(text), device=self.device)
         dist.broadcast(length, src=0)
         content = torch.zeros(int(length), dtype=torch.uint8, device=self.device)
-        if self.leads:
+        if self.is_main:
             content.copy_(torch.frombuffer(bytearray(text), dtype=torch.uint8))
         dist.broadcast(content, src=0)
         received: dict[str, Any] | None = json.loads(bytes(content.tolist()))

@@ -62,7 +62,7 @@ class _Summed(torch.autograd.Function):
         return total
 
 
-def summed(value: Tensor) -> Tensor:
+def all_reduce_sum(value: Tensor) -> Tensor:
     """The sum of every process's ``value``, through which gradients flow."""
     total: Tensor = _Summed.apply(value)
     return total
@@ -76,10 +76,10 @@ class WholeBatchNorm2d(nn.BatchNorm2d):
         if not self.training:
             return super().forward(images)
         over = (0, 2, 3)
-        values = summed(images.new_tensor(images.numel() / images.shape[1]))
-        mean = summed(images.sum(over)) / values
+        values = all_reduce_sum(images.new_tensor(images.numel() / images.shape[1]))
+        mean = all_reduce_sum(images.sum(over)) / values
         centred = images - mean[:, None, None]
-        variance = summed(centred.square().sum(over)) / values
+        variance = all_reduce_sum(centred.square().sum(over)) / values
         self._remember(mean.detach(), variance.detach() * values / (values - 1))
         scale = torch.rsqrt(variance + self.eps)
         if self.affine:

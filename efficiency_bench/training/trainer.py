@@ -100,7 +100,7 @@ class Ending:
 
 
 @dataclass(frozen=True)
-class Resting:
+class CheckpointOffer:
     """A place where the run can be left and taken up again to the bit."""
 
     steps: int
@@ -114,11 +114,11 @@ class Resting:
 
 def train(
     job: Job, resumed: State | None = None
-) -> Iterator[Compiled | Progress | Evaluation | Resting | Ending]:
+) -> Iterator[Compiled | Progress | Evaluation | CheckpointOffer | Ending]:
     """Train until the target is confirmed, the schedule is over or the loss is not finite.
 
-    Yields Progress every few steps, every Evaluation, Resting where the state may be saved, and
-    one Ending last.  ``resumed`` is such a state: the run then goes on as if it had never been
+    Yields Progress every few steps, every Evaluation, CheckpointOffer where the state may be saved,
+    and one Ending last.  ``resumed`` is such a state: the run then goes on as if it had never been
     left.  ``job.model`` holds the weights of the stop afterwards.  Several processes of one run
     each go through all of this, with their share of every batch, and yield the same.
     """
@@ -129,7 +129,7 @@ def train(
     if job.numerics.compile:
         with run.clock.paused():
             yield run.compiled()
-    run.draw_apart()
+    run.reseed_rank()
     job.watch(run)
     for images, labels, whole, side in run.batches():
         loss = run.step(images, labels, whole, progress=(run.steps + 0.5) / job.total_steps)
@@ -150,7 +150,7 @@ def train(
         if looking or stopping:
             with run.clock.paused():
                 yield run.resting(stopping)
-            run.draw_apart()
+            run.reseed_rank()
         if stopping:
             break
     yield run.ending()
@@ -196,7 +196,7 @@ class Run:
         """Compile the step for every batch that is to come."""
         job = self.job
         wholes = dict.fromkeys(batch_sizes(job.data.train_images, job.recipe.batch_size))
-        images = dict.fromkeys(len(job.ranks.share.part(list(range(n)))) for n in wholes)
+        images = dict.fromkeys(len(job.ranks.share.take(list(range(n)))) for n in wholes)
         shapes = [(n, side) for side in job.counts for n in images]
         return Compiled(compile_step(self.step, shapes, job.device))
 
@@ -210,7 +210,7 @@ class Run:
             return self.job.stop_requested()
         return looking and self.job.ranks.any(self.job.stop_requested())
 
-    def draw_apart(self) -> None:
+    def reseed_rank(self) -> None:
         """Give each process but the first a stream of its own for dropout and the like.
 
         It depends on where the run stands and nothing else, so that a checkpoint need not hold
@@ -220,9 +220,11 @@ class Run:
         if share.rank > 0:
             torch.manual_seed(derived_seed(self.job.seed, "process", share.rank, self.steps))
 
-    def resting(self, stopping: bool) -> Resting:
+    def resting(self, stopping: bool) -> CheckpointOffer:
         """The offer to save the run here."""
-        return Resting(self.steps, self.images, self.clock.train_seconds, stopping, self.state)
+        return CheckpointOffer(
+            self.steps, self.images, self.clock.train_seconds, stopping, self.state
+        )
 
     def state(self) -> State:
         """Tensors and plain values that decide everything from here on."""
@@ -315,7 +317,7 @@ class Run:
 
     def progress(self, loss: torch.Tensor) -> Progress:
         """Where the run stands; ``loss`` is this process's part of the latest batch's."""
-        mean = float(self.job.ranks.summed(loss)) / self.job.ranks.share.of
+        mean = float(self.job.ranks.all_reduce_sum(loss)) / self.job.ranks.share.world_size
         return Progress(
             images=self.images,
             steps=self.steps,

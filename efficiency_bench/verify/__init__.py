@@ -1,13 +1,13 @@
 """Every number of an entry, computed again from its event log and its configuration."""
 
 from efficiency_bench.verify.findings import Check, Failure, Note, Skipped, Unconfirmed
-from efficiency_bench.verify.neighbours import Beside
+from efficiency_bench.verify.neighbours import LedgerIndex
 from efficiency_bench.verify.verify import Verification, verify
 
 __all__ = [
-    "Beside",
     "Check",
     "Failure",
+    "LedgerIndex",
     "Note",
     "Skipped",
     "Unconfirmed",

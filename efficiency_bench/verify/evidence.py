@@ -16,7 +16,7 @@ from efficiency_bench.ledger.history import useful
 from efficiency_bench.ledger.kept_log import LARGEST_LOG_BYTES, check_size, read_kept_log
 from efficiency_bench.ledger.store import log_path
 from efficiency_bench.records import Entry
-from efficiency_bench.verify.neighbours import Beside
+from efficiency_bench.verify.neighbours import LedgerIndex
 
 OWN_LOG = "events.jsonl"
 """The name of the log in a run's folder: an entry that names another file is not followed."""
@@ -42,7 +42,7 @@ class Evidence:
     """One entry and all that speaks for or against it."""
 
     entry: Entry
-    beside: Beside
+    beside: LedgerIndex
     """Every entry of the ledger, this one included."""
     logs: tuple[LogCopy, ...]
 
@@ -77,7 +77,7 @@ class Evidence:
         return next(iter(self.events("end")), {})
 
 
-def gather(ledger_dir: Path, entry: Entry, beside: Beside) -> Evidence:
+def gather(ledger_dir: Path, entry: Entry, beside: LedgerIndex) -> Evidence:
     """The evidence for ``entry``: the log kept in the ledger, and the run's own if still there."""
     copies = [_kept(log_path(ledger_dir, entry.run_id))]
     if entry.event_log is not None:

@@ -16,7 +16,7 @@ Mark = tuple[str, object]
 """What no two measured runs may share: the name of a field, or ``sample``, and its value."""
 
 
-class Beside:
+class LedgerIndex:
     """All entries of a ledger, the one that is verified included."""
 
     def __init__(self, entries: Sequence[Entry]) -> None:

@@ -11,14 +11,14 @@ from pydantic import ValidationError
 
 from efficiency_bench.ledger.costs import cost_of
 from efficiency_bench.ledger.events import without_own_fields
-from efficiency_bench.ledger.history import COUNTING_KINDS, Lost, lost_by_each, lost_in_all
+from efficiency_bench.ledger.history import COUNTING_KINDS, RepeatedWork, lost_by_each, lost_in_all
 from efficiency_bench.records import TERAFLOPS_DAY, Evaluation, Segment
 from efficiency_bench.verify.evidence import Evidence
 from efficiency_bench.verify.findings import Failure, Finding, Note, close, equal
 from efficiency_bench.verify.recount import plan_of
 
 IMAGE_ROUNDING = 1e-6
-"""Share of one image by which a fraction of a set may miss a whole number of images."""
+"""Shard of one image by which a fraction of a set may miss a whole number of images."""
 
 
 def steps_and_images(evidence: Evidence) -> Iterator[Finding]:
@@ -152,7 +152,9 @@ def repeats(evidence: Evidence) -> Iterator[Finding]:
         yield from equal(f"images: {name}", plan.images(event["steps"]), event["images"])
         if "paper3x_tfs_days" in event:  # logs of before it was written have no account there
             yield from close(f"compute: {name}", so_far / TERAFLOPS_DAY, event["paper3x_tfs_days"])
-    written = Lost(entry.repeated_images, entry.repeated_seconds, entry.repeated_paper3x_tfs_days)
+    written = RepeatedWork(
+        entry.repeated_images, entry.repeated_seconds, entry.repeated_paper3x_tfs_days
+    )
     yield from equal("repeats: entry", asdict(lost_in_all(log)), asdict(written))
 
 

@@ -25,7 +25,7 @@ from efficiency_bench.verify.findings import (
     close,
     equal,
 )
-from efficiency_bench.verify.neighbours import Beside
+from efficiency_bench.verify.neighbours import LedgerIndex
 
 PUBLISHED_ROUNDING = 0.005
 """3 x epochs x images x MACs gives the 2020 paper's sixteen rows to half a percent."""
@@ -126,7 +126,7 @@ class Verification:
 
 
 def verify(
-    ledger_dir: Path, entry: Entry, beside: Beside, checks: Sequence[Check] = ()
+    ledger_dir: Path, entry: Entry, beside: LedgerIndex, checks: Sequence[Check] = ()
 ) -> Verification:
     """Recompute ``entry`` from its event log and configuration, by the newest rules.
 

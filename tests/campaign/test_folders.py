@@ -18,7 +18,7 @@ from efficiency_bench.ledger import store
 from efficiency_bench.records import Entry
 from efficiency_bench.reproducibility.data_and_counts import verify_ledger
 from efficiency_bench.run.run import run
-from efficiency_bench.verify import Beside, verify
+from efficiency_bench.verify import LedgerIndex, verify
 from tests.commands import command
 from tests.tiny import events_of
 
@@ -127,7 +127,7 @@ def test_verify_counts_the_target_again(trained: tuple[Path, Entry, list[str]], 
     if (entry.config["data"]["name"], kind) == ("folder", "called ImageNet"):
         kind = "the published level"
     changes, rule = FORGED[kind]
-    result = verify(folder / "ledger", _changed(entry, changes), Beside([entry]))
+    result = verify(folder / "ledger", _changed(entry, changes), LedgerIndex([entry]))
     assert rule in {failure.rule for failure in result.failures}
 
 
@@ -154,7 +154,7 @@ def test_a_run_held_to_the_published_level_on_twenty_classes_fails(
             "config": {"target": level, "data": {"name": "imagenet"}},
         },
     )
-    result = verify(folder / "ledger", forged, Beside([forged]))
+    result = verify(folder / "ledger", forged, LedgerIndex([forged]))
     rules = {failure.rule for failure in result.failures}
     assert {"names: data", "target: classes of the level"} <= rules
 

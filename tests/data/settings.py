@@ -8,7 +8,7 @@ import torch
 
 from efficiency_bench.config import AugmentationConfig, DataConfig, RecipeConfig
 from efficiency_bench.data import Batch, Data, build_data
-from efficiency_bench.data.loader import ALONE, Share
+from efficiency_bench.data.loader import WHOLE_BATCH, Shard
 
 
 def data_config(name: str, image_px: int, **settings: Any) -> DataConfig:
@@ -27,7 +27,7 @@ def build(
     data: DataConfig,
     recipe: RecipeConfig | None = None,
     seed: int = 0,
-    share: Share = ALONE,
+    share: Shard = WHOLE_BATCH,
 ) -> Data:
     """Build on the CPU."""
     return build_data(data, recipe or recipe_config(), seed, torch.device("cpu"), share)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from efficiency_bench.config import AugmentationConfig
 from efficiency_bench.data.augment import Normalisation
 from efficiency_bench.data.image_set import DataSplits, ImageSet
-from efficiency_bench.data.loader import ALONE, Share, batch_sizes
+from efficiency_bench.data.loader import WHOLE_BATCH, Shard, batch_sizes
 from efficiency_bench.data.memory import MemoryLoader
 from efficiency_bench.errors import UserError
 from tests.data.settings import build, data_config, recipe_config
@@ -18,7 +18,7 @@ from tests.data.settings import build, data_config, recipe_config
 CPU = torch.device("cpu")
 
 
-def loader_of(images: int, share: Share) -> MemoryLoader:
+def loader_of(images: int, share: Shard) -> MemoryLoader:
     """Random pixels, every augmentation on; the label is the image's number."""
     pixels = torch.randint(
         256, (images, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(1)
@@ -39,9 +39,9 @@ def loader_of(images: int, share: Share) -> MemoryLoader:
 @settings(deadline=None, max_examples=30)
 @given(images=st.integers(4, 60), batch_size=st.integers(4, 20), processes=st.integers(2, 4))
 def test_shares_make_up_the_batches_of_one_process(images, batch_size, processes):
-    whole = list(loader_of(images, ALONE).epoch(1, batch_size, image_px=8))
+    whole = list(loader_of(images, WHOLE_BATCH).epoch(1, batch_size, image_px=8))
     shares = [
-        list(loader_of(images, Share(rank, processes)).epoch(1, batch_size, image_px=8))
+        list(loader_of(images, Shard(rank, processes)).epoch(1, batch_size, image_px=8))
         for rank in range(processes)
     ]
     assert all(len(share) == len(batch_sizes(images, batch_size)) for share in shares)
@@ -57,7 +57,7 @@ def test_every_validation_image_is_in_one_share(images, batch_size, processes):
     seen = [
         label
         for rank in range(processes)
-        for _, labels in loader_of(images, Share(rank, processes)).validation(batch_size)
+        for _, labels in loader_of(images, Shard(rank, processes)).validation(batch_size)
         for label in labels.tolist()
     ]
     assert sorted(seen) == list(range(images))
@@ -66,6 +66,6 @@ def test_every_validation_image_is_in_one_share(images, batch_size, processes):
 def test_a_batch_too_small_to_be_shared_is_refused_before_training():
     digits = data_config("digits", 8, train_images=100, val_images=50)
     # nine batches of 11 and one image, which joins the last
-    build(digits, recipe_config(batch_size=11), share=Share(0, 8))
+    build(digits, recipe_config(batch_size=11), share=Shard(0, 8))
     with pytest.raises(UserError, match="3 processes cannot share a batch of 2 images"):
-        build(digits, recipe_config(batch_size=49), share=Share(0, 3))
+        build(digits, recipe_config(batch_size=49), share=Shard(0, 3))

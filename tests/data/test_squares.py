@@ -15,7 +15,7 @@ from torch import Tensor
 
 from efficiency_bench.data import Data, folder, squares
 from efficiency_bench.data.augment import epoch_order
-from efficiency_bench.data.loader import Share
+from efficiency_bench.data.loader import Shard
 from efficiency_bench.data.squares import Order, write_squares
 from efficiency_bench.data.stored_files import held, record_path
 from efficiency_bench.errors import UserError
@@ -105,7 +105,7 @@ def test_the_same_source_gives_the_same_digest_however_many_workers(tmp_path: Pa
     assert squares.load(tmp_path / "smaller")[0].digest() != one
 
 
-def _built(root: Path, share: Share = Share(), **data: object) -> Data:  # noqa: B008 (frozen)
+def _built(root: Path, share: Shard = Shard(), **data: object) -> Data:  # noqa: B008 (frozen)
     config = data_config("imagenet_memory", 16, root=str(root), resize_px=20, **data)
     return build(config, recipe_config(4, flip=True), seed=5, share=share)
 
@@ -144,7 +144,7 @@ def test_every_image_once_in_our_order_whatever_the_processes(
     tmp_path: Path, processes: int
 ) -> None:
     root = _plain(tmp_path, 11, 7)
-    parts = [_built(root, Share(rank, processes)) for rank in range(processes)]
+    parts = [_built(root, Shard(rank, processes)) for rank in range(processes)]
     for epoch in range(2):
         order = epoch_order(5, epoch, 11)
         steps = [data.train.epoch(epoch, 4, image_px=16) for data in parts]
@@ -160,7 +160,7 @@ def test_every_image_once_in_our_order_whatever_the_processes(
 def test_an_image_is_seen_the_same_by_one_process_and_by_two(tmp_path: Path) -> None:
     root = _stored(tmp_path)
     alone = [images for images, _ in _built(root).train.epoch(1, 4, image_px=16)]
-    pair = [_built(root, Share(rank, 2)).train.epoch(1, 4, image_px=16) for rank in (0, 1)]
+    pair = [_built(root, Shard(rank, 2)).train.epoch(1, 4, image_px=16) for rank in (0, 1)]
     for whole, (first, _), (second, _) in zip(alone, *pair, strict=True):
         torch.testing.assert_close(whole[::2], first)
         torch.testing.assert_close(whole[1::2], second)

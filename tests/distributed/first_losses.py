@@ -34,12 +34,12 @@ def write_first_losses(experiment: str, out: Path) -> None:
         progress = (run.steps + 0.5) / job.total_steps
         loss = run.step(images.double(), labels, whole, progress)
         run.steps += 1
-        losses.append(float(ranks.summed(loss)) / ranks.share.of)
-        sizes.append(int(ranks.summed(torch.tensor(len(labels)))))
+        losses.append(float(ranks.all_reduce_sum(loss)) / ranks.share.world_size)
+        sizes.append(int(ranks.all_reduce_sum(torch.tensor(len(labels)))))
         if run.steps == STEPS:
             break
     state = run.step.evaluated_model.state_dict()
     buffers = {k: float(v.double().sum()) for k, v in state.items() if "running" in k}
-    if ranks.leads:
+    if ranks.is_main:
         out.write_text(json.dumps({"losses": losses, "sizes": sizes, "buffers": buffers}))
     leave()

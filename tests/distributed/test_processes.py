@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from efficiency_bench.data.loader import Share
+from efficiency_bench.data.loader import Shard
 from efficiency_bench.errors import UserError
 from efficiency_bench.run.processes import Process, this_process
 from efficiency_bench.training.ranks import Ranks
@@ -33,7 +33,7 @@ def test_torchruns_variables_are_read():
 
 def test_a_slurm_step_is_read_and_all_its_processes_meet_at_one_place():
     found = this_process(STEP)
-    assert (found.rank, found.of, found.local_rank) == (2, 4, 2)
+    assert (found.rank, found.world_size, found.local_rank) == (2, 4, 2)
     assert found.meeting_point.startswith("tcp://127.0.0.1:")
     other = this_process(STEP | {"SLURM_PROCID": "0", "SLURM_LOCALID": "0"})
     assert other.meeting_point == found.meeting_point
@@ -76,8 +76,8 @@ def test_a_synchronised_network_keeps_its_names_and_its_very_weights():
 def test_each_process_draws_its_own_dropout_which_a_resumption_repeats():
     def draw(rank: int, steps: int) -> float:
         torch.manual_seed(1)
-        job = SimpleNamespace(seed=3, ranks=Ranks(Share(rank, 3)))
-        Run.draw_apart(SimpleNamespace(job=job, steps=steps))
+        job = SimpleNamespace(seed=3, ranks=Ranks(Shard(rank, 3)))
+        Run.reseed_rank(SimpleNamespace(job=job, steps=steps))
         return float(torch.rand(()))
 
     assert draw(0, 20) == draw(0, 40)  # the first draws on, as in a run of one process

@@ -7,7 +7,7 @@ import pytest
 
 from efficiency_bench.ledger.costs import cost_of
 from efficiency_bench.ledger.export import row
-from efficiency_bench.ledger.store import content_digest, sealed
+from efficiency_bench.ledger.store import content_digest, with_entry_digest
 from efficiency_bench.records import Clocks, Cost, Entry
 from tests.ledger.factory import make_entry, make_segment
 
@@ -39,7 +39,7 @@ def test_an_entry_written_before_costs_keeps_its_digest():
 
 
 def test_a_cost_is_part_of_the_digest():
-    entry = sealed(make_entry(cost=make_cost()))
+    entry = with_entry_digest(make_entry(cost=make_cost()))
     for cost in (None, make_cost(energy_joules=899.0), make_cost(notes=("profiled",))):
         assert content_digest(entry.model_copy(update={"cost": cost})) != entry.entry_digest
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from efficiency_bench.ledger.history import (
     COUNTING_KINDS,
-    Lost,
+    RepeatedWork,
     lost_by_each,
     lost_by_resuming,
     useful,
@@ -67,22 +67,24 @@ def test_each_resumption_takes_back_what_was_reached_beyond_its_step(events):
             if e["event"] in COUNTING_KINDS and e["steps"] > event["steps"]
         ]
         steps = max(gone) - event["steps"] if gone else 0
-        assert lost == Lost(8 * steps, steps / 2, steps / 4)
+        assert lost == RepeatedWork(8 * steps, steps / 2, steps / 4)
         assert lost == lost_by_resuming(events[:place], event)
 
 
 def test_progress_that_was_left_out_before_the_checkpoint_is_not_taken_for_lost():
     """The log goes from 20 to 100; the checkpoint was saved after 80 steps."""
     lost = lost_by_resuming([at("progress", 20), at("progress", 100)], at("resume", 80))
-    assert lost == Lost(8 * 20, 10.0, 5.0)
+    assert lost == RepeatedWork(8 * 20, 10.0, 5.0)
 
 
 def test_a_resumption_of_an_older_log_is_held_against_the_event_before():
     older = {"event": "resume", "steps": 80, "lost": {}}
-    assert lost_by_resuming([at("progress", 80), at("progress", 100)], older) == Lost(160, 10, 5)
+    assert lost_by_resuming([at("progress", 80), at("progress", 100)], older) == RepeatedWork(
+        160, 10, 5
+    )
 
 
 def test_what_only_an_interruption_shows_has_no_compute_to_lose():
     gone = {"event": "interrupted", "steps": 45, "images": 360, "train_seconds": 22.5}
     lost = lost_by_resuming([at("progress", 40), gone], at("resume", 40))
-    assert lost == Lost(40, 2.5, 0.0)
+    assert lost == RepeatedWork(40, 2.5, 0.0)

@@ -134,7 +134,7 @@ def test_a_missing_ledger_says_what_to_type(tmp_path):
 @pytest.mark.parametrize("write", [lambda d: append(d, make_entry("a")), check_writable])
 class TestAFolderThatTakesNothing:
     def test_read_only(self, read_only_folder, write):
-        with pytest.raises(UserError, match=r"sealed: .*\n.*ledger_dir=DIR"):
+        with pytest.raises(UserError, match=r"with_entry_digest: .*\n.*ledger_dir=DIR"):
             write(read_only_folder)
         assert list(read_only_folder.iterdir()) == []
 

@@ -11,7 +11,7 @@ from efficiency_bench.ledger.events import (
     ALL_UNTIL,
     AT_MOST_EVERY_SECONDS,
     EventLog,
-    ThinnedProgress,
+    ThrottledProgress,
     read_events,
 )
 
@@ -40,7 +40,7 @@ def written(path):
 
 def test_a_short_run_keeps_all_its_progress(tmp_path, clock):
     with EventLog(tmp_path / "log") as log:
-        thinned = ThinnedProgress(log, clock=clock)
+        thinned = ThrottledProgress(log, clock=clock)
         for steps in range(20, 220, 20):
             thinned.append("progress", steps=steps)
     assert written(tmp_path / "log") == [("progress", steps) for steps in range(20, 220, 20)]
@@ -51,7 +51,7 @@ def test_a_long_run_keeps_one_a_while_and_the_last_before_anything_else(
 ):
     monkeypatch.setattr(events, "ALL_UNTIL", 2)
     with EventLog(tmp_path / "log") as log:
-        thinned = ThinnedProgress(log, clock=clock)
+        thinned = ThrottledProgress(log, clock=clock)
         for steps in range(1, 8):
             thinned.append("progress", steps=steps)
             clock.now += AT_MOST_EVERY_SECONDS / 2
@@ -75,7 +75,7 @@ def test_a_long_run_keeps_one_a_while_and_the_last_before_anything_else(
 
 def test_an_attempt_counts_on_from_those_before_it(tmp_path, clock):
     with EventLog(tmp_path / "log") as log:
-        thinned = ThinnedProgress(log, ALL_UNTIL, clock)
+        thinned = ThrottledProgress(log, ALL_UNTIL, clock)
         for steps in (20, 40, 60):
             thinned.append("progress", steps=steps)
     assert written(tmp_path / "log") == [("progress", 20)]
@@ -100,7 +100,7 @@ def test_the_log_of_a_month_stays_under_fifty_megabytes(tmp_path, clock):
         "paper3x_tfs_days": 1.2345678901234567e-05,
     }
     counting, days = Counting(), 2
-    thinned = ThinnedProgress(counting, ALL_UNTIL, clock)
+    thinned = ThrottledProgress(counting, ALL_UNTIL, clock)
     for _ in range(days * 86_400 // 2):
         thinned.append("progress", **fields)
         clock.now += 2

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from efficiency_bench.ledger.store import sealed
+from efficiency_bench.ledger.store import with_entry_digest
 from efficiency_bench.reproducibility.data_and_counts import verify_ledger
 from efficiency_bench.run import cost as costs
 from efficiency_bench.run import cost as energy
@@ -108,7 +108,7 @@ def test_where_nothing_can_be_read_the_energy_is_unknown_and_says_why(tmp_path, 
     meter, source = open_meter("cpu", Process())
     assert meter is None
     assert source.startswith("unknown: no processor package")
-    assert open_meter("cpu", Process(of=2, one_machine=False))[0] is None
+    assert open_meter("cpu", Process(world_size=2, one_machine=False))[0] is None
 
 
 class FakeNvml:
@@ -187,7 +187,7 @@ def test_energy_of_work_done_again_is_apart(counter, tmp_path):
     (result,) = verify_ledger(config.ledger_dir, None, None)
     assert result.failures == ()
     edited = entry.cost.model_copy(update={"repeated_energy_joules": 0.0})
-    forged = sealed(entry.model_copy(update={"cost": edited}))
+    forged = with_entry_digest(entry.model_copy(update={"cost": edited}))
     (path,) = Path(config.ledger_dir).glob("*.json")
     path.write_text(json.dumps(forged.model_dump(mode="json")))
     (result,) = verify_ledger(config.ledger_dir, None, None)

@@ -13,7 +13,7 @@ from efficiency_bench.ledger import store
 from efficiency_bench.records import Entry
 from efficiency_bench.reproducibility.data_and_counts import verify_ledger
 from efficiency_bench.run.run import run
-from efficiency_bench.verify import Beside, preregistration, verify
+from efficiency_bench.verify import LedgerIndex, preregistration, verify
 from efficiency_bench.verify.preregistration import register
 from tests.tiny import composed, tiny
 
@@ -62,7 +62,7 @@ def test_what_departs_from_it_is_a_failure(
     (entry,) = store.read(ledger).entries
     departed = _departed(entry, change)
     check = preregistration.held_to(preregistration.read(file))
-    result = verify(ledger, departed, Beside([departed]), [check])
+    result = verify(ledger, departed, LedgerIndex([departed]), [check])
     assert rule in {failure.rule for failure in result.failures}
 
 
@@ -83,12 +83,12 @@ def test_a_seed_may_be_repeated_after_a_fault_and_not_otherwise(kept: tuple[Path
     check = preregistration.held_to(preregistration.read(file))
     for reason, allowed in (("failed", True), ("target", False), ("diverged", False)):
         first = entry.model_copy(update={"end_reason": reason})
-        result = verify(ledger, again, Beside([first, again]), [check])
+        result = verify(ledger, again, LedgerIndex([first, again]), [check])
         rules = {failure.rule for failure in result.failures}
         assert ("registered: repeat" not in rules) is allowed
     other = {**entry.config, "recipe": {**entry.config["recipe"], "batch_size": 8}}
     first = entry.model_copy(update={"end_reason": "failed", "config": other})
-    result = verify(ledger, again, Beside([first, again]), [check])
+    result = verify(ledger, again, LedgerIndex([first, again]), [check])
     rules = {failure.rule for failure in result.failures}
     assert "registered: repeat" in rules, "a fault of another configuration excuses nothing"
 
@@ -101,10 +101,10 @@ def test_what_the_machine_decides_is_left_open_and_other_rows_are_noted(
     check = preregistration.held_to(preregistration.read(file))
     elsewhere = entry.config | {"precision": "bf16", "device": "cuda", "threads": 4, "seed": 1}
     other = entry.model_copy(update={"config": elsewhere})
-    result = verify(ledger, other, Beside([other]), [check])
+    result = verify(ledger, other, LedgerIndex([other]), [check])
     assert not [f for f in result.failures if f.rule.startswith("registered")]
     exploring = entry.model_copy(update={"recipe": "of my own"})
-    result = verify(ledger, exploring, Beside([exploring]), [check])
+    result = verify(ledger, exploring, LedgerIndex([exploring]), [check])
     assert any("was not decided on before" in note.text for note in result.notes)
 
 

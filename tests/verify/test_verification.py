@@ -14,11 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from efficiency_bench.ledger import events, store
-from efficiency_bench.ledger.store import sealed
+from efficiency_bench.ledger.store import with_entry_digest
 from efficiency_bench.records import Entry
 from efficiency_bench.reproducibility.data_and_counts import verify_ledger
 from efficiency_bench.run.run import run
-from efficiency_bench.verify import Beside, verify
+from efficiency_bench.verify import LedgerIndex, verify
 from tests.ledger.factory import make_entry
 from tests.tiny import tiny
 
@@ -134,7 +134,9 @@ def test_other_code_is_a_note(copied, monkeypatch):
 def test_a_run_copied_under_another_seed_is_found(copied):
     path = sorted(copied.glob("*.json"))[0]
     entry = Entry.model_validate_json(path.read_text())
-    twin = sealed(entry.model_copy(update={"seed": 17, "run_id": f"{entry.run_id}-twin"}))
+    twin = with_entry_digest(
+        entry.model_copy(update={"seed": 17, "run_id": f"{entry.run_id}-twin"})
+    )
     log = copied / "events" / f"{entry.run_id}.jsonl.gz"
     shutil.copy(log, copied / "events" / f"{twin.run_id}.jsonl.gz")
     store.append(copied, twin)
@@ -147,12 +149,12 @@ def test_one_seed_on_two_devices_is_one_sample_of_its_row():
         return make_entry(device, config=config, config_digest=device.ljust(64, "0"))
 
     cpu, cuda = trained_on("cpu"), trained_on("cuda", precision="bf16")
-    shared = Beside([cpu, cuda]).sharing(cpu)
+    shared = LedgerIndex([cpu, cuda]).sharing(cpu)
     assert [(mark, other.run_id) for mark, other in shared] == [("sample", "cuda")]
     again = cuda.model_copy(update={"repeat": 1})
-    assert list(Beside([cpu, again]).sharing(cpu)) == []
+    assert list(LedgerIndex([cpu, again]).sharing(cpu)) == []
     other_form = trained_on("cuda", form="imagenet")
-    assert list(Beside([cpu, other_form]).sharing(cpu)) == []
+    assert list(LedgerIndex([cpu, other_form]).sharing(cpu)) == []
 
 
 def test_a_missing_log_is_a_failure(copied):
@@ -227,7 +229,7 @@ def caught(folder, run_id):
     read = store.read(folder)
     if any(problem.path.stem == run_id for problem in read.problems):
         return True
-    return not verify(folder, store.matching(read.entries, run_id), Beside(read.entries)).ok
+    return not verify(folder, store.matching(read.entries, run_id), LedgerIndex(read.entries)).ok
 
 
 @fuzz
@@ -257,7 +259,7 @@ def test_an_edit_is_caught_even_where_the_entrys_digest_is_made_anew(originals, 
     new = changed(old, data)
     edited = put(content, path, new)
     try:
-        edited = sealed(Entry.model_validate(edited)).model_dump(mode="json")
+        edited = with_entry_digest(Entry.model_validate(edited)).model_dump(mode="json")
     except ValueError:
         return  # no entry any more: the test above has it
     with replaced({copied / f"{run_id}.json": json.dumps(edited).encode()}):
@@ -296,7 +298,7 @@ def test_an_edit_of_a_log_is_caught_even_where_every_digest_is_made_anew(origina
     forged = chained(lines)
     entry = Entry.model_validate_json(originals[run_id])
     digest = hashlib.sha256(forged).hexdigest()
-    forged_entry = sealed(entry.model_copy(update={"event_log_digest": digest}))
+    forged_entry = with_entry_digest(entry.model_copy(update={"event_log_digest": digest}))
     log, entry_path = copied / "events" / f"{run_id}.jsonl.gz", copied / f"{run_id}.json"
     written = forged_entry.model_dump_json().encode()
     with replaced({log: gzip.compress(forged), entry_path: written}):

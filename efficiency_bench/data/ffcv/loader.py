@@ -19,7 +19,7 @@ from efficiency_bench.data.augment import Normalisation, derived_seed, epoch_ord
 from efficiency_bench.data.crops import centre_crops, random_crops
 from efficiency_bench.data.ffcv.beton import Beton
 from efficiency_bench.data.ffcv.decode import Part, decode, decode_normalised
-from efficiency_bench.data.loader import ALONE, Batch, Share, batch_sizes
+from efficiency_bench.data.loader import WHOLE_BATCH, Batch, Shard, batch_sizes
 
 BATCHES_AHEAD = 3
 """Batches decoded while the device works on one: FFCV's own default."""
@@ -40,7 +40,7 @@ class FfcvLoader:
         seed: int,
         device: torch.device,
         workers: int,
-        share: Share = ALONE,
+        share: Shard = WHOLE_BATCH,
     ) -> None:
         """Validation crops the centre that ``image_px`` of a shorter side ``resize_px`` is.
 
@@ -63,12 +63,12 @@ class FfcvLoader:
         """See Loader.epoch.  What an image looks like depends on seed, epoch and image alone."""
         order = epoch_order(self._seed, epoch, len(self._train.images))
         parts = order.split(batch_sizes(len(order), batch_size))
-        shares = [self._share.part(whole) for whole in parts[start_step:]]
+        shares = [self._share.take(whole) for whole in parts[start_step:]]
         return self._train.read(shares, self._epoch_views(epoch), image_px)
 
     def validation(self, batch_size: int) -> Iterator[Batch]:
         """See Loader.validation."""
-        parts = self._share.part(torch.arange(len(self._val.images))).split(batch_size)
+        parts = self._share.take(torch.arange(len(self._val.images))).split(batch_size)
         return self._val.read(parts, self._val_views, self._image_px)
 
     def _epoch_views(self, epoch: int) -> Part:

@@ -12,12 +12,12 @@ from efficiency_bench.fitting.groups import Selection
 from efficiency_bench.fitting.halving import Method, Outcome, Variant, outcome
 from efficiency_bench.fitting.rows import FitRow, RowSet, fit_rows
 from efficiency_bench.fitting.sensitivity.measured_choices import (
-    Account,
     Axis,
     Choice,
-    measured_account,
+    ChoiceSet,
+    measured_choices,
 )
-from efficiency_bench.fitting.sensitivity.published_choices import published_account
+from efficiency_bench.fitting.sensitivity.published_choices import published_choices
 from efficiency_bench.fitting.sensitivity.published_errata import Slip, published_slips
 from efficiency_bench.ledger.reference import PublicationDates, assumed_date, publication_dates
 from efficiency_bench.records import Entry, Record, Target, Tier
@@ -99,7 +99,7 @@ def conventions(entries: Sequence[Entry], selection: Selection) -> ConventionTab
     """
     row_set = fit_rows(entries, selection)
     published = all(row.run_ids == (f"published-{row.model}",) for row in row_set.rows)
-    account = published_account(row_set) if published else measured_account(entries, selection)
+    account = published_choices(row_set) if published else measured_choices(entries, selection)
     axes, undated = _axes(account, row_set)
     headline = {axis.name: axis.headline for axis in axes}
     base = _result(account, headline)
@@ -135,7 +135,7 @@ def redated(rows: Sequence[FitRow], kind: str) -> list[FitRow]:
     ]
 
 
-def _axes(account: Account, row_set: RowSet) -> tuple[tuple[Axis, ...], dict[str, str]]:
+def _axes(account: ChoiceSet, row_set: RowSet) -> tuple[tuple[Axis, ...], dict[str, str]]:
     """The axes of the table, and why dates are not among them where no row has others."""
     if redated(row_set.rows, "conference") == list(row_set.rows):
         why = "no row is dated by one of the sixteen networks of the 2020 paper"
@@ -152,12 +152,12 @@ def _dated_by_network(row: FitRow, known: Mapping[str, PublicationDates]) -> boo
     return row.date in (dates.printed, dates.preprint) or (month_only and same_month)
 
 
-def _result(account: Account, choice: Choice) -> Outcome:
+def _result(account: ChoiceSet, choice: Choice) -> Outcome:
     rows = redated(account.rows(choice), choice.get(DATES.name, DATES.headline))
     return outcome(rows, cast(Variant, choice["rows"]), cast(Method, choice["method"]))
 
 
-def _departures(account: Account, axes: Sequence[Axis], headline: Choice) -> list[ConventionRow]:
+def _departures(account: ChoiceSet, axes: Sequence[Axis], headline: Choice) -> list[ConventionRow]:
     return [
         _row(label, _result(account, {**headline, axis.name: option}), {axis.name: option})
         for axis in axes
@@ -179,7 +179,7 @@ def _row(label: str, fit: Outcome, changed: Mapping[str, str]) -> ConventionRow:
     )
 
 
-def _span(account: Account, axes: Sequence[Axis], headline: Choice) -> Span | None:
+def _span(account: ChoiceSet, axes: Sequence[Axis], headline: Choice) -> Span | None:
     free = [axis for axis in axes if not axis.cancels]
     results = [
         _result(account, {**headline, **dict(zip((a.name for a in free), options, strict=True))})

@@ -33,7 +33,7 @@ class Axis:
 
 
 @dataclass(frozen=True)
-class Account:
+class ChoiceSet:
     """What one kind of source lets vary, and its rows under a choice."""
 
     axes: tuple[Axis, ...]
@@ -59,7 +59,7 @@ NOT_APPLICABLE = {
 }
 
 
-def measured_account(entries: Sequence[Entry], selection: Selection) -> Account:
+def measured_choices(entries: Sequence[Entry], selection: Selection) -> ChoiceSet:
     """What varies over measured or imported runs, and their rows under a choice."""
     row_set = fit_rows(entries, selection)
     ids = {run_id for row in row_set.rows for run_id in row.run_ids}
@@ -90,7 +90,7 @@ def measured_account(entries: Sequence[Entry], selection: Selection) -> Account:
         return _doubled(found) if choice["unit"] == "FLOP" else found
 
     bare = len(ids) - len(runs)
-    return Account(
+    return ChoiceSet(
         axes,
         chosen,
         {**missing, **NOT_APPLICABLE},

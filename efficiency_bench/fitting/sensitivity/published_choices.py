@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from efficiency_bench.dataset_facts import IMAGENET
 from efficiency_bench.fitting.rows import FitRow, RowSet
-from efficiency_bench.fitting.sensitivity.measured_choices import Account, Axis, Choice
+from efficiency_bench.fitting.sensitivity.measured_choices import Axis, Choice, ChoiceSet
 from efficiency_bench.ledger.reference import PAPER_IMAGES_PER_EPOCH, reference_rows
 from efficiency_bench.records import TERAFLOPS_DAY
 
@@ -45,9 +45,9 @@ AXES = (
 WHOLE_EPOCHS = "the paper prints whole epochs to one level, and no curves"
 
 
-def published_account(row_set: RowSet) -> Account:
+def published_choices(row_set: RowSet) -> ChoiceSet:
     """What varies over the published rows, and their compute under a choice."""
-    return Account(
+    return ChoiceSet(
         axes=AXES,
         rows=lambda choice: _rows(row_set.rows, choice),
         not_applicable={

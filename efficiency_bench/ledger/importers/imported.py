@@ -18,7 +18,7 @@ from efficiency_bench.ledger.importers.curve import Curve, Point
 from efficiency_bench.ledger.importers.missing import decisive
 from efficiency_bench.ledger.importers.reading import Source
 from efficiency_bench.ledger.reference import reference_rows
-from efficiency_bench.ledger.store import sealed
+from efficiency_bench.ledger.store import with_entry_digest
 from efficiency_bench.records import (
     EndReason,
     Entry,
@@ -116,7 +116,7 @@ def to_entry(curve: Curve, wanted: Wanted, source: Source) -> Entry | None:
         return None
     skipped = _skipped(curve, source)
     suffix = "" if value == own else f"{metric}-{value}"
-    return sealed(_entry(curve, wanted, target, suffix, skipped))
+    return with_entry_digest(_entry(curve, wanted, target, suffix, skipped))
 
 
 def _skipped(curve: Curve, source: Source) -> list[str]:

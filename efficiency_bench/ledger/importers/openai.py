@@ -16,7 +16,7 @@ from efficiency_bench.ledger.export import OPENAI_COLUMNS
 from efficiency_bench.ledger.importers.imported import Wanted, counted_models, run_id
 from efficiency_bench.ledger.importers.reading import Source, csv_fields, decimal, note
 from efficiency_bench.ledger.reference import ALEXNET_LEVEL
-from efficiency_bench.ledger.store import sealed
+from efficiency_bench.ledger.store import with_entry_digest
 from efficiency_bench.records import Entry, Metric, Target
 
 PATTERNS = ("*.csv",)
@@ -104,7 +104,9 @@ def _entry(source: Source, line: int, row: Mapping[str, str], wanted: Wanted) ->
     elif not _is_wanted(level[1], wanted):
         source.skip(f"another target: {level[1].metric} {level[1].value:g}", line)
     else:
-        return sealed(_published(source, row, level, publication, compute, published, wanted))
+        return with_entry_digest(
+            _published(source, row, level, publication, compute, published, wanted)
+        )
     return None
 
 

@@ -10,7 +10,7 @@ from efficiency_bench.fitting.groups import Selection
 from efficiency_bench.fitting.halving import halving_time
 from efficiency_bench.fitting.rows import fit_rows
 from efficiency_bench.fitting.sensitivity.conventions import conventions, redated
-from efficiency_bench.fitting.sensitivity.published_choices import published_account
+from efficiency_bench.fitting.sensitivity.published_choices import published_choices
 from efficiency_bench.fitting.sensitivity.published_errata import published_slips
 from efficiency_bench.ledger.reference import published_entries
 from efficiency_bench.records import exact_flops, segments_until
@@ -114,7 +114,7 @@ def test_what_multiplies_every_row_cancels(wanted):
     assert row.halving_months == pytest.approx(first.halving_months, rel=1e-12)
     # and yet the compute itself moved
     row_set = fit_rows(published_entries(), ANY)
-    account = published_account(row_set)
+    account = published_choices(row_set)
     choice = {axis.name: axis.headline for axis in account.axes}
     factor = 2 if "unit" in wanted else 1_281_167 / 1_280_000
     pairs = zip(account.rows(choice), account.rows({**choice, **wanted}), strict=True)
