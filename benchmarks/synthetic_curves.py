@@ -52,7 +52,7 @@ class Protocol:
     per_epoch: int = 1
     per_epoch_near: int = 4
     common: float = 0.0
-    """Shard of an evaluation's binomial variance that all of the run's have in common."""
+    """Share of an evaluation's binomial variance that all of the run's have in common."""
     dispersion: float = 1.0
     """Variance of an evaluation over its binomial one."""
 

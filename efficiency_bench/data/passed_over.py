@@ -13,7 +13,7 @@ from torchvision.datasets.folder import IMG_EXTENSIONS
 from efficiency_bench.errors import UserError
 
 MOST_OF_A_CLASS = 0.20
-"""Shard of a class's images that may be left out without a word from the user; our choice."""
+"""Share of a class's images that may be left out without a word from the user; our choice."""
 
 MOST_OF_A_SET = 0.05
 """The same for a whole training or validation set."""

@@ -33,7 +33,7 @@ IMPROVEMENT = 1e-11
 """Gain in log likelihood by a step below which a fit has converged."""
 
 LEAST_STEP = 2.0**-20
-"""Shard of a Newton step below which no shorter one is tried."""
+"""Share of a Newton step below which no shorter one is tried."""
 
 RIDGE = 1e-9
 """Added to the curvature: rows that are all bounds have none in the direction away from them."""

@@ -26,7 +26,7 @@ class Hardware(BaseModel):
     """Precision -> FLOP/s of one device, dense."""
     peak_source: str
     utilisation: float = Field(gt=0, le=1)
-    """Shard of the peak that training's products reach."""
+    """Share of the peak that training's products reach."""
     utilisation_source: str
     board_power_watts: PositiveFloat | None = None
     """Of one device, without the host."""

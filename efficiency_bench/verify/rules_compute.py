@@ -18,7 +18,7 @@ from efficiency_bench.verify.findings import Failure, Finding, Note, close, equa
 from efficiency_bench.verify.recount import plan_of
 
 IMAGE_ROUNDING = 1e-6
-"""Shard of one image by which a fraction of a set may miss a whole number of images."""
+"""Share of one image by which a fraction of a set may miss a whole number of images."""
 
 
 def steps_and_images(evidence: Evidence) -> Iterator[Finding]:
