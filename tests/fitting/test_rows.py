@@ -8,7 +8,9 @@ from efficiency_bench.errors import UserError
 from efficiency_bench.fitting.groups import Selection
 from efficiency_bench.fitting.halving import halving_time
 from efficiency_bench.fitting.rows import fit_rows
+from efficiency_bench.fitting.sensitivity.curves import rows_at, unpacked
 from efficiency_bench.ledger.reference import published_entries
+from tests.fitting.curve_factory import run_with_curve, sigmoid, straight
 from tests.ledger.factory import (
     make_baseline,
     make_entry,
@@ -280,6 +282,22 @@ def test_a_row_that_arrived_in_part_is_known_to_lie_above_a_mean():
     assert (whole.arrived_in_part, whole.compute_at_least) == (False, whole.compute)
     (never,) = fit_rows([run("r0", crossing_images=None)], Selection()).rows
     assert (never.arrived_in_part, never.compute_at_least) == (False, never.compute_spent)
+
+
+def test_at_another_accuracy_the_seed_that_misses_it_stands_at_what_it_spent():
+    """logit(top-1) = -3 + images / 1e9: 90 % at 5.1972e9; the other seed stops at 80 %."""
+    arrives = straight("s0", 1e9, model="net")
+    points = [(n * 10**8, sigmoid(-3 + n / 10)) for n in range(1, 44)]
+    misses = run_with_curve("s1", points, model="net", seed=1)
+    row_set = fit_rows([arrives, misses], Selection())
+    (row,) = rows_at(
+        row_set.rows, unpacked([arrives, misses]), make_target(), "sustained", "paper3x"
+    ).rows
+    assert (row.seeds, row.reached_seeds) == (2, 1)
+    assert row.compute == pytest.approx(3e6 * 5.1972e9 / 8.64e16, rel=1e-4)
+    assert row.compute_at_least == pytest.approx(
+        3e6 * (5.1972e9 * 4.3e9) ** 0.5 / 8.64e16, rel=1e-4
+    )
 
 
 def test_a_baseline_without_trials_pays_its_schedule_in_a_budgeted_fit_and_is_said():
