@@ -53,7 +53,12 @@ def unit_rungs(y):
     return low, high
 
 
-@pytest.mark.parametrize("known", [bounded_above, unit_rungs])
+def short_intervals(y):
+    """Closed intervals of a third of a unit."""
+    return np.floor(3 * y) / 3, (np.floor(3 * y) + 1) / 3
+
+
+@pytest.mark.parametrize("known", [bounded_above, unit_rungs, short_intervals])
 @pytest.mark.parametrize("seed", range(4))
 def test_it_is_the_maximum_of_a_direct_search(known, seed):
     low, high = known(drawn(seed))
