@@ -39,8 +39,8 @@ def train(*arguments: str) -> tuple[Entry, ...]:
     ``schedule``, ``diverged``, ``failed``) and ``reached``.  Of several processes (torchrun, Slurm)
     the first returns the entries, the others none.
 
-    Call it in the main thread: it takes Ctrl-C, SIGTERM, SIGUSR1 and SIGUSR2 while it runs, which
-    stop the run after its step and save it.
+    Call it in the main thread: it takes Ctrl-C, SIGTERM, SIGHUP, SIGUSR1 and SIGUSR2 while it runs,
+    which stop the run after its step and save it.
 
     Raises Stopped when a run was stopped so, or is not over where a launcher started it: the same
     call goes on.  Raises UserError for a mistake in the arguments; of a sweep, also where a run

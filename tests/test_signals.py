@@ -1,11 +1,20 @@
 """A real process, a real signal: exit 75, no entry, and the same command goes on to the end."""
 
 import json
+import os
+import pty
 import signal
+import subprocess
+import time
+from datetime import datetime
 
 import pytest
 
-from tests.commands import command, started
+from efficiency_bench.records import Entry
+from efficiency_bench.reproducibility.data_and_counts import verify_ledger
+from efficiency_bench.reproducibility.diff import differences
+from efficiency_bench.training.clock import STOPPED_FROM_SECONDS, TICK_SECONDS
+from tests.commands import PROGRAM, command, started
 from tests.tiny import TINY, events_of
 
 LONG = (
@@ -19,7 +28,9 @@ LONG = (
 )
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2]
+)
 def test_a_signal_stops_the_run_at_a_step_and_the_same_command_goes_on(number, tmp_path):
     with started(tmp_path, *LONG) as process:
         process.send_signal(number)
@@ -56,3 +67,94 @@ def test_a_second_process_on_the_same_folder_is_refused_and_named_the_first(tmp_
     again = command("train", *LONG, "--json", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     assert json.loads(again.stdout)["images"] == 8 * 300
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_that_comes_twice_still_saves_and_exits_75(number, tmp_path):
+    with started(tmp_path, *LONG) as process:
+        process.send_signal(number)
+        process.send_signal(number)
+        rest = process.stderr.read()
+    assert process.returncode == 75
+    assert "Traceback" not in rest
+    assert events_of(tmp_path / "run")[-1]["event"] == "interrupted"
+    assert list((tmp_path / "run").glob("checkpoint-*.pt"))
+
+
+def test_a_signal_that_comes_again_and_again_until_the_process_has_left_exits_75(tmp_path):
+    with started(tmp_path, *LONG) as process:
+        while process.returncode is None:
+            process.send_signal(signal.SIGTERM)
+    assert process.returncode == 75
+    assert events_of(tmp_path / "run")[-1]["event"] == "interrupted"
+
+
+def test_the_third_ctrl_c_leaves_at_once_and_exits_75_too(tmp_path):
+    with started(tmp_path, *LONG, "checkpoint_share=1") as process:
+        process.send_signal(signal.SIGSTOP)  # so that they are there before a step has ended
+        for _ in range(3):
+            process.send_signal(signal.SIGINT)
+            process.send_signal(signal.SIGCONT)
+        rest = process.stderr.read()
+    assert process.returncode == 75
+    assert "Traceback" not in rest
+
+
+def test_a_closed_terminal_saves_the_run_and_the_same_command_goes_on(tmp_path):
+    """A real terminal: when it goes, SIGHUP comes and every write to it fails."""
+    master, slave = pty.openpty()
+    run = subprocess.Popen(
+        ["setsid", "--ctty", PROGRAM, "train", *LONG, "checkpoint_share=0"],
+        cwd=tmp_path,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+    )
+    os.close(slave)
+    shown = b""
+    while b"epoch 1" not in shown:
+        shown += os.read(master, 1000)
+    os.close(master)
+    assert run.wait() == 75
+    assert events_of(tmp_path / "run")[-1]["event"] == "interrupted"
+    again = command("train", *LONG, "--json", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert json.loads(again.stdout)["repeated_images"] == 0
+
+
+def test_a_run_that_nobody_listens_to_any_more_runs_to_its_end(tmp_path):
+    """As in ``train ... 2>&1 | head -1``."""
+    with started(tmp_path, *LONG) as process:
+        process.stderr.close()
+        assert process.wait() == 0
+    assert events_of(tmp_path / "run")[-1]["event"] == "end"
+
+
+def test_the_time_in_which_a_process_was_stopped_is_on_no_clock_and_in_the_log(tmp_path):
+    """What Slurm does to a job that is suspended for another (PreemptMode=SUSPEND)."""
+    apart = ("run_dir=other", "ledger_dir=others")
+    with started(tmp_path, *LONG) as process:
+        process.send_signal(signal.SIGSTOP)
+        began = time.monotonic()
+        other = command("train", *LONG, *apart, "--json", cwd=tmp_path)
+        while time.monotonic() - began < STOPPED_FROM_SECONDS + 1:
+            command("status", cwd=tmp_path)
+        stopped = time.monotonic() - began
+        process.send_signal(signal.SIGCONT)
+        rest = process.stderr.read()
+    assert process.returncode == 0, rest
+    assert "stopped for" in rest
+    events = events_of(tmp_path / "run")
+    (halted,) = [event for event in events if event["event"] == "halted"]
+    # what two threads may have computed since the last look is not taken for a halt
+    assert halted["seconds"] >= stopped - 2 * TICK_SECONDS
+    start, end = (datetime.fromisoformat(events[i]["time_utc"]) for i in (0, -1))
+    charged = events[-1]["train_seconds"] + events[-1]["evaluation_seconds"]
+    assert charged + halted["seconds"] <= (end - start).total_seconds() + 0.001
+    (path,) = (tmp_path / "ledger").glob("*.json")
+    entry = Entry.model_validate_json(path.read_text())
+    assert differences(entry, Entry.model_validate_json(other.stdout)) == []
+    (result,) = verify_ledger(str(tmp_path / "ledger"), None, None)
+    assert result.ok
+    assert any("on no clock" in note.text for note in result.notes)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from efficiency_bench.cli.completion import Overrides
-from efficiency_bench.cli.shared import Json, print_json, stdout_console
+from efficiency_bench.cli.shared import Json, print_json, stdout_console, stoppable
 from efficiency_bench.errors import UserError
 
 WATCH_SECONDS = 2.0
@@ -34,9 +34,11 @@ def train(overrides: Overrides = None, as_json: Json = False) -> None:
     from efficiency_bench.run.processes import this_process
     from efficiency_bench.sweep.train import train_all
 
-    entries, exit_code = train_all(overrides or [])
+    with stoppable():
+        entries, exit_code = train_all(overrides or [], leaving=True)
     if as_json and this_process().is_main:
-        print_json(entries[0] if len(entries) == 1 else entries)
+        rows = [entry.model_dump(mode="json") for entry in entries]
+        print_json(rows[0] if len(rows) == 1 else rows)
     raise typer.Exit(exit_code)
 
 
@@ -49,7 +51,8 @@ def horizon(overrides: Overrides = None, as_json: Json = False) -> None:
     """
     from efficiency_bench.horizon.search import search
 
-    row, exit_code = search(overrides or [])
+    with stoppable():
+        row, exit_code = search(overrides or [])
     if as_json and row is not None:
         print_json(row)
     raise typer.Exit(exit_code)

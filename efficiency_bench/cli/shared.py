@@ -106,4 +106,5 @@ def stoppable() -> Iterator[None]:
         print("stopped; the same command begins again where it can", file=sys.stderr)
         raise typer.Exit(STOPPED) from None
     finally:
-        signal.signal(signal.SIGTERM, before)
+        if signal.getsignal(signal.SIGTERM) is stop:  # a run that was stopped ignores it by now
+            signal.signal(signal.SIGTERM, before)

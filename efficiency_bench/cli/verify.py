@@ -18,6 +18,7 @@ from efficiency_bench.cli.shared import (
     print_line,
     read_entries,
     stdout_console,
+    stoppable,
 )
 
 
@@ -90,7 +91,8 @@ def reproduce(
     from efficiency_bench.reproducibility.rerun import as_row, print_reproduction
     from efficiency_bench.reproducibility.rerun import reproduce as train_again
 
-    result = train_again(ledger, run_id, data_root, out)
+    with stoppable():
+        result = train_again(ledger, run_id, data_root, out)
     if result is None:
         raise typer.Exit(STOPPED)
     row = as_row(result)

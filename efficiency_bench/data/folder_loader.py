@@ -11,6 +11,9 @@ tensors takes three fifths of the time and sees the same crops; a pixel differs 
 from __future__ import annotations
 
 import functools
+import os
+import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -221,6 +224,23 @@ class _Batches:
         return iter(self.keys)
 
 
+def _outlive_signals(run: int, _: int) -> None:
+    """Keep a loading process alive when a signal to the whole job tells the run to stop.
+
+    The run still needs it for its step, and alone ends it: ``run`` is the number of its process.
+    """
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    threading.Thread(target=_end_when_told, args=(run,), daemon=True).start()
+
+
+def _end_when_told(run: int) -> None:
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != run:
+        pass
+    os._exit(0)
+
+
 class _Reader:
     """A DataLoader that reads whatever list of batches it is given, with the same workers."""
 
@@ -233,6 +253,7 @@ class _Reader:
             persistent_workers=workers > 0,
             pin_memory=device.type == "cuda",
             collate_fn=_collate,
+            worker_init_fn=functools.partial(_outlive_signals, os.getpid()),
             # A DataLoader draws a seed for its workers; of its own, so that dropout and the
             # like in the main process do not depend on how often data is read.
             generator=torch.Generator(),

@@ -71,7 +71,7 @@ def search(arguments: Sequence[str]) -> tuple[Json | None, int]:
     No answer and exit code 75 where a signal stopped it.  Raises UserError.
     """
     try:
-        with stop_on_signal() as stop:
+        with stop_on_signal(leaving=True) as stop:
             return _search(arguments, stop)
     finally:
         leave()

@@ -42,8 +42,20 @@ def cost_of(events: Sequence[Event]) -> Cost | None:
         repeated_energy_joules=repeated,
         energy_source=_source(sources, known),
         price_usd_per_hour=start["cost"]["price_usd_per_hour"],
-        notes=_distinct(note for a in attempts for note in a["notes"]),
+        notes=_distinct([*(note for a in attempts for note in a["notes"]), *_halts(events, known)]),
     )
+
+
+def _halts(events: Sequence[Event], energy_known: bool) -> list[str]:
+    """How long the process was stopped in all attempts; nothing where it never was."""
+    seconds = [event["seconds"] for event in events if event["event"] == "halted"]
+    if not seconds:
+        return []
+    energy = ", but the energy used meanwhile is counted" if energy_known else ""
+    return [
+        f"the process was stopped for {sum(seconds):.1f} s in all (SIGSTOP, a suspended job),"
+        f" which is on no clock{energy}"
+    ]
 
 
 def latest_energy(events: Sequence[Event]) -> float | None:
@@ -53,7 +65,9 @@ def latest_energy(events: Sequence[Event]) -> float | None:
 
 
 def _energy_in(event: Event) -> Mapping[str, Any]:
-    account = event["cost"] if event["event"] == "resume" and "cost" in event else event
+    kind = event["event"]
+    account = event["cost"] if kind == "resume" and "cost" in event else event
+    account = event["reached"] if kind == "repair" and "reached" in event else account
     return account if "energy_joules" in account else {}
 
 

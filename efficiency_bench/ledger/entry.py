@@ -1,115 +1,142 @@
-"""The ledger entry of a run, put together from its ending, its evaluations and its config."""
+"""The ledger entry of a run: a function of its event log and nothing else.
+
+Whatever ends the process between the last event and the entry, a full disk or a kill, the log
+that it leaves is enough to write the entry later.
+"""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
-from datetime import UTC, datetime
-from pathlib import Path
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
-from efficiency_bench import records, target_crossing
-from efficiency_bench.bounds import whole_characters
-from efficiency_bench.config import RunConfig, measured_part
+from pydantic import ValidationError
+
+from efficiency_bench import records
+from efficiency_bench.errors import UserError
 from efficiency_bench.identity import config_digest, data_name, row_date
-from efficiency_bench.ledger import events
-from efficiency_bench.ledger.history import RepeatedWork
+from efficiency_bench.ledger.costs import cost_of
+from efficiency_bench.ledger.events import ends, parse_events, without_own_fields
+from efficiency_bench.ledger.history import lost_in_all, useful
 from efficiency_bench.ledger.store import with_entry_digest
-from efficiency_bench.records import Clocks, Cost, Entry, Evaluation, Provenance, Target
-from efficiency_bench.training.trainer import Ending
+from efficiency_bench.records import Clocks, Entry, Evaluation, Provenance, Segment, Target
+from efficiency_bench.stop_rule import metric_of_start
+from efficiency_bench.target_crossing import first_crossing, sustained_crossing
+
+Event = Mapping[str, Any]
 
 
-def build_entry(
-    *,
-    run_id: str,
-    config: RunConfig,
-    target: Target,
-    ending: Ending,
-    evaluations: Sequence[Evaluation],
-    classes: int,
-    train_images: int,
-    total_steps: int,
-    data_digest: str,
-    weights_digest: str | None,
-    setup_seconds: float,
-    repeated: RepeatedWork,
-    event_log: Path,
-    ledger_dir: Path,
-    provenance: Provenance,
-    cost: Cost | None,
-) -> Entry:
-    """The immutable record of one ended run; every number from counts, none from rates."""
-    paper3x = records.paper3x_tfs_days(ending.segments)
-    exact = records.exact_flops(ending.segments)
-    passed = sum(segment.images for segment in ending.segments)
-    macs = sum(s.images * s.passes * s.forward_macs for s in ending.segments)
-    measured = measured_part(config)
-    estimand: records.Estimand = "budgeted" if config.estimand == "budgeted" else "anytime"
-    entry = Entry(
-        run_id=run_id,
+def entry_from_log(content: bytes, event_log: str) -> Entry:
+    """The entry of an ended run; every number from counts, none from rates.
+
+    ``content`` is the event log, ``event_log`` its path relative to the ledger's folder.  Raises
+    UserError where the log is damaged, or is not that of a run that has ended.
+    """
+    read = parse_events(content, event_log)
+    if read.torn is not None or read.broken_at is not None or not ends(content):
+        raise UserError(
+            f"{event_log} is not the whole event log of a run that has ended, so no entry can be"
+            " made of it;\nrun the command that began the run again"
+        )
+    try:
+        return with_entry_digest(
+            _entry(read.events, hashlib.sha256(content).hexdigest(), event_log)
+        )
+    except (ValidationError, KeyError, TypeError, ValueError, StopIteration) as error:
+        raise UserError(
+            f"{event_log} is not the event log of a run of this program: {error!r};\n"
+            "put the log back as it was, or train in another folder: run_dir=DIR"
+        ) from error
+
+
+def _entry(events: Sequence[Event], log_digest: str, event_log: str) -> Entry:
+    kept = useful(events)
+    start = next(event for event in kept if event["event"] == "start")
+    end, config = kept[-1], start["config"]
+    segments = tuple(Segment(**segment) for segment in end["segments"])
+    evaluations = tuple(
+        Evaluation(**without_own_fields(event)) for event in kept if event["event"] == "evaluation"
+    )
+    target = _target(start, evaluations)
+    repeated = lost_in_all(events)
+    passed = sum(segment.images for segment in segments)
+    macs = sum(s.images * s.passes * s.forward_macs for s in segments)
+    estimand: records.Estimand = "anytime"
+    if config.get("estimand") == "budgeted":
+        estimand = "budgeted"
+    return Entry(
+        run_id=start["run_id"],
         source="measured here",
-        created_utc=datetime.now(UTC).isoformat(timespec="seconds"),
-        experiment=config.experiment,
-        model=config.model.name,
-        recipe=config.recipe.name,
-        data=data_name(config.data.name, classes),
-        seed=config.seed,
-        repeat=config.repeat,
+        created_utc=datetime.fromisoformat(end["time_utc"]).isoformat(timespec="seconds"),
+        experiment=config["experiment"],
+        model=config["model"]["name"],
+        recipe=config["recipe"]["name"],
+        data=data_name(config["data"]["name"], start["classes"]),
+        seed=config["seed"],
+        repeat=config["repeat"],
         estimand=estimand,
-        date=row_date(measured),
-        end_reason=_reason(ending),
-        end_detail=ending.detail,
+        date=row_date(config),
+        end_reason=end["reason"],
+        end_detail=end["detail"],
         target=target,
-        images=ending.images,
-        steps=ending.steps,
-        epochs=ending.epochs,
+        images=end["images"],
+        steps=end["steps"],
+        epochs=end["epochs"],
         forward_macs=macs / passed if passed else 0.0,  # of integers: exact where F is one
-        paper3x_tfs_days=paper3x,
-        exact_flops=exact,
+        paper3x_tfs_days=records.paper3x_tfs_days(segments),
+        exact_flops=records.exact_flops(segments),
         **arrival(
             target,
-            ending,
             evaluations,
-            train_images=train_images,
-            total_steps=total_steps,
+            segments,
+            faultless=end["reason"] in ("target", "schedule"),
+            schedule_over=end["steps"] == start["total_steps"],
+            train_images=start["train_images"],
             estimand=estimand,
         ),
         repeated_images=repeated.images,
         repeated_seconds=repeated.seconds,
         repeated_paper3x_tfs_days=repeated.paper3x_tfs_days,
-        segments=ending.segments,
-        evaluations=tuple(evaluations),
+        segments=segments,
+        evaluations=evaluations,
         clocks=Clocks(
-            train_seconds=ending.train_seconds,
-            evaluation_seconds=ending.evaluation_seconds,
-            setup_seconds=setup_seconds,
+            train_seconds=end["train_seconds"],
+            evaluation_seconds=end["evaluation_seconds"],
+            setup_seconds=start["setup_seconds"],
         ),
-        weights_digest=weights_digest,
-        data_digest=data_digest,
-        config_digest=config_digest(measured),
-        event_log_digest=events.digest(event_log),
-        event_log=whole_characters(os.path.relpath(event_log, ledger_dir)),
-        config=measured,
-        provenance=provenance,
-        cost=cost,
+        weights_digest=end["weights_digest"],
+        data_digest=start["data_digest"],
+        config_digest=config_digest(config),
+        event_log_digest=log_digest,
+        event_log=event_log,
+        config=config,
+        provenance=Provenance(**start["provenance"]),
+        cost=cost_of(events),
     )
-    return with_entry_digest(entry)
 
 
-def _reason(ending: Ending) -> records.EndReason:
-    match ending.reason:
-        case "target" | "schedule" | "diverged" | "failed":
-            return ending.reason
-    raise ValueError(f"{ending.reason} is no ending for the ledger")
+def _target(start: Event, evaluations: Sequence[Evaluation]) -> Target:
+    """The target set before the run, or the one that a baseline has set by its last evaluation."""
+    if start["target"] is not None:
+        return Target(**start["target"])
+    metric = metric_of_start(start)
+    return Target(
+        metric=metric,
+        value=evaluations[-1].accuracy(metric) if evaluations else 0.0,
+        confirmations=start["config"]["target"]["confirmations"],
+        source="own_schedule",
+    )
 
 
 def arrival(
     target: Target,
-    ending: Ending,
     evaluations: Sequence[Evaluation],
+    segments: Sequence[Segment],
     *,
+    faultless: bool,
+    schedule_over: bool,
     train_images: int,
-    total_steps: int,
     estimand: records.Estimand = "anytime",
 ) -> dict[str, Any]:
     """Whether and where the run arrived: crossings in images and epochs, compute to them.
@@ -118,21 +145,22 @@ def arrival(
     to the end has set its own target: it has arrived by definition and is charged the whole
     schedule, as AlexNet was in 2020.  So is a budgeted run, which has arrived if its final
     evaluation meets the target; the crossings inside its schedule are kept, and charge nothing.
+    A run that a fault ended (not ``faultless``) has not arrived, wherever it was.
     """
-    over = ending.steps == total_steps and ending.reason in ("target", "schedule")
-    first = target_crossing.first_crossing(target, evaluations)
-    sustained = target_crossing.sustained_crossing(target, evaluations, schedule_over=over)
+    over = schedule_over and faultless
+    first = first_crossing(target, evaluations)
+    sustained = sustained_crossing(target, evaluations, schedule_over=over)
+    charged: Sequence[Segment] | None = None
     if target.source == "own_schedule":
-        charged = ending.segments if over else None
         reached = over
+        charged = segments if reached else None
     elif estimand == "budgeted":
         reached = over and target.met_by(evaluations[-1].accuracy(target.metric))
-        charged = ending.segments if reached else None
+        charged = segments if reached else None
     else:
-        charged = None
-        reached = sustained is not None and ending.reason in ("target", "schedule")
+        reached = sustained is not None and faultless
         if reached and sustained is not None:
-            charged = records.segments_until(ending.segments, sustained)
+            charged = records.segments_until(segments, sustained)
     return {
         "reached": reached,
         "first_crossing_images": first,

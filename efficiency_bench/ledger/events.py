@@ -20,12 +20,13 @@ from typing import Any, NoReturn
 
 from efficiency_bench.bounds import out_of_bounds, whole_characters
 from efficiency_bench.errors import UserError
-from efficiency_bench.files import open_own, read_regular
+from efficiency_bench.files import open_own, put, read_regular
+from efficiency_bench.ledger.history import reached
 
 LARGEST_OWN_LOG_BYTES = 1 << 30
 """A run's own log, in its folder: two years of training write as many."""
 
-DURABLE_KINDS = frozenset({"start", "resume", "evaluation", "end"})
+DURABLE_KINDS = frozenset({"start", "repair", "resume", "evaluation", "end"})
 """Events that must survive a power cut: forced to the disk as they are written."""
 
 _KIND = re.compile(r"[a-z][a-z_]*")
@@ -33,6 +34,9 @@ _OWN_FIELDS = frozenset({"event", "time_utc", "chain"})
 _CHAINED = re.compile(rb'(?P<body>\{.*), "chain": "(?P<link>[0-9a-f]{64})"\}', re.DOTALL)
 CHAIN_START = "0" * 64
 """What the first line is chained to."""
+
+LONGEST_TORN_BYTES = 10_000
+"""Of damaged bytes, how many a ``repair`` event holds itself; more are kept in a file."""
 
 
 def reject_constant(name: str) -> NoReturn:
@@ -50,7 +54,7 @@ class EventsRead:
 
     events: tuple[Mapping[str, Any], ...]
     torn: str | None
-    """A last line that was cut while being written, as far as it got."""
+    """What follows the last event: a line cut while being written, or NULs after a power cut."""
     broken_at: int | None = None
     """First line (from 1) that does not continue the chain; None: all do."""
 
@@ -58,8 +62,8 @@ class EventsRead:
 class EventLog:
     """The writing end of one run's log; one process at a time writes it.
 
-    Opening a log whose last line was cut removes the remnant from its place and keeps it in
-    an event of kind ``repair``, so that the next line does not join it.
+    Opening a damaged log cuts it back to its sound part and notes the rest in an event of kind
+    ``repair``.  A torn last line is kept in that event, anything else in a file beside the log.
     """
 
     def __init__(self, path: Path) -> None:
@@ -127,62 +131,135 @@ class EventLog:
 
     def _repair(self) -> None:
         content = read_regular(self.path, LARGEST_OWN_LOG_BYTES)
-        whole, newline, tail = content.rpartition(b"\n")
-        if tail and _parse(tail) is not None:
+        sound = sound_part(content)
+        self._link = sound.link
+        if sound.damage:
+            fields = repair_fields(sound.damage)
+            if "kept_as" in fields:
+                self._keep(sound.damage, fields["kept_as"])
+            os.ftruncate(self._descriptor, sound.length_bytes)
+        if sound.length_bytes and content[sound.length_bytes - 1 : sound.length_bytes] != b"\n":
             self._write(b"\n", durable=False)  # cut between the object and its line end
-            whole, tail = content, b""
-        chained = _CHAINED.fullmatch(whole.rpartition(b"\n")[2])
+        if sound.damage:
+            self.append("repair", **fields)
+
+    def _keep(self, damage: bytes, name: str) -> None:
+        try:
+            put(self.path.with_name(name), damage)
+        except OSError as error:
+            raise _no_log(self.path, error) from error
+
+
+@dataclass(frozen=True)
+class SoundPart:
+    """A log up to its first damage."""
+
+    events: tuple[Mapping[str, Any], ...]
+    links: tuple[str, ...]
+    """Chain of each line, which the next one continues."""
+    ends: tuple[int, ...]
+    """Bytes up to the end of each line."""
+    damage: bytes
+    """What follows; empty in a log that is whole."""
+
+    @property
+    def length_bytes(self) -> int:
+        """Bytes of the sound part."""
+        return self.ends[-1] if self.ends else 0
+
+    @property
+    def link(self) -> str:
+        """What the next line continues."""
+        return self.links[-1] if self.links else CHAIN_START
+
+    def chain_after(self, length_bytes: int) -> str | None:
+        """The chain of the line that ends after ``length_bytes``; None where none ends there."""
+        return dict(zip(self.ends, self.links, strict=True)).get(length_bytes)
+
+
+def sound_part(content: bytes) -> SoundPart:
+    """The longest beginning of a log in which every line is an event that continues the chain.
+
+    Lines without a chain, which old logs have, are sound until the first line that has one.
+    """
+    events: list[Mapping[str, Any]] = []
+    links, ends = [CHAIN_START], [0]
+    for line in content.split(b"\n"):
+        chained = _CHAINED.fullmatch(line)
         if chained:
-            self._link = chained["link"].decode()
-        if not tail:
-            return
-        os.ftruncate(self._descriptor, len(whole) + len(newline))
-        self.append("repair", torn=tail.decode("utf-8", errors="replace"))
+            continues = chained["link"].decode() == _link(links[-1], chained["body"])
+        else:
+            continues = links[-1] == CHAIN_START
+        event = _parse(line) if continues else None
+        if event is None:
+            break
+        events.append(event)
+        links.append(chained["link"].decode() if chained else CHAIN_START)
+        ends.append(min(len(content), ends[-1] + len(line) + 1))
+    return SoundPart(tuple(events), tuple(links[1:]), tuple(ends[1:]), content[ends[-1] :])
+
+
+def ends(content: bytes) -> bool:
+    """Whether the last line of a log is the end of its run; no other line is looked at."""
+    last = _parse(content.removesuffix(b"\n").rpartition(b"\n")[2])
+    return last is not None and last["event"] == "end"
+
+
+def repair_fields(damage: bytes) -> dict[str, Any]:
+    """Fields of the ``repair`` event for bytes that do not continue the log.
+
+    ``reached``, where there are events among them, is how far those had come: a resumption
+    counts it as repeated work.
+    """
+    fields: dict[str, Any] = {"torn": damage[:LONGEST_TORN_BYTES].decode(errors="replace")}
+    lost = events_in(damage)
+    if lost or len(damage) > LONGEST_TORN_BYTES:
+        name = hashlib.sha256(damage).hexdigest()[:8]
+        fields |= {"bytes": len(damage), "kept_as": f"events.damaged-{name}.jsonl"}
+    return fields | ({"reached": reached(lost)} if lost else {})
+
+
+def events_in(damage: bytes) -> list[dict[str, Any]]:
+    """The events among damaged bytes: empty after a torn line or a power cut."""
+    return [event for line in damage.split(b"\n") if (event := _parse(line)) is not None]
+
+
+def read_sound_part(path: Path) -> SoundPart:
+    """``sound_part`` of the log at ``path``; UserError where it cannot be read."""
+    return sound_part(_content(path))
 
 
 def read_events(path: Path) -> EventsRead:
-    """Every event of a log, in order; a torn last line is reported, not raised.
+    """Every event of a log, in order; what follows the last one is reported, not raised.
 
-    Raises UserError where there is no log, and for any other malformed line, by number.
+    Raises UserError where there is no log, and for a malformed line before an event, by number.
     """
+    return parse_events(_content(path), str(path))
+
+
+def _content(path: Path) -> bytes:
     try:
-        content = read_regular(path, LARGEST_OWN_LOG_BYTES)
+        return read_regular(path, LARGEST_OWN_LOG_BYTES)
     except OSError as error:
         raise UserError(f"no event log to read at {path}: {error.strerror}") from error
-    return parse_events(content, str(path))
 
 
 def parse_events(content: bytes, name: str) -> EventsRead:
     """``read_events`` of a log's bytes; ``name`` is for messages."""
-    *lines, tail = content.split(b"\n")
-    if tail and _parse(tail) is not None:
-        lines, tail = [*lines, tail], b""
-    events = []
-    for number, line in enumerate(lines, start=1):
-        event = _parse(line)
+    lines = content.split(b"\n")
+    events = [_parse(line) for line in lines]
+    whole = max((n for n, event in enumerate(events, start=1) if event is not None), default=0)
+    for number, event in enumerate(events[:whole], start=1):
         if event is None:
             raise UserError(f"{name}, line {number}: not an event; the log was changed by hand?")
-        events.append(event)
-    torn = tail.decode("utf-8", errors="replace") or None
-    return EventsRead(tuple(events), torn, _first_broken(lines))
+    torn = b"\n".join(lines[whole:]).decode("utf-8", errors="replace") or None
+    read = tuple(event for event in events[:whole] if event is not None)
+    return EventsRead(read, torn, _first_broken(lines[:whole]))
 
 
 def without_own_fields(event: Mapping[str, Any]) -> dict[str, Any]:
     """What an event was given to write down, without what the log adds."""
     return {name: value for name, value in event.items() if name not in _OWN_FIELDS}
-
-
-def chain_after(path: Path, length_bytes: int) -> str | None:
-    """The chain of the last line within the first ``length_bytes`` of a log.
-
-    None where the log is shorter, or no line with a chain ends there.
-    """
-    content = read_regular(path, LARGEST_OWN_LOG_BYTES)
-    whole, newline, rest = content[:length_bytes].rpartition(b"\n")
-    chained = _CHAINED.fullmatch(whole.rpartition(b"\n")[2])
-    if len(content) < length_bytes or not newline or rest or chained is None:
-        return None
-    return chained["link"].decode()
 
 
 def _first_broken(lines: Sequence[bytes]) -> int | None:

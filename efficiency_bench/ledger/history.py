@@ -31,11 +31,15 @@ class History:
         self._read = 0
         self._others: list[tuple[int, Event]] = []
         self._counting: list[tuple[int, Event]] = []
+        self._damaged: list[Event] = []
 
     def add(self, event: Event) -> None:
         """Read one event; a ``resume`` takes back what stands beyond it."""
         if event["event"] == "resume":
             del self._counting[self._standing(event["steps"]) :]
+            self._damaged.clear()
+        if event["event"] == "repair" and "reached" in event:
+            self._damaged.append(event["reached"])
         place = (self._read, event)
         (self._counting if event["event"] in COUNTING_KINDS else self._others).append(place)
         self._read += 1
@@ -52,7 +56,7 @@ class History:
         alone, and the rest is taken from the event before.
         """
         stand = self._standing(resume["steps"])
-        gone = [event for _, event in self._counting[stand:]]
+        gone = [event for _, event in self._counting[stand:]] + self._damaged
         if not gone:
             return RepeatedWork()
         # looked at from its end, and no further than needed: it may be the whole log
@@ -111,6 +115,22 @@ def lost_in_all(events: Iterable[Event]) -> RepeatedWork:
 
 
 _ACCOUNTS = ("images", "train_seconds", "paper3x_tfs_days")
+_LOST_IN = ("images", "seconds", "paper3x_tfs_days")
+"""What ``RepeatedWork`` calls each of the accounts."""
+
+
+def reached(events: Sequence[Event]) -> dict[str, Any]:
+    """How far damaged ``events`` had come in each account, repeated work included."""
+    again = lost_in_all(events)
+    resumed = [event for event in events if event["event"] == "resume"][-1:]
+    standing = resumed + [e for e in useful(events) if e["event"] in COUNTING_KINDS]
+    furthest = {
+        account: max((e.get(account, 0) for e in standing), default=0) + getattr(again, lost)
+        for account, lost in zip(_ACCOUNTS, _LOST_IN, strict=True)
+    }
+    joules = [event["energy_joules"] for event in standing if "energy_joules" in event]
+    repeated = [e["cost"].get("lost_energy_joules", 0.0) for e in events if "cost" in e]
+    return furthest | ({"energy_joules": max(joules) + sum(repeated)} if joules else {})
 
 
 def _lost(gone: Sequence[Event], before: Iterable[Event], resume: Event, account: str) -> Any:

@@ -88,7 +88,7 @@ def reproduce(ledger: Path, run_id: str, data_root: Path | None, out: Path) -> R
     for baseline in committed.target.baseline_run_ids:
         _lend(ledger, store.matching(read.entries, baseline), folder / "ledger")
     config = _placed(committed, data_root, folder)
-    with stop_on_signal() as stop:
+    with stop_on_signal(leaving=True) as stop:
         again = shown(config, terminal(process), stop).entry
         if again is None:
             stop.hand_over()

@@ -175,7 +175,7 @@ def begin_cost(run: RunSetup, hardware: Mapping[str, Any]) -> tuple[EnergyAccoun
         fields |= {"peak": asdict(run.peak), "price_usd_per_hour": run.config.price_usd_per_hour}
         return EnergyAccount(meter, 0.0, 0.0), fields
     assert run.earlier is not None
-    start = next(e for e in run.earlier.events.events if e["event"] == "start")
+    start = next(e for e in run.earlier.events if e["event"] == "start")
     notes += _changes(run, start, hardware)
     taken_up = run.earlier.energy
     if meter is None or taken_up is None:

@@ -15,6 +15,8 @@ from efficiency_bench.config import RunConfig, measured_part
 from efficiency_bench.errors import UserError
 from efficiency_bench.files import open_own, put, read_regular
 from efficiency_bench.identity import config_digest
+from efficiency_bench.ledger.entry import entry_from_log
+from efficiency_bench.ledger.events import ends, sound_part
 from efficiency_bench.ledger.store import LARGEST_ENTRY_BYTES
 from efficiency_bench.records import Entry
 
@@ -86,19 +88,37 @@ def in_use(folder: Path) -> bool:
     return False
 
 
-def finished_entry(folder: Path) -> Entry | None:
-    """The entry of a run that ended in ``folder``, or None."""
+def finished_entry(folder: Path, ledger_dir: Path) -> Entry | None:
+    """The entry of a run that ended in ``folder``, or None.
+
+    Where a full disk or a kill kept it from being written, it comes from the event log.
+    """
     path = folder / ENTRY
     try:
         return Entry.model_validate_json(read_regular(path, LARGEST_ENTRY_BYTES))
     except FileNotFoundError:
-        return None
+        return logged_entry(folder, ledger_dir) if _has_ended(folder / EVENTS) else None
     except OSError as error:
         raise UserError(
             f"cannot read {path}: {error.strerror or error}; move it away, or name another run_dir="
         ) from error
     except ValueError as error:
         raise UserError(f"{path} is no entry that can be read; move the folder away") from error
+
+
+def logged_entry(folder: Path, ledger_dir: Path) -> Entry:
+    """The entry that the event log in ``folder`` gives; UserError as ``entry_from_log``."""
+    path = folder / EVENTS
+    return entry_from_log(path.read_bytes(), os.path.relpath(path, ledger_dir))
+
+
+def _has_ended(event_log: Path) -> bool:
+    """Whether a log is whole and ends with the end of its run."""
+    try:
+        content = event_log.read_bytes()
+    except FileNotFoundError:
+        return False
+    return ends(content) and not sound_part(content).damage
 
 
 def check_same(entry: Entry, config: RunConfig, folder: Path) -> None:
@@ -112,10 +132,12 @@ def check_same(entry: Entry, config: RunConfig, folder: Path) -> None:
 
 
 def write_entry(folder: Path, entry: Entry) -> None:
-    """The run's own copy of its entry, put in place in one motion.
+    """The run's own copy of its entry, put in place in one motion if it is not there yet.
 
     Raises UserError where the disk does not take it; the event log then still holds the run.
     """
+    if (folder / ENTRY).exists():
+        return
     try:
         put(folder / ENTRY, f"{entry.model_dump_json(indent=2)}\n".encode())
     except OSError as error:

@@ -12,6 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from efficiency_bench.records import Entry
 from efficiency_bench.stop_rule import metric_of_start
 
 Event = Mapping[str, Any]
@@ -37,6 +38,8 @@ class RunProgress:
                 self._resume(event)
             case "progress" | "evaluation":
                 self._advance(event)
+            case "halted":
+                self._say(f"  note: stopped for {event['seconds']:.1f} s, which is on no clock")
             case "profile":
                 self.close()
                 found = [event[key] for key in ("trace", "table") if event[key] is not None]
@@ -125,29 +128,30 @@ def target_words(start: Event) -> str:
     return f"to {target['metric']} >= {100 * target['value']:.2f}{tolerance} %{source}{after}"
 
 
-def ending_line(entry: Event) -> str:
+def ending_line(entry: Entry) -> str:
     """What came of a run, in one line."""
-    name = f"  {entry['experiment'] or entry['model']} seed {entry['seed']}"
-    spent = f"{entry['epochs']:.2f} epochs, {entry['paper3x_tfs_days']:.2e} tfs-days"
-    if entry["end_reason"] in ("diverged", "failed"):
-        return f"{name}: {entry['end_reason']} after {spent}: {entry['end_detail']}"
-    value = f"{100 * entry['target']['value']:.2f} %"
-    if entry["target"]["source"] == "own_schedule":
-        return f"{name}: set {entry['target']['metric']} {value} in {spent}"
-    if entry["estimand"] == "budgeted":
-        last = f"{100 * entry['evaluations'][-1][entry['target']['metric']]:.2f} %"
-        verdict = "meets" if entry["reached"] else "does NOT meet"
+    target = entry.target
+    name = f"  {entry.experiment or entry.model} seed {entry.seed}"
+    spent = f"{entry.epochs:.2f} epochs, {entry.paper3x_tfs_days:.2e} tfs-days"
+    if entry.end_reason in ("diverged", "failed"):
+        return f"{name}: {entry.end_reason} after {spent}: {entry.end_detail}"
+    value = f"{100 * target.value:.2f} %"
+    if target.source == "own_schedule":
+        return f"{name}: set {target.metric} {value} in {spent}"
+    if entry.estimand == "budgeted":
+        last = f"{100 * entry.evaluations[-1].accuracy(target.metric):.2f} %"
+        verdict = "meets" if entry.reached else "does NOT meet"
         return f"{name}: ended at {last}, which {verdict} {value}; {spent}"
-    if not entry["reached"]:
-        touched = entry["first_crossing_images"] is not None
+    if not entry.reached:
+        touched = entry.first_crossing_images is not None
         missed = "touched and NOT held" if touched else "NOT reached"
         return f"{name}: {missed} {value}; {spent}"
     # before the first evaluation nothing is known: the place is an upper bound
-    first = entry["sustained_crossing_images"] == entry["evaluations"][0]["images"]
-    place = f"{'by' if first else 'at'} epoch {entry['sustained_crossing_epochs']:.2f}"
+    first = entry.sustained_crossing_images == entry.evaluations[0].images
+    place = f"{'by' if first else 'at'} epoch {entry.sustained_crossing_epochs:.2f}"
     return (
         f"{name}: reached {value} {place}{', its first evaluation' if first else ''}, "
-        f"{entry['paper3x_to_target_tfs_days']:.2e} tfs-days (stopped after {spent})"
+        f"{entry.paper3x_to_target_tfs_days:.2e} tfs-days (stopped after {spent})"
     )
 
 

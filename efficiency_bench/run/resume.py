@@ -12,8 +12,14 @@ from typing import Any
 
 from efficiency_bench.errors import UserError
 from efficiency_bench.ledger.costs import latest_energy
-from efficiency_bench.ledger.events import EventLog, EventsRead, chain_after, read_events
-from efficiency_bench.ledger.history import RepeatedWork, lost_by_resuming, lost_in_all
+from efficiency_bench.ledger.events import (
+    EventLog,
+    SoundPart,
+    events_in,
+    read_sound_part,
+    repair_fields,
+)
+from efficiency_bench.ledger.history import RepeatedWork, lost_by_resuming
 from efficiency_bench.provenance import code_digest
 from efficiency_bench.records import Segment, paper3x_tfs_days
 from efficiency_bench.run import folder as folders
@@ -27,7 +33,8 @@ log = logging.getLogger(__name__)
 class PreviousAttempt:
     """What an earlier attempt left in the run's folder."""
 
-    events: EventsRead
+    events: tuple[Mapping[str, Any], ...]
+    """Its log, and last the ``repair`` event that a damaged one will get."""
     state: State | None
     """None: no checkpoint fits, so the run begins again."""
     checkpoint: Path | None
@@ -49,17 +56,7 @@ class PreviousAttempt:
     @property
     def progress_events(self) -> int:
         """Progress events in the log."""
-        return sum(event["event"] == "progress" for event in self.events.events)
-
-    @property
-    def repeated(self) -> RepeatedWork:
-        """Work done again in all attempts, this one included."""
-        before = lost_in_all(self.events.events)
-        return RepeatedWork(
-            before.images + self.lost.images,
-            before.seconds + self.lost.seconds,
-            before.paper3x_tfs_days + self.lost.paper3x_tfs_days,
-        )
+        return sum(event["event"] == "progress" for event in self.events)
 
     def fields(self) -> dict[str, Any]:
         """The ``resume`` event."""
@@ -74,15 +71,18 @@ class PreviousAttempt:
 def previous_attempt(folder: Path, run_id: str) -> PreviousAttempt | None:
     """What is left of ``run_id`` in ``folder``; None where it never started there.
 
-    The newest checkpoint that is whole, of this run and of this very log is taken; any other is
-    named.  Raises UserError where another run's log lies in the folder.
+    The newest checkpoint that is whole, of this run and of the sound part of this very log is
+    taken; any other is named.  Raises UserError where another run's log lies in the folder, or
+    where a log is damaged before all that the checkpoints need of it.
     """
     path = folder / folders.EVENTS
     if not path.exists():
         return None
-    events = read_events(path)
-    start = next((e for e in events.events if e["event"] == "start"), None)
+    log = read_sound_part(path)
+    start = next((e for e in log.events if e["event"] == "start"), None)
     if start is None:
+        if events_in(log.damage):
+            raise _too_damaged(path, log)
         return None
     if start["run_id"] != run_id:
         raise UserError(
@@ -90,37 +90,63 @@ def previous_attempt(folder: Path, run_id: str) -> PreviousAttempt | None:
             " configuration, seed, data or target;\nname another run_dir=, or move that folder away"
         )
     problems: list[str] = []
+    if log.damage:
+        place = f"line {len(log.events) + 1}"
+        problems.append(f"{path.name}: damaged from {place} on, which is kept and not used")
     for found in checkpoint.usable(folder, problems):
-        about = found.about
-        if about["run_id"] != run_id:
-            problems.append(f"{found.path.name}: of another run, {about['run_id']}")
-        elif chain_after(path, about["log_bytes"]) != about["log_chain"]:
-            problems.append(f"{found.path.name}: the event log is not the one it was saved with")
-        else:
-            if about["code_digest"] != code_digest():
-                problems.append(f"the code has changed since {found.path.name} was saved")
-            return _earlier(events, found, problems)
-    return _earlier(events, None, problems)
+        if misfit := _misfit(found, run_id, log):
+            problems.append(f"{found.path.name}: {misfit}")
+            continue
+        if found.about.get("code_digest") != code_digest():
+            problems.append(f"the code has changed since {found.path.name} was saved")
+        return _earlier(log, found, problems)
+    if events_in(log.damage) and checkpoint.present(folder):
+        raise _too_damaged(path, log)
+    return _earlier(log, None, problems)
+
+
+def _misfit(found: checkpoint.Checkpoint, run_id: str, log: SoundPart) -> str | None:
+    """Why a whole checkpoint cannot continue the sound part of this log; None: it can."""
+    about = found.about
+    if about.get("run_id") != run_id:
+        return f"of another run, {about.get('run_id')}"
+    link = log.chain_after(about.get("log_bytes", 0))
+    if link is None or link != about.get("log_chain"):
+        return "the event log is not the one it was saved with"
+    return None
+
+
+def _too_damaged(path: Path, log: SoundPart) -> UserError:
+    return UserError(
+        f"{path}, line {len(log.events) + 1} does not continue the line before it: a line is"
+        " missing or was changed,\nand no checkpoint was saved before that; put the log back from"
+        " a copy, or train from the start in another folder: run_dir=DIR"
+    )
 
 
 def _earlier(
-    events: EventsRead, found: checkpoint.Checkpoint | None, problems: Sequence[str]
+    log: SoundPart, found: checkpoint.Checkpoint | None, problems: Sequence[str]
 ) -> PreviousAttempt:
     stand = _stand(found.state) if found else _stand()
+    events = log.events
+    if log.damage:
+        events = (*events, {"event": "repair", **repair_fields(log.damage)})
     return PreviousAttempt(
         events=events,
         state=found.state if found else None,
         checkpoint=found.path if found else None,
         stand=stand,
-        lost=lost_by_resuming(events.events, stand),
+        lost=lost_by_resuming(events, stand),
         problems=tuple(problems),
         energy=_energy(events, found),
     )
 
 
-def _energy(events: EventsRead, found: checkpoint.Checkpoint | None) -> dict[str, float] | None:
+def _energy(
+    events: Sequence[Mapping[str, Any]], found: checkpoint.Checkpoint | None
+) -> dict[str, float] | None:
     """The checkpoint's account; without one, zero; what the log has beyond is lost."""
-    reached = latest_energy(events.events)
+    reached = latest_energy(events)
     if reached is None:
         return None
     empty = {"energy_joules": 0.0, "evaluation_energy_joules": 0.0}

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import time
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -21,10 +21,8 @@ from efficiency_bench.data.image_set import Tell, quiet
 from efficiency_bench.errors import UserError
 from efficiency_bench.files import put
 from efficiency_bench.ledger import store
-from efficiency_bench.ledger.costs import cost_of
-from efficiency_bench.ledger.entry import build_entry
-from efficiency_bench.ledger.events import EventLog, ThrottledProgress, read_events
-from efficiency_bench.records import Entry, Evaluation, Provenance, Target
+from efficiency_bench.ledger.events import EventLog, ThrottledProgress
+from efficiency_bench.records import Entry, Evaluation, Provenance
 from efficiency_bench.run import device as devices
 from efficiency_bench.run import folder as folders
 from efficiency_bench.run.cost import EnergyAccount, begin_cost
@@ -34,11 +32,18 @@ from efficiency_bench.run.processes import GONE, is_lost_process, join, this_pro
 from efficiency_bench.run.profiling import Profile
 from efficiency_bench.run.resume import Checkpointer, previous_attempt
 from efficiency_bench.run.setup import RunSetup, ending_fields, progress_fields, start_fields
-from efficiency_bench.run.target import metric_of, own_target, resolve_target
+from efficiency_bench.run.target import resolve_target
 from efficiency_bench.run.worker import Rank0Broadcast, run_worker_rank
 from efficiency_bench.training import checkpoint
 from efficiency_bench.training.checkpoint import weights_digest
-from efficiency_bench.training.trainer import CheckpointOffer, Compiled, Ending, Progress, train
+from efficiency_bench.training.trainer import (
+    CheckpointOffer,
+    Compiled,
+    Ending,
+    Halted,
+    Progress,
+    train,
+)
 
 log = logging.getLogger(__name__)
 
@@ -101,11 +106,11 @@ def execute(run: RunSetup, mirrors: tuple[Mirror, ...]) -> Outcome:
 
     with event_log:
         keeper = Checkpointer(run.folder, run.run_id, run.config.checkpoint_share, event_log)
-        start = _begin(run, facts, cost, tell, mirrors)
+        _begin(run, facts, cost, tell, mirrors)
         profile = Profile(run.folder) if run.config.profile else None
         if profile is not None:
             run = replace(run, job=replace(run.job, watch=profile.watch))
-        evaluations, ending = _follow(run, tell, keeper, energy)
+        ending = _follow(run, tell, keeper, energy)
         if profile is not None:
             tell("profile", **profile.close())
         if ending.reason == "interrupted":
@@ -113,31 +118,22 @@ def execute(run: RunSetup, mirrors: tuple[Mirror, ...]) -> Outcome:
             return Outcome(None)
         digest = weights_digest(run.job.model)
         tell("end", **ending_fields(ending), **energy.fields(), weights_digest=digest)
-    entry = build_entry(
-        run_id=run.run_id,
-        config=run.config,
-        target=_final_target(run, evaluations),
-        ending=ending,
-        evaluations=evaluations,
-        classes=len(run.data.classes),
-        train_images=run.data.train_images,
-        total_steps=run.job.total_steps,
-        data_digest=run.data.digest,
-        weights_digest=digest,
-        setup_seconds=start["setup_seconds"],
-        repeated=run.repeated,
-        event_log=run.folder / folders.EVENTS,
-        ledger_dir=run.ledger_dir,
-        provenance=Provenance(**start["provenance"]),
-        cost=cost_of(read_events(run.folder / folders.EVENTS).events),
-    )
-    folders.write_entry(run.folder, entry)
-    store.append(run.ledger_dir, entry, run.folder / folders.EVENTS)
-    if ending.reason not in FAULTS:  # of a fault the last good state is kept
-        checkpoint.remove_all(run.folder)
+    entry = folders.logged_entry(run.folder, run.ledger_dir)
+    conclude(run.folder, run.ledger_dir, entry)
     for mirror in mirrors:
-        mirror({"event": "entry", "entry": entry.model_dump(mode="json")})
+        mirror({"event": "entry", "entry": entry})
     return Outcome(entry)
+
+
+def conclude(folder: Path, ledger_dir: Path, entry: Entry) -> None:
+    """Put the entry of an ended run into its folder and the ledger.
+
+    Raises UserError where a disk does not take it; the event log then still holds the run.
+    """
+    folders.write_entry(folder, entry)
+    if entry.end_reason not in FAULTS:  # of a fault the last good state is kept
+        checkpoint.remove_all(folder)
+    store.append(ledger_dir, entry, folder / folders.EVENTS)
 
 
 def _begin(
@@ -146,16 +142,16 @@ def _begin(
     cost: Mapping[str, Any],
     tell: Callable[..., None],
     mirrors: tuple[Mirror, ...],
-) -> Mapping[str, Any]:
-    """Write down that the run starts, or goes on; the fields of its start."""
+) -> None:
+    """Write down that the run starts, or goes on."""
     written = facts.model_dump(mode="json")
     if run.earlier is None:
         about_the_model = model_arguments(run.config)[1]
         notes = [*run.data.notes, *about_the_model, *devices.notes(run.config)]
         start = start_fields(run, notes, written) | {"cost": cost}
         tell("start", **start)
-        return start
-    start = next(dict(e) for e in run.earlier.events.events if e["event"] == "start")
+        return
+    start = next(dict(e) for e in run.earlier.events if e["event"] == "start")
     for mirror in mirrors:
         mirror(start)
     fields = run.earlier.fields() | {
@@ -171,18 +167,16 @@ def _begin(
             " rounded in another order and dropout draws anew"
         ]
     tell("resume", **fields)
-    return start
 
 
 def _follow(
     run: RunSetup, tell: Callable[..., None], keeper: Checkpointer, energy: EnergyAccount
-) -> tuple[list[Evaluation], Ending]:
+) -> Ending:
     """Write the trainer's records down until its ending; a fault becomes one.
 
     An evaluation begins where the record before it, always a Progress, was given.
     """
-    evaluations = list(run.evaluations_before)
-    latest = run.progress_before
+    latest, evaluation_seconds = run.progress_before, run.evaluation_seconds_before
     energy.charge_nothing()
     try:
         for record in train(run.job, run.earlier.state if run.earlier else None):
@@ -195,15 +189,17 @@ def _follow(
                     tell("progress", **progress_fields(record), **energy.fields())
                 case Evaluation():
                     energy.charge_evaluation()
-                    evaluations.append(record)
+                    evaluation_seconds += record.evaluation_seconds or 0.0
                     tell("evaluation", **record.model_dump(mode="json"))
+                case Halted():
+                    tell("halted", seconds=record.seconds, steps=record.steps)
                 case CheckpointOffer():
                     energy.charge_training()
                     keeper(record, energy.fields())
                     energy.charge_nothing()
                 case Ending():
                     energy.charge_training()
-                    return evaluations, record
+                    return record
     except (UserError, KeyboardInterrupt):
         raise
     except Exception as error:
@@ -211,20 +207,20 @@ def _follow(
         # the system ends a loading process most often for want of memory
         if lost or WORKER_DIED in str(error):
             detail = GONE if lost else str(error).splitlines()[0]
-            return evaluations, _failure(detail, latest, evaluations, "interrupted")
+            return _failure(detail, latest, evaluation_seconds, "interrupted")
         put(run.folder / "fault.txt", traceback.format_exc().encode(errors="backslashreplace"))
         log.error("%s failed: %s (traceback in %s)", run.run_id, error, run.folder / "fault.txt")
         detail = f"{type(error).__name__}: {error}".splitlines()[0]
         # what an error repeats may be a file's name: of any length, in half characters
         detail = whole_characters(detail)[:LONGEST_TEXT]
-        return evaluations, _failure(detail, latest, evaluations, "failed")
+        return _failure(detail, latest, evaluation_seconds, "failed")
     raise AssertionError("the trainer ended without an ending")
 
 
 def _failure(
     detail: str,
     latest: Progress | None,
-    evaluations: Sequence[Evaluation],
+    evaluation_seconds: float,
     reason: Literal["failed", "interrupted"],
 ) -> Ending:
     """An ending at the last progress known, for a fault that the trainer did not expect."""
@@ -236,22 +232,7 @@ def _failure(
         epochs=latest.epochs if latest else 0.0,
         segments=latest.segments if latest else (),
         train_seconds=latest.train_seconds if latest else 0.0,
-        evaluation_seconds=sum(e.evaluation_seconds or 0.0 for e in evaluations),
-    )
-
-
-def _final_target(run: RunSetup, evaluations: list[Evaluation]) -> Target:
-    """The target to write down: the one set before, or the one that a baseline has set."""
-    if run.target is not None:
-        return run.target
-    if evaluations:
-        return own_target(run.config, run.data, evaluations[-1])
-    metric = metric_of(run.config, len(run.data.classes))
-    return Target(
-        metric=metric,
-        value=0.0,
-        confirmations=run.config.target.confirmations,
-        source="own_schedule",
+        evaluation_seconds=evaluation_seconds,
     )
 
 
@@ -292,7 +273,7 @@ def _run_in(
 ) -> Outcome:
     """The run in ``folder``, which this process holds; None: in the folder of its own id."""
     ledger_dir = Path(config.ledger_dir)
-    if folder is not None and (entry := folders.finished_entry(folder)) is not None:
+    if folder is not None and (entry := folders.finished_entry(folder, ledger_dir)) is not None:
         folders.check_same(entry, config, folder)
         return _finished(entry, folder, ledger_dir)
     began = time.perf_counter()
@@ -303,9 +284,10 @@ def _run_in(
     run_id = identity.run_id(measured_part(config), name, data.digest, target)
     with contextlib.nullcontext() if folder else folders.locked(folders.RUNS / run_id):
         folder = folder or folders.RUNS / run_id
-        entry = folders.finished_entry(folder) or _in_ledger(ledger_dir, run_id)
-        if entry is not None:
+        if (entry := folders.finished_entry(folder, ledger_dir)) is not None:
             return _finished(entry, folder, ledger_dir)
+        if store.entry_path(ledger_dir, run_id).exists():
+            return Outcome(store.find(ledger_dir, run_id), already_finished=True)
         store.check_writable(ledger_dir)
         earlier = previous_attempt(folder, run_id)
         job = build_job(config, data, target, stop_requested, ranks)
@@ -325,13 +307,7 @@ def _run_in(
 
 
 def _finished(entry: Entry, folder: Path, ledger_dir: Path) -> Outcome:
-    """The entry of a finished run, put into the ledger if a crash kept it from there."""
-    if _in_ledger(ledger_dir, entry.run_id) is None:
-        store.append(ledger_dir, entry, folder / folders.EVENTS)
+    """A finished run, whose entry is put where a crash or a full disk kept it from."""
+    if not store.entry_path(ledger_dir, entry.run_id).exists():
+        conclude(folder, ledger_dir, entry)
     return Outcome(entry, already_finished=True)
-
-
-def _in_ledger(ledger_dir: Path, run_id: str) -> Entry | None:
-    if not store.entry_path(ledger_dir, run_id).exists():
-        return None
-    return store.find(ledger_dir, run_id)

@@ -12,9 +12,7 @@ from efficiency_bench.config import RunConfig, measured_part
 from efficiency_bench.counting import ForwardCount
 from efficiency_bench.data import Data
 from efficiency_bench.identity import config_digest, data_name, row_date
-from efficiency_bench.ledger.events import without_own_fields
-from efficiency_bench.ledger.history import RepeatedWork, useful
-from efficiency_bench.records import Evaluation, Segment, Target, paper3x_tfs_days
+from efficiency_bench.records import Segment, Target, paper3x_tfs_days
 from efficiency_bench.run.device import Peak
 from efficiency_bench.run.resume import PreviousAttempt
 from efficiency_bench.training.trainer import Ending, Job, Progress
@@ -38,16 +36,10 @@ class RunSetup:
     """Measured where the run begins; None where it goes on."""
 
     @property
-    def evaluations_before(self) -> list[Evaluation]:
-        """Evaluations of earlier attempts up to where this one takes the run up."""
-        if self.earlier is None:
-            return []
-        stands = [
-            event
-            for event in useful(self.earlier.events.events)
-            if event["event"] == "evaluation" and event["steps"] <= self.earlier.steps
-        ]
-        return [Evaluation(**without_own_fields(event)) for event in stands]
+    def evaluation_seconds_before(self) -> float:
+        """The evaluation clock where this attempt takes the run up."""
+        state = self.earlier.state if self.earlier else None
+        return 0.0 if state is None else float(state["evaluation_seconds"])
 
     @property
     def progress_before(self) -> Progress | None:
@@ -63,11 +55,6 @@ class RunSetup:
             train_seconds=state["train_seconds"],
             segments=tuple(Segment(**segment) for segment in state["segments"]),
         )
-
-    @property
-    def repeated(self) -> RepeatedWork:
-        """Work done again after crashes; no part of the run's own account."""
-        return RepeatedWork() if self.earlier is None else self.earlier.repeated
 
 
 def start_fields(run: RunSetup, notes: Sequence[str], facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,10 @@
 =================  ====================================================================
 signal             once the run has stopped and is saved
 =================  ====================================================================
-INT (Ctrl-C)       the process leaves
+INT (Ctrl-C)       the process leaves.  A second one is noted; a third one leaves at
+                   once, without saving
+HUP                the terminal or the connection has gone: the process leaves.  Under
+                   nohup the signal stays ignored
 USR1, USR2         the time limit is near: submitit's own handler requeues the job;
                    without submitit the process leaves
 TERM               outside Slurm the process leaves.  In a Slurm job it waits to be
@@ -14,9 +17,11 @@ TERM               outside Slurm the process leaves.  In a Slurm job it waits to
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
+import termios
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,8 +34,8 @@ STOPPED = 75
 """EX_TEMPFAIL of sysexits.h: the same command continues."""
 
 TIME_LIMIT_SIGNALS = (signal.SIGUSR1, signal.SIGUSR2)
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, *TIME_LIMIT_SIGNALS)
-"""From a person, the system, and a scheduler whose time limit comes near."""
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, *TIME_LIMIT_SIGNALS)
+"""From a person, the system, a terminal that has gone, a scheduler whose time limit comes near."""
 
 REQUEUED_WITHIN_SECONDS = 60
 """How long a rank other than the first waits for its job to be requeued by the first one, the
@@ -49,11 +54,17 @@ class Stop:
         return bool(self.received)
 
     def __call__(self, number: int, _: FrameType | None) -> None:
-        """Note a signal; the second Ctrl-C ends the process at once."""
-        if self.received and number == signal.SIGINT:
+        """Note a signal; the third Ctrl-C raises KeyboardInterrupt."""
+        if number == signal.SIGHUP:
+            let_go_of_lost_terminal()
+        interrupts = self.received.count(signal.SIGINT)
+        if number == signal.SIGINT and interrupts == 2:
             raise KeyboardInterrupt
-        if not self.received and this_process().is_main:
-            print("stopping after this step; the same command goes on from there", file=sys.stderr)
+        if this_process().is_main:
+            if not self.received:
+                say("stopping after this step; the same command goes on from there")
+            elif number == signal.SIGINT and interrupts == 1:
+                say("still stopping; one more Ctrl-C leaves at once, without saving")
         self.received.append(number)
 
     @property
@@ -69,8 +80,9 @@ class Stop:
         if not self.received or signal.SIGINT in self.received:
             return  # without a signal, a loading process had died
         if not self.time_limit_near and "SLURM_JOB_ID" in os.environ:
-            print("saved; waiting for Slurm to end this job and requeue it", file=sys.stderr)
-            while not self.time_limit_near:  # then there was no kill, but the job's time is over
+            say("saved; waiting for Slurm to end this job and requeue it")
+            # the time limit: there was no kill, but the job's time is over
+            while not self.time_limit_near and signal.SIGINT not in self.received:
                 time.sleep(1)
         requeue = self.before.get(signal.SIGUSR2)
         if self.time_limit_near and "SUBMITIT_EXECUTOR" in os.environ and callable(requeue):
@@ -79,12 +91,45 @@ class Stop:
 
 
 @contextmanager
-def stop_on_signal() -> Iterator[Stop]:
-    """Note the stop signals instead of dying of them; the handlers before are put back."""
+def stop_on_signal(leaving: bool = False) -> Iterator[Stop]:
+    """Note the stop signals instead of dying of them; the handlers before are put back.
+
+    ``leaving``: the process ends right afterwards.  Once it was stopped, further signals are then
+    ignored instead, so that none of them changes its exit code.
+    """
     stop = Stop()
-    stop.before = {number: signal.signal(number, stop) for number in STOP_SIGNALS}
+    numbers = [n for n in STOP_SIGNALS if n != signal.SIGHUP or _hangs_up()]
+    stop.before = {number: signal.signal(number, stop) for number in numbers}
     try:
         yield stop
     finally:
         for number, previous in stop.before.items():
-            signal.signal(number, previous)
+            signal.signal(number, signal.SIG_IGN if leaving and stop else previous)
+
+
+def _hangs_up() -> bool:
+    """Whether SIGHUP is for this process: nohup starts it with the signal ignored."""
+    return signal.getsignal(signal.SIGHUP) != signal.SIG_IGN
+
+
+def say(text: str) -> None:
+    """Print to standard error, if anybody is there to read it."""
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except OSError:
+        let_go_of_lost_terminal()
+
+
+def let_go_of_lost_terminal() -> None:
+    """Point standard streams at the null device if they were a terminal that has gone.
+
+    Every write to it would fail, and none of them is a reason to end a run.
+    """
+    for stream in (0, 1, 2):
+        try:
+            termios.tcgetattr(stream)
+        except termios.error as error:
+            if error.args[0] == errno.EIO:
+                null = os.open(os.devnull, os.O_RDWR)
+                os.dup2(null, stream)
+                os.close(null)

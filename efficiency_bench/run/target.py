@@ -16,7 +16,7 @@ from efficiency_bench.identity import (
 from efficiency_bench.ledger import store
 from efficiency_bench.ledger.baseline import baseline_target
 from efficiency_bench.ledger.reference import ALEXNET_LEVEL
-from efficiency_bench.records import Evaluation, Metric, Target
+from efficiency_bench.records import Metric, Target
 from efficiency_bench.stop_rule import chance_level, least_target, metric_for
 
 if TYPE_CHECKING:
@@ -119,17 +119,6 @@ def _check_above_chance(target: Target, data: Data) -> None:
         f"a target of {target.metric} {target.threshold:.2%} says nothing: guessing among"
         f" {classes:,} classes reaches {chance:.2%}, and on {data.val_images:,} images by luck"
         f" {min(least, 1.0):.2%};\n{way_out}"
-    )
-
-
-def own_target(config: RunConfig, data: Data, last: Evaluation) -> Target:
-    """The level that a baseline has set by its final evaluation."""
-    metric = metric_of(config, len(data.classes))
-    return Target(
-        metric=metric,
-        value=last.accuracy(metric),
-        confirmations=config.target.confirmations,
-        source="own_schedule",
     )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from rich.console import Console
 
@@ -30,9 +32,42 @@ class Terminal:
     session: Session
 
 
+class Unheard:
+    """A stream that nobody may be reading any more: a failed write is dropped, not raised.
+
+    A closed terminal (SIGHUP) or pipe (``2>&1 | head``) is no fault of a run.
+    """
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """All of ``text``, as far as the caller is concerned."""
+        try:
+            return self._stream.write(text)
+        except OSError:
+            self._drop()
+            return len(text)
+
+    def flush(self) -> None:
+        """As the stream's, but never raises OSError."""
+        try:
+            self._stream.flush()
+        except OSError:
+            self._drop()
+
+    def _drop(self) -> None:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, self._stream.fileno())  # what is still buffered goes there as well
+        os.close(null)
+
+
 def terminal(process: Process) -> Terminal:
     """The command's terminal; of several processes the first one speaks."""
-    console = TextConsole(stderr=True, quiet=not process.is_main)
+    console = TextConsole(file=cast(IO[str], Unheard(sys.stderr)), quiet=not process.is_main)
     # not wrapped, since what W&B has to say holds a command to be copied
     say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
     return Terminal(console, Session(say))
@@ -66,8 +101,8 @@ def shown(
     tell = partial(console.print, markup=False, highlight=False, soft_wrap=True)
     outcome = run(config, mirrors, stop_requested=lambda: bool(stop), tell=tell)
     if outcome.already_finished and outcome.entry is not None:
-        entry = outcome.entry.model_dump(mode="json")
-        console.print(f"finished before, in the ledger as {entry['run_id']}:", highlight=False)
+        entry = outcome.entry
+        console.print(f"finished before, in the ledger as {entry.run_id}:", highlight=False)
         console.print(ending_line(entry), highlight=False)
     return outcome
 

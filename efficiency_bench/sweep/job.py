@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 from efficiency_bench.errors import UserError
+from efficiency_bench.records import Entry
 from efficiency_bench.run.processes import leave, this_process
 from efficiency_bench.run.signals import STOPPED, Stop, stop_on_signal
 from efficiency_bench.run.terminal import Terminal, shown, terminal
@@ -30,9 +30,7 @@ def job(folder: Path, number: int) -> None:
         leave()
 
 
-def work_on(
-    sweep: Sweep, number: int, here: Terminal, stop: Stop
-) -> tuple[int, dict[str, Any] | None]:
+def work_on(sweep: Sweep, number: int, here: Terminal, stop: Stop) -> tuple[int, Entry | None]:
     """Train a run, or take it up again; its exit code, and its entry where it has one.
 
     A mistake of the user's is printed and noted, and is exit code 2.  Of several processes the
@@ -59,7 +57,7 @@ def work_on(
         return outcome.exit_code, None
     note = note.model_copy(update={"run_id": outcome.entry.run_id})
     manifest.write_note(sweep.folder, number, note)
-    return outcome.exit_code, outcome.entry.model_dump(mode="json")
+    return outcome.exit_code, outcome.entry
 
 
 def job_name() -> str | None:

@@ -86,7 +86,7 @@ class Submission:
             return status.missing
         ledger_dir = Path(self.sweep.runs[number - 1].config["ledger_dir"])
         # once a baseline was measured again, the run is another, to another level
-        return not held_to_todays_baseline(Entry(**status.entry), entries_of(ledger_dir))
+        return not held_to_todays_baseline(status.entry, entries_of(ledger_dir))
 
     def _launch(self, numbers: Sequence[int]) -> str | None:
         """One array of jobs; returns when the launcher does."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,7 @@ class RunStatus:
     run_id: str | None = None
     run_dir: str | None = None
     job: str | None = None
-    entry: dict[str, Any] | None = None
+    entry: Entry | None = None
 
     @property
     def missing(self) -> bool:
@@ -91,9 +91,8 @@ def sweep_row(name: str | None) -> dict[str, Any]:
 
 
 def _row(status: RunStatus) -> dict[str, Any]:
-    row = asdict(status)
-    del row["entry"]  # the ledger shows it
-    return row
+    # not the entry: the ledger shows it
+    return {f.name: getattr(status, f.name) for f in fields(status) if f.name != "entry"}
 
 
 def status_of(sweep: Sweep, number: int) -> RunStatus:
@@ -125,7 +124,7 @@ def status_of(sweep: Sweep, number: int) -> RunStatus:
 
 def _entry(folder: Path | None, ledger_dir: Path, note: Note) -> Entry | None:
     """The run's entry: its folder's own, or the ledger's, of a run trained elsewhere before."""
-    if folder is not None and (entry := folders.finished_entry(folder)):
+    if folder is not None and (entry := folders.finished_entry(folder, ledger_dir)):
         return entry
     if note.run_id is not None and store.entry_path(ledger_dir, note.run_id).exists():
         return store.find(ledger_dir, note.run_id)
@@ -147,7 +146,7 @@ def _of_entry(entry: Entry, known: Mapping[str, Any]) -> RunStatus:
         target=None if own else entry.target.value,
         paper3x_tfs_days=entry.paper3x_tfs_days or 0.0,
         run_id=entry.run_id,
-        entry=entry.model_dump(mode="json"),
+        entry=entry,
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 import threading
 from collections.abc import Sequence
-from typing import Any
 
 from efficiency_bench import hydra_app
 from efficiency_bench.config import RunConfig
@@ -23,8 +22,6 @@ from efficiency_bench.sweep.launch import Submission
 from efficiency_bench.sweep.manifest import Sweep
 from efficiency_bench.sweep.status import RunStatus, status_of
 
-Json = dict[str, Any]
-
 
 def trained(arguments: Sequence[str]) -> tuple[Entry, ...]:
     """What ``train_all`` makes of ``arguments``, for a caller in Python: entries, or an exception.
@@ -41,32 +38,33 @@ def trained(arguments: Sequence[str]) -> tuple[Entry, ...]:
             "some runs of the sweep could not begin, the others are in the ledger\n"
             "which and why: efficiency-bench status"
         )
-    return tuple(Entry.model_validate(entry) for entry in entries)
+    return entries
 
 
-def train_all(arguments: Sequence[str]) -> tuple[list[Json], int]:
-    """Run what Hydra's ``arguments`` say; the entries as JSON values, and the exit code.
+def train_all(arguments: Sequence[str], leaving: bool = False) -> tuple[tuple[Entry, ...], int]:
+    """Run what Hydra's ``arguments`` say; the entries and the exit code.
 
     A run that fails does not keep the others of a sweep from running; the worst exit code is
-    returned.  A signal ends the running one at its next step and starts no other.
+    returned.  A signal ends the running one at its next step and starts no other.  ``leaving``:
+    the process ends afterwards with that code, see ``stop_on_signal``.
     """
     try:
-        return _train_all(arguments)
+        return _train_all(arguments, leaving)
     finally:
         leave()
 
 
-def _train_all(arguments: Sequence[str]) -> tuple[list[Json], int]:
+def _train_all(arguments: Sequence[str], leaving: bool) -> tuple[tuple[Entry, ...], int]:
     process = this_process()
     here = terminal(process)
     launcher = hydra_app.launcher(arguments)
     jobs = hydra_app.compose(arguments)
     if not jobs:  # Hydra has only shown something
-        return [], 0
+        return (), 0
     if not hydra_app.is_sweep(arguments):
         if launcher is not None:
             raise UserError("a launcher starts the runs of a sweep: add -m, also for a single run")
-        return train_one(jobs[0].config, here)
+        return train_one(jobs[0].config, here, leaving)
     for number, job in enumerate(jobs, start=1):
         try:
             check(job.config)
@@ -75,7 +73,7 @@ def _train_all(arguments: Sequence[str]) -> tuple[list[Json], int]:
     command = shlex.join(["efficiency-bench", "train", *arguments])
     sweep = manifest.planned([(job.config, job.overrides) for job in jobs], command)
     if not process.is_main:
-        return train_here(sweep, here, process)
+        return train_here(sweep, here, process, leaving)
     if in_use(sweep.folder):
         raise UserError(
             f"another process is working on sweep {sweep.name}; watch it: efficiency-bench status"
@@ -84,24 +82,25 @@ def _train_all(arguments: Sequence[str]) -> tuple[list[Json], int]:
     with locked(sweep.folder):
         if launcher is None:
             manifest.write(sweep)
-            return train_here(sweep, here, process)
+            return train_here(sweep, here, process, leaving)
         submission = Submission(sweep, launcher, here.console)
         manifest.write(sweep)
         return submitted(submission)
 
 
-def train_one(config: RunConfig, here: Terminal) -> tuple[list[Json], int]:
+def train_one(config: RunConfig, here: Terminal, leaving: bool) -> tuple[tuple[Entry, ...], int]:
     """One run, with no sweep around it."""
     check(config)
-    with stop_on_signal() as stop:
+    with stop_on_signal(leaving) as stop:
         outcome = shown(config, here, stop)
         if outcome.exit_code == STOPPED:
             stop.hand_over()
-    entries = [] if outcome.entry is None else [outcome.entry.model_dump(mode="json")]
-    return entries, outcome.exit_code
+    return () if outcome.entry is None else (outcome.entry,), outcome.exit_code
 
 
-def train_here(sweep: Sweep, here: Terminal, process: Process) -> tuple[list[Json], int]:
+def train_here(
+    sweep: Sweep, here: Terminal, process: Process, leaving: bool
+) -> tuple[tuple[Entry, ...], int]:
     """The runs of a sweep one after the other, in this process.
 
     Several processes stop at the first run that does not end well, since they may not be at the
@@ -111,8 +110,8 @@ def train_here(sweep: Sweep, here: Terminal, process: Process) -> tuple[list[Jso
         f"sweep {sweep.name}: efficiency-bench status shows it", highlight=False, soft_wrap=True
     )
     codes: list[int] = []
-    entries: list[Json] = []
-    with stop_on_signal() as stop:
+    entries: list[Entry] = []
+    with stop_on_signal(leaving) as stop:
         for number in sweep.numbers:
             over = stop or (process.world_size > 1 and any(codes))
             code, entry = (STOPPED, None) if over else work_on(sweep, number, here, stop)
@@ -120,10 +119,10 @@ def train_here(sweep: Sweep, here: Terminal, process: Process) -> tuple[list[Jso
             entries += [] if entry is None else [entry]
         if STOPPED in codes:
             stop.hand_over()
-    return entries, worst(codes)
+    return tuple(entries), worst(codes)
 
 
-def submitted(submission: Submission) -> tuple[list[Json], int]:
+def submitted(submission: Submission) -> tuple[tuple[Entry, ...], int]:
     """The runs of a sweep through a launcher; what came of them is read from their records."""
     problem = submission.run()
     console = submission.console
@@ -134,7 +133,7 @@ def submitted(submission: Submission) -> tuple[list[Json], int]:
         console.print(problem, highlight=False, markup=False, soft_wrap=True)
     if any(status.entry is None for status in statuses):
         console.print(submission.way_on, highlight=False, markup=False, soft_wrap=True)
-    entries = [status.entry for status in statuses if status.entry is not None]
+    entries = tuple(status.entry for status in statuses if status.entry is not None)
     return entries, worst([status.exit_code for status in statuses])
 
 

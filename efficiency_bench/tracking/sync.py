@@ -100,6 +100,6 @@ def sync(
             if event["event"] != "resume":  # nothing is missing that a resumption could fill in
                 mirror(event)
         if run.entry is not None:
-            mirror({"event": "entry", "entry": run.entry.model_dump(mode="json")})
+            mirror({"event": "entry", "entry": run.entry})
         mirror.close()
         yield {"run_id": run.run_id, "mode": session.mode, "failure": mirror.failure}

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from efficiency_bench.files import open_own
+from efficiency_bench.records import Entry
 
 Event = Mapping[str, Any]
 
@@ -181,7 +182,7 @@ class WandbMirror:
     def _send(self, line: Event | None) -> None:
         assert self._process is not None
         assert self._process.stdin is not None
-        print(json.dumps(line), file=self._process.stdin, flush=True)
+        print(json.dumps(line, default=_json_of), file=self._process.stdin, flush=True)
 
     def _heard(self, word: str) -> bool:
         """Whether the process says ``word`` next; what it says instead is the failure."""
@@ -200,6 +201,10 @@ class WandbMirror:
             process.kill()
             with contextlib.suppress(BrokenPipeError):
                 process.communicate()
+
+
+def _json_of(entry: Entry) -> dict[str, Any]:
+    return entry.model_dump(mode="json")
 
 
 def _environment(folder: Path) -> dict[str, str]:

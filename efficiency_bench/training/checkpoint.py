@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import pickle
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +48,7 @@ def save(folder: Path, steps: int, state: Mapping[str, Any], about: Mapping[str,
     path = folder / f"checkpoint-{steps:09d}.pt"
     put(_digest_path(path), hashlib.sha256(data).hexdigest().encode())
     put(path, data)
-    for old in _present(folder)[KEPT:]:
+    for old in present(folder)[KEPT:]:
         # the checkpoint first: a lone digest is nothing, a lone checkpoint looks unfinished
         old.unlink(missing_ok=True)
         _digest_path(old).unlink(missing_ok=True)
@@ -61,7 +60,7 @@ def usable(folder: Path, problems: list[str]) -> Iterator[Checkpoint]:
 
     Loaded without running code from the file (``weights_only``), onto the CPU.
     """
-    for path in _present(folder):
+    for path in present(folder):
         checkpoint = read(path)
         if isinstance(checkpoint, str):
             problems.append(f"{path.name}: {checkpoint}")
@@ -83,14 +82,15 @@ def read(path: Path) -> Checkpoint | str:
         if found["format"] != FORMAT:
             return f"format {found['format']}, not {FORMAT}"
         return Checkpoint(path, int(found["state"]["steps"]), found["state"], found["about"])
-    except (pickle.UnpicklingError, RuntimeError, KeyError, TypeError, ValueError) as error:
-        return f"not a checkpoint: {str(error).splitlines()[0]}"
+    except Exception as error:  # torch raises EOFError, and a dozen other kinds, by the content
+        reason = str(error).splitlines() or [type(error).__name__]
+        return f"not a checkpoint: {reason[0]}"
 
 
 def remove_all(folder: Path) -> None:
     """Remove every checkpoint of a run that has ended, and what an interrupted write left."""
     for path in [
-        *_present(folder),
+        *present(folder),
         *folder.glob("checkpoint-*.sha256"),
         *folder.glob(".checkpoint-*"),
     ]:
@@ -98,8 +98,8 @@ def remove_all(folder: Path) -> None:
         _digest_path(path).unlink(missing_ok=True)
 
 
-def _present(folder: Path) -> list[Path]:
-    """Paths of checkpoints, newest first; the steps in the name have nine digits."""
+def present(folder: Path) -> list[Path]:
+    """Paths of checkpoints, whole or not, newest first; the steps in the name have nine digits."""
     return sorted(folder.glob("checkpoint-*.pt"), reverse=True)
 
 

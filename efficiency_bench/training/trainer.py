@@ -86,6 +86,14 @@ class Compiled:
 
 
 @dataclass(frozen=True)
+class Halted:
+    """The process was stopped for a while (SIGSTOP, a suspended job), off every clock."""
+
+    seconds: float
+    steps: int
+
+
+@dataclass(frozen=True)
 class Ending:
     """Why and where a run stopped; ``interrupted`` is no ending for the ledger."""
 
@@ -114,13 +122,14 @@ class CheckpointOffer:
 
 def train(
     job: Job, resumed: State | None = None
-) -> Iterator[Compiled | Progress | Evaluation | CheckpointOffer | Ending]:
+) -> Iterator[Compiled | Progress | Evaluation | CheckpointOffer | Halted | Ending]:
     """Train until the target is confirmed, the schedule is over or the loss is not finite.
 
     Yields Progress every few steps, every Evaluation, CheckpointOffer where the state may be saved,
-    and one Ending last.  ``resumed`` is such a state: the run then goes on as if it had never been
-    left.  ``job.model`` holds the weights of the stop afterwards.  Several processes of one run
-    each go through all of this, with their share of every batch, and yield the same.
+    Halted after the process was stopped, and one Ending last.  ``resumed`` is such a state: the run
+    then goes on as if it had never been left.  ``job.model`` holds the weights of the stop
+    afterwards.  Several processes of one run each go through all of this, with their share of every
+    batch, and yield the same.
     """
     torch.manual_seed(job.seed)
     run = Run(job)
@@ -137,6 +146,7 @@ def train(
         due = run.evaluation_due()
         looking = due or run.steps % READ_EVERY_STEPS == 0
         if looking:
+            yield from run.halted()
             yield run.progress(loss)
             if not run.losses_finite():
                 break
@@ -153,6 +163,7 @@ def train(
             run.reseed_rank()
         if stopping:
             break
+    yield from run.halted()
     yield run.ending()
 
 
@@ -186,6 +197,7 @@ class Run:
         )
         self.meter = SegmentMeter()
         self.clock = Clock(job.device)
+        self.halted_before = 0.0
         self.steps = 0
         self.images = 0
         self.steps_per_epoch = job.data.steps_per_epoch(job.recipe.batch_size)
@@ -219,6 +231,13 @@ class Run:
         share = self.job.ranks.share
         if share.rank > 0:
             torch.manual_seed(derived_seed(self.job.seed, "process", share.rank, self.steps))
+
+    def halted(self) -> Iterator[Halted]:
+        """How long the process was stopped since this was last asked; nothing if it was not."""
+        seconds = self.clock.stopped_seconds - self.halted_before
+        if seconds > 0:
+            self.halted_before += seconds
+            yield Halted(seconds, self.steps)
 
     def resting(self, stopping: bool) -> CheckpointOffer:
         """The offer to save the run here."""

@@ -1,12 +1,13 @@
 """The event log: whole lines, torn ends, disks that do not take it."""
 
 import hashlib
+import json
 
 import pytest
 
 from efficiency_bench.errors import UserError
 from efficiency_bench.ledger import events
-from efficiency_bench.ledger.events import EventLog, digest, read_events
+from efficiency_bench.ledger.events import EventLog, digest, read_events, sound_part
 
 
 def test_what_was_written_is_read_in_order(tmp_path):
@@ -69,6 +70,64 @@ def test_writing_on_after_a_torn_line_keeps_both_sides_of_it(tmp_path):
     assert read.torn is None
     assert [event["event"] for event in read.events] == ["start", "repair", "epoch"]
     assert read.events[1]["torn"] == '{"event": "epo'
+
+
+@pytest.mark.parametrize("block", [b"\0" * 50, b"\0" * 50 + b"\n", b'{"ev\0\n\0\n'])
+def test_what_a_power_cut_leaves_behind_the_last_event_is_reported_and_the_rest_read(
+    tmp_path, block
+):
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(b'{"event": "start"}\n' + block)
+    read = read_events(path)
+    assert [event["event"] for event in read.events] == ["start"]
+    assert read.torn == block.decode()
+    with EventLog(path) as log:
+        log.append("end")
+    assert [e["event"] for e in read_events(path).events] == ["start", "repair", "end"]
+
+
+def lines_of(path, *kinds):
+    with EventLog(path) as log:
+        for number, kind in enumerate(kinds):
+            log.append(kind, steps=number, images=10 * number)
+    return path.read_bytes().splitlines(keepends=True)
+
+
+def test_opening_a_log_with_a_line_missing_keeps_what_follows_in_a_file(tmp_path):
+    path = tmp_path / "events.jsonl"
+    lines = lines_of(path, "start", "progress", "progress", "progress")
+    path.write_bytes(lines[0] + b"".join(lines[2:]))
+    with EventLog(path) as log:
+        log.append("end")
+    read = read_events(path)
+    assert read.broken_at is None
+    assert [event["event"] for event in read.events] == ["start", "repair", "end"]
+    repair = read.events[1]
+    assert (tmp_path / repair["kept_as"]).read_bytes() == b"".join(lines[2:])
+    assert repair["bytes"] == len(b"".join(lines[2:]))
+    assert repair["reached"]["images"] == 30
+
+
+def test_a_sound_part_ends_before_the_first_line_that_does_not_continue_the_chain(tmp_path):
+    lines = lines_of(tmp_path / "events.jsonl", *["progress"] * 5)
+    whole = b"".join(lines)
+    assert sound_part(whole).damage == b""
+    for number in range(5):
+        harmed = [*lines[:number], lines[number].replace(b'"images"', b'"imagez"'), *lines[number:]]
+        for content in (b"".join(harmed), b"".join(lines[:number] + lines[number + 1 :])):
+            found = sound_part(content)
+            assert found.length_bytes == len(b"".join(lines[:number]))
+            assert len(found.events) == number
+            assert found.damage == content[found.length_bytes :]
+
+
+def test_a_chain_is_found_by_the_length_of_the_log_at_the_ends_of_lines_alone(tmp_path):
+    lines = lines_of(tmp_path / "events.jsonl", "start", "progress")
+    found = sound_part(b"".join(lines))
+    links = [json.loads(line)["chain"] for line in lines]
+    assert found.chain_after(len(lines[0])) == links[0]
+    assert found.chain_after(len(lines[0] + lines[1])) == links[1] == found.link
+    assert found.chain_after(len(lines[0]) + 1) is None
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,6 +12,8 @@ from efficiency_bench.ledger.history import (
     RepeatedWork,
     lost_by_each,
     lost_by_resuming,
+    lost_in_all,
+    reached,
     useful,
 )
 
@@ -37,11 +41,14 @@ def plainly(events):
 
 
 @st.composite
-def logs(draw):
-    """Logs as runs write them: steps rise, and a resumption goes back to some step before."""
+def logs(draw, at_least=0):
+    """Logs as runs write them: steps rise, and a resumption goes back to some step before.
+
+    ``at_least`` is the least progress of an attempt.
+    """
     events, steps = [{"event": "start"}], 0
     for back in draw(st.lists(st.integers(0, 5), max_size=6)):
-        for _ in range(draw(st.integers(0, 5))):
+        for _ in range(draw(st.integers(at_least, 5))):
             steps += draw(st.integers(1, 3))
             events.append(at("progress", steps))
             events.extend([evaluation(steps)] * draw(st.integers(0, 1)))
@@ -69,6 +76,41 @@ def test_each_resumption_takes_back_what_was_reached_beyond_its_step(events):
         steps = max(gone) - event["steps"] if gone else 0
         assert lost == RepeatedWork(8 * steps, steps / 2, steps / 4)
         assert lost == lost_by_resuming(events[:place], event)
+
+
+def whole(events):
+    """The log with what each resumption says it lost, as runs write it."""
+    written = []
+    for event in events:
+        if event["event"] == "resume":
+            event = event | {"lost": asdict(lost_by_resuming(written, event))}
+        written.append(event)
+    return written
+
+
+def steps_done(events):
+    """Steps that the attempts of a log have done, each counted as often as it was done."""
+    done, at_step = 0, 0
+    for event in events:
+        if event["event"] == "progress":
+            done += event["steps"] - at_step
+        at_step = event.get("steps", at_step)
+    return done
+
+
+@given(logs(at_least=1), st.integers(0, 60), st.integers(0, 40))
+def test_work_in_a_damaged_part_of_a_log_counts_as_repeated(events, cut, back):
+    """Cut anywhere before the last event; the run is taken up where the sound part allows."""
+    events = whole([*events, at("progress", events[-1].get("steps", 0) + 1)])
+    cut = min(cut, len(events) - 1)
+    sound, damaged = events[:cut], events[cut:]
+    counting = [e["steps"] for e in useful(sound) if e["event"] == "progress"]
+    last = sound[-1] if sound and sound[-1]["event"] == "resume" else None
+    step = last["steps"] if last else max(0, (counting or [0])[-1] - back)
+    sound = [*sound, {"event": "repair", "torn": "", "reached": reached(damaged)}]
+    lost, again = lost_by_resuming(sound, at("resume", step)), lost_in_all(sound)
+    assert again.images + lost.images + 8 * step == 8 * steps_done(events)
+    assert again.seconds + lost.seconds + step / 2 == steps_done(events) / 2
 
 
 def test_progress_that_was_left_out_before_the_checkpoint_is_not_taken_for_lost():

@@ -18,7 +18,7 @@ def line(first: int | None, sustained: int | None) -> str:
         first_crossing_images=first,
         evaluations=(make_evaluation(1000, 0.5), make_evaluation(2000, 0.95)),
     )
-    return ending_line(entry.model_dump(mode="json"))
+    return ending_line(entry)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Faults of the machine: what each one costs, and that the run can go on."""
 
+import contextlib
 import datetime
 import logging
 import multiprocessing
@@ -14,8 +15,9 @@ from efficiency_bench.ledger import events, store
 from efficiency_bench.records import Entry
 from efficiency_bench.reproducibility.data_and_counts import verify_ledger
 from efficiency_bench.reproducibility.diff import differences
+from efficiency_bench.run import folder as folders
 from efficiency_bench.run.run import run
-from efficiency_bench.training import trainer
+from efficiency_bench.training import checkpoint, trainer
 from tests.commands import command, started
 from tests.data.photos import plant
 from tests.ledger.factory import make_entry
@@ -81,6 +83,58 @@ def test_a_ledger_that_fills_up_leaves_the_entry_in_the_run_folder(
     assert store.read(small_disk).entries == (outcome.entry,)
 
 
+def fill(folder):
+    """Take what is left of a small disk."""
+    with contextlib.suppress(OSError), (folder / "ballast").open("wb", buffering=0) as ballast:
+        while True:
+            ballast.write(b"x" * 512)
+
+
+@pytest.mark.parametrize("fault", [False, True])
+def test_a_disk_that_is_full_when_the_entry_is_written_costs_nothing(
+    fault, small_disk, tmp_path, monkeypatch
+):
+    """The same command makes the entry from the event log, and trains no step."""
+    config = tiny(tmp_path, *SHORT, f"run_dir={small_disk / 'run'}", "checkpoint_share=0")
+    if fault:
+        real = trainer.Run.losses_finite
+        monkeypatch.setattr(trainer.Run, "losses_finite", lambda r: r.steps < 15 and real(r))
+    real_write = folders.write_entry
+
+    def filled(*arguments):
+        fill(small_disk)  # in the meantime, by others
+        return real_write(*arguments)
+
+    monkeypatch.setattr(folders, "write_entry", filled)
+    with pytest.raises(UserError, match=r"cannot write .*entry\.json: No space left.*same command"):
+        run(config)
+    monkeypatch.undo()
+    assert store.read(tmp_path / "ledger").entries == ()
+    written = (small_disk / "run" / "events.jsonl").read_bytes()
+    (small_disk / "ballast").unlink()
+    outcome = run(config)
+    assert outcome.already_finished
+    assert outcome.entry.end_reason == ("diverged" if fault else "schedule")
+    assert (small_disk / "run" / "events.jsonl").read_bytes() == written, "nothing trained again"
+    assert folders.finished_entry(small_disk / "run", tmp_path / "ledger") == outcome.entry
+    assert store.read(tmp_path / "ledger").entries == (outcome.entry,)
+    assert all(result.ok for result in verify_ledger(str(tmp_path / "ledger"), None, None))
+
+
+def test_a_run_killed_before_its_entry_was_written_is_finished_by_its_log(tmp_path):
+    """As after a kill between two writes: the log has the end, and a checkpoint is still there."""
+    config = tiny(tmp_path, *SHORT, f"run_dir={tmp_path / 'run'}", "checkpoint_share=1")
+    entry = run(config).entry
+    (tmp_path / "run" / "entry.json").unlink()
+    (tmp_path / "ledger" / f"{entry.run_id}.json").unlink()
+    checkpoint.save(tmp_path / "run", 3, {"steps": 3}, {})
+    written = (tmp_path / "run" / "events.jsonl").read_bytes()
+    outcome = run(config)
+    assert outcome.entry == entry
+    assert (tmp_path / "run" / "events.jsonl").read_bytes() == written
+    assert not list((tmp_path / "run").glob("checkpoint-*")), "an ended run keeps no checkpoint"
+
+
 def test_a_read_only_run_folder_is_refused_before_anything_is_trained(read_only_folder, tmp_path):
     with pytest.raises(UserError, match="cannot work in"):
         run(tiny(tmp_path, *SHORT, f"run_dir={read_only_folder / 'run'}"))
@@ -106,40 +160,57 @@ def test_a_loss_that_is_not_finite_keeps_the_last_good_state(tmp_path, monkeypat
     assert list((tmp_path / "run").glob("checkpoint-*.pt"))
 
 
+PHOTOS = (
+    "experiment=shufflenet_v2_x1_0",
+    "data=imagenet",
+    "form=small",
+    "recipe=small_smoothed",
+    "target=small",
+    "data.root=photos",
+    "data.image_px=32",
+    "data.workers=1",
+    "recipe.epochs=4",
+    "recipe.batch_size=8",
+    "target.metric=top1",
+    "target.value=1.0",
+    "device=cpu",
+    "threads=1",
+    "tracking.wandb=false",
+    "ledger_dir=ledger",
+)
+
+
 def test_a_killed_loading_process_leaves_a_run_that_goes_on(tmp_path):
     """A real process: torch tells of a dead worker by a signal, wherever its parent is."""
     plant(tmp_path / "photos", train=40, val=10)
-    options = (
-        "experiment=shufflenet_v2_x1_0",
-        "data=imagenet",
-        "form=small",
-        "recipe=small_smoothed",
-        "target=small",
-        "data.root=photos",
-        "data.image_px=32",
-        "data.workers=1",
-        "recipe.epochs=4",
-        "recipe.batch_size=8",
-        "target.metric=top1",
-        "target.value=1.0",
-        "device=cpu",
-        "threads=1",
-        "tracking.wandb=false",
-        "ledger_dir=ledger",
-    )
-    with started(tmp_path, *options, "run_dir=run") as process:
+    with started(tmp_path, *PHOTOS, "run_dir=run") as process:
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         os.kill(int(children[0]), signal.SIGKILL)
         rest = process.stderr.read()
     assert process.returncode == 75, rest
     assert "DataLoader worker" in events_of(tmp_path / "run")[-1]["detail"]
-    again = command("train", *options, "run_dir=run", "--json", cwd=tmp_path)
+    again = command("train", *PHOTOS, "run_dir=run", "--json", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     resumed = Entry.model_validate_json(again.stdout)
     undisturbed = command(
-        "train", *options, "run_dir=other", "ledger_dir=other-ledger", "--json", cwd=tmp_path
+        "train", *PHOTOS, "run_dir=other", "ledger_dir=other-ledger", "--json", cwd=tmp_path
     )
     assert differences(resumed, Entry.model_validate_json(undisturbed.stdout)) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_to_the_run_and_its_loading_processes_costs_no_work(number, tmp_path):
+    """Slurm and a terminal send it to all of them."""
+    plant(tmp_path / "photos", train=40, val=10)
+    options = (*PHOTOS, "run_dir=run", "checkpoint_share=0")
+    with started(tmp_path, *options) as process:
+        os.killpg(process.pid, number)
+        rest = process.stderr.read()
+    assert process.returncode == 75, rest
+    assert rest.count("same command") == 1, rest
+    again = command("train", *options, "--json", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert Entry.model_validate_json(again.stdout).repeated_images == 0
 
 
 def test_a_clock_that_jumps_back_moves_no_number(tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ import shutil
 import pytest
 
 from efficiency_bench.errors import UserError
+from efficiency_bench.ledger import store
 from efficiency_bench.reproducibility.data_and_counts import verify_ledger
 from efficiency_bench.run.run import run
 from efficiency_bench.training import checkpoint
@@ -142,6 +143,11 @@ def spoil_foreign(path):
     checkpoint.save(path.parent, found.steps, found.state, {**found.about, "run_id": "another"})
 
 
+def spoil_empty(path):
+    path.write_bytes(b"")
+    path.with_suffix(".sha256").write_text(hashlib.sha256(b"").hexdigest())
+
+
 def spoil_pickle(path):
     data = pickle.dumps(
         {"format": 1, "state": os.system}, protocol=2
@@ -155,6 +161,7 @@ SPOILS = {
     "changed": (spoil_flip, "digest"),
     "unfinished": (spoil_digest, "unfinished"),
     "foreign": (spoil_foreign, "another"),
+    "empty": (spoil_empty, "not a checkpoint"),
     "malicious": (spoil_pickle, "not a checkpoint"),
 }
 
@@ -193,6 +200,87 @@ def test_a_torn_last_line_of_the_log_is_repaired_and_the_run_goes_on(left, tmp_p
         file.write(b'{"event": "progress", "images": 4')
     outcome = run(config)
     assert comparable(outcome.entry) == comparable(entry)
+    assert all(result.ok for result in verify_ledger(str(tmp_path / "b/ledger"), None, None))
+
+
+def without(number):
+    """Take away line ``number`` (from 0) of a log."""
+
+    def damage(log):
+        lines = log.read_bytes().splitlines(keepends=True)
+        log.write_bytes(b"".join(lines[:number] + lines[number + 1 :]))
+
+    return damage
+
+
+def changed(number):
+    """Change the year in line ``number`` (from 0) of a log, whose length stays."""
+
+    def damage(log):
+        lines = log.read_bytes().splitlines(keepends=True)
+        lines[number] = lines[number].replace(b'"time_utc": "2', b'"time_utc": "3')
+        log.write_bytes(b"".join(lines))
+
+    return damage
+
+
+@pytest.mark.parametrize("harm", [without, changed])
+def test_a_log_damaged_in_the_middle_goes_on_from_the_checkpoint_before(harm, left, tmp_path):
+    """The first checkpoint was saved before the first ``interrupted``, the other one after it."""
+    config, entry = copied(left, tmp_path)
+    folder = tmp_path / "b/run"
+    before = (folder / "events.jsonl").read_bytes()
+    first_stop = [event["event"] for event in events_of(folder)].index("interrupted")
+    harm(first_stop)(folder / "events.jsonl")
+    rest = (folder / "events.jsonl").read_bytes()
+    outcome = run(config)
+    assert comparable(outcome.entry) == comparable(entry)
+    (repair,) = [event for event in events_of(folder) if event["event"] == "repair"]
+    kept = (folder / repair["kept_as"]).read_bytes()
+    sound = (folder / "events.jsonl").read_bytes()[: len(rest) - len(kept)]
+    assert sound + kept == rest, "nothing is thrown away"
+    assert before.startswith(sound)
+    # 24 steps are 380 images, and the checkpoint that is left was saved after 12, which are 192
+    assert outcome.entry.repeated_images == 380 - 192
+    assert all(result.ok for result in verify_ledger(str(tmp_path / "b/ledger"), None, None))
+
+
+@pytest.mark.parametrize("harm", [without, changed])
+def test_a_log_damaged_before_every_checkpoint_is_refused_and_left_as_it_is(harm, left, tmp_path):
+    config, _ = copied(left, tmp_path)
+    folder = tmp_path / "b/run"
+    harm(1)(folder / "events.jsonl")
+    as_it_is = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "lock"}
+    with pytest.raises(
+        UserError, match=r"events\.jsonl, line 2 does not continue.*\n.*run_dir=DIR"
+    ):
+        run(config)
+    assert as_it_is == {
+        path.name: path.read_bytes() for path in folder.iterdir() if path.name != "lock"
+    }
+    assert store.read(tmp_path / "b/ledger").entries == ()
+
+
+def test_a_damaged_log_without_any_checkpoint_begins_again_and_counts_what_was_lost(left, tmp_path):
+    config, entry = copied(left, tmp_path)
+    folder = tmp_path / "b/run"
+    for path in folder.glob("checkpoint-*"):
+        path.unlink()
+    without(1)(folder / "events.jsonl")
+    outcome = run(config)
+    assert comparable(outcome.entry) == comparable(entry)
+    assert outcome.entry.repeated_images == 380
+    assert all(result.ok for result in verify_ledger(str(tmp_path / "b/ledger"), None, None))
+
+
+@pytest.mark.parametrize("block", [b"\0" * 4096, b"\0" * 4096 + b"\n", b'{"eve\0\0\n\0\0'])
+def test_what_a_power_cut_leaves_at_the_end_of_the_log_costs_nothing(block, left, tmp_path):
+    config, entry = copied(left, tmp_path)
+    with (tmp_path / "b/run/events.jsonl").open("ab") as log:
+        log.write(block)
+    outcome = run(config)
+    assert comparable(outcome.entry) == comparable(entry)
+    assert outcome.entry.repeated_images == 0
     assert all(result.ok for result in verify_ledger(str(tmp_path / "b/ledger"), None, None))
 
 

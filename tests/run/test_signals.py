@@ -34,6 +34,15 @@ def in_submitit(monkeypatch):
     signal.signal(signal.SIGUSR2, before)
 
 
+@pytest.fixture
+def connected():
+    """A process that SIGHUP would end, also where the tests themselves run under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("connected")
 @pytest.mark.parametrize("number", STOP_SIGNALS)
 def test_outside_slurm_the_process_just_leaves_and_the_handlers_are_put_back(number, capsys):
     before = [signal.getsignal(each) for each in STOP_SIGNALS]
@@ -46,11 +55,43 @@ def test_outside_slurm_the_process_just_leaves_and_the_handlers_are_put_back(num
     assert capsys.readouterr().err.count("same command") == 1
 
 
-def test_a_second_ctrl_c_ends_the_process_at_once():
+def test_a_second_ctrl_c_is_noted_and_a_third_ends_the_process_at_once(capsys):
     with stop_on_signal():
         signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        assert "one more Ctrl-C leaves at once" in capsys.readouterr().err
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
+
+
+def test_under_nohup_a_hangup_stays_ignored():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stop_on_signal() as stop:
+            signal.raise_signal(signal.SIGHUP)
+            assert not stop
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_a_process_that_leaves_ignores_what_comes_after_it_was_stopped():
+    before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    try:
+        with stop_on_signal(leaving=True):
+            signal.raise_signal(signal.SIGTERM)
+        for number in before:
+            signal.raise_signal(number)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def test_a_process_that_was_not_stopped_gets_its_handlers_back():
+    before = [signal.getsignal(each) for each in STOP_SIGNALS]
+    with stop_on_signal(leaving=True):
+        pass
+    assert [signal.getsignal(each) for each in STOP_SIGNALS] == before
 
 
 @pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2])
@@ -85,6 +126,18 @@ def test_a_preempted_job_waits_to_be_killed_and_is_requeued_if_its_time_comes_fi
         finally:
             later.join()  # the signal must not come when its handler is gone
         assert stop.received == [signal.SIGTERM, signal.SIGUSR2]
+
+
+def test_ctrl_c_ends_the_wait_for_slurm(in_submitit):
+    with stop_on_signal() as stop:
+        signal.raise_signal(signal.SIGTERM)
+        later = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+        later.start()
+        try:
+            stop.hand_over()
+        finally:
+            later.join()
+        assert stop.received == [signal.SIGTERM, signal.SIGINT]
 
 
 def test_ctrl_c_in_a_slurm_job_leaves(in_submitit):

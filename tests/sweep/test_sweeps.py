@@ -142,8 +142,7 @@ def test_the_time_left_is_the_steps_left_at_the_runs_own_pace(sweep_of, tmp_path
     where = {"train_seconds": 6.0, "epochs": 1.0, "steps": 10, "images": 100}
     with EventLog(tmp_path / "in" / "0" / "events.jsonl") as log:
         started = {"total_steps": 50, "total_epochs": 5.0, "classes": 10, "target": None}
-        started["config"] = {"target": {"metric": None}}
-        log.append("start", run_id="r", **started)
+        log.append("start", run_id="r", config={"target": {"metric": None}}, **started)
         log.append("progress", paper3x_tfs_days=2.0, **where)
         log.append("evaluation", top1=0.5, top5=0.9, evaluation_seconds=4.0, **where)
     status = status_of(sweep, 1)

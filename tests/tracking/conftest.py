@@ -35,7 +35,7 @@ class Trained:
         """Every event to a mirror, as the run would have."""
         for event in self.events:
             mirror(event)
-        mirror({"event": "entry", "entry": self.entry.model_dump(mode="json")})
+        mirror({"event": "entry", "entry": self.entry})
         mirror.close()
 
 

@@ -75,7 +75,7 @@ def test_the_crossing_of_a_run_that_arrived_is_in_its_summary(trained, session, 
     entry = trained.entry.model_copy(update=arrived)
     mirror = mirrored(tmp_path, session)
     mirror(trained.events[0])
-    mirror({"event": "entry", "entry": entry.model_dump(mode="json")})
+    mirror({"event": "entry", "entry": entry})
     mirror.close()
     (path,) = wandb_files.files(tmp_path)
     updates = [r["update"] for r in wandb_files.of_kind(wandb_files.records(path), "summary")]
