@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from efficiency_bench.bounds import whole_characters
 from efficiency_bench.config import RunConfig, measured_part
 from efficiency_bench.errors import UserError
 from efficiency_bench.files import open_own, put, read_regular
 from efficiency_bench.identity import config_digest
 from efficiency_bench.ledger.entry import entry_from_log
-from efficiency_bench.ledger.events import ends, sound_part
+from efficiency_bench.ledger.events import LARGEST_OWN_LOG_BYTES, ends, sound_part
 from efficiency_bench.ledger.store import LARGEST_ENTRY_BYTES
 from efficiency_bench.records import Entry
 
@@ -109,15 +110,21 @@ def finished_entry(folder: Path, ledger_dir: Path) -> Entry | None:
 def logged_entry(folder: Path, ledger_dir: Path) -> Entry:
     """The entry that the event log in ``folder`` gives; UserError as ``entry_from_log``."""
     path = folder / EVENTS
-    return entry_from_log(path.read_bytes(), os.path.relpath(path, ledger_dir))
+    content = read_regular(path, LARGEST_OWN_LOG_BYTES)
+    return entry_from_log(content, whole_characters(os.path.relpath(path, ledger_dir)))
 
 
 def _has_ended(event_log: Path) -> bool:
     """Whether a log is whole and ends with the end of its run."""
     try:
-        content = event_log.read_bytes()
+        content = read_regular(event_log, LARGEST_OWN_LOG_BYTES)
     except FileNotFoundError:
         return False
+    except OSError as error:
+        raise UserError(
+            f"cannot read {event_log}: {error.strerror or error}; move it away, or name another"
+            " run_dir="
+        ) from error
     return ends(content) and not sound_part(content).damage
 
 
