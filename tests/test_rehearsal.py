@@ -18,32 +18,32 @@ from tests.commands import command
 CLASSES = 10
 TO_TRAIN = (
     "-m",
-    "experiment=squeezenet1_1,mobilenet_v1,shufflenet_v2_x1_0",
+    "experiment=mobilenet_v1,mobilenet_v2,shufflenet_v2_x1_0",
     "data=imagenet_ffcv",
     "data.root=BETONS",
     "data.image_px=64",
     "data.resize_px=72",
     "data.workers=1",
     "recipe.batch_size=10",
-    "recipe.epochs=2",
+    "recipe.epochs=6",
     "recipe.augmentation.resized_crop_min_area=0.5",
     "target.metric=top5",
-    "target.value=0.2",
+    "target.value=0.7",  # guessing reaches 50 %, and 65 % by luck
     "tracking.wandb=false",
     "ledger_dir=ledger",
 )
 
 
 def plant_colours(root: Path) -> None:
-    """Pictures of one colour a class, with noise: 6 to train and 3 to validate with."""
+    """Pictures of one colour a class, with noise: 12 to train and 10 to validate with."""
     draw = np.random.default_rng(0)
-    for split, count in (("train", 6), ("val", 3)):
+    for split, count in (("train", 12), ("val", 10)):
         for name in range(CLASSES):
             folder = root / split / f"n{name:08}"
             folder.mkdir(parents=True)
             colour = np.random.default_rng(name).integers(40, 216, 3)
             for place in range(count):
-                noise = draw.integers(-30, 30, (70 + place, 80, 3))
+                noise = draw.integers(-30, 30, (70 + place % 3, 80, 3))
                 pixels = (colour + noise).astype(np.uint8)
                 Image.fromarray(pixels).save(folder / f"{place}.JPEG", quality=90)
 
@@ -86,13 +86,13 @@ def test_from_folders_of_images_to_the_report(tmp_path: Path) -> None:
     page = (tmp_path / "page" / "index.html").read_text()
     for entry in entries:
         assert entry["run_id"] in page
-    assert fitted["data"] == "imagenet_ffcv"
+    assert fitted["data"] == "folder"  # of ten classes
 
     # a seed that was not decided on is found
     typed(
         "train",
         *(word for word in TO_TRAIN if not word.startswith("experiment") and word != "-m"),
-        "experiment=squeezenet1_1",
+        "experiment=mobilenet_v1",
         "seed=1",
     )
     typed("verify", "--ledger", "ledger", "--registered", "decided.yaml", code=1)

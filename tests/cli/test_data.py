@@ -27,7 +27,7 @@ def _ctrl_c_is_heard():
 def test_a_signal_unwinds_and_says_how_to_go_on(typed, monkeypatch, number):
     unwound = []
 
-    def write(order, progress):
+    def write(order, progress, tell):
         try:
             signal.raise_signal(number)
         finally:
