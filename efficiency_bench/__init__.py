@@ -46,9 +46,9 @@ def train(*arguments: str) -> tuple[Entry, ...]:
     call goes on.  Raises UserError for a mistake in the arguments; of a sweep, also where a run
     could not begin, after the others have been trained and are in the ledger.
     """
-    from efficiency_bench.sweep.train import trained
+    from efficiency_bench.cli.train import entries_of
 
-    return trained(arguments)
+    return entries_of(arguments)
 
 
 def crossing(entry: Entry, kind: CrossingKind = "sustained") -> CrossingEstimate | None:

@@ -26,6 +26,7 @@ WARM.set_forkserver_preload(
     [
         "efficiency_bench.cli",
         "efficiency_bench.hydra_app",
+        "efficiency_bench.cli.train",
         "efficiency_bench.sweep.train",
         "efficiency_bench.run.run",
         "torch._dynamo",  # what torch's optimizers import at their first step

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import efficiency_bench
+from efficiency_bench.cli import train
 from efficiency_bench.ledger import store
-from efficiency_bench.sweep import train
 from tests.commands import command
 from tests.fitting.curve_factory import planted, straight
 from tests.ledger.factory import make_baseline, make_entry, make_target
@@ -146,7 +146,7 @@ def test_train_raises_what_the_command_line_exits_with(monkeypatch):
         efficiency_bench.train("experiment=resnet81")
     for code, raised in ((75, efficiency_bench.Stopped), (2, efficiency_bench.UserError)):
         # how runs come to these codes: tests/test_signals.py and tests/cli/test_sweeps.py
-        monkeypatch.setattr(train, "train_all", lambda arguments, code=code: ([], code))
+        monkeypatch.setattr(train, "train", lambda arguments, code=code: ([], code))
         with pytest.raises(raised):
             efficiency_bench.train("experiment=resnet18")
 

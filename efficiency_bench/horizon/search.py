@@ -23,7 +23,7 @@ from efficiency_bench.ledger import store
 from efficiency_bench.records import Entry
 from efficiency_bench.run.processes import leave, this_process
 from efficiency_bench.run.signals import STOPPED, Stop, stop_on_signal
-from efficiency_bench.run.terminal import Terminal, shown, terminal
+from efficiency_bench.run.terminal import Terminal, run_with_progress
 
 SEEDS = 3
 """Seeds a rung at most, unless seeds=N says otherwise: as the suites have."""
@@ -65,19 +65,19 @@ class Search:
         return store.find(ledger, run_id) if store.entry_path(ledger, run_id).exists() else None
 
 
-def search(arguments: Sequence[str]) -> tuple[Json | None, int]:
+def search(arguments: Sequence[str], here: Terminal) -> tuple[Json | None, int]:
     """Search as Hydra's ``arguments``, ``seeds=N`` and ``budget=...`` say; the answer, exit code.
 
     No answer and exit code 75 where a signal stopped it.  Raises UserError.
     """
     try:
         with stop_on_signal(leaving=True) as stop:
-            return _search(arguments, stop)
+            return _search(arguments, here, stop)
     finally:
         leave()
 
 
-def _search(arguments: Sequence[str], stop: Stop) -> tuple[Json | None, int]:
+def _search(arguments: Sequence[str], here: Terminal, stop: Stop) -> tuple[Json | None, int]:
     process = this_process()
     if process.world_size > 1:
         raise UserError("a horizon search runs in one process; leave torchrun or srun out")
@@ -87,13 +87,12 @@ def _search(arguments: Sequence[str], stop: Stop) -> tuple[Json | None, int]:
     jobs = hydra_app.compose(overrides)
     if not jobs:  # Hydra has only shown something
         return None, 0
-    here = terminal(process)
     found = prepared(jobs[0].config, seeds, budget)
     while isinstance(step := decide(found.plan, found.outcomes), Next):
         config = found.trial(step)
         entry = found.finished(config)
         if entry is None:
-            entry = shown(config, here, stop).entry
+            entry = run_with_progress(config, here, stop).entry
         if entry is None:
             stop.hand_over()
             return None, STOPPED

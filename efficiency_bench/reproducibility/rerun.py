@@ -24,7 +24,7 @@ from efficiency_bench.records import Entry
 from efficiency_bench.reproducibility.diff import differences
 from efficiency_bench.run.processes import this_process
 from efficiency_bench.run.signals import stop_on_signal
-from efficiency_bench.run.terminal import shown, terminal
+from efficiency_bench.run.terminal import Terminal, console_of, run_with_progress
 
 NUMERICS = ("python", "torch", "torchvision", "numpy")
 """Packages whose version may move the last bit."""
@@ -89,7 +89,7 @@ def reproduce(ledger: Path, run_id: str, data_root: Path | None, out: Path) -> R
         _lend(ledger, store.matching(read.entries, baseline), folder / "ledger")
     config = _placed(committed, data_root, folder)
     with stop_on_signal(leaving=True) as stop:
-        again = shown(config, terminal(process), stop).entry
+        again = run_with_progress(config, Terminal(console_of(process)), stop).entry
         if again is None:
             stop.hand_over()
             return None

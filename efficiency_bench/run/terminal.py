@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,18 +17,23 @@ from efficiency_bench.run.processes import Process
 from efficiency_bench.run.progress import RunProgress, ending_line
 from efficiency_bench.run.signals import Stop
 from efficiency_bench.text_console import TextConsole
-from efficiency_bench.tracking.wandb_mirror import Session, WandbMirror
 
 if TYPE_CHECKING:
     from efficiency_bench.run.run import Mirror, Outcome
 
 
+def no_mirrors(config: RunConfig, folder: Path) -> Iterable[Mirror]:
+    """Events go to the terminal alone."""
+    return ()
+
+
 @dataclass(frozen=True)
 class Terminal:
-    """What the runs of one command share: where they speak, and how W&B has fared."""
+    """What the runs of one command share: the console, and where else their events go."""
 
     console: Console
-    session: Session
+    mirrors: Callable[[RunConfig, Path], Iterable[Mirror]] = no_mirrors
+    """Makes a run's further mirrors, given its configuration and its folder."""
 
 
 class Unheard:
@@ -65,24 +69,21 @@ class Unheard:
         os.close(null)
 
 
-def terminal(process: Process) -> Terminal:
-    """The command's terminal; of several processes the first one speaks."""
-    console = TextConsole(file=cast(IO[str], Unheard(sys.stderr)), quiet=not process.is_main)
-    # not wrapped, since what W&B has to say holds a command to be copied
-    say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
-    return Terminal(console, Session(say))
+def console_of(process: Process) -> Console:
+    """The command's console on standard error; quiet in all ranks but rank 0."""
+    return TextConsole(file=cast(IO[str], Unheard(sys.stderr)), quiet=not process.is_main)
 
 
-def shown(
+def run_with_progress(
     config: RunConfig,
     terminal: Terminal,
     stop: Stop,
     place: tuple[int, int] = (1, 1),
     begins: Callable[[Path], None] = lambda folder: None,
 ) -> Outcome:
-    """Train ``config``, or take it up again; ``place`` is its number, from 1, of the total.
+    """Train or resume ``config``; ``place`` is its number, from 1, and the total.
 
-    ``begins`` is told the run's folder before the first step.  Raises UserError.
+    ``begins`` is called with the run's folder before the first step.  Raises UserError.
     """
     from efficiency_bench.run.run import run  # torch: a mistake is told before its seconds
 
@@ -92,10 +93,7 @@ def shown(
     def mirrors(folder: Path) -> Iterator[Mirror]:
         begins(folder)
         yield progress
-        if config.tracking.wandb:
-            tracking = config.tracking
-            later = sync_command(config.ledger_dir, tracking.project)
-            yield WandbMirror(tracking.project, tracking.group, folder, terminal.session, later)
+        yield from terminal.mirrors(config, folder)
 
     # file names may hold brackets, which are no markup
     tell = partial(console.print, markup=False, highlight=False, soft_wrap=True)
@@ -105,9 +103,3 @@ def shown(
         console.print(f"finished before, in the ledger as {entry.run_id}:", highlight=False)
         console.print(ending_line(entry), highlight=False)
     return outcome
-
-
-def sync_command(ledger_dir: str, project: str) -> str:
-    """What to type to upload a ledger's runs later."""
-    words = ["efficiency-bench", "track", "sync", "--ledger", ledger_dir, "--project", project]
-    return shlex.join(words)

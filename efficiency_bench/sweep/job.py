@@ -1,4 +1,4 @@
-"""One run of a sweep by its number: in this process, or as a job that a launcher started."""
+"""One run of a sweep by its number."""
 
 from __future__ import annotations
 
@@ -7,27 +7,11 @@ from pathlib import Path
 
 from efficiency_bench.errors import UserError
 from efficiency_bench.records import Entry
-from efficiency_bench.run.processes import leave, this_process
-from efficiency_bench.run.signals import STOPPED, Stop, stop_on_signal
-from efficiency_bench.run.terminal import Terminal, shown, terminal
+from efficiency_bench.run.processes import this_process
+from efficiency_bench.run.signals import Stop
+from efficiency_bench.run.terminal import Terminal, run_with_progress
 from efficiency_bench.sweep import manifest
 from efficiency_bench.sweep.manifest import Note, Sweep
-
-
-def job(folder: Path, number: int) -> None:
-    """A launcher's job: the run's own records say what came of it, so nothing is returned.
-
-    A launcher knows less: a task that raises counts as completed in Slurm.
-    """
-    sweep = manifest.read(folder)
-    here = terminal(this_process())
-    try:
-        with stop_on_signal() as stop:
-            code, _ = work_on(sweep, number, here, stop)
-            if code == STOPPED:
-                stop.hand_over()
-    finally:
-        leave()
 
 
 def work_on(sweep: Sweep, number: int, here: Terminal, stop: Stop) -> tuple[int, Entry | None]:
@@ -45,7 +29,7 @@ def work_on(sweep: Sweep, number: int, here: Terminal, stop: Stop) -> tuple[int,
         manifest.write_note(sweep.folder, number, note)
 
     try:
-        outcome = shown(sweep.config(number), here, stop, (number, total), begins)
+        outcome = run_with_progress(sweep.config(number), here, stop, (number, total), begins)
     except UserError as error:
         here.console.print(f"run {number}/{total}: {error}", markup=False)
         _note_problem(sweep, number, note, str(error))

@@ -23,7 +23,6 @@ from efficiency_bench.ledger.baseline import held_to_todays_baseline
 from efficiency_bench.records import Entry
 from efficiency_bench.run.target import is_baseline
 from efficiency_bench.sweep import manifest
-from efficiency_bench.sweep.job import job
 from efficiency_bench.sweep.manifest import Note, Sweep
 from efficiency_bench.sweep.status import FINISHED, status_of
 
@@ -31,11 +30,20 @@ from efficiency_bench.sweep.status import FINISHED, status_of
 class Submission:
     """The runs of ``sweep`` that are missing, on their way through ``launcher``."""
 
-    def __init__(self, sweep: Sweep, launcher: Launcher, console: Console) -> None:
-        """Raises UserError where Slurm cannot be asked or still has jobs of this sweep."""
+    def __init__(
+        self,
+        sweep: Sweep,
+        launcher: Launcher,
+        console: Console,
+        job: Callable[[Path, int], None],
+    ) -> None:
+        """``job(folder, number)`` trains one run where the launcher starts it.
+
+        Raises UserError where Slurm cannot be asked or still has jobs of this sweep."""
         self.sweep = sweep
         self.launcher = launcher
         self.console = console
+        self.job = job
         if launcher.on_slurm and (queued := queue(sweep.name)):
             raise UserError(
                 f"{len(queued)} jobs of this sweep are still in the queue ({queued[0]}, ...); watch"
@@ -95,7 +103,7 @@ class Submission:
             kept = Note(run_dir=None if status.entry else status.run_dir)
             manifest.write_note(self.sweep.folder, number, kept)
         try:
-            hydra_app.submit(self.launcher, self.sweep.folder, numbers, job)
+            hydra_app.submit(self.launcher, self.sweep.folder, numbers, self.job)
         except UserError:
             raise
         except KeyboardInterrupt:

@@ -1,21 +1,21 @@
-"""What `train` does: one run here, or a sweep, here or through a launcher."""
+"""The runs of a sweep, trained here one after the other or through a launcher."""
 
 from __future__ import annotations
 
 import shlex
-import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from efficiency_bench import hydra_app
-from efficiency_bench.config import RunConfig
 from efficiency_bench.config_checks import check
-from efficiency_bench.errors import Stopped, UserError
+from efficiency_bench.errors import UserError
+from efficiency_bench.hydra_app import Composed
 from efficiency_bench.records import Entry
 from efficiency_bench.run.folder import in_use, locked
-from efficiency_bench.run.processes import Process, leave, this_process
+from efficiency_bench.run.processes import Process, this_process
 from efficiency_bench.run.progress import ending_line
 from efficiency_bench.run.signals import STOPPED, stop_on_signal
-from efficiency_bench.run.terminal import Terminal, shown, terminal
+from efficiency_bench.run.terminal import Terminal
 from efficiency_bench.sweep import manifest
 from efficiency_bench.sweep.job import work_on
 from efficiency_bench.sweep.launch import Submission
@@ -23,55 +23,28 @@ from efficiency_bench.sweep.manifest import Sweep
 from efficiency_bench.sweep.status import RunStatus, status_of
 
 
-def trained(arguments: Sequence[str]) -> tuple[Entry, ...]:
-    """What ``train_all`` makes of ``arguments``, for a caller in Python: entries, or an exception.
+def train_sweep(
+    jobs: Sequence[Composed],
+    arguments: Sequence[str],
+    here: Terminal,
+    job: Callable[[Path, int], None],
+    leaving: bool,
+) -> tuple[tuple[Entry, ...], int]:
+    """Train the runs of a sweep, here or through the launcher in ``arguments``.
 
-    Raises UserError and Stopped as ``efficiency_bench.train`` says.
+    Returns the entries and the worst exit code: a run that fails does not keep the others from
+    running.  A signal ends the running one at its next step and starts no other.  ``job`` is what
+    a launcher calls for each run.  Raises UserError for a mistake in any of them, before the first.
     """
-    if threading.current_thread() is not threading.main_thread():
-        raise UserError("train takes Ctrl-C and the like: call it in the main thread")
-    entries, exit_code = train_all(arguments)
-    if exit_code == STOPPED:
-        raise Stopped("not over yet, and saved; the same call goes on")
-    if exit_code == 2:
-        raise UserError(
-            "some runs of the sweep could not begin, the others are in the ledger\n"
-            "which and why: efficiency-bench status"
-        )
-    return entries
-
-
-def train_all(arguments: Sequence[str], leaving: bool = False) -> tuple[tuple[Entry, ...], int]:
-    """Run what Hydra's ``arguments`` say; the entries and the exit code.
-
-    A run that fails does not keep the others of a sweep from running; the worst exit code is
-    returned.  A signal ends the running one at its next step and starts no other.  ``leaving``:
-    the process ends afterwards with that code, see ``stop_on_signal``.
-    """
-    try:
-        return _train_all(arguments, leaving)
-    finally:
-        leave()
-
-
-def _train_all(arguments: Sequence[str], leaving: bool) -> tuple[tuple[Entry, ...], int]:
     process = this_process()
-    here = terminal(process)
     launcher = hydra_app.launcher(arguments)
-    jobs = hydra_app.compose(arguments)
-    if not jobs:  # Hydra has only shown something
-        return (), 0
-    if not hydra_app.is_sweep(arguments):
-        if launcher is not None:
-            raise UserError("a launcher starts the runs of a sweep: add -m, also for a single run")
-        return train_one(jobs[0].config, here, leaving)
-    for number, job in enumerate(jobs, start=1):
+    for number, composed in enumerate(jobs, start=1):
         try:
-            check(job.config)
+            check(composed.config)
         except UserError as error:
             raise UserError(f"run {number}/{len(jobs)}, so none was started: {error}") from error
     command = shlex.join(["efficiency-bench", "train", *arguments])
-    sweep = manifest.planned([(job.config, job.overrides) for job in jobs], command)
+    sweep = manifest.planned([(composed.config, composed.overrides) for composed in jobs], command)
     if not process.is_main:
         return train_here(sweep, here, process, leaving)
     if in_use(sweep.folder):
@@ -83,19 +56,9 @@ def _train_all(arguments: Sequence[str], leaving: bool) -> tuple[tuple[Entry, ..
         if launcher is None:
             manifest.write(sweep)
             return train_here(sweep, here, process, leaving)
-        submission = Submission(sweep, launcher, here.console)
+        submission = Submission(sweep, launcher, here.console, job)
         manifest.write(sweep)
         return submitted(submission)
-
-
-def train_one(config: RunConfig, here: Terminal, leaving: bool) -> tuple[tuple[Entry, ...], int]:
-    """One run, with no sweep around it."""
-    check(config)
-    with stop_on_signal(leaving) as stop:
-        outcome = shown(config, here, stop)
-        if outcome.exit_code == STOPPED:
-            stop.hand_over()
-    return () if outcome.entry is None else (outcome.entry,), outcome.exit_code
 
 
 def train_here(

@@ -12,14 +12,16 @@ import json
 import netrc
 import os
 import queue
+import shlex
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from efficiency_bench.config import RunConfig
 from efficiency_bench.files import open_own
 from efficiency_bench.records import Entry
 
@@ -212,3 +214,12 @@ def _environment(folder: Path) -> dict[str, str]:
     aside = str((folder.parent / ".wandb").absolute())
     kept = {"WANDB_DATA_DIR": aside, "WANDB_CACHE_DIR": aside, "WANDB_ERROR_REPORTING": "false"}
     return kept | os.environ
+
+
+def mirrors_of(session: Session, config: RunConfig, folder: Path) -> Iterator[WandbMirror]:
+    """The W&B mirror of one run, unless ``tracking.wandb`` is false."""
+    tracking = config.tracking
+    if tracking.wandb:
+        words = ("efficiency-bench", "track", "sync", "--ledger", config.ledger_dir)
+        upload_later = shlex.join([*words, "--project", tracking.project])
+        yield WandbMirror(tracking.project, tracking.group, folder, session, upload_later)

@@ -7,6 +7,7 @@ import pytest
 from rich.console import Console
 
 from efficiency_bench import hydra_app
+from efficiency_bench.cli.train import train_job
 from efficiency_bench.errors import UserError
 from efficiency_bench.hydra_app import Launcher
 from efficiency_bench.ledger import store
@@ -95,7 +96,7 @@ def test_a_sweep_that_has_ended_reads_its_ledger_once(sweep_of, monkeypatch):
     reads = []
     real = store.read
     monkeypatch.setattr(store, "read", lambda folder: reads.append(folder) or real(folder))
-    assert Submission(sweep, Launcher("none", ()), Console(quiet=True)).run() is None
+    assert Submission(sweep, Launcher("none", ()), Console(quiet=True), train_job).run() is None
     assert len(reads) == 1
 
 

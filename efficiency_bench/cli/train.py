@@ -1,0 +1,95 @@
+"""What `efficiency-bench train` does: one run, or a sweep of runs."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from efficiency_bench import hydra_app
+from efficiency_bench.config import RunConfig
+from efficiency_bench.config_checks import check
+from efficiency_bench.errors import Stopped, UserError
+from efficiency_bench.records import Entry
+from efficiency_bench.run.processes import leave, this_process
+from efficiency_bench.run.signals import STOPPED, stop_on_signal
+from efficiency_bench.run.terminal import Terminal, console_of, run_with_progress
+
+
+def terminal() -> Terminal:
+    """The console of this command, with the W&B mirror of each run."""
+    from efficiency_bench.tracking.wandb_mirror import Session, mirrors_of
+
+    console = console_of(this_process())
+    # not wrapped: what W&B has to say holds a command to be copied
+    say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
+    return Terminal(console, partial(mirrors_of, Session(say)))
+
+
+def entries_of(arguments: Sequence[str]) -> tuple[Entry, ...]:
+    """``train`` for a caller in Python: the entries, or an exception.
+
+    Raises UserError and Stopped as ``efficiency_bench.train`` says.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        raise UserError("train handles Ctrl-C and other signals: call it in the main thread")
+    entries, exit_code = train(arguments)
+    if exit_code == STOPPED:
+        raise Stopped("not over yet, and saved; make the same call again to resume")
+    if exit_code == 2:
+        raise UserError(
+            "some runs of the sweep could not begin, the others are in the ledger\n"
+            "which and why: efficiency-bench status"
+        )
+    return entries
+
+
+def train(arguments: Sequence[str], leaving: bool = False) -> tuple[tuple[Entry, ...], int]:
+    """Train what Hydra's ``arguments`` ask for; the entries and the exit code.
+
+    ``leaving``: the process exits with that code afterwards (``stop_on_signal``).
+    """
+    try:
+        launcher = hydra_app.launcher(arguments)
+        jobs = hydra_app.compose(arguments)
+        if not jobs:  # Hydra has only printed something
+            return (), 0
+        here = terminal()
+        if hydra_app.is_sweep(arguments):
+            from efficiency_bench.sweep.train import train_sweep
+
+            return train_sweep(jobs, arguments, here, train_job, leaving)
+        if launcher is not None:
+            raise UserError("a launcher starts the runs of a sweep: add -m, also for a single run")
+        return train_one(jobs[0].config, here, leaving)
+    finally:
+        leave()
+
+
+def train_one(config: RunConfig, here: Terminal, leaving: bool) -> tuple[tuple[Entry, ...], int]:
+    """One run, without a sweep around it."""
+    check(config)
+    with stop_on_signal(leaving) as stop:
+        outcome = run_with_progress(config, here, stop)
+        if outcome.exit_code == STOPPED:
+            stop.hand_over()
+    return () if outcome.entry is None else (outcome.entry,), outcome.exit_code
+
+
+def train_job(folder: Path, number: int) -> None:
+    """Train run ``number`` of the sweep in ``folder``: the job that a launcher starts.
+
+    It returns nothing, since the run's own records say how it ended.  A launcher knows less: a task
+    that raises counts as completed in Slurm.
+    """
+    from efficiency_bench.sweep import manifest
+    from efficiency_bench.sweep.job import work_on
+
+    try:
+        with stop_on_signal() as stop:
+            code, _ = work_on(manifest.read(folder), number, terminal(), stop)
+            if code == STOPPED:
+                stop.hand_over()
+    finally:
+        leave()
