@@ -165,7 +165,8 @@ def check_arguments(arguments: Sequence[str]) -> None:
     for text in arguments:
         key = text.lstrip("+~").partition("=")[0]
         ours = OWN_SETTINGS.fullmatch(key) and "_target_" not in text
-        if "hydra" in re.split(r"[./@]", key) and not ours:
+        setting = "=" in text or text[:1] in ("+", "~")  # `--cfg hydra` sets nothing
+        if setting and "hydra" in re.split(r"[./@]", key) and not ours:
             raise UserError(
                 f"{text!r} is not allowed: of Hydra's own settings only hydra/launcher,"
                 " hydra.launcher.KEY, hydra.run,\nhydra.sweep, hydra.searchpath, hydra.mode and"

@@ -1,7 +1,9 @@
 """Text of others where it is shown: as other programs read it, it is what it was and no more."""
 
+import ast
 import csv
 import io
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -94,3 +96,25 @@ def test_the_commands_show_a_files_text_and_never_obey_it(tmp_path):
         assert "\x1b" not in done.stdout + done.stderr
         assert r"\x1b[2J" in done.stderr
     assert "\x1b" not in command("report", "--ledger", "led\x1b[2J", cwd=tmp_path).stderr
+
+
+PACKAGE = Path(__file__).parent.parent / "efficiency_bench"
+OWN_WORDS = {"text_console.py", "data/fetch.py"}
+"""The console itself, and a bar that shows the names of our own sources."""
+
+
+def called(path):
+    return {
+        node.func.id
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    }
+
+
+def test_every_verb_prints_through_the_one_place():
+    for path in PACKAGE.rglob("*.py"):
+        name = str(path.relative_to(PACKAGE))
+        if name.startswith("cli/") and name != "cli/shared.py":
+            assert "print" not in called(path), name
+        if name not in OWN_WORDS:
+            assert "Console" not in called(path), name
