@@ -124,3 +124,13 @@ def test_every_compilation_of_a_run_counts_and_none_is_zero():
     again = [{"event": "resume", "cost": begun}, {"event": "compiled", "seconds": 15.0}]
     assert cost_of([*events, *again, {"event": "end"}]).compile_seconds == 35.0
     assert cost_of([events[0], {"event": "end"}]).compile_seconds == 0.0
+
+
+def test_how_long_the_process_was_stopped_is_noted_and_whether_that_used_energy():
+    stops = [{"event": "halted", "seconds": 60.0}, {"event": "halted", "seconds": 5.5}]
+    for end, energy in ((MEASURED, True), ({}, False)):
+        start, over = log(end=end)
+        (note,) = cost_of([start, *stops, over]).notes
+        assert "stopped for 65.5 s in all" in note
+        assert ("the energy used meanwhile is counted" in note) is energy
+        assert cost_of([start, over]).notes == ()
