@@ -28,6 +28,7 @@ from efficiency_bench.run import device as devices
 from efficiency_bench.run.job import counted_model
 from efficiency_bench.run.run import run
 from efficiency_bench.training import checkpoint
+from tests.data.photos import plant
 from tests.tiny import composed, tiny
 
 ROOT = Path(__file__).parents[2]
@@ -216,11 +217,22 @@ def test_the_loaders_rates_are_those_of_the_page():
     page = (ROOT / "docs" / "performance.md").read_text()
     for start, key in (
         ("folder/pillow", ("imagenet", "pillow")),
+        ("folder/pillow", ("folder", "pillow")),
+        ("folder/simplejpeg", ("folder", "simplejpeg")),
         ("folder/simplejpeg", ("imagenet", "simplejpeg")),
         ("ffcv/500px", ("imagenet_ffcv", "pillow")),
     ):
         line = next(line for line in page.splitlines() if line.startswith(f"| {start} |"))
         assert float(line.split("|")[2]) == 2 * LOADED_IMAGES_PER_SECOND[key]
+
+
+def test_a_folder_is_counted_and_must_be_there(tmp_path):
+    config = composed("experiment=resnet18", "data=folder", f"data.root={tmp_path / 'images'}")
+    with pytest.raises(UserError, match=r"no folder .*images"):
+        set_size(config.data)
+    plant(tmp_path / "images", train=5, val=3)
+    size = set_size(config.data)
+    assert (size.train_images, size.val_images, size.classes) == (10, 6, 2)
 
 
 def test_a_machine_of_ones_own_is_a_file(tmp_path):

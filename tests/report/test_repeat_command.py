@@ -25,7 +25,7 @@ def repeated(*settings):
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
-@pytest.mark.parametrize("data", ["digits", "cifar100", "imagenet"])
+@pytest.mark.parametrize("data", ["digits", "cifar100", "folder", "imagenet"])
 def test_every_experiment_is_repeated_exactly(experiment, data):
     config, again, command = repeated(f"experiment={experiment}", f"data={data}", "seed=3")
     assert measured_part(again) == config

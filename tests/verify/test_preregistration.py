@@ -108,6 +108,20 @@ def test_what_the_machine_decides_is_left_open_and_other_rows_are_noted(
     assert any("was not decided on before" in note.text for note in result.notes)
 
 
+def test_a_run_on_a_folder_is_held_to_what_was_decided_for_its_loader(
+    kept: tuple[Path, Path],
+) -> None:
+    """ImageNet's loaders name the data of other classes ``folder`` in the entry."""
+    file, ledger = kept
+    (entry,) = store.read(ledger).entries
+    decided = preregistration.read(file)
+    named = entry.model_copy(update={"data": "folder", "seed": 7})
+    result = verify(ledger, named, LedgerIndex([named]), [preregistration.held_to(decided)])
+    assert "registered: seed" in {failure.rule for failure in result.failures}
+    there = entry.model_copy(update={"data": "folder"})
+    assert preregistration.missing(decided, [there]) == ["resnet18 small_smoothed seed 1"]
+
+
 def test_what_was_decided_stays_and_must_be_of_one_piece(tmp_path: Path) -> None:
     one = composed(*SETTINGS)
     file = tmp_path / "decided.yaml"
