@@ -116,7 +116,7 @@ def _first(value: Any, longest_text: int, depth: int) -> tuple[tuple[str, ...], 
             unnamed = None if type(name) is int else _first(name, longest_text, depth)
             found = unnamed or _first(inner, longest_text, depth + 1)
             if found is not None:
-                return (str(name)[:LONGEST_NAME], *found[0]), found[1]
+                return (whole_characters(str(name))[:LONGEST_NAME], *found[0]), found[1]
     return None if reason is None else ((), reason)
 
 

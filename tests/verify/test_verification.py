@@ -13,13 +13,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from efficiency_bench.ledger import events, store
+from efficiency_bench.ledger import store
 from efficiency_bench.ledger.store import with_entry_digest
 from efficiency_bench.records import Entry
 from efficiency_bench.reproducibility.data_and_counts import verify_ledger
 from efficiency_bench.run.run import run
 from efficiency_bench.verify import LedgerIndex, verify
 from tests.ledger.factory import make_entry
+from tests.ledger.forging import Forgery, chained
 from tests.tiny import tiny
 
 RUNS = {
@@ -121,6 +122,35 @@ def test_a_network_that_counts_otherwise_is_found(copied, monkeypatch):
         data_and_counts, "counts", lambda config, classes, sides: dict.fromkeys(sides, wrong)
     )
     assert "counts" in rules(verify_ledger(str(copied), None, None))
+
+
+def test_a_network_that_the_repository_has_otherwise_is_not_confirmed(copied, monkeypatch):
+    from efficiency_bench.reproducibility import data_and_counts
+
+    wrong = {"forward_macs": 1, "first_layer_macs": 1, "backward_macs": 1}
+    monkeypatch.setattr(
+        data_and_counts, "counts", lambda config, classes, sides: dict.fromkeys(sides, wrong)
+    )
+    monkeypatch.setattr(data_and_counts, "older_network", lambda entry: "c" * 40)
+    results = verify_ledger(str(copied), None, None)
+    assert [result.verdict for result in results] == ["not confirmed"] * len(RUNS)
+    for result in results:
+        (left,) = result.unconfirmed
+        assert f"git checkout {'c' * 40}" in left.reason
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("classes", 10**9), ("counts", {"5000": {}}), ("counts", {})]
+)
+def test_a_network_that_would_take_the_machine_is_not_counted(ledger, tmp_path, name, value):
+    entry = store.read(ledger).entries[0]
+    forgery = Forgery(ledger, entry.run_id)
+    forgery.start[name] = value
+    forgery.write(tmp_path)
+    (result,) = verify_ledger(str(tmp_path), None, None)
+    assert not result.ok
+    if value:
+        assert any("are counted" in left.reason for left in result.unconfirmed)
 
 
 def test_other_code_is_a_note(copied, monkeypatch):
@@ -303,16 +333,6 @@ def test_an_edit_of_a_log_is_caught_even_where_every_digest_is_made_anew(origina
     written = forged_entry.model_dump_json().encode()
     with replaced({log: gzip.compress(forged), entry_path: written}):
         assert caught(copied, run_id), edit
-
-
-def chained(lines):
-    """The log that would have been written, had these events happened."""
-    content, link = b"", events.CHAIN_START
-    for line in lines:
-        body = json.dumps({k: v for k, v in line.items() if k != "chain"}).encode()[:-1]
-        link = hashlib.sha256(link.encode() + body).hexdigest()
-        content += body + f', "chain": "{link}"}}\n'.encode()
-    return content
 
 
 def test_a_forged_chain_is_one_that_the_reader_takes(originals, copied):

@@ -1,0 +1,109 @@
+"""Entries and logs forged as well as anybody can: every digest and chain made anew."""
+
+from __future__ import annotations
+
+import copy
+import gzip
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from efficiency_bench import identity
+from efficiency_bench.ledger import events
+from efficiency_bench.ledger.store import with_entry_digest
+from efficiency_bench.records import TERAFLOPS_DAY, Entry, Target
+
+Json = dict[str, Any]
+
+
+class Forgery:
+    """A run's entry and log as JSON, to be edited and written as if they had happened."""
+
+    def __init__(self, ledger: Path, run_id: str) -> None:
+        self.entry: Json = json.loads((ledger / f"{run_id}.json").read_text())
+        packed = (ledger / "events" / f"{run_id}.jsonl.gz").read_bytes()
+        self.events: list[Json] = [
+            json.loads(line) for line in gzip.decompress(packed).splitlines()
+        ]
+
+    @property
+    def start(self) -> Json:
+        return next(event for event in self.events if event["event"] == "start")
+
+    @property
+    def end(self) -> Json:
+        return next(event for event in self.events if event["event"] == "end")
+
+    def both(self, name: str, value: Any) -> None:
+        """Set what entry and start event both name; a dotted name leads into an object."""
+        *above, last = name.split(".")
+        for place in (self.entry, self.start):
+            for part in above:
+                place = place[part]
+            place[last] = copy.deepcopy(value)
+
+    def without(self, name: str) -> None:
+        """Take it out of both."""
+        *above, last = name.split(".")
+        for place in (self.entry, self.start):
+            for part in above:
+                place = place[part]
+            del place[last]
+
+    def weights(self, digest: str) -> None:
+        """Other weights than any other run's."""
+        self.entry["weights_digest"] = self.end["weights_digest"] = digest
+
+    def divide_macs(self, divisor: int) -> None:
+        """A network that costs a fraction of what it does, in every place that says so."""
+        (count,) = self.start["counts"].values()
+        for name in ("forward_macs", "first_layer_macs", "backward_macs"):
+            count[name] = max(1, count[name] // divisor)
+        count["by_operator"] = {"aten::_convolution": count["forward_macs"]}
+        for segment in (*self.entry["segments"], *self.end["segments"]):
+            segment.update({name: count[name] for name in count if name in segment})
+        forward, both = count["forward_macs"], count["forward_macs"] + count["backward_macs"]
+        for event in self.events:
+            if "paper3x_tfs_days" in event:
+                event["paper3x_tfs_days"] = 3 * forward * event["images"] / TERAFLOPS_DAY
+        images = self.entry["images"]
+        self.entry |= {
+            "forward_macs": float(forward),
+            "paper3x_tfs_days": 3 * forward * images / TERAFLOPS_DAY,
+            "exact_flops": float(2 * both * images),
+        }
+        if self.entry["paper3x_to_target_tfs_days"] is not None:
+            charged = round(self.entry["sustained_crossing_images"])
+            self.entry["paper3x_to_target_tfs_days"] = 3 * forward * charged / TERAFLOPS_DAY
+            self.entry["exact_flops_to_target"] = float(2 * both * charged)
+
+    def write(self, ledger: Path) -> str:
+        """Name, seal and chain it all; the run id."""
+        config = self.entry["config"]
+        if "config" in self.start:
+            self.start["config"] = copy.deepcopy(config)
+        self.both("config_digest", identity.config_digest(config))
+        target = Target(**self.entry["target"])
+        level = None if target.source == "own_schedule" else target
+        run_id = identity.run_id(config, self.entry["data_digest"], level)
+        self.both("run_id", run_id)
+        log = chained(self.events)
+        self.entry["event_log_digest"] = hashlib.sha256(log).hexdigest()
+        self.entry["event_log"] = None
+        entry = with_entry_digest(Entry.model_validate(self.entry))
+        (ledger / "events").mkdir(parents=True, exist_ok=True)
+        (ledger / "events" / f"{run_id}.jsonl.gz").write_bytes(gzip.compress(log, mtime=0))
+        written = {**self.entry, "entry_digest": entry.entry_digest}
+        (ledger / f"{run_id}.json").write_text(json.dumps(written))
+        return run_id
+
+
+def chained(lines: list[Json]) -> bytes:
+    """The log that would have been written, had these events happened."""
+    content, link = b"", events.CHAIN_START
+    for line in lines:
+        body = json.dumps({k: v for k, v in line.items() if k != "chain"}).encode()[:-1]
+        link = hashlib.sha256(link.encode() + body).hexdigest()
+        content += body + f', "chain": "{link}"}}\n'.encode()
+    return content
