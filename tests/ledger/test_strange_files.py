@@ -13,11 +13,11 @@ import pytest
 from efficiency_bench import bounds
 from efficiency_bench.bounds import out_of_bounds, whole_characters
 from efficiency_bench.errors import UserError
+from efficiency_bench.files import read_regular
 from efficiency_bench.ledger import kept_log, store
 from efficiency_bench.ledger.events import EventLog, parse_events, read_events
 from efficiency_bench.ledger.kept_log import read_kept_log, start_event
 from efficiency_bench.records import Entry
-from efficiency_bench.regular_file import read_regular
 from efficiency_bench.verify import LedgerIndex, verify
 from tests.ledger.factory import make_entry, make_evaluation, make_target
 
