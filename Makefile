@@ -12,7 +12,7 @@ BENCH := runs/bench
 RUN ?= resnet18-cifar10-s0
 
 .DEFAULT_GOAL := help
-.PHONY: help env ffcv docs demo smoke result reproduce test lint bench soak gpu-check format clean
+.PHONY: help env ffcv docs demo smoke result reproduce check test lint bench soak gpu-check format clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -82,7 +82,10 @@ $(DOCS_STAMP): $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	@touch $(DOCS_STAMP)
 
-test: $(STAMP) ## the test suite
+check: lint ## a contributor's loop: the linters and the fast tests
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
+
+test: $(STAMP) ## the whole test suite that this machine can run
 	$(BIN)/python -m pytest -n 3 --dist worksteal
 
 lint: $(STAMP) ## ruff and mypy
