@@ -1,5 +1,6 @@
 """A real process, a real signal: exit 75, no entry, and the same command goes on to the end."""
 
+import contextlib
 import json
 import os
 import pty
@@ -69,10 +70,23 @@ def test_a_second_process_on_the_same_folder_is_refused_and_named_the_first(tmp_
     assert json.loads(again.stdout)["images"] == 8 * 300
 
 
+SLOW = (*LONG, "experiment=vgg11", "recipe.batch_size=300")
+"""A step takes a second or more, so that signals find the run inside one."""
+
+
+def until(process, words):
+    """Read what a process says up to the line with ``words``."""
+    for line in process.stderr:
+        if words in line:
+            return
+    raise AssertionError(f"it never said {words!r}")
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_that_comes_twice_still_saves_and_exits_75(number, tmp_path):
-    with started(tmp_path, *LONG) as process:
+    with started(tmp_path, *SLOW) as process:
         process.send_signal(number)
+        until(process, "same command")
         process.send_signal(number)
         rest = process.stderr.read()
     assert process.returncode == 75
@@ -82,22 +96,39 @@ def test_a_signal_that_comes_twice_still_saves_and_exits_75(number, tmp_path):
 
 
 def test_a_signal_that_comes_again_and_again_until_the_process_has_left_exits_75(tmp_path):
-    with started(tmp_path, *LONG) as process:
+    with started(tmp_path, *LONG) as process, contextlib.suppress(ProcessLookupError):
         while process.returncode is None:
             process.send_signal(signal.SIGTERM)
     assert process.returncode == 75
     assert events_of(tmp_path / "run")[-1]["event"] == "interrupted"
 
 
-def test_the_third_ctrl_c_leaves_at_once_and_exits_75_too(tmp_path):
-    with started(tmp_path, *LONG, "checkpoint_share=1") as process:
-        process.send_signal(signal.SIGSTOP)  # so that they are there before a step has ended
-        for _ in range(3):
-            process.send_signal(signal.SIGINT)
-            process.send_signal(signal.SIGCONT)
-        rest = process.stderr.read()
-    assert process.returncode == 75
-    assert "Traceback" not in rest
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_before_the_run_has_begun_exits_75_without_a_traceback(number, tmp_path):
+    """It comes during an import, which takes seconds: here, for as long as the test wants."""
+    os.mkfifo(tmp_path / "import")
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\n"
+        "class Wait:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'efficiency_bench.hydra_app':\n"
+        "            sys.meta_path.remove(self)\n"
+        "            open('import').read()\n"
+        "sys.meta_path.insert(0, Wait())\n"
+    )
+    process = subprocess.Popen(
+        [PROGRAM, "train", *LONG],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with (tmp_path / "import").open("w"):  # opens as soon as the process waits there
+        process.send_signal(number)
+        _, said = process.communicate()
+    assert process.returncode == 75, said
+    assert "Traceback" not in said
+    assert "same command" in said
 
 
 def test_a_closed_terminal_saves_the_run_and_the_same_command_goes_on(tmp_path):

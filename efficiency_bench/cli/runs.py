@@ -31,10 +31,11 @@ def train(overrides: Overrides = None, as_json: Json = False) -> None:
     target.metric=top1 or top5, target.value=0.6; seed=N, device=cpu, run_dir=DIR,
     ledger_dir=DIR, repeat=N; -m with suite=smoke, card or paper, or seed=0,1,2.
     """
-    from efficiency_bench.cli import train as training
     from efficiency_bench.run.processes import this_process
 
     with stoppable():
+        from efficiency_bench.cli import train as training
+
         entries, exit_code = training.train(overrides or [], leaving=True)
     if as_json and this_process().is_main:
         rows = [entry.model_dump(mode="json") for entry in entries]
@@ -49,10 +50,10 @@ def horizon(overrides: Overrides = None, as_json: Json = False) -> None:
     seeds a schedule at most (3); budget=200epochs or budget=5e7images: of all trials together.
     Every trial is a run in the ledger (estimand=budgeted); the same command goes on after a kill.
     """
-    from efficiency_bench.cli.train import terminal
-    from efficiency_bench.horizon.search import search
-
     with stoppable():
+        from efficiency_bench.cli.train import terminal
+        from efficiency_bench.horizon.search import search
+
         row, exit_code = search(overrides or [], terminal())
     if as_json and row is not None:
         print_json(row)
