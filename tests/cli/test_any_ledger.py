@@ -189,7 +189,7 @@ def test_no_entry_stops_a_verb(ledger, data):
             typed(*with_names(verb, ledger, next(iter(files)).stem))
 
 
-@fuzz(4)
+@fuzz(3)
 @given(st.data())
 def test_no_entry_stops_the_report(ledger, tmp_path, data):
     with replaced(damaged_entries(data, ledger)):
@@ -265,6 +265,27 @@ def test_no_record_stops_status(sweep, data):
             typed("status")
         finally:
             (run / "entry.json").write_bytes(entry)
+
+
+@pytest.mark.parametrize("kind", ["start", "progress", "evaluation"])
+def test_no_field_of_a_log_stops_status(sweep, kind):
+    """Each field of an event of that kind taken out, or of another type."""
+    path = Path("run/events.jsonl")
+    Path("run/entry.json").unlink()
+    events = [json.loads(line) for line in path.read_text().splitlines()]
+    kinds = [event["event"] for event in events]
+    short = [events[kinds.index(name)] for name in ("start", "progress", "evaluation")]
+    at = [event["event"] for event in short].index(kind)
+    for name in short[at]:
+        for value in (Raw("absent"), "x", None, 1e99):
+            edited = {**short[at], name: value}
+            if isinstance(value, Raw):
+                del edited[name]
+            lines = [*short[:at], edited, *short[at + 1 :]]
+            path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+            (row,) = json.loads(typed("status", "--json")[0])["runs"]
+            assert row["state"] in ("preempted", "failed")
+            typed("status")
 
 
 @pytest.mark.parametrize("record", RECORDS)
