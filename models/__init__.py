@@ -1,4 +1,4 @@
-"""The architectures: one file a paper, built by name in ImageNet or small-image form."""
+"""The architectures: one file per paper, built by name in ImageNet or small-image form."""
 
 from efficiency_bench.models.registry import (
     MODELS,

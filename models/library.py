@@ -12,26 +12,26 @@ from efficiency_bench.errors import UserError
 
 LIBRARIES = ("timm", "torchvision")
 WEIGHTS = {"pretrained", "checkpoint_path", "weights", "weights_backbone"}
-"""Arguments by which a library loads trained weights: a run here begins untrained."""
+"""Arguments with which a library loads trained weights: every run starts untrained."""
 CLOSE_NAMES = 4
-"""Suggestions for a name that does not exist: a library has a thousand."""
+"""Number of suggestions for an unknown name: a library has a thousand."""
 
 
 def is_library_name(name: str) -> bool:
-    """Whether ``name`` names a network of another library."""
+    """Whether ``name`` is a network of another library."""
     return name.partition(":")[0] in LIBRARIES and ":" in name
 
 
 def build(name: str, num_classes: int, arguments: dict[str, Any]) -> nn.Module:
     """The network ``timm:NAME`` or ``torchvision:NAME``, freshly initialised, in train mode.
 
-    ``arguments`` go to the library's builder as they are.  Nothing is downloaded.  Raises
-    UserError for a library that is not installed, an unknown name, and arguments it refuses.
+    ``arguments`` are passed to the library's builder unchanged.  Nothing is downloaded.  Raises
+    UserError for a library that is not installed, an unknown name and an invalid argument.
     """
     if loading := sorted(WEIGHTS & set(arguments)):
         raise UserError(
-            f"{name}: {loading[0]} is not allowed, weights are never loaded; every run trains a"
-            " network from its initialisation"
+            f"{name}: {loading[0]} is not allowed, weights are never loaded: every run trains a"
+            " network from initialisation; leave it out"
         )
     library, _, plain = name.partition(":")
     builder = _timm if library == "timm" else _torchvision
@@ -51,7 +51,7 @@ def _timm(plain: str, num_classes: int, arguments: dict[str, Any]) -> nn.Module:
         raise UserError(
             "timm is not installed\ninstall it: pip install 'efficiency-bench[timm]'"
         ) from error
-    # the part after a dot names weights, of which none are loaded
+    # the part after a dot names pretrained weights, which are never loaded
     if not timm.is_model(plain.partition(".")[0]):
         raise _unknown("timm", plain, timm.list_models(), "from timm import list_models")
     return timm.create_model(plain, pretrained=False, num_classes=num_classes, **arguments)
@@ -64,15 +64,15 @@ def _torchvision(plain: str, num_classes: int, arguments: dict[str, Any]) -> nn.
     if plain not in known:
         raise _unknown("torchvision", plain, known, "from torchvision.models import list_models")
     if plain in ("googlenet", "inception_v3"):
-        # they warn unless told how to begin; torch's defaults are what torchvision moves to
+        # without init_weights they warn that the default will become torch's initialisation
         arguments = {"init_weights": False, **arguments}
     return models.get_model(plain, weights=None, num_classes=num_classes, **arguments)
 
 
 def _unknown(library: str, plain: str, known: Sequence[str], listing: str) -> UserError:
     close = difflib.get_close_matches(plain, known, n=CLOSE_NAMES, cutoff=0.5)
-    near = f"; near it: {', '.join(close)}" if close else ""
+    near = f"; similar: {', '.join(close)}" if close else ""
     return UserError(
         f"{library} has no network {plain!r}{near}\n"
-        f"all of them: python -c '{listing}; print(*list_models())'"
+        f"list all: python -c '{listing}; print(*list_models())'"
     )

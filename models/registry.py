@@ -1,4 +1,4 @@
-"""Every architecture by name, in the ImageNet form and the small-image form."""
+"""Every architecture by name, in ImageNet and small-image form."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from efficiency_bench.models import (
 Form = Literal["imagenet", "small"]
 Builder = Callable[..., nn.Module]
 LARGEST_TRIED_PX = 512
-"""Where the search for a size that works ends: more than any registered network needs."""
+"""Upper end of the search for a size that works: more than any registered network needs."""
 
 
 class Forms(NamedTuple):
@@ -76,13 +76,13 @@ MODELS: dict[str, Forms] = {
 def build_model(name: str, *, form: Form, num_classes: int, **arguments: Any) -> nn.Module:
     """A freshly initialised network, on the CPU, in train mode; nothing is downloaded.
 
-    It maps images (batch, 3, s, s) to logits (batch, num_classes); GoogLeNet in train mode
+    It maps images (batch, 3, s, s) to logits (batch, num_classes).  In train mode GoogLeNet
     returns a named tuple, the main logits first, then those of its auxiliary heads.
-    ``arguments`` (``known_arguments`` lists them) are fractions, such as ``dropout``.  A name
+    ``arguments`` (listed by ``known_arguments``) are fractions, such as ``dropout``.  A name
     ``timm:NAME`` or ``torchvision:NAME`` is that library's network, the same in both forms, and
-    takes whatever arguments the library does.
+    takes the library's own arguments.
 
-    Raises UserError for an unknown name, form or argument, and for values out of range.
+    Raises UserError for an unknown name, form or argument, and for a value out of range.
     """
     if form not in get_args(Form):
         raise unknown("form", form, get_args(Form))
@@ -105,9 +105,9 @@ def build_model(name: str, *, form: Form, num_classes: int, **arguments: Any) ->
 
 
 def known_arguments(name: str, form: Form) -> tuple[str, ...]:
-    """Names of the keyword arguments that a model's builder takes; UserError for no model.
+    """Names of the keyword arguments that a model's builder takes; UserError if it is unknown.
 
-    None for a library's network: what a recipe asks for by this project's names is left out.
+    Empty for a library's network: a recipe's arguments have this project's names and are ignored.
     """
     if library.is_library_name(name):
         return ()
@@ -118,11 +118,11 @@ def known_arguments(name: str, form: Form) -> tuple[str, ...]:
 
 
 def check_input(model: nn.Module, image_px: int, name: str, form: str) -> None:
-    """Raise UserError where ``model`` cannot take images (batch, 3, image_px, image_px).
+    """Raise UserError if ``model`` cannot take images (batch, 3, image_px, image_px).
 
-    Tries one forward of two black images in eval mode without gradients, on the device of the
+    Runs one forward pass of two black images in eval mode without gradients, on the device of the
     weights.  Weights, batch-norm statistics, each module's train mode and the random generators
-    stay as they were.  ``name`` and ``form`` are for the message.
+    do not change.  ``name`` and ``form`` are for the message.
     """
     if image_px < 1:
         raise UserError(f"image_px must be at least 1, not {image_px}")
@@ -130,14 +130,16 @@ def check_input(model: nn.Module, image_px: int, name: str, form: str) -> None:
     if failure is None:
         return
     if library.is_library_name(name):
-        # its sizes need not be all from one on: a vision transformer takes a single one
+        # there may be no smallest size that works: a vision transformer takes a single size
         raise UserError(
-            f"{name} cannot take {image_px} px images ({failure}): take another size or another"
-            " model, or an argument of its own such as +model.arguments.img_size=SIZE"
+            f"{name} cannot take {image_px} px images ({failure}): choose another size or another"
+            " model, or set an argument of the model such as +model.arguments.img_size=SIZE"
         )
     least_px = bisect_left(range(LARGEST_TRIED_PX), True, lo=1, key=partial(_takes, model))
-    sizes = f"works from {least_px} px on" if least_px < LARGEST_TRIED_PX else "takes no size tried"
-    way_out = "type form=small" if form == "imagenet" else "take a larger image"
+    sizes = (
+        f"works from {least_px} px on" if least_px < LARGEST_TRIED_PX else "works at no size tried"
+    )
+    way_out = "type form=small" if form == "imagenet" else "use larger images"
     raise UserError(
         f"{name} in form {form} cannot take {image_px} px images ({failure});"
         f" it {sizes}: {way_out}, or another model"
@@ -149,7 +151,7 @@ def _takes(model: nn.Module, image_px: int) -> bool:
 
 
 def _failure(model: nn.Module, image_px: int) -> str | None:
-    """First line of the error that a forward at that size raises, or None."""
+    """First line of the error that a forward pass at that size raises, or None."""
     modes = [(module, module.training) for module in model.modules()]
     weight = next(model.parameters())
     images = torch.zeros(2, 3, image_px, image_px, device=weight.device, dtype=weight.dtype)

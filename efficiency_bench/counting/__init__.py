@@ -1,4 +1,4 @@
-"""Compute per image, counted twice and audited, and the account of a run."""
+"""Compute per image, counted by two independent counters, and the compute total of a run."""
 
 from efficiency_bench.counting.audit import (
     Audit,

@@ -1,4 +1,4 @@
-"""Every registered architecture in both forms, counted now, for `efficiency-bench models`."""
+"""Counts of networks by name, for `efficiency-bench models` and `efficiency-bench audit`."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ Form = Literal["imagenet", "small"]
 
 
 class Sizes(NamedTuple):
-    """What a form is counted at."""
+    """Image side and number of classes at which a form is counted."""
 
     side_px: int
     classes: int
     other_sides_px: tuple[int, ...]
-    """Sides that a recipe or a data set here also trains at."""
+    """Other sides at which a recipe or a data set trains."""
 
 
 FORMS: dict[Form, Sizes] = {"imagenet": Sizes(224, 1000, (160,)), "small": Sizes(32, 10, (16,))}
@@ -32,7 +32,7 @@ COUNTED = ("forward_macs", "first_layer_macs", "backward_macs")
 
 
 def model_rows() -> Iterator[dict[str, Any]]:
-    """One row a name and form: date, paper, parameters, MACs per image; a second or two each."""
+    """Yield one row per name and form: date, paper, parameters, MACs per image (1 to 2 s each)."""
     for name in MODELS:
         origin = publication(name)
         for form in FORMS:
@@ -40,7 +40,7 @@ def model_rows() -> Iterator[dict[str, Any]]:
 
 
 def publication(name: str) -> dict[str, str]:
-    """ISO date of first publication and the paper, from ``configs/model``."""
+    """The paper and its ISO date of first publication, from ``configs/model``."""
     folder = importlib.resources.files("efficiency_bench.configs") / "model"
     text = (folder / f"{name}.yaml").read_text(encoding="utf-8")
     values = cast(dict[str, Any], OmegaConf.to_container(OmegaConf.create(text)))
@@ -48,7 +48,7 @@ def publication(name: str) -> dict[str, str]:
 
 
 def counted(name: str, form: Form) -> dict[str, Any]:
-    """Parameters and MACs per image at the form's own side, and at others."""
+    """Parameters and MACs per image at the form's own side and at its other sides."""
     sizes = FORMS[form]
     model = build_model(name, form=form, num_classes=sizes.classes)
     others = {str(px): _macs(model, px) for px in sizes.other_sides_px}
@@ -66,13 +66,13 @@ def _macs(model: nn.Module, side_px: int) -> dict[str, int]:
 
 
 CLASSES = 1000
-"""ImageNet's: a network is audited as it is published."""
+"""ImageNet's number of classes: a network is audited as published."""
 
 
 def audit_model(name: str, resolution_px: int) -> Audit:
-    """Both counters on ``name`` in its ImageNet form, 1000 classes, images of that side.
+    """The audit of ``name`` in its ImageNet form, 1000 classes, at ``resolution_px``.
 
-    ``name`` is a registered one, ``timm:NAME`` or ``torchvision:NAME``.  Raises UserError for
+    ``name`` is a registered name, ``timm:NAME`` or ``torchvision:NAME``.  Raises UserError for
     a network that does not exist or cannot take such images.
     """
     model = build_model(name, form="imagenet", num_classes=CLASSES)
@@ -80,7 +80,7 @@ def audit_model(name: str, resolution_px: int) -> Audit:
 
 
 def audit_row(name: str, found: Audit) -> dict[str, Any]:
-    """JSON values of an audit; MACs an image, ``uncounted`` in output elements an image."""
+    """The audit as JSON values: MACs per image, ``uncounted`` in output elements per image."""
     count, independent = found.count, found.independent
     return {
         "model": name,
@@ -98,8 +98,8 @@ def audit_row(name: str, found: Audit) -> dict[str, Any]:
             "backward": dict(independent.backward_by_operator),
         },
         "modules": [
-            {"module": module, "forward_macs": traced, "independent_forward_macs": watched}
-            for module, traced, watched in by_module(count, independent)
+            {"module": module, "forward_macs": traced, "independent_forward_macs": recorded}
+            for module, traced, recorded in by_module(count, independent)
         ],
         "uncounted": dict(count.uncounted),
         "unknown": [

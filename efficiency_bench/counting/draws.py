@@ -1,7 +1,7 @@
-"""Random numbers at the ends of their range, so that whatever hangs on a draw shows in one step.
+"""Replace random numbers by the ends of their range, to expose graphs that depend on a draw.
 
-A network that leaves a layer out where ``torch.rand(1) < 0.1`` does so in one step of ten; with
-every number once at its lowest and once at its highest, both of its graphs are seen for certain.
+A network that skips a layer if ``torch.rand(1) < 0.1`` does so in one step of ten.  One step with
+every number at its lowest and one with every number at its highest run both of its graphs.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import torch
 from torch import Tensor
 
 Draw = Literal["random", "lowest", "highest"]
-"""Random numbers as they are drawn, or each at one end of its range."""
+"""Random numbers as drawn, or each at one end of its range."""
 
 STANDARD_DEVIATIONS = 3.0
-"""Where a normal distribution, which has no ends, is taken to end."""
+"""The range assumed for a normal distribution, on either side of its mean."""
 
 MOST_REPLACED = 1_000
-"""Calls replaced in one step: a loop that only another number ends then goes on to its end."""
+"""Replaced calls per step: later draws are random, so that loops that wait for one can end."""
 
 Arguments = Mapping[str, Any]
 
@@ -39,7 +39,7 @@ def _integers(given: Arguments, result: Tensor) -> tuple[Any, Any]:
 
 def _bernoulli(given: Arguments, result: Tensor) -> tuple[Any, Any]:
     chance = torch.as_tensor(given.get("p", given["self"]), device=result.device)
-    return chance >= 1, chance > 0  # what is certain stays so
+    return chance >= 1, chance > 0  # chances of 0 and 1 keep their only outcome
 
 
 def _normal(given: Arguments, result: Tensor) -> tuple[Any, Any]:
@@ -59,15 +59,15 @@ _ENDS: Mapping[str, Callable[[Arguments, Tensor], tuple[Any, Any]]] = {
     "aten::randn_like": _normal,
     "aten::normal": _normal,
 }
-"""Operator of the dispatcher -> the lowest and the highest value of what it draws."""
+"""Dispatcher operator -> the lowest and the highest value that it can draw."""
 
 
 def replace(
     schema: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any, draw: Draw
 ) -> bool:
-    """Write the ends of their range over the random numbers in ``result``; whether it held some.
+    """Overwrite random numbers in ``result`` with an end of their range; True if there were any.
 
-    ``schema``, ``args`` and ``kwargs`` are those of the dispatcher's call that drew them.
+    ``schema``, ``args`` and ``kwargs`` are those of the dispatcher call that drew them.
     """
     ends = _ENDS.get(schema.name.rstrip("_"))
     if draw == "random" or ends is None:
@@ -81,7 +81,10 @@ def replace(
 
 @contextlib.contextmanager
 def foreign_generators() -> Iterator[list[str]]:
-    """Restores Python's and NumPy's generators; the list then names those that were drawn from."""
+    """Yield a list that names, on exit, which of Python's and NumPy's generators were used.
+
+    Both are restored.
+    """
     drawn: list[str] = []
     pythons, numpys = random.getstate(), np.random.get_state()
     try:

@@ -1,10 +1,9 @@
-"""What the dispatcher's contractions cost: multiply-adds from the shapes they really ran with.
+"""Formulas of the independent counter: multiply-adds of an operator from its actual shapes.
 
-These are the formulas of the independent counter.  They know nothing of traces or fvcore: each
-takes the arguments and the result of one call of an operator, as the dispatcher hands them on
-below autograd, and returns multiply-adds for the whole batch (1 MAC = one multiply, one add).
-``linear``, ``matmul``, ``einsum`` and the like never get here: torch has by then taken them
-apart into the products below.
+They share nothing with the trace or with fvcore.  Each formula takes the arguments and the result
+of one operator call, as the dispatcher sees them below autograd, and returns the multiply-adds of
+the whole batch (1 MAC = one multiply and one add).  ``linear``, ``matmul``, ``einsum`` and the
+like do not occur here: torch has already decomposed them into the products below.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ Formula = Callable[[Sequence[Any], Any], int]
 
 
 def matrix_product(left: Tensor, right: Tensor) -> int:
-    """(..., n, k) by (..., k, m): each of the left's elements meets m columns."""
+    """(..., n, k) by (..., k, m): each element of the left operand multiplies m columns."""
     return left.numel() * right.shape[-1]
 
 
@@ -29,20 +28,21 @@ def matrix_vector(matrix: Tensor, vector: Tensor) -> int:
 
 
 def convolution(source: Tensor, weight: Tensor, output: Tensor, transposed: bool) -> int:
-    """One filter application per output pixel; per input pixel where it is transposed.
+    """One filter application per output pixel, or per input pixel if it is transposed.
 
-    ``weight`` is (channels out, channels in / groups, kernel), transposed (channels in, channels
-    out / groups, kernel): what follows its first dimension is what one channel of one pixel meets.
+    ``weight`` is (channels out, channels in / groups, kernel), or, transposed, (channels in,
+    channels out / groups, kernel): each channel of a pixel costs the product of all dimensions
+    but the first.
     """
     pixels = source if transposed else output
     return pixels.numel() * prod(weight.shape[1:])
 
 
 def convolution_backward(args: Sequence[Any], result: Any) -> int:
-    """aten::convolution_backward: the forward's products once for each gradient it is asked for.
+    """aten::convolution_backward: the forward's products once per requested gradient.
 
     ``output_mask`` (the last argument) says whether the gradients of input, weight and bias are
-    computed; the bias is a sum without products.
+    computed; the gradient of the bias is a sum without products.
     """
     gradient, source, weight = args[:3]
     transposed, output_mask = args[7], args[10]
@@ -50,18 +50,21 @@ def convolution_backward(args: Sequence[Any], result: Any) -> int:
 
 
 def attention(args: Sequence[Any], result: Any) -> int:
-    """q k^T and then scores v: q (..., queries, width), k (..., keys, width), v (..., keys, *)."""
+    """q k^T, then scores times v.
+
+    q is (..., queries, width), k (..., keys, width), v (..., keys, value width).
+    """
     query, key, value = args[:3]
     scores = prod(query.shape[:-1]) * key.shape[-2]
     return scores * (query.shape[-1] + value.shape[-1])
 
 
 def attention_backward(args: Sequence[Any], result: Any) -> int:
-    """The gradients that training asks for, one product each.
+    """One product per gradient that training needs.
 
-    Scores need one of value's width, q and k one of their own width, v one of its width.  The
-    fused kernels compute the scores again, which is their way of saving memory and not part of
-    the algorithm, and all gradients, needed or not: neither is charged.
+    The gradient of the scores costs a product of the value's width, those of q and k one of their
+    own width each, that of v one of its width.  Fused kernels also recompute the scores, to save
+    memory, and compute every gradient, needed or not: neither is charged.
     """
     query, key, value = args[1:4]
     scores = prod(query.shape[:-1]) * key.shape[-2]
@@ -71,8 +74,8 @@ def attention_backward(args: Sequence[Any], result: Any) -> int:
     return scores * (by_width + by_value_width)
 
 
-# Kernels that scaled_dot_product_attention may be given to; the plain one (on masks that need a
-# gradient, say) arrives as bmm.
+# Kernels to which scaled_dot_product_attention may dispatch; the unfused one (used for masks that
+# need a gradient, say) arrives as bmm.
 _FUSED = (
     "_scaled_dot_product_flash_attention_for_cpu",
     "_scaled_dot_product_flash_attention",
@@ -95,10 +98,10 @@ FORMULAS: Mapping[str, Formula] = {
     **{f"aten::{kernel}": attention for kernel in _FUSED},
     **{f"aten::{kernel}_backward": attention_backward for kernel in _FUSED},
 }
-"""Operator of the dispatcher -> its multiply-adds; in-place forms count under the same name."""
+"""Dispatcher operator -> its multiply-adds; in-place variants use the same name."""
 
 OUTER_PRODUCT_NODES = frozenset({"MvBackward0", "AddmvBackward0", "DotBackward0"})
-"""Autograd's nodes whose gradient of a matrix is an outer product, which runs as ``mul``."""
+"""Autograd nodes whose gradient of a matrix is an outer product, which runs as ``mul``."""
 
 _OPAQUE = (
     "mkldnn_rnn_layer _thnn_fused_lstm_cell _thnn_fused_gru_cell _cudnn_rnn miopen_rnn "
@@ -111,4 +114,4 @@ _OPAQUE = (
 )
 
 WITHOUT_FORMULA = frozenset(f"aten::{name}" for name in _OPAQUE.split())
-"""Contractions inside one operator that have no formula here: never passed over in silence."""
+"""Operators that contain contractions but have no formula here; they are always reported."""

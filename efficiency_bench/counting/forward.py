@@ -1,8 +1,8 @@
 """The compute of one training image, counted by fvcore on a copy of the model.
 
-The copy is traced once in train mode with gradients enabled.  Every operator of the trace must
-be on one of the lists in ``operators``; contractions give F (forward), F1 (the part that reads
-the image) and B (backward), all in MACs per image.
+The copy is traced once in train mode with gradients enabled.  Every operator of the trace must be
+on one of the lists in ``operators``.  Contractions give F (forward), F1 (the part that reads the
+image) and B (backward), all in MACs per image.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ from efficiency_bench.counting.trace import (
 from efficiency_bench.errors import UserError
 
 TRACE_BATCH = 2
-"""Images traced: batch norm in train mode needs more than one value a channel."""
+"""Images traced: batch norm in train mode needs more than one value per channel."""
 
 
 @dataclass(frozen=True)
 class ForwardCount:
-    """What one image costs at one resolution; 1 MAC is one multiply and one add."""
+    """The compute of one image at one resolution; 1 MAC is one multiply and one add."""
 
     resolution_px: int
     forward_macs: int
     """F: MACs of the training graph's forward pass, contractions only."""
     first_layer_macs: int
-    """F1: the part of F in contractions that read the image, where no gradient flows."""
+    """F1: the part of F in contractions that read the image, which needs no gradient."""
     backward_macs: int
-    """B: one product of the same size for each operand that needs a gradient."""
+    """B: for each product, its MACs once per operand that needs a gradient."""
     by_operator: Mapping[str, int] = field(hash=False)
     """Contraction -> MACs; they sum to F."""
     by_module: Mapping[str, int] = field(hash=False)
@@ -49,9 +49,9 @@ class ForwardCount:
     uncounted: Mapping[str, int] = field(hash=False)
     """Elementwise, normalising and pooling operators -> output elements (not MACs)."""
     constant_operand_macs: int = 0
-    """MACs with an operand that is not trained and not the image: fixed filters, tables.
+    """MACs with an operand that is neither trained nor the image: fixed filters, tables.
 
-    With everything trained ``B = 2F - F1`` less these, for which no gradient is computed."""
+    They need no gradient: if everything is trained, ``B = 2F - F1`` minus these."""
 
 
 def count_forward(
@@ -59,31 +59,31 @@ def count_forward(
 ) -> ForwardCount:
     """Count F, F1 and B of ``model`` for images of ``image_shape`` (channels, px, px).
 
-    The model itself, its mode and the random generators are left as they were: a deep copy is
-    traced on the model's device, in train mode (auxiliary heads on), in fp32.  ``batch`` images
-    are traced and the counts divided.  A contraction that no image takes part in (of a table of
-    positions, say) is charged to each image in full, as in a batch of one.
+    The model, its mode and the random generators do not change: a deep copy is traced on the
+    model's device, in train mode (auxiliary heads on), in fp32.  ``batch`` images are traced and
+    the counts divided.  A contraction that does not involve the images (of a position table, say)
+    is charged to each image in full, as in a batch of one.
 
-    B holds, for each product, its MACs once for each operand that needs a gradient: 2F - F1
-    where everything is trained.  Slicing, padding or normalising the image computes no gradient,
-    so the contraction behind them still counts as the first layer.
+    B is the MACs of each product once per operand that needs a gradient: 2F - F1 if everything is
+    trained.  Slicing, padding or normalising the image needs no gradient, so the contraction
+    after it still counts as the first layer.
 
-    Raises UncountedOperatorError for an operator on no list, UserError where the model cannot
-    take images of that size.
+    Raises UncountedOperatorError for an operator on no list, UserError if the model cannot take
+    images of that size.
     """
-    count, refused = count_what_is_listed(model, image_shape, batch)
+    count, refused = count_known_operators(model, image_shape, batch)
     if refused:
         raise UncountedOperatorError(refused)
     return count
 
 
-def count_what_is_listed(
+def count_known_operators(
     model: nn.Module, image_shape: tuple[int, int, int], batch: int = TRACE_BATCH
 ) -> tuple[ForwardCount, Places]:
-    """``count_forward`` of the operators that can be counted, beside those that cannot."""
+    """``count_forward`` over the known operators, and the operators that could not be counted."""
     channels, height, width = image_shape
     if height != width:
-        raise ValueError(f"images are square here, not {height} x {width} px")
+        raise ValueError(f"images must be square, not {height} x {width} px")
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         twin = copy.deepcopy(model).float().train()
@@ -91,19 +91,19 @@ def count_what_is_listed(
         traced, refused = trace(twin, images)
         trained = traced
         if not all(p.requires_grad for p in twin.parameters()):
-            # Behind a frozen layer no gradient flows either: only with everything trained is
-            # the lack of a gradient the mark of the layers that read the image.
+            # Frozen layers need no gradient either: only if everything is trained does the lack
+            # of a gradient identify the layers that read the image.
             trained, _ = trace(twin.requires_grad_(True), images)
-    totals, plainly = _per_image(traced[""], batch), _per_image(trained[""], batch)
+    totals, unfrozen = _per_image(traced[""], batch), _per_image(trained[""], batch)
     count = ForwardCount(
         resolution_px=height,
         forward_macs=sum(_kind(totals, FORWARD).values()),
-        first_layer_macs=sum(_kind(plainly, FIRST).values()),
+        first_layer_macs=sum(_kind(unfrozen, FIRST).values()),
         backward_macs=sum(_kind(totals, BACKWARD).values()),
         by_operator=_kind(totals, FORWARD),
         by_module=_by_module(traced, batch),
         uncounted=_kind(totals, ELEMENTS),
-        constant_operand_macs=sum(_kind(plainly, CONSTANT).values()),
+        constant_operand_macs=sum(_kind(unfrozen, CONSTANT).values()),
     )
     return count, refused
 
@@ -111,18 +111,18 @@ def count_what_is_listed(
 def _per_image(counts: Mapping[str, int], batch: int) -> dict[str, int]:
     """Counts of the batch divided by its size.
 
-    MACs that do not divide mean that compute is not proportional to the images: an error.
-    Elements of operators on weights have no share an image, and are rounded up.
+    MACs that do not divide evenly mean that compute is not proportional to the images, which is
+    an error.  Elements of operators on weights need not divide and are rounded up.
     """
     result = {}
     for name, count in counts.items():
-        share, rest = divmod(int(count), batch)
+        quotient, rest = divmod(int(count), batch)
         if rest and not name.startswith(ELEMENTS):
             raise UserError(
-                f"{name}: {count} MACs for {batch} images is no whole number an image, so this"
+                f"{name}: {count} MACs for {batch} images is not a whole number per image, so this"
                 " model's compute is not proportional to the images"
             )
-        result[name] = share + bool(rest)
+        result[name] = quotient + bool(rest)
     return result
 
 
@@ -133,16 +133,16 @@ def _kind(counts: Mapping[str, int], kind: str) -> dict[str, int]:
 
 
 def _by_module(traced: Mapping[str, Counter[str]], batch: int) -> dict[str, int]:
-    """MACs an image of each module whose own forward runs contractions.
+    """MACs per image of each module whose own forward runs contractions.
 
-    fvcore adds a module's counts to all its ancestors; what is its own is the rest.
+    fvcore adds a module's counts to all its ancestors, so the children's are subtracted.
     """
-    whole = {
+    inclusive = {
         module: sum(_kind(_per_image(counts, batch), FORWARD).values())
         for module, counts in traced.items()
     }
-    own = dict(whole)
-    for module, macs in whole.items():
+    own = dict(inclusive)
+    for module, macs in inclusive.items():
         if module:
             own[module.rpartition(".")[0]] -= macs
     return {module: macs for module, macs in own.items() if macs}

@@ -1,14 +1,13 @@
-"""What one contraction costs: pure functions from a traced operator to its products.
+"""Handles: pure functions from a traced contraction to the products that it computes.
 
-A handle takes the operator's inputs and outputs as values of the traced graph and returns the
-products that it computes, each with its multiply-adds for the whole batch (1 MAC = one multiply
-and one add) and the values that its two operands are made of.  The operands say what the
-backward pass costs: the gradient of a product with respect to either operand is a product of
-the same size.
+A handle takes the operator's inputs and outputs as values of the traced graph.  It returns each
+product with its multiply-adds for the whole batch (1 MAC = one multiply and one add) and the
+values from which its two operands are made.  The operands determine the cost of the backward
+pass: the gradient of a product with respect to either operand is a product of the same size.
 
-fvcore's own counts are kept where they are exact (convolution, linear, addmm, bmm, mm).  The
-others replace what fvcore counts as zero (attention, ``padding='same'``, baddbmm, addbmm) or
-wrongly (it divides a broadcast matmul by the batch, and rounds einsum to four digits).
+fvcore's own counts are used where they are exact (convolution, linear, addmm, bmm, mm).  The
+other handles replace counts that are zero in fvcore (attention, ``padding='same'``, baddbmm,
+addbmm) or wrong (it divides a broadcast matmul by the batch, and rounds einsum to four digits).
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ Value = Any
 
 
 class Product(NamedTuple):
-    """One multiplication of a left by a right operand."""
+    """One product of a left and a right operand."""
 
     macs: int
     """Multiply-adds for the whole batch."""
@@ -35,7 +34,7 @@ Handle = Callable[[Sequence[Value], Sequence[Value]], tuple[Product, ...]]
 
 
 def shape(value: Value) -> list[int]:
-    """The shape of a traced tensor; ValueError where the trace does not know it."""
+    """The shape of a traced tensor; ValueError if the trace does not know it."""
     sizes = get_shape(value)
     if sizes is None:
         raise ValueError("the trace does not know an operand's shape")
@@ -43,19 +42,19 @@ def shape(value: Value) -> list[int]:
 
 
 def constant(node: Value, position: int) -> Any:
-    """The written-down input of a traced ``node`` at ``position``; None where it was computed."""
+    """The constant input of a traced ``node`` at ``position``; None if it was computed."""
     inputs = list(node.inputs())
     return inputs[position].toIValue() if position < len(inputs) else None
 
 
 def convolution(inputs: Sequence[Value], outputs: Sequence[Value]) -> tuple[Product, ...]:
-    """aten::_convolution, grouped, dilated and transposed ones included."""
+    """aten::_convolution, including grouped, dilated and transposed."""
     (macs,) = conv_flop_jit(inputs, outputs).values()
     return (Product(macs, (inputs[0],), (inputs[1],)),)
 
 
 def convolution_mode(inputs: Sequence[Value], outputs: Sequence[Value]) -> tuple[Product, ...]:
-    """aten::_convolution_mode: padding given as 'same' or 'valid'; zeros padded count as MACs."""
+    """aten::_convolution_mode: padding 'same' or 'valid'; padded zeros count as MACs."""
     macs = conv_flop_count(shape(inputs[0]), shape(inputs[1]), shape(outputs[0]))
     return (Product(macs, (inputs[0],), (inputs[1],)),)
 
@@ -85,7 +84,7 @@ def addmm(inputs: Sequence[Value], outputs: Sequence[Value]) -> tuple[Product, .
 
 
 def batched_add(inputs: Sequence[Value], outputs: Sequence[Value]) -> tuple[Product, ...]:
-    """aten::baddbmm and aten::addbmm: a bias plus (b, n, k) by (b, k, m), summed or not over b."""
+    """aten::baddbmm and aten::addbmm (summed over b): a bias plus (b, n, k) by (b, k, m)."""
     return bmm(inputs[1:3], outputs)
 
 
@@ -109,10 +108,10 @@ def tensordot(inputs: Sequence[Value], outputs: Sequence[Value]) -> tuple[Produc
 
 
 def attention(inputs: Sequence[Value], outputs: Sequence[Value]) -> tuple[Product, ...]:
-    """aten::scaled_dot_product_attention: scores = q k^T, then scores v.
+    """aten::scaled_dot_product_attention: scores = q k^T, then scores times v.
 
     q is (..., queries, width), k (..., keys, width), v (..., keys, value width).  A mask, causal
-    or not, saves nothing here: the product is counted in full, as it is for explicit matmuls.
+    or not, saves nothing: the product is counted in full, as for explicit matmuls.
     """
     query, key, value = inputs[:3]
     *batch, queries, width = shape(query)
@@ -126,9 +125,9 @@ def attention(inputs: Sequence[Value], outputs: Sequence[Value]) -> tuple[Produc
 def einsum(inputs: Sequence[Value], outputs: Sequence[Value]) -> tuple[Product, ...]:
     """aten::einsum of one or two operands: output elements by the sizes of the summed letters.
 
-    Summed letters are those in both operands and not in the output; a letter in one operand
-    alone is summed before the product and costs no MAC.  ValueError for more operands, whose
-    cost depends on the order in which they are contracted.
+    Summed letters are those in both operands and not in the output.  A letter in only one operand
+    is summed before the product and costs no MAC.  Raises ValueError for more operands, whose
+    cost depends on the order of contraction.
     """
     terms, _, result = str(inputs[0].toIValue()).replace(" ", "").partition("->")
     operands = list(inputs[1].node().inputs())
@@ -140,7 +139,7 @@ def einsum(inputs: Sequence[Value], outputs: Sequence[Value]) -> tuple[Product, 
         _letter_sizes(term, shape(operand))
         for term, operand in zip(terms.split(","), operands, strict=True)
     )
-    # Without an arrow the output holds the letters that occur once, so common ones are summed.
+    # Without an arrow the output has the letters that occur once, so shared ones are summed.
     summed = [letter for letter in left if letter in right and letter not in result]
     macs = prod(shape(outputs[0])) * prod(max(left[s], right[s]) for s in summed)
     return (Product(macs, (operands[0],), (operands[1],)),)
@@ -154,8 +153,8 @@ def _letter_sizes(term: str, sizes: Sequence[int]) -> dict[str, int]:
 
 
 with warnings.catch_warnings():
-    # fvcore decorates functions with torch.jit.script while it is imported; where warnings are
-    # errors that alone would stop the program, and nothing here can change it.
+    # fvcore uses torch.jit.script at import time; if warnings are errors, its deprecation warning
+    # would stop the program.
     for _category in (FutureWarning, DeprecationWarning):
         warnings.filterwarnings("ignore", message=r".*torch\.jit.*", category=_category)
     from fvcore.nn.jit_analysis import JitModelAnalysis

@@ -1,8 +1,8 @@
-"""The second counter: watches the operators of a real training step as the dispatcher runs them.
+"""The independent counter: records the operators of a real training step at torch's dispatcher.
 
 It shares nothing with the trace: the step runs forward and backward on a copy of the model, and
-every contraction is charged by ``formulas`` from the shapes it ran with.  Whatever runs twice
-(SAM's second pass, a teacher's forward, a recomputed block) is charged twice.
+``formulas`` charges every contraction from its actual shapes.  Everything that runs is charged,
+as often as it runs: SAM's second pass, a teacher's forward, a recomputed block.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from efficiency_bench.errors import UserError
 
 @dataclass(frozen=True)
 class StepCount:
-    """Multiply-adds of one step for its whole batch, forward and backward apart."""
+    """Multiply-adds of one step for its whole batch, forward and backward separately."""
 
     forward_by_operator: Mapping[str, int] = field(hash=False)
-    """Operator of the dispatcher -> MACs outside autograd's backward pass."""
+    """Dispatcher operator -> MACs outside autograd's backward pass."""
     backward_by_operator: Mapping[str, int] = field(hash=False)
-    """Operator of the dispatcher -> MACs inside it, recomputation included."""
+    """Dispatcher operator -> MACs inside the backward pass, recomputation included."""
     by_module: Mapping[str, int] = field(hash=False)
-    """Innermost module of the watched model -> forward MACs; "" for what runs outside."""
+    """Innermost module of the model -> forward MACs; "" for what runs outside any."""
     without_formula: Mapping[tuple[str, str], int] = field(hash=False)
-    """(operator, module) -> calls of what may hold products that nobody counts."""
+    """(operator, module) -> calls of operators whose contractions have no formula."""
     constant: bool
-    """Whether a forward product took no part of ``images``: it costs a batch as one image."""
+    """Whether some forward product does not depend on ``images``: its cost is per step."""
 
     @property
     def forward_macs(self) -> int:
@@ -59,12 +59,12 @@ def count_step(
     images: Sequence[Tensor] = (),
     draw: draws.Draw = "random",
 ) -> StepCount:
-    """Run ``step`` once and count what it computes, on any device, however many its passes.
+    """Run ``step`` once and count what it computes, on any device and with any number of passes.
 
-    ``model`` gives the modules their names; ``images`` are the tensors whose descendants tell
-    whether a product depends on the images at all; ``draw`` replaces torch's random numbers by
-    their lowest or highest possible values.  The step has all its usual effects (on gradients,
-    batch-norm statistics, random generators): pass one that works on a copy.
+    ``model`` gives the modules their names.  ``images`` are the tensors from which it is tracked
+    whether a product depends on the images.  ``draw`` replaces torch's random numbers by their
+    lowest or highest possible values.  The step has all its usual effects (on gradients,
+    batch-norm statistics, random generators), so pass one that works on a copy.
     """
     recorder = _Recorder(model, images, draw)
     with recorder.following_modules(), recorder:
@@ -81,16 +81,16 @@ def count_step(
 def count_training_step(
     model: nn.Module, image_shape: tuple[int, int, int], batch: int = 2
 ) -> StepCount:
-    """Count forward and backward MACs of one image in a step of cross-entropy on ``model``.
+    """Count forward and backward MACs per image in a cross-entropy step of ``model``.
 
     A deep copy runs in train mode, in fp32, on the model's device, with ``batch`` random images
-    of ``image_shape`` (channels, px, px) and random labels; the loss adds up all outputs, so
-    auxiliary heads take part.  The model and the random generators stay as they were.
+    of ``image_shape`` (channels, px, px) and random labels; the loss is the sum over all outputs,
+    auxiliary heads included.  The model and the random generators do not change.
 
-    Products that no image takes part in (of a table of positions) are charged in full to every
-    image, as in a batch of one; that takes a second step with another batch to tell.  Raises
-    UserError for outputs that the training step cannot take, and where MACs do not divide by
-    the images.
+    Products that do not involve the images (of a position table) are charged in full to every
+    image, as in a batch of one; a second step with another batch size separates them.  Raises
+    UserError for outputs that the training step cannot use, and if the MACs are not a multiple of
+    the number of images.
     """
     first = TrainingCopy(model, image_shape).step(batch)
     if not first.constant:
@@ -99,7 +99,7 @@ def count_training_step(
 
 
 class TrainingCopy:
-    """A copy of a model in train mode and fp32, on which one step after another is counted."""
+    """A copy of a model in train mode and fp32, on which consecutive steps are counted."""
 
     def __init__(self, model: nn.Module, image_shape: tuple[int, int, int]) -> None:
         self.name = type(model).__name__
@@ -110,7 +110,7 @@ class TrainingCopy:
         self.device = torch.device("cpu") if parameter is None else parameter.device
 
     def step(self, batch: int, draw: draws.Draw = "random", *, backward: bool = True) -> StepCount:
-        """The whole batch's count of one step, or of its forward pass alone."""
+        """The count of one step for the whole batch, or of its forward pass alone."""
         with (
             torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []),
             torch.inference_mode(False),
@@ -128,29 +128,29 @@ class TrainingCopy:
 
 
 def per_image(first: StepCount, batch: int, second: StepCount | None = None) -> StepCount:
-    """One image's count from a step of ``batch`` images, and from one of an image more.
+    """The count per image, from a step of ``batch`` images and one of ``batch + 1``.
 
-    The second step is needed where products take no part of the images (``first.constant``).
-    Raises UserError where MACs do not divide by the images.
+    The second step is needed if some products do not depend on the images (``first.constant``).
+    Raises UserError if the MACs are not a multiple of the number of images.
     """
     if second is None:
         return _combined(first, lambda total, _: _divided(total, batch), first)
 
     def one_image(total: int, more: int) -> int:
-        share = more - total
-        return share + total - batch * share
+        increment = more - total
+        return increment + total - batch * increment
 
     return _combined(first, one_image, second)
 
 
 def _loss(output: object, name: str) -> Tensor:
-    """Cross-entropy on random labels, summed over the outputs: the logits, then other heads'."""
+    """Cross-entropy on random labels, summed over the outputs (main logits, auxiliary heads)."""
     heads = (output,) if isinstance(output, Tensor) else output
     if not isinstance(heads, tuple | list) or not all(
         isinstance(head, Tensor) and head.dim() == 2 for head in heads
     ):
         raise UserError(
-            f"{name} returns {_described(output)} in train mode; a network here returns logits"
+            f"{name} returns {_described(output)} in train mode; a network must return logits"
             " (batch, classes), or a tuple of them, the main logits first"
         )
     total = torch.zeros((), device=heads[0].device)
@@ -161,23 +161,23 @@ def _loss(output: object, name: str) -> Tensor:
 
 
 def _described(output: object) -> str:
-    """An output's type and, where it is a tensor or holds some, their shapes."""
+    """An output's type and the shapes of its tensors."""
     shapes = [tuple(leaf.shape) for leaf in tree_leaves(output) if isinstance(leaf, Tensor)]
     return f"a {type(output).__name__} of shapes {', '.join(map(str, shapes)) or 'none'}"
 
 
 def _divided(total: int, batch: int) -> int:
-    share, rest = divmod(total, batch)
+    quotient, rest = divmod(total, batch)
     if rest:
         raise UserError(
-            f"{total} MACs for {batch} images are no whole number an image, so this model's"
+            f"{total} MACs for {batch} images is not a whole number per image, so this model's"
             " compute is not proportional to the images"
         )
-    return share
+    return quotient
 
 
 def _combined(first: StepCount, combine: Callable[[int, int], int], second: StepCount) -> StepCount:
-    """A count whose every number is ``combine`` of two counts'."""
+    """The count that applies ``combine`` to each pair of numbers of two counts."""
 
     def both(one: Mapping[str, int], two: Mapping[str, int]) -> dict[str, int]:
         return {key: combine(one.get(key, 0), two.get(key, 0)) for key in sorted({*one, *two})}
@@ -211,7 +211,7 @@ class _Recorder(TorchDispatchMode):
 
     @contextlib.contextmanager
     def following_modules(self) -> Iterator[None]:
-        """Keep the names of the modules whose forward is running, the innermost last."""
+        """Track the names of the modules whose forward is running, innermost last."""
 
         def enter(module: nn.Module, inputs: object) -> None:
             outer = self._inside[-1] if self._inside else ""
@@ -232,7 +232,7 @@ class _Recorder(TorchDispatchMode):
         """Run the operator, then charge it."""
         name = func._schema.name
         if torch.is_inference_mode_enabled() and name not in FORMULAS:
-            # Without autograd nobody has taken linear, matmul and the like apart yet.
+            # Without autograd, linear, matmul and the like have not been decomposed yet.
             with self:
                 parts = func.decompose(*args, **(kwargs or {}))
             if parts is not NotImplemented:
@@ -270,7 +270,7 @@ class _Recorder(TorchDispatchMode):
         return isinstance(value, Tensor) and value in self._from_images
 
     def _inherit(self, inputs: object, result: object) -> None:
-        """What is computed from the images' descendants descends from the images."""
+        """Mark ``result`` as dependent on the images if any input is."""
         if any(self._is_from_images(leaf) for leaf in tree_leaves(inputs)):
             for leaf in tree_leaves(result):
                 if isinstance(leaf, Tensor):

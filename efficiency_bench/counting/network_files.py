@@ -1,7 +1,7 @@
-"""The files that a registered network is written in, today and in the repository's history.
+"""The source files of a registered network, now and in the repository's history.
 
-A count that differs from what an entry says is explained by one thing alone: the network was
-another one, and the repository still has it.
+They explain a count that differs from an entry's: the network's code has changed since, and the
+repository still has the earlier version.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from efficiency_bench.models import MODELS
 from efficiency_bench.provenance import digest_named
 
 FOLDER = "models"
-"""In the repository; installed it is a package of that name."""
+"""The folder in the repository; installed, it is the package of that name."""
 
 _PACKAGE = models.__name__
 _HERE = Path(models.__file__).resolve().parent
 
 
 def network_digest(model: str, form: str) -> str | None:
-    """SHA-256 (hex) over the network's own file and those of ``models/`` that it imports.
+    """SHA-256 (hex) over the network's own file and the files of ``models/`` that it imports.
 
-    None for a library's network, and for a name that is none.
+    None for a library's network and for an unknown name.
     """
     own = _own_file(model, form)
     return None if own is None else _digest(own, _installed)
@@ -34,7 +34,7 @@ def network_digest(model: str, form: str) -> str | None:
 
 @cache
 def network_digest_at(commit: str, model: str, form: str) -> str | None:
-    """``network_digest`` as of a commit; None where it is not at hand, or has no such file."""
+    """``network_digest`` at a commit; None if the commit is missing or has no such file."""
     own, top = _own_file(model, form), top_of(_HERE / "__init__.py")
     files = None if own is None or top is None else files_at(top, commit, (".py",), (FOLDER,))
     if own is None or files is None:
@@ -44,7 +44,7 @@ def network_digest_at(commit: str, model: str, form: str) -> str | None:
 
 @cache
 def commit_with(digest: str, model: str, form: str) -> str | None:
-    """The newest commit of this repository whose network has ``digest``, None: there is none."""
+    """The newest commit of this repository whose network has ``digest``, or None."""
     top = top_of(_HERE / "__init__.py")
     commits = [] if top is None else commits_of(top, FOLDER)
     return next((c for c in commits if network_digest_at(c, model, form) == digest), None)
@@ -60,7 +60,7 @@ def _own_file(model: str, form: str) -> str | None:
 
 
 def _digest(own: str, content: Callable[[str], bytes | None]) -> str | None:
-    """The digest over ``own`` and what it imports; None where one of them is missing."""
+    """The digest over ``own`` and the files it imports; None if one of them is missing."""
     read: dict[str, bytes] = {}
     names = [own]
     while names:
@@ -76,7 +76,7 @@ def _digest(own: str, content: Callable[[str], bytes | None]) -> str | None:
 
 
 def _imported(source: bytes) -> list[str]:
-    """Files of the package that ``source`` imports from; it is parsed and not run."""
+    """Files of the package that ``source`` imports from; it is parsed, not run."""
     modules = [
         node.module
         for node in ast.walk(ast.parse(source))

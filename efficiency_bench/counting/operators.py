@@ -1,4 +1,4 @@
-"""The operators that counting knows, each on exactly one list; any other is refused by name."""
+"""The known operators, each on exactly one list; any other is rejected by name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from efficiency_bench.counting import handles
 
 
 def _named(names: str, in_place: bool = False) -> frozenset[str]:
-    """Full names of the operators in ``names``, with their in-place forms where they have any."""
+    """Full names of the operators in ``names``, with their in-place variants if asked."""
     marks = ("", "_") if in_place else ("",)
     return frozenset(f"aten::{name}{mark}" for name in names.split() for mark in marks)
 
@@ -30,7 +30,7 @@ CONTRACTIONS: Mapping[str, handles.Handle] = {
     "aten::einsum": handles.einsum,
     "aten::scaled_dot_product_attention": handles.attention,
 }
-"""Multiply-adds over a summed dimension: these, and these alone, are F."""
+"""Multiply-adds over a summed dimension: F counts exactly these."""
 
 POINTWISE = _named(
     "abs add sub rsub mul div neg pow square sqrt rsqrt reciprocal exp log erf sin cos "
@@ -40,13 +40,13 @@ POINTWISE = _named(
     "dropout feature_dropout alpha_dropout feature_alpha_dropout",
     in_place=True,
 )
-"""An output element costs a few operations and sums over nothing."""
+"""A few operations per output element, no sum."""
 
 NORMALISATION = _named(
     "batch_norm layer_norm group_norm instance_norm rms_norm local_response_norm softmax "
     "log_softmax linalg_vector_norm norm cosine_similarity"
 )
-"""Statistics and a scale: fvcore counts several for each element, by no published convention."""
+"""Statistics and a scale: fvcore counts several operations per element, by no published rule."""
 
 REDUCTION = _named(
     "max_pool1d max_pool2d max_pool3d max_pool2d_with_indices avg_pool1d avg_pool2d avg_pool3d "
@@ -54,16 +54,16 @@ REDUCTION = _named(
     "adaptive_max_pool2d adaptive_max_pool3d mean sum var std var_mean std_mean amax amin max min "
     "cumsum logsumexp prod col2im"
 )
-"""Pooling and other sums without a product."""
+"""Pooling and other reductions without a product."""
 
 RESAMPLING = _named(
     "upsample_nearest1d upsample_nearest2d upsample_bilinear2d upsample_bicubic2d "
     "_upsample_bilinear2d_aa _upsample_bicubic2d_aa grid_sampler"
 )
-"""An output element mixes a handful of neighbours by fixed weights."""
+"""Each output element is a fixed-weight mix of a few neighbours."""
 
 ELEMENTWISE = POINTWISE | NORMALISATION | REDUCTION | RESAMPLING
-"""Counted apart, as output elements: work that F leaves out, shown so that nothing is silent."""
+"""Work that F leaves out; counted separately, as output elements, and reported."""
 
 VIEWS = _named(
     "alias as_strided broadcast_to chunk contiguous detach diagonal expand expand_as flatten "
@@ -72,7 +72,7 @@ VIEWS = _named(
     "unbind unflatten unfold unsqueeze view view_as",
     in_place=True,
 )
-"""The same numbers under another shape or type."""
+"""The same numbers with another shape or type."""
 
 COPIES = _named(
     "cat channel_shuffle clone concat concatenate constant_pad_nd embedding flip gather hstack "
@@ -81,7 +81,7 @@ COPIES = _named(
     "replication_pad2d roll stack take_along_dim tile tril triu vstack",
     in_place=True,
 )
-"""Numbers moved, none computed."""
+"""Numbers are moved, not computed."""
 
 CONSTANTS = _named(
     "arange bernoulli empty empty_like eye fill full full_like linspace meshgrid new_empty "
@@ -89,7 +89,7 @@ CONSTANTS = _named(
     "scalar_tensor uniform zero zeros zeros_like",
     in_place=True,
 )
-"""Numbers that no image went into, drawn or written down."""
+"""Constants and random numbers, independent of the image."""
 
 BOOKKEEPING = _named(
     "Int Bool Float ScalarImplicit IntImplicit FloatImplicit _shape_as_tensor dim item len numel "
@@ -100,10 +100,10 @@ BOOKKEEPING = _named(
 """Sizes, comparisons and indices."""
 
 SIZES = frozenset({"aten::size", "aten::_shape_as_tensor", "aten::len", "aten::numel", "aten::dim"})
-"""Of these, the bookkeeping whose result is the same whatever the image shows."""
+"""The bookkeeping operators whose result does not depend on the image's content."""
 
 FREE = VIEWS | COPIES | CONSTANTS | BOOKKEEPING
-"""No arithmetic on activations: not counted at all."""
+"""No arithmetic on activations: not counted."""
 
 REFUSED: Mapping[str, str] = {
     "aten::copy_": "writes into a part of a tensor, which hides what needs a gradient",
@@ -111,4 +111,4 @@ REFUSED: Mapping[str, str] = {
     "prim::If": "scripted control flow, whose inside the trace does not show",
     "prim::Loop": "scripted control flow, whose inside the trace does not show",
 }
-"""Operators that fvcore would pass over in silence although a count could go wrong there."""
+"""Operators that fvcore would silently ignore although they can make a count wrong."""

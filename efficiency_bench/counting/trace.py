@@ -1,4 +1,4 @@
-"""One strict trace of a model by fvcore: counts of the whole batch, by module."""
+"""A strict trace of a model by fvcore: counts of the whole batch, by module."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from efficiency_bench.counting.operators import SIZES
 from efficiency_bench.errors import UserError
 
 ENDS = SIZES | {"prim::Param"}
-"""Nodes that the search does not look behind."""
+"""Node kinds at which the search for ancestors stops."""
 
 
 class Ancestry:
-    """Whether a value of the graph, or anything it was computed from, is one of the ``roots``.
+    """Whether a value of the graph, or any value it was computed from, satisfies ``is_root``.
 
-    Sizes end the search: a table as large as the image holds nothing of the image.
+    The search stops at sizes: a table of the image's size does not depend on the image's content.
     """
 
     def __init__(self, is_root: Callable[[Value], bool]) -> None:
@@ -30,8 +30,8 @@ class Ancestry:
         self._known: dict[str, bool] = {}
 
     def __call__(self, value: Value) -> bool:
-        """Answer for ``value``; each value of a graph is looked at once."""
-        # With a stack of its own: a deep network's graph is deeper than Python's.
+        """The answer for ``value``; each value of a graph is visited once."""
+        # An explicit stack: a deep network's graph exceeds Python's recursion limit.
         stack = [value]
         while stack:
             name, node = stack[-1].debugName(), stack[-1].node()
@@ -49,13 +49,13 @@ class Ancestry:
 
 
 def is_image(value: Value) -> bool:
-    """Whether ``value`` is the images, the graph's first input."""
+    """Whether ``value`` is the batch of images, the graph's first input."""
     node = value.node()
     return node.kind() == "prim::Param" and value.debugName() == next(node.outputs()).debugName()
 
 
 def grows_with_batch(value: Value) -> bool:
-    """Whether ``value`` is the images or their number: a size, unless of a later dimension."""
+    """Whether ``value`` is the images, or a size that may be their number (dimension 0)."""
     node = value.node()
     if node.kind() == "aten::size":
         return constant(node, 1) in (0, None)
@@ -63,49 +63,49 @@ def grows_with_batch(value: Value) -> bool:
 
 
 def is_trained(value: Value) -> bool:
-    """Whether ``value`` is a parameter that needs a gradient; the images need none."""
+    """Whether ``value`` is a parameter that needs a gradient (the images do not)."""
     return value.node().kind() == "prim::Param" and bool(value.requires_grad())
 
 
-# A handle may return several named counts, and fvcore adds each up by module: so one trace
-# gives all five quantities, told apart by these prefixes.
+# A handle may return several named counts, which fvcore sums by module.  One trace thus gives all
+# five quantities, distinguished by these prefixes.
 FORWARD, FIRST, BACKWARD, CONSTANT = "forward", "first", "backward", "constant"
 ELEMENTS = "elements"
 
 _Counts = Callable[[Sequence[Value], Sequence[Value]], Counter[str]]
 Places = dict[tuple[str, str], str]
-"""(operator, module) -> why it is refused."""
+"""(operator, module) -> why it cannot be counted."""
 
 
 SHOWN_PLACES = 4
-"""Operators with their modules in a refusal: a network repeats its blocks."""
+"""Places named in an error message: a network repeats its blocks."""
 
 
 class UncountedOperatorError(UserError):
-    """An operator stands on no list, so the count cannot be trusted; the message names it."""
+    """Some operators cannot be counted; the message names them."""
 
     def __init__(self, found: Mapping[tuple[str, str], str]) -> None:
         self.found = dict(found)
-        """(operator, module) -> why it is refused."""
+        """(operator, module) -> why it cannot be counted."""
         shown = [
             f"{operator} in {f'module {module}' if module else 'the model itself'} ({reason})"
             for (operator, module), reason in sorted(found.items())
         ]
         if len(shown) > SHOWN_PLACES:
-            shown[SHOWN_PLACES:] = [f"and {len(shown) - SHOWN_PLACES} places more"]
+            shown[SHOWN_PLACES:] = [f"and {len(shown) - SHOWN_PLACES} more places"]
         places = "; ".join(shown)
         super().__init__(
-            f"cannot count this model: {places}.\nAn operator is counted once it stands on a"
-            " list of efficiency_bench/counting/operators.py, a contraction with its handle"
+            f"cannot count this model: {places}.\nTo have an operator counted, add it to a list in"
+            " efficiency_bench/counting/operators.py, a contraction together with its handle"
         )
 
 
 def trace(model: nn.Module, images: torch.Tensor) -> tuple[dict[str, Counter[str]], Places]:
     """Counts for the whole batch: module -> "kind/operator" -> count; "" is the model.
 
-    ``images`` [B, C, px, px].  The second result are the operators that could not be counted,
-    with the reason: (operator, module) -> why.  Where there are any, the counts are no account.
-    Raises UserError where the model cannot take such images.
+    ``images`` [B, C, px, px].  The second result is the operators that could not be counted:
+    (operator, module) -> reason.  If there are any, the counts are incomplete.  Raises UserError
+    if the model cannot take such images.
     """
     refused: Places = {}
     analysis = _analysis(model, images, refused)
@@ -124,7 +124,7 @@ def trace(model: nn.Module, images: torch.Tensor) -> tuple[dict[str, Counter[str
 
 
 def _analysis(model: nn.Module, images: torch.Tensor, refused: Places) -> fvcore.JitModelAnalysis:
-    """fvcore's analysis with every list's handles; refusals land in ``refused``."""
+    """fvcore's analysis with the handles of every list; it fills ``refused`` as it runs."""
     analysis = fvcore.JitModelAnalysis(model, (images,))
     # Both are handled here, strictly; fvcore would only log them.
     analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
@@ -143,7 +143,7 @@ def _analysis(model: nn.Module, images: torch.Tensor, refused: Places) -> fvcore
 
 
 class _Ancestries:
-    """The questions asked of a contraction's operands, each answered once a value."""
+    """The three ancestor queries on a contraction's operands, each cached by value."""
 
     def __init__(self) -> None:
         self.reads_image = Ancestry(is_image)
@@ -154,7 +154,7 @@ class _Ancestries:
 def _contraction(
     name: str, handle: Handle, ancestries: _Ancestries, batch: int, refused: Places
 ) -> _Counts:
-    """fvcore handle with F, F1, B and constant operands of a contraction for the whole batch."""
+    """fvcore handle that counts F, F1, B and constant operands for the whole batch."""
     plain = "conv" if "convolution" in name else name.removeprefix("aten::")
 
     def count(inputs: Sequence[Value], outputs: Sequence[Value]) -> Counter[str]:
@@ -175,9 +175,9 @@ def _contraction(
 def _account(product: Product, ancestries: _Ancestries, batch: int) -> dict[str, int]:
     """What one product adds to each kind of count, for the whole batch.
 
-    A side without gradient that no weights were trained for reads the image (F1, once a
-    product) or is constant.  A side behind weights, cut from their gradient, is neither, so that
-    it shows in ``B = 2F - F1 - constant``.
+    An operand without trained weights among its ancestors reads the image (F1, once per product)
+    or is constant.  An operand that has some, but whose gradient is cut, is neither, so that it
+    violates ``B = 2F - F1 - constant``.
     """
     sides = (product.left, product.right)
     grows = any(map(ancestries.grows_with_batch, product.left + product.right))
@@ -194,7 +194,7 @@ def _account(product: Product, ancestries: _Ancestries, batch: int) -> dict[str,
 
 
 def _elementwise(name: str) -> _Counts:
-    """fvcore handle with the output elements of an operator; a lone number counts as none."""
+    """fvcore handle that counts an operator's output elements; a scalar counts as none."""
     key = f"{ELEMENTS}/{name.removeprefix('aten::').rstrip('_')}"
 
     def count(inputs: Sequence[Value], outputs: Sequence[Value]) -> Counter[str]:
@@ -205,7 +205,7 @@ def _elementwise(name: str) -> _Counts:
 
 
 def _refusal(name: str, reason: str, refused: Places) -> _Counts:
-    """fvcore handle that notes where an operator occurs, and why it is refused."""
+    """fvcore handle that records where a refused operator occurs, and the reason."""
 
     def note(inputs: Sequence[Value], outputs: Sequence[Value]) -> Counter[str]:
         refused[name, _module_of(outputs)] = reason
@@ -215,7 +215,7 @@ def _refusal(name: str, reason: str, refused: Places) -> _Counts:
 
 
 def _unlisted(found: Mapping[str, Counter[str]]) -> Places:
-    """Operators on no list by the module that runs them, not its ancestors."""
+    """Operators on no list, by the module that runs them (not its ancestors)."""
     own = {module: Counter(kinds) for module, kinds in found.items()}
     for module, kinds in found.items():
         if module:
@@ -229,10 +229,11 @@ def _unlisted(found: Mapping[str, Counter[str]]) -> Places:
 
 
 def _needs_gradient(value: Value) -> bool:
-    """Whether autograd computes a gradient for ``value``: the trace records it, but for one.
+    """Whether autograd computes a gradient for ``value``, as recorded in the trace.
 
-    The output of ``_convolution`` is recorded before autograd has marked it; there the operands
-    (input, weight, bias) tell.  Following all operators so would be wrong under ``no_grad``.
+    The trace records the output of ``_convolution`` before autograd has marked it, so there the
+    operands (input, weight, bias) decide.  For other operators that would be wrong under
+    ``no_grad``.
     """
     if value.requires_grad():
         return True

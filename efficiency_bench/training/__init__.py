@@ -1,1 +1,1 @@
-"""One run's training: loop, optimizer, schedule, evaluation.  Plain values in, records out."""
+"""Training of one run: loop, optimizer, schedule, evaluation.  Takes values, yields records."""

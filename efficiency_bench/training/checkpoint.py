@@ -1,7 +1,8 @@
-"""Checkpoints: a run's state on the disk, complete under its name or not there at all.
+"""Checkpoints: atomic snapshots of a run's state on disk.
 
-``checkpoint-<steps>.pt`` with its SHA-256 beside it.  Both are written aside, forced to the disk
-and renamed, the digest first: a checkpoint without a digest was never finished.
+Each is a file ``checkpoint-<steps>.pt`` with its SHA-256 in ``checkpoint-<steps>.sha256``.  Both
+are written to a temporary file, synced to disk and renamed, the digest first: a checkpoint
+without a digest was never finished.
 """
 
 from __future__ import annotations
@@ -19,28 +20,28 @@ from torch import nn
 from efficiency_bench.files import put
 
 KEPT = 2
-"""The newest, and the one before it in case the disk has spoiled that."""
+"""Checkpoints kept: the newest, and the one before it in case the newest is corrupt."""
 
 FORMAT = 2
-"""Of the state: a checkpoint of another format is not taken up."""
+"""Version of the state's layout; a run does not resume from a checkpoint of another format."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A saved state and what it was saved with."""
+    """A saved state and its metadata."""
 
     path: Path
     steps: int
     state: dict[str, Any]
     about: dict[str, Any]
-    """What its saver wants to know again: whose it is, how long the event log was."""
+    """Metadata of the caller: the run that it belongs to, the length of the event log."""
 
 
 def save(folder: Path, steps: int, state: Mapping[str, Any], about: Mapping[str, Any]) -> Path:
     """Write a checkpoint of ``steps`` into ``folder`` and remove all but the newest two.
 
-    ``state`` holds tensors, numbers, strings, lists and dictionaries.  Raises OSError where the
-    disk does not take it; the checkpoints before it are then as they were.
+    ``state`` holds tensors, numbers, strings, lists and dictionaries.  Raises OSError if the write
+    fails; earlier checkpoints are then unchanged.
     """
     content = io.BytesIO()
     torch.save({"format": FORMAT, "about": dict(about), "state": dict(state)}, content)
@@ -49,16 +50,16 @@ def save(folder: Path, steps: int, state: Mapping[str, Any], about: Mapping[str,
     put(_digest_path(path), hashlib.sha256(data).hexdigest().encode())
     put(path, data)
     for old in present(folder)[KEPT:]:
-        # the checkpoint first: a lone digest is nothing, a lone checkpoint looks unfinished
+        # the checkpoint first: a lone digest is ignored, a lone checkpoint looks unfinished
         old.unlink(missing_ok=True)
         _digest_path(old).unlink(missing_ok=True)
     return path
 
 
 def usable(folder: Path, problems: list[str]) -> Iterator[Checkpoint]:
-    """The checkpoints in ``folder`` that are whole, newest first; others are named in problems.
+    """Yield the valid checkpoints in ``folder``, newest first; list the others in ``problems``.
 
-    Loaded without running code from the file (``weights_only``), onto the CPU.
+    They are loaded onto the CPU, without running code from the file (``weights_only``).
     """
     for path in present(folder):
         checkpoint = read(path)
@@ -76,19 +77,19 @@ def read(path: Path) -> Checkpoint | str:
     except (OSError, UnicodeDecodeError) as error:
         return f"unfinished or unreadable ({error})"
     if hashlib.sha256(data).hexdigest() != written:
-        return "its content does not have the digest beside it: truncated or changed"
+        return "its content does not match its .sha256 file: truncated or changed"
     try:
         found = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
         if found["format"] != FORMAT:
             return f"format {found['format']}, not {FORMAT}"
         return Checkpoint(path, int(found["state"]["steps"]), found["state"], found["about"])
-    except Exception as error:  # torch raises EOFError, and a dozen other kinds, by the content
+    except Exception as error:  # torch raises a dozen kinds, depending on the content
         reason = str(error).splitlines() or [type(error).__name__]
         return f"not a checkpoint: {reason[0]}"
 
 
 def remove_all(folder: Path) -> None:
-    """Remove every checkpoint of a run that has ended, and what an interrupted write left."""
+    """Remove every checkpoint of a finished run, and the leftovers of interrupted writes."""
     for path in [
         *present(folder),
         *folder.glob("checkpoint-*.sha256"),
@@ -99,7 +100,7 @@ def remove_all(folder: Path) -> None:
 
 
 def present(folder: Path) -> list[Path]:
-    """Paths of checkpoints, whole or not, newest first; the steps in the name have nine digits."""
+    """Paths of all checkpoints, valid or not, newest first (file names sort by step)."""
     return sorted(folder.glob("checkpoint-*.pt"), reverse=True)
 
 
@@ -108,7 +109,7 @@ def _digest_path(path: Path) -> Path:
 
 
 def weights_digest(model: nn.Module) -> str:
-    """SHA-256 (hex) over weights and buffers: sorted names; name, dtype, shape, raw bytes."""
+    """SHA-256 (hex) of weights and buffers: name, dtype, shape and bytes, in order of name."""
     digest = hashlib.sha256()
     state = model.state_dict()
     for name in sorted(state):

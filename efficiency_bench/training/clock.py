@@ -1,4 +1,4 @@
-"""The run's clocks: training and evaluation apart, neither charged for the other."""
+"""The run's clocks: training time and evaluation time, measured separately."""
 
 from __future__ import annotations
 
@@ -11,21 +11,23 @@ from contextlib import contextmanager
 import torch
 
 TICK_SECONDS = 0.25
-"""Between two looks at the process's own time."""
+"""Interval at which the background thread reads the clocks."""
 
 STOPPED_FROM_SECONDS = 5.0
-"""A shorter halt is charged like any other delay.  Swapping, a busy machine or a slow disk may
-take everything from a process for a moment; SIGSTOP, a frozen container or a suspended Slurm job
-do it for longer."""
+"""Shortest halt that counts as a stop; shorter ones are charged like any other delay.
+
+Swapping, a busy machine or a slow disk can halt a process for a moment.  SIGSTOP, a frozen
+container or a suspended Slurm job halts it for longer."""
 
 
 class RunningTime:
-    """Monotonic seconds without those in which the whole process was stopped.
+    """Monotonic clock that excludes the time in which the whole process was stopped.
 
-    A thread looks at the clock every ``TICK_SECONDS``.  Where two looks lie further apart, the
-    process was stopped for what neither the tick nor the processor time that it used in between
-    explains; it counts from ``STOPPED_FROM_SECONDS`` on.  A process that computes, or waits for a
-    device, a disk or another process, is not stopped: the thread goes on looking.
+    A background thread reads the clock every ``TICK_SECONDS``.  If two readings are further
+    apart, the process was stopped for the part of the gap that neither the tick nor the CPU time
+    used in between explains, provided that it is at least ``STOPPED_FROM_SECONDS``.  A process
+    that computes, or waits for a device, a disk or another process, is not stopped: the thread
+    keeps reading.
     """
 
     def __init__(
@@ -33,17 +35,17 @@ class RunningTime:
         wall: Callable[[], float] = time.perf_counter,
         used: Callable[[], float] = time.process_time,
     ) -> None:
-        """``wall`` is a monotonic clock, ``used`` the processor time of all threads; seconds."""
+        """``wall`` is a monotonic clock, ``used`` the CPU time of all threads; both in seconds."""
         self._wall, self._used = wall, used
         self._lock = threading.Lock()
         self._last = wall(), used()
         self.stopped_seconds = 0.0
-        """So far."""
+        """Time stopped so far."""
 
     def __call__(self) -> float:
-        """Seconds since an arbitrary moment in which the process was not stopped."""
+        """Seconds that the process has been running, from an arbitrary origin."""
         with self._lock:
-            # the wall first: a stop between the two readings then lies before the next look
+            # wall clock first: a stop between the two readings is then seen by the next reading
             now, used = self._wall(), self._used()
             gap, busy = now - self._last[0], used - self._last[1]
             stopped = gap - TICK_SECONDS - busy
@@ -53,29 +55,29 @@ class RunningTime:
             return now - self.stopped_seconds
 
     def watch(self) -> None:
-        """Look at the clock in a thread, for as long as somebody else holds this object."""
-        looking = threading.Thread(target=_look, args=(weakref.ref(self),), daemon=True)
-        looking.start()
+        """Read the clock in a daemon thread for as long as this object is referenced elsewhere."""
+        thread = threading.Thread(target=_poll, args=(weakref.ref(self),), daemon=True)
+        thread.start()
 
 
-def _look(running: weakref.ref[RunningTime]) -> None:
-    while (time_of := running()) is not None:
-        time_of()
-        del time_of
+def _poll(reference: weakref.ref[RunningTime]) -> None:
+    while (running := reference()) is not None:
+        running()
+        del running
         time.sleep(TICK_SECONDS)
 
 
 class Clock:
-    """Monotonic seconds of training and of evaluation, in which the process was not stopped.
+    """Seconds of training and of evaluation, excluding time in which the process was stopped.
 
-    On CUDA work is queued, so the clock waits for the device where it changes hands, which is
-    once an evaluation and never in a step.
+    CUDA work is asynchronous, so the clock synchronises with the device when it switches between
+    the two: around each evaluation and each pause, never within a step.
     """
 
     def __init__(
         self, device: torch.device, train_seconds: float = 0.0, evaluation_seconds: float = 0.0
     ) -> None:
-        """Start with the seconds of a run that is taken up again."""
+        """Start from the given seconds, those of the checkpoint if the run is resumed."""
         self.device = device
         self.evaluation_seconds = evaluation_seconds
         self._running = RunningTime()
@@ -85,18 +87,18 @@ class Clock:
 
     @property
     def train_seconds(self) -> float:
-        """Seconds of training so far; while evaluating, what they were when it began."""
+        """Seconds of training so far; they do not advance during evaluation."""
         return self._train_before + (self._running() - self._since if self._since else 0.0)
 
     @property
     def stopped_seconds(self) -> float:
-        """Seconds so far in which the process was stopped, which are on no account."""
+        """Seconds so far in which the process was stopped, charged to neither."""
         self._running()
         return self._running.stopped_seconds
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:
-        """Charge what happens inside to evaluation."""
+        """Charge the time inside the block to evaluation."""
         began = self._now()
         try:
             with self.paused():
@@ -106,7 +108,7 @@ class Clock:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Charge what happens inside, such as saving the run, to no account."""
+        """Charge the time inside the block (saving a checkpoint, say) to neither."""
         began = self._now()
         self._train_before += began - (self._since or began)
         self._since = None

@@ -1,4 +1,4 @@
-"""Compiling the training step before the clock starts, leaving the run as it was."""
+"""Compile the training step before the clock starts, without changing the run's state."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from efficiency_bench.training.step import Step
 
 
 def compile_step(step: Step, shapes: Iterable[tuple[int, int]], device: torch.device) -> float:
-    """Compile ``step``'s network and use it at every (images, side in px); the seconds it took.
+    """Compile ``step``'s network for every (images, side in px) and return the seconds it took.
 
-    Torch compiles at the first use of a shape, which would fall on the run's clock.  Weights,
-    buffers and random generators are as before.  Raises UserError where torch cannot compile.
+    Torch compiles at the first use of a shape, which would count as training time.  Weights,
+    buffers and random generators do not change.  Raises UserError if torch cannot compile.
     """
     began = time.perf_counter()
     buffers = {name: value.clone() for name, value in step.model.named_buffers()}
@@ -40,7 +40,7 @@ def compile_step(step: Step, shapes: Iterable[tuple[int, int]], device: torch.de
 
 
 def _use(step: Step, images: int, side_px: int, device: torch.device) -> None:
-    """One forward and backward pass over black images."""
+    """Run one forward and backward pass over black images."""
     batch = torch.zeros(images, 3, side_px, side_px, device=device)
     labels = torch.zeros(images, dtype=torch.int64, device=device)
     with step.autocast:

@@ -15,7 +15,7 @@ from efficiency_bench.training.ranks import ALL_HERE, Ranks
 
 @dataclass(frozen=True)
 class Score:
-    """Accuracies as fractions; loss in nats an image, None if not finite."""
+    """Accuracies as fractions; loss in nats per image, None if not finite."""
 
     top1: float
     top5: float | None
@@ -32,8 +32,8 @@ def evaluate(
 ) -> Score:
     """Score ``model`` in eval mode over ``batches`` of (images [B,C,H,W], labels [B]).
 
-    Each process scores the batches it has; the score is that of all together.  Sums stay on the
-    device until the end, so that no batch waits for the one before.
+    Each rank scores its own batches; the result is the score over all ranks.  Sums stay on the
+    device until the end, so that no batch waits for the previous one.
     """
     was_training = model.training
     model.eval()
@@ -51,22 +51,22 @@ def evaluate(
     if sums is None:
         raise ValueError("the validation set is empty")
     count = torch.tensor([images], dtype=sums.dtype, device=sums.device)
-    *totals, whole = ranks.all_reduce_sum(torch.cat([sums, count])).tolist()
-    top1, top5, loss = (total / whole for total in totals)
+    *totals, all_images = ranks.all_reduce_sum(torch.cat([sums, count])).tolist()
+    top1, top5, loss = (total / all_images for total in totals)
     return Score(
         top1=top1,
         top5=top5 if classes >= 5 else None,
         loss=loss if math.isfinite(loss) else None,
-        images=int(whole),
+        images=int(all_images),
     )
 
 
 def batch_sums(logits: Tensor, labels: Tensor) -> Tensor:
-    """Number right in the first and in the first five guesses, and summed loss: float64 [3].
+    """Number of top-1 hits, number of top-5 hits and summed loss: float64 [3].
 
-    logits [B, classes], labels [B].  A logit that is not a number is never right.
+    logits [B, classes], labels [B].  An image with a non-finite logit is never a hit.
     """
-    guesses = logits.topk(min(5, logits.shape[1]), dim=1).indices
-    right = guesses.eq(labels[:, None]) & torch.isfinite(logits).all(dim=1, keepdim=True)
+    predicted = logits.topk(min(5, logits.shape[1]), dim=1).indices
+    hits = predicted.eq(labels[:, None]) & torch.isfinite(logits).all(dim=1, keepdim=True)
     loss = F.cross_entropy(logits, labels, reduction="sum")
-    return torch.stack([right[:, 0].sum().double(), right.sum().double(), loss.double()])
+    return torch.stack([hits[:, 0].sum().double(), hits.sum().double(), loss.double()])

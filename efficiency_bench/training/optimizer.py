@@ -12,10 +12,10 @@ from efficiency_bench.training.rmsprop_tf import RMSpropTF
 
 
 def build_optimizer(model: nn.Module, config: OptimizerConfig, kernel: str) -> Optimizer:
-    """Optimizer over the trained parameters of ``model``; ``config.lr`` is the peak rate.
+    """The optimizer over the trainable parameters of ``model``; ``config.lr`` is the peak rate.
 
-    ``kernel``: ``single`` updates one parameter after the other, ``foreach`` and ``fused`` many
-    at once.  RMSpropTF knows ``foreach`` only.
+    ``kernel``: ``single`` updates one parameter at a time, ``foreach`` and ``fused`` many at
+    once.  RMSpropTF always uses ``foreach``.
     """
     groups = decay_groups(model, config)
     many = {"foreach": kernel == "foreach"}
@@ -53,7 +53,10 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig, kernel: str) -> O
 
 
 def decay_groups(model: nn.Module, config: OptimizerConfig) -> list[dict[str, Any]]:
-    """Parameter groups; biases and normalisation (one axis) may go without weight decay."""
+    """Parameter groups by weight decay.
+
+    Unless ``decay_norm_and_bias``, one-dimensional parameters (biases, normalisation) get none.
+    """
     trained = [p for p in model.parameters() if p.requires_grad]
     if config.decay_norm_and_bias:
         return [{"params": trained, "weight_decay": config.weight_decay}]

@@ -1,7 +1,7 @@
-"""The processes that train one run together: what they add up, agree on and tell each other.
+"""Collective operations among the processes (ranks) that train one run.
 
-A run of one process and one of several measure the same thing: every step takes the same whole
-batch, its loss is the mean over all of it, and batch norm sees all of it.
+A run measures the same thing at any world size: every step takes the same global batch, the loss
+is the mean over it, and batch norm uses the statistics of all of it.
 """
 
 from __future__ import annotations
@@ -23,42 +23,42 @@ CPU = torch.device("cpu")
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process among those of its run; alone, nothing is ever sent."""
+    """This process among those of its run; at world size 1 nothing is communicated."""
 
     share: Shard = WHOLE_BATCH
     device: torch.device = CPU
-    """Where numbers must lie to be sent: NCCL takes them from the GPU."""
+    """Device of the tensors that are communicated: NCCL needs them on the GPU."""
 
     @property
     def alone(self) -> bool:
-        """Whether the run has no other process."""
+        """Whether the world size is 1."""
         return self.share.world_size == 1
 
     @property
     def is_main(self) -> bool:
-        """Whether this is the process that writes everything down."""
+        """Whether this is rank 0, which writes the log, the checkpoints and the entry."""
         return self.share.rank == 0
 
     def parallel(self, model: nn.Module) -> tuple[nn.Module, nn.Module]:
-        """``model`` with batch norm over all processes, and its form that averages gradients.
+        """``model`` with synchronised batch norm, alone and wrapped for averaging gradients.
 
-        The weights of the first process are copied to all.
+        Rank 0's weights are broadcast to the other ranks.
         """
         if self.alone:
             return model, model
         model = synchronise_batch_norm(model, self.device)
         return model, DistributedDataParallel(model)
 
-    def weight(self, images: int, whole: int) -> float:
-        """By what the mean loss over ``images`` of a batch of ``whole`` counts here.
+    def weight(self, images: int, global_batch_size: int) -> float:
+        """Weight of this rank's mean loss over its ``images`` of the global batch.
 
-        Averaged over the processes, the weighted losses give the mean over the whole batch,
-        whatever the sizes of the shares.
+        The weighted losses, averaged over the ranks, give the mean over the global batch,
+        whatever the sizes of the shards.
         """
-        return images * self.share.world_size / whole
+        return images * self.share.world_size / global_batch_size
 
     def all_reduce_sum(self, value: Tensor) -> Tensor:
-        """The sum of every process's ``value``."""
+        """The sum of ``value`` over all ranks."""
         if self.alone:
             return value
         value = value.to(self.device, copy=True)
@@ -66,11 +66,11 @@ class Ranks:
         return value
 
     def any(self, flag: bool) -> bool:
-        """Whether ``flag`` is set in any process; waits for the device."""
+        """Whether ``flag`` is set on any rank; waits for the device."""
         return bool(self.all_reduce_sum(torch.tensor(float(flag)))) if not self.alone else flag
 
     def broadcast(self, message: dict[str, Any] | None) -> dict[str, Any] | None:
-        """The first process's ``message``, in every process; sent as JSON."""
+        """Rank 0's ``message``, on every rank; sent as JSON."""
         if self.alone:
             return message
         text = json.dumps(message).encode() if self.is_main else b""
@@ -85,4 +85,4 @@ class Ranks:
 
 
 ALL_HERE = Ranks()
-"""A run of one process."""
+"""World size 1."""

@@ -1,7 +1,7 @@
-"""RMSProp as TensorFlow has it: epsilon inside the root, mean square starting at one.
+"""TensorFlow's RMSProp: epsilon inside the square root, mean square initialised to one.
 
-EfficientNet's constants (lr 0.256 per 4096 images, epsilon 0.001) were chosen for this form;
-with epsilon outside the root, as torch.optim.RMSprop has it, the same numbers give steps up to
+EfficientNet's constants (lr 0.256 per 4096 images, epsilon 0.001) were chosen for this form.
+With epsilon outside the root, as in torch.optim.RMSprop, the same constants give steps up to
 thirty times larger where gradients are small.
 """
 
@@ -17,9 +17,9 @@ from torch.optim import Optimizer
 class RMSpropTF(Optimizer):
     """v <- alpha v + (1 - alpha) g^2;  m <- momentum m + lr g / sqrt(v + eps);  w <- w - m.
 
-    Source of the form: TensorFlow 1's RMSPropOptimizer.  The rate is inside the momentum, so
-    a falling rate also shrinks the steps that are already under way only as they decay.
-    Weight decay is added to the gradient (L2), as EfficientNet's code did.
+    Source: TensorFlow 1's RMSPropOptimizer.  The learning rate is inside the momentum buffer, so
+    lowering it affects past gradients only as they decay.  Weight decay is added to the gradient
+    (L2), as in EfficientNet's code.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class RMSpropTF(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """One step over all parameters that have a gradient."""
+        """Update all parameters that have a gradient."""
         loss = closure() if closure is not None else None
         for group in self.param_groups:
             params = [p for p in group["params"] if p.grad is not None]

@@ -1,7 +1,7 @@
 """Learning-rate schedules as pure functions of progress through the schedule.
 
 Every function maps progress in [0, 1] to a multiple of the recipe's peak rate.  All durations
-are fractions of the schedule, so that changing ``recipe.epochs`` stretches or shrinks the whole.
+are fractions of the schedule, so that changing ``recipe.epochs`` rescales all of it.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from efficiency_bench.config import ProgressiveConfig, ScheduleConfig
 def rate_multiple(schedule: ScheduleConfig, progress: float) -> float:
     """Multiple of the peak learning rate at ``progress`` (fraction of the schedule, [0, 1]).
 
-    A linear warm-up from zero comes first; the named shape fills what is left, except that
-    ``step`` milestones and ``staircase`` periods are places in the whole schedule (as the
-    papers that use them state them).
+    A linear warm-up from zero comes first and the named shape fills the rest.  ``step``
+    milestones and ``staircase`` periods are fractions of the whole schedule, warm-up included,
+    as in the papers that use them.
     """
     if progress < schedule.warmup:
         return progress / schedule.warmup
@@ -41,7 +41,7 @@ def rate_multiple(schedule: ScheduleConfig, progress: float) -> float:
 
 
 def one_cycle(schedule: ScheduleConfig, progress: float) -> float:
-    """Up in a straight line to the peak, down in a straight line (Smith 2018, 1803.09820)."""
+    """Linear rise to the peak, then linear fall (Smith 2018, arXiv:1803.09820)."""
     if progress < schedule.peak:
         return between(schedule.start_fraction, 1.0, progress / schedule.peak)
     fall = 1.0 - schedule.peak
@@ -54,15 +54,15 @@ def between(start: float, end: float, share: float) -> float:
 
 
 SIDE_MULTIPLE_PX = 4
-"""Sides are rounded to multiples of this, so that two stride-2 stages divide them evenly."""
+"""Sides are rounded to multiples of this, so that two stride-2 stages divide evenly."""
 
 
 def side_px(progressive: ProgressiveConfig, full_px: int, progress: float) -> int:
     """Side of a training image in pixels at ``progress`` (fraction of the schedule).
 
     The side grows in ``stages`` equal steps from ``start_fraction * full_px`` to ``full_px``,
-    which is reached at ``until``.  Growing the side during training: FFCV's recipe (Leclerc et
-    al. 2023, arXiv:2306.12517), after Howard's DAWNBench entries of 2018.
+    which is reached at ``until``.  Source: FFCV's recipe (Leclerc et al. 2023,
+    arXiv:2306.12517), after Howard's DAWNBench entries of 2018.
     """
     if progressive.stages == 1 or progress >= progressive.until:
         return full_px
@@ -78,7 +78,7 @@ def _side_of_stage(progressive: ProgressiveConfig, full_px: int, stage: int) -> 
 
 
 def all_sides_px(progressive: ProgressiveConfig, full_px: int) -> tuple[int, ...]:
-    """Every side that ``side_px`` can give, ascending: each is counted before training."""
+    """Every side that ``side_px`` can return, ascending; each is counted before training."""
     smaller = range(progressive.stages - 1) if progressive.until > 0 else ()
     sides = {_side_of_stage(progressive, full_px, stage) for stage in smaller}
     return tuple(sorted(sides | {full_px}))

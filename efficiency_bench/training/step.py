@@ -1,4 +1,4 @@
-"""One optimisation step: rate, forward, loss, backward, update, average."""
+"""One optimisation step: learning rate, forward, loss, backward, update, moving average."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from efficiency_bench.training.schedule import rate_multiple
 
 @dataclass(frozen=True)
 class Numerics:
-    """Resolved, so that nothing is left to a library's default."""
+    """Numeric settings, resolved: none is left to a library's default."""
 
     precision: str = "fp32"
     """fp32, or bf16 autocast."""
     optimizer_kernel: str = "foreach"
-    """single, foreach or fused: the update of one parameter after the other, or of many."""
+    """single, foreach or fused: update parameters one at a time, or many at once."""
     compile: bool = False
     """Whether the training step is compiled by torch."""
 
     def autocast(self, device: torch.device) -> torch.autocast:
-        """The context of every forward pass."""
+        """The autocast context of every forward pass."""
         return torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bf16")
 
 
 class Step:
-    """Calling it trains ``model`` on one batch; no call waits for the device."""
+    """Trains ``model`` on one batch per call; no call waits for the device."""
 
     def __init__(
         self,
@@ -51,55 +51,59 @@ class Step:
         self.optimizer = build_optimizer(self.model, recipe.optimizer, numerics.optimizer_kernel)
         self.average = MovingAverage(self.model, recipe.ema_decay) if recipe.ema_decay else None
         self.worst_loss = torch.zeros((), device=ranks.device)
-        """The greatest loss so far, without its sign, on the device, read now and then: once one
-        was infinite or NaN it stays so, and two operators a step are all that it takes."""
+        """Running maximum of abs(loss), kept on the device.  Inf and NaN propagate, so reading it
+        now and then is enough to detect divergence.  It costs two operators per step."""
 
-    def __call__(self, images: Tensor, labels: Tensor, whole: int, progress: float) -> Tensor:
-        """Train on images [B,C,H,W] and labels [B] at ``progress``; the loss, on the device.
+    def __call__(
+        self, images: Tensor, labels: Tensor, global_batch_size: int, progress: float
+    ) -> Tensor:
+        """Train on images [B,C,H,W] and labels [B] at ``progress``; return the loss, on the device.
 
-        ``whole`` is the size of the batch of which these are this process's share; the mean of
-        all processes' losses is the mean over it.
+        The images are this rank's shard of the global batch; the mean of the returned losses over
+        the ranks is the mean over the global batch.
         """
         rate = self.recipe.optimizer.lr * rate_multiple(self.recipe.schedule, progress)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        loss = self.forward(images, labels, whole)
+        loss = self.forward(images, labels, global_batch_size)
         self.backward(loss)
         self.update()
         loss = loss.detach()
         self.worst_loss = torch.maximum(self.worst_loss, loss.abs())
         return loss
 
-    def forward(self, images: Tensor, labels: Tensor, whole: int) -> Tensor:
-        """The loss of this process's share, weighted by it."""
+    def forward(self, images: Tensor, labels: Tensor, global_batch_size: int) -> Tensor:
+        """The mean loss of this rank's shard, weighted by the shard's size."""
         with self.autocast:
             loss = self.loss(self.shared_model(images), labels)
-        return loss if self.ranks.alone else loss * self.ranks.weight(len(labels), whole)
+        if self.ranks.alone:
+            return loss
+        return loss * self.ranks.weight(len(labels), global_batch_size)
 
     def backward(self, loss: Tensor) -> None:
-        """New gradients."""
+        """Compute the gradients."""
         loss.backward()
 
     def update(self) -> None:
-        """New weights, and their average."""
+        """Update the weights and their moving average."""
         self.optimizer.step()
-        # now, so that the next forward pass can have their memory
+        # now, so that the next forward pass can reuse their memory
         self.optimizer.zero_grad(set_to_none=True)
         if self.average is not None:
             self.average.update()
 
     def loss(self, output: Tensor | tuple[Tensor, ...], labels: Tensor) -> Tensor:
-        """Cross-entropy in nats, plus each auxiliary head's at its weight."""
+        """Cross-entropy in nats, plus the weighted cross-entropy of each auxiliary head."""
         main, *auxiliary = (output,) if isinstance(output, Tensor) else output
         smoothing = self.recipe.label_smoothing
         total = F.cross_entropy(main.float(), labels, label_smoothing=smoothing)
         for logits in auxiliary:
-            part = F.cross_entropy(logits.float(), labels, label_smoothing=smoothing)
-            total = total + self.auxiliary_loss_weight * part
+            auxiliary_loss = F.cross_entropy(logits.float(), labels, label_smoothing=smoothing)
+            total = total + self.auxiliary_loss_weight * auxiliary_loss
         return total
 
     def state(self) -> dict[str, Any]:
-        """Weights, optimizer, average, and the greatest loss so far."""
+        """Weights, optimizer, moving average and worst loss so far."""
         return {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -108,7 +112,7 @@ class Step:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take up a ``state`` of the same model and recipe."""
+        """Restore a ``state`` of the same model and recipe."""
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         if self.average is not None:
@@ -117,5 +121,5 @@ class Step:
 
     @property
     def evaluated_model(self) -> nn.Module:
-        """The network to evaluate: the moving average where the recipe keeps one."""
+        """The network to evaluate: the moving average if the recipe keeps one."""
         return self.model if self.average is None else self.average.model

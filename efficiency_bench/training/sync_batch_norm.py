@@ -1,4 +1,4 @@
-"""Batch norm over the whole batch of a step, however many processes share it."""
+"""Batch norm over the global batch, at any world size."""
 
 from __future__ import annotations
 
@@ -13,41 +13,41 @@ from efficiency_bench.errors import UserError
 
 
 def synchronise_batch_norm(model: nn.Module, device: torch.device) -> nn.Module:
-    """``model`` with each batch norm taking its statistics over all processes.
+    """``model`` with each batch norm using the statistics of all ranks.
 
-    Torch's own does it on CUDA and on no other device; a CPU gets ``WholeBatchNorm2d``.  The
-    names of weights and buffers stay.  Raises UserError for a layer that is a batch norm of
-    another kind (one that holds an activation, for instance, would lose it).
+    Torch's SyncBatchNorm runs on CUDA only; on a CPU ``GlobalBatchNorm2d`` replaces it.  The
+    names of weights and buffers do not change.  Raises UserError for any other kind of batch norm
+    (one with a built-in activation, for instance, would lose it).
     """
     for name, module in model.named_modules():
         if isinstance(module, _BatchNorm) and type(module) is not nn.BatchNorm2d:
             raise UserError(
-                f"{name} is a {type(module).__name__}, which cannot be shared by several"
-                " processes; train this network in one"
+                f"{name} is a {type(module).__name__}, which cannot be synchronised between"
+                " processes; train this network with a single process"
             )
     if device.type == "cuda":
         return nn.SyncBatchNorm.convert_sync_batchnorm(model)
     for module in list(model.modules()):
         for name, child in module.named_children():
             if type(child) is nn.BatchNorm2d:
-                setattr(module, name, _whole(child))
+                setattr(module, name, _globalised(child))
     return model
 
 
-def _whole(norm: nn.BatchNorm2d) -> WholeBatchNorm2d:
-    """A WholeBatchNorm2d that shares ``norm``'s weights and buffers."""
-    whole = WholeBatchNorm2d(
+def _globalised(norm: nn.BatchNorm2d) -> GlobalBatchNorm2d:
+    """A GlobalBatchNorm2d that shares ``norm``'s weights and buffers."""
+    replacement = GlobalBatchNorm2d(
         norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats
     )
-    whole.weight, whole.bias = norm.weight, norm.bias
-    whole.running_mean, whole.running_var = norm.running_mean, norm.running_var
-    whole.num_batches_tracked = norm.num_batches_tracked
-    whole.training = norm.training
-    return whole
+    replacement.weight, replacement.bias = norm.weight, norm.bias
+    replacement.running_mean, replacement.running_var = norm.running_mean, norm.running_var
+    replacement.num_batches_tracked = norm.num_batches_tracked
+    replacement.training = norm.training
+    return replacement
 
 
-class _Summed(torch.autograd.Function):
-    """The sum over all processes; its gradient is the sum of theirs."""
+class _AllReduceSum(torch.autograd.Function):
+    """The sum over all ranks; the backward pass sums the gradients of all ranks."""
 
     @staticmethod
     def forward(ctx: Any, value: Tensor) -> Tensor:
@@ -63,16 +63,16 @@ class _Summed(torch.autograd.Function):
 
 
 def all_reduce_sum(value: Tensor) -> Tensor:
-    """The sum of every process's ``value``, through which gradients flow."""
-    total: Tensor = _Summed.apply(value)
+    """The differentiable sum of ``value`` over all ranks."""
+    total: Tensor = _AllReduceSum.apply(value)
     return total
 
 
-class WholeBatchNorm2d(nn.BatchNorm2d):
-    """nn.BatchNorm2d whose mean and variance are those of all processes' images together."""
+class GlobalBatchNorm2d(nn.BatchNorm2d):
+    """nn.BatchNorm2d with the mean and variance over the images of all ranks."""
 
     def forward(self, images: Tensor) -> Tensor:
-        """Normalise images [B, C, H, W], B of this process."""
+        """Normalise images [B, C, H, W], where B is this rank's shard."""
         if not self.training:
             return super().forward(images)
         over = (0, 2, 3)
@@ -80,7 +80,7 @@ class WholeBatchNorm2d(nn.BatchNorm2d):
         mean = all_reduce_sum(images.sum(over)) / values
         centred = images - mean[:, None, None]
         variance = all_reduce_sum(centred.square().sum(over)) / values
-        self._remember(mean.detach(), variance.detach() * values / (values - 1))
+        self._update_running_statistics(mean.detach(), variance.detach() * values / (values - 1))
         scale = torch.rsqrt(variance + self.eps)
         if self.affine:
             scale = scale * self.weight
@@ -88,8 +88,8 @@ class WholeBatchNorm2d(nn.BatchNorm2d):
         return normalised + self.bias[:, None, None] if self.affine else normalised
 
     @torch.no_grad()
-    def _remember(self, mean: Tensor, unbiased_variance: Tensor) -> None:
-        """Move the running statistics, used in evaluation, as nn.BatchNorm2d does."""
+    def _update_running_statistics(self, mean: Tensor, unbiased_variance: Tensor) -> None:
+        """Update the running statistics, used in evaluation, as nn.BatchNorm2d does."""
         if self.running_mean is None or self.running_var is None:
             return
         assert self.num_batches_tracked is not None

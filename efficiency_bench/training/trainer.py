@@ -1,8 +1,7 @@
 """The training loop: step, count, evaluate, stop.
 
-``train`` yields what happens as records; its caller writes them down, and saves the state that
-it offers where the run can rest.  It knows nothing of configuration files, folders, the ledger
-or the terminal.
+``train`` yields records; its caller logs them and saves the checkpoints that it offers.  The loop
+knows nothing about configuration files, folders, the ledger or the terminal.
 """
 
 from __future__ import annotations
@@ -30,24 +29,24 @@ from efficiency_bench.training.schedule import side_px
 from efficiency_bench.training.step import Numerics, Step
 
 Batch = tuple[torch.Tensor, torch.Tensor, int, int]
-"""Images, labels, the size of the whole batch, and the images' side in px."""
+"""Images, labels, the global batch size, and the images' side in px."""
 
 State = dict[str, Any]
-"""A run between two steps: tensors, numbers, lists and dictionaries, nothing else."""
+"""A run's state between two steps: only tensors, numbers, lists and dictionaries."""
 
 READ_EVERY_STEPS = 20
-"""Steps between two looks at the loss; each look waits for the device once."""
+"""Steps between two readings of the loss; each reading waits for the device once."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """What one run trains, on what, how and towards what."""
+    """Everything that defines one run: model, data, recipe, target and numerics."""
 
     model: nn.Module
     data: Data
     recipe: RecipeConfig
     cadence: EvaluationConfig
-    target: Target | None  # None: to the schedule's end (a baseline sets the target itself)
+    target: Target | None  # None: train to the schedule's end (a baseline defines the target)
     counts: Mapping[int, ForwardCount]  # by side of the training image, px
     image_px: int
     seed: int
@@ -57,7 +56,7 @@ class Job:
     stop_requested: Callable[[], bool] = field(default=lambda: False)
     ranks: Ranks = ALL_HERE
     watch: Callable[[Run], None] = field(default=lambda run: None)
-    """Called once with the run before its first step: a profiler names its parts."""
+    """Called once with the run before its first step, for example to attach a profiler."""
 
     @property
     def total_steps(self) -> int:
@@ -68,26 +67,26 @@ class Job:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run stands between evaluations."""
+    """Progress of a run between evaluations."""
 
     images: int
     steps: int
     epochs: float
-    loss: float | None  # nats an image, of the latest batch; None if not finite
+    loss: float | None  # nats per image, of the latest batch; None if not finite
     train_seconds: float
     segments: tuple[Segment, ...]
 
 
 @dataclass(frozen=True)
 class Compiled:
-    """The training step was compiled, off every clock."""
+    """The training step was compiled; the time is charged to no clock."""
 
     seconds: float
 
 
 @dataclass(frozen=True)
 class Halted:
-    """The process was stopped for a while (SIGSTOP, a suspended job), off every clock."""
+    """The process was stopped (SIGSTOP, a suspended job); the time is charged to no clock."""
 
     seconds: float
     steps: int
@@ -95,7 +94,7 @@ class Halted:
 
 @dataclass(frozen=True)
 class Ending:
-    """Why and where a run stopped; ``interrupted`` is no ending for the ledger."""
+    """Why and where a run stopped; an ``interrupted`` run has no entry in the ledger."""
 
     reason: str  # target, schedule, diverged, interrupted
     detail: str
@@ -109,27 +108,26 @@ class Ending:
 
 @dataclass(frozen=True)
 class CheckpointOffer:
-    """A place where the run can be left and taken up again to the bit."""
+    """A point where the run can be checkpointed and resumed bit-exactly."""
 
     steps: int
     images: int
     train_seconds: float
     stopping: bool
-    """Whether the run is about to be left: the last chance to save it."""
+    """Whether the run stops after this step: the last chance to save it."""
     state: Callable[[], State]
-    """Everything that the rest of the run depends on; made only when called."""
+    """Returns everything that the rest of the run depends on; built only when called."""
 
 
 def train(
     job: Job, resumed: State | None = None
 ) -> Iterator[Compiled | Progress | Evaluation | CheckpointOffer | Halted | Ending]:
-    """Train until the target is confirmed, the schedule is over or the loss is not finite.
+    """Train until the target is confirmed, the schedule ends or the loss is not finite.
 
-    Yields Progress every few steps, every Evaluation, CheckpointOffer where the state may be saved,
-    Halted after the process was stopped, and one Ending last.  ``resumed`` is such a state: the run
-    then goes on as if it had never been left.  ``job.model`` holds the weights of the stop
-    afterwards.  Several processes of one run each go through all of this, with their share of every
-    batch, and yield the same.
+    Yields Progress every few steps, every Evaluation, a CheckpointOffer where the state may be
+    saved, Halted after the process was stopped, and one Ending last.  ``resumed`` is a saved state:
+    the run then resumes bit-exactly.  Afterwards ``job.model`` holds the final weights.  Every rank
+    runs this loop on its shard of each global batch and yields the same records.
     """
     torch.manual_seed(job.seed)
     run = Run(job)
@@ -140,12 +138,13 @@ def train(
             yield run.compiled()
     run.reseed_rank()
     job.watch(run)
-    for images, labels, whole, side in run.batches():
-        loss = run.step(images, labels, whole, progress=(run.steps + 0.5) / job.total_steps)
-        run.count(whole, side)
+    for images, labels, global_batch_size, side in run.batches():
+        progress = (run.steps + 0.5) / job.total_steps
+        loss = run.step(images, labels, global_batch_size, progress=progress)
+        run.count(global_batch_size, side)
         due = run.evaluation_due()
-        looking = due or run.steps % READ_EVERY_STEPS == 0
-        if looking:
+        reads_loss = due or run.steps % READ_EVERY_STEPS == 0
+        if reads_loss:
             yield from run.halted()
             yield run.progress(loss)
             if not run.losses_finite():
@@ -156,10 +155,10 @@ def train(
                 break
         if run.schedule_over:
             break
-        stopping = run.stop_requested(looking)
-        if looking or stopping:
+        stopping = run.stop_requested(reads_loss)
+        if reads_loss or stopping:
             with run.clock.paused():
-                yield run.resting(stopping)
+                yield run.checkpoint_offer(stopping)
             run.reseed_rank()
         if stopping:
             break
@@ -168,9 +167,9 @@ def train(
 
 
 def batches(job: Job, done: int = 0) -> Iterator[Batch]:
-    """Training batches after ``done`` steps to the schedule's end.
+    """Yield this rank's training batches from step ``done`` to the schedule's end.
 
-    With each the size of the whole batch, of which a process has its share, and its side in px.
+    Each comes with its global batch size and its images' side in px.
     """
     sizes = batch_sizes(job.data.train_images, job.recipe.batch_size)
     while done < job.total_steps:
@@ -180,15 +179,15 @@ def batches(job: Job, done: int = 0) -> Iterator[Batch]:
         epoch_batches = job.data.train.epoch(
             epoch, batch_size=job.recipe.batch_size, image_px=side, start_step=inside
         )
-        for whole, (images, labels) in zip(sizes[inside:], epoch_batches, strict=True):
-            yield images, labels, whole, side
+        for size, (images, labels) in zip(sizes[inside:], epoch_batches, strict=True):
+            yield images, labels, size, side
             done += 1
             if done == job.total_steps:
                 return
 
 
 class Run:
-    """The state of one run between steps, and the questions that the loop asks of it."""
+    """The state of one run between steps, and the decisions of the training loop."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
@@ -205,48 +204,48 @@ class Run:
         self.per_epoch = self.evaluations_per_epoch()
 
     def compiled(self) -> Compiled:
-        """Compile the step for every batch that is to come."""
+        """Compile the step for every batch shape of the run."""
         job = self.job
-        wholes = dict.fromkeys(batch_sizes(job.data.train_images, job.recipe.batch_size))
-        images = dict.fromkeys(len(job.ranks.share.take(list(range(n)))) for n in wholes)
+        sizes = dict.fromkeys(batch_sizes(job.data.train_images, job.recipe.batch_size))
+        images = dict.fromkeys(len(job.ranks.share.take(list(range(n)))) for n in sizes)
         shapes = [(n, side) for side in job.counts for n in images]
         return Compiled(compile_step(self.step, shapes, job.device))
 
     def batches(self) -> Iterator[Batch]:
-        """The batches from here to the schedule's end."""
+        """The batches from the current step to the schedule's end."""
         return batches(self.job, self.steps)
 
-    def stop_requested(self, looking: bool) -> bool:
-        """Whether the run is to be left here; several processes agree on it where they look."""
+    def stop_requested(self, reads_loss: bool) -> bool:
+        """Whether to stop after this step; several ranks agree on it when they read the loss."""
         if self.job.ranks.alone:
             return self.job.stop_requested()
-        return looking and self.job.ranks.any(self.job.stop_requested())
+        return reads_loss and self.job.ranks.any(self.job.stop_requested())
 
     def reseed_rank(self) -> None:
-        """Give each process but the first a stream of its own for dropout and the like.
+        """Reseed torch on every rank but 0, so that ranks draw different dropout masks.
 
-        It depends on where the run stands and nothing else, so that a checkpoint need not hold
-        it.
+        The seed depends only on the job's seed, the rank and the step, so checkpoints need not
+        store it.
         """
         share = self.job.ranks.share
         if share.rank > 0:
             torch.manual_seed(derived_seed(self.job.seed, "process", share.rank, self.steps))
 
     def halted(self) -> Iterator[Halted]:
-        """How long the process was stopped since this was last asked; nothing if it was not."""
+        """Yield Halted if the process was stopped since the last call."""
         seconds = self.clock.stopped_seconds - self.halted_before
         if seconds > 0:
             self.halted_before += seconds
             yield Halted(seconds, self.steps)
 
-    def resting(self, stopping: bool) -> CheckpointOffer:
-        """The offer to save the run here."""
+    def checkpoint_offer(self, stopping: bool) -> CheckpointOffer:
+        """The offer to save the current state."""
         return CheckpointOffer(
             self.steps, self.images, self.clock.train_seconds, stopping, self.state
         )
 
     def state(self) -> State:
-        """Tensors and plain values that decide everything from here on."""
+        """Everything that the rest of the run depends on."""
         on_cuda = self.job.device.type == "cuda"
         return {
             "step": self.step.state(),
@@ -261,7 +260,7 @@ class Run:
         }
 
     def restore(self, state: State) -> None:
-        """Take up ``state``, made by a run of the same job."""
+        """Restore ``state``, saved by a run of the same job."""
         self.step.restore(state["step"])
         self.steps, self.images = state["steps"], state["images"]
         self.curve = [(epochs, accuracy) for epochs, accuracy in state["curve"]]
@@ -274,32 +273,32 @@ class Run:
 
     @property
     def epochs(self) -> float:
-        """Completed passes over the training set, fractions included."""
+        """Passes over the training set so far, as a fraction."""
         return self.images / self.job.data.train_images
 
     @property
     def schedule_over(self) -> bool:
-        """Whether the recipe's last step is done."""
+        """Whether the schedule's last step is done."""
         return self.steps >= self.job.total_steps
 
     def count(self, images: int, side: int) -> None:
-        """Charge one step's images to the compute account."""
+        """Add one step and its images to the compute account."""
         self.steps += 1
         self.images += images
         self.meter.add(images, self.job.counts[side])
 
     def evaluations_per_epoch(self) -> int:
-        """The cadence from here to the next evaluation: only an evaluation changes it."""
+        """Evaluations per epoch until the next evaluation; only an evaluation changes it."""
         target, data = self.job.target, self.job.data
         chance = chance_level(target.metric, len(data.classes)) if target else 0.0
         return evaluations_per_epoch(self.job.cadence, target, self.curve, chance, data.val_images)
 
     def evaluation_due(self) -> bool:
-        """Whether the validation set is looked at after this step; always after the last."""
+        """Whether to evaluate after this step; always true after the last."""
         return self.schedule_over or due(self.steps, self.steps_per_epoch, self.per_epoch)
 
     def evaluate(self) -> Evaluation:
-        """Look at the whole validation set, off the training clock and off the compute."""
+        """Evaluate the whole validation set; charged neither to training time nor to compute."""
         job, before = self.job, self.clock.evaluation_seconds
         with self.clock.evaluating():
             model = self.step.evaluated_model
@@ -316,13 +315,13 @@ class Run:
             evaluation_seconds=self.clock.evaluation_seconds - before,
         )
         if job.target is not None:
-            place = self.steps / self.steps_per_epoch
-            self.curve.append((place, evaluation.accuracy(job.target.metric)))
+            epochs = self.steps / self.steps_per_epoch
+            self.curve.append((epochs, evaluation.accuracy(job.target.metric)))
             self.per_epoch = self.evaluations_per_epoch()
         return evaluation
 
     def target_confirmed(self) -> bool:
-        """The stop rule: a target, met, and confirmed by further evaluations."""
+        """Whether the target was reached and confirmed by further evaluations (the stop rule)."""
         target = self.job.target
         if target is None:
             return False
@@ -330,12 +329,12 @@ class Run:
         return sustained_index(target, accuracies, self.schedule_over) is not None
 
     def losses_finite(self) -> bool:
-        """Whether every loss so far was finite, in every process; waits for the device."""
+        """Whether every loss so far was finite on every rank; waits for the device."""
         finite = math.isfinite(self.step.worst_loss)
         return not self.job.ranks.any(not finite)
 
     def progress(self, loss: torch.Tensor) -> Progress:
-        """Where the run stands; ``loss`` is this process's part of the latest batch's."""
+        """The run's progress; ``loss`` is this rank's weighted loss of the latest batch."""
         mean = float(self.job.ranks.all_reduce_sum(loss)) / self.job.ranks.share.world_size
         return Progress(
             images=self.images,
@@ -347,7 +346,7 @@ class Run:
         )
 
     def ending(self) -> Ending:
-        """Why the loop was left."""
+        """Why and where the loop stopped."""
         if not self.losses_finite():
             reason, detail = "diverged", f"a training loss up to step {self.steps} was not finite"
         elif self.target_confirmed():

@@ -172,7 +172,7 @@ def test_a_wrong_handle_is_found_with_the_module(monkeypatch):
     with pytest.raises(CountersDisagreeError) as refused:
         audited_count(small_net(), (3, P, P))
     message = str(refused.value)
-    assert f"forward MACs an image: {CONV + HEAD // 2} by fvcore, {CONV + HEAD}" in message
+    assert f"forward MACs per image: {CONV + HEAD // 2} by fvcore, {CONV + HEAD}" in message
     assert f"in 3 ({HEAD // 2} by fvcore, {HEAD})" in message
 
 
@@ -184,7 +184,7 @@ def test_a_wrong_backward_alone_is_found(monkeypatch):
         "aten::convolution_backward",
         lambda args, result: 2 * formulas.convolution_backward(args, result),
     )
-    with pytest.raises(CountersDisagreeError, match="backward MACs an image"):
+    with pytest.raises(CountersDisagreeError, match="backward MACs per image"):
         audited_count(small_net(), (3, P, P))
 
 

@@ -214,7 +214,7 @@ def test_a_depth_that_grows_with_each_step():
 @pytest.mark.parametrize("every", [7, 5_000, 900_000])
 def test_a_depth_that_grows_much_later(every, name):
     words = refused(Grows(every, name))
-    assert re.search(rf"once its own {name} has counted \d+ steps more, in block", words)
+    assert re.search(rf"once its own {name} has counted \d+ more steps, in block", words)
 
 
 class Counts(Net):
@@ -235,7 +235,7 @@ def test_a_network_without_a_product_is_refused_in_words():
         def forward(self, x):
             return x.mean((2, 3))
 
-    assert "F = 0: nothing in it multiplies and sums" in refused(Pools())
+    assert "F = 0: it has no contraction" in refused(Pools())
 
 
 def test_all_that_varies_is_counted_on_a_copy():

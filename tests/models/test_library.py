@@ -28,8 +28,8 @@ def test_timms_networks_take_its_own_arguments():
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("timm:mobilnetv4_conv_small", "near it: mobilenetv4_conv_small"),
-        ("torchvision:resnet19", "near it: resnet1"),
+        ("timm:mobilnetv4_conv_small", "similar: mobilenetv4_conv_small"),
+        ("torchvision:resnet19", "similar: resnet1"),
         ("keras:resnet50", "keras:resnet50"),
     ],
 )
