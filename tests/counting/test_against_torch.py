@@ -1,4 +1,4 @@
-"""F and B against torch's own counter, which knows nothing of fvcore or of traces."""
+"""F and B against torch's own counter, which uses neither fvcore nor traces."""
 
 import torch
 from hypothesis import given, settings
@@ -8,7 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from efficiency_bench.counting import count_forward
 
-# (output channels, kernel, stride, activation and norm behind it)
+# (output channels, kernel, stride, norm and activation after it)
 LAYERS = st.lists(
     st.tuples(
         st.integers(1, 6),
@@ -22,7 +22,7 @@ LAYERS = st.lists(
 
 
 def _network(layers: list[tuple[int, int, int, str]], hidden: int | None) -> nn.Sequential:
-    """Convolutions, a mean over the map, then one linear layer or two."""
+    """Convolutions, global average pooling, then one or two linear layers."""
     modules: list[nn.Module] = []
     channels = 3
     for width, kernel, stride, behind in layers:
@@ -62,7 +62,7 @@ def test_forward_and_backward(
         loss = model(images).sum()
     with FlopCounterMode(display=False) as backward:
         loss.backward()
-    # torch counts two operations a MAC, for both images
+    # torch counts two operations per MAC, for both images
     assert forward.get_total_flops() == 2 * 2 * count.forward_macs
     assert backward.get_total_flops() == 2 * 2 * partly.backward_macs
     assert partly.first_layer_macs == count.first_layer_macs

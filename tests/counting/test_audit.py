@@ -1,4 +1,4 @@
-"""The audit: both counters at tolerance zero, and every way in which it refuses."""
+"""The audit: both counters at zero tolerance, and every kind of rejection."""
 
 import copy
 
@@ -67,7 +67,7 @@ CONV, HEAD = 4 * P * P * 27, 4 * P * P * C
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_every_registered_network_at_the_sizes_that_it_is_trained_at(name):
+def test_every_registered_network_at_its_training_sizes(name):
     for form, classes, side in (("imagenet", 1000, 160), ("small", 10, 32)):
         found = audit(build_model(name, form=form, num_classes=classes), (3, side, side))
         assert found.unknown == {}
@@ -87,7 +87,7 @@ def test_networks_from_after_2019(name):
         assert round(found.count.forward_macs / 1e9, 3) == TORCHVISIONS_GMACS[name]
 
 
-def test_the_independent_counter_has_the_closed_forms_of_alexnet_and_resnet18():
+def test_the_independent_counter_matches_closed_forms_of_alexnet_and_resnet18():
     for name, forward, backward in (
         ("alexnet", 714_188_480, 1_358_100_160),
         ("resnet18", 1_814_073_344, 3_510_132_736),
@@ -102,7 +102,7 @@ def test_torchs_own_counter_is_wrong_on_grouped_gradients_and_ours_is_not():
     images = torch.rand(2, 3, 64, 64)
     with FlopCounterMode(display=False) as flops:
         logits = model(images)
-        forward = flops.get_total_flops() / 4  # two images, two FLOPs a MAC
+        forward = flops.get_total_flops() / 4  # two images, two FLOPs per MAC
         F.cross_entropy(logits, torch.tensor([0, 1])).backward()
     torchs = flops.get_total_flops() / 4 - forward
     step = count_training_step(model, (3, 64, 64))
@@ -131,7 +131,7 @@ class Hiding(nn.Module):
         return HiddenProduct.apply(x, self.weight)
 
 
-def test_a_product_hidden_in_an_autograd_function_is_refused_by_name_and_module():
+def test_a_product_hidden_in_an_autograd_function_is_rejected_with_its_module():
     model = nn.Sequential(small_net(), Hiding())
     with pytest.raises(UncountedOperatorError, match=r"PythonOp.*in module 1 "):
         audited_count(model, (3, P, P))
@@ -153,15 +153,15 @@ class Custom(nn.Module):
         return torch.ops.bench_test.doubled(x)
 
 
-def test_an_operator_of_another_library_is_refused_by_name_and_module():
+def test_a_custom_operator_is_rejected_with_its_module():
     model = nn.Sequential(small_net(), Custom())
     with pytest.raises(UncountedOperatorError, match=r"bench_test::doubled in module 1 "):
         audited_count(model, (3, P, P))
     assert ("bench_test::doubled", "1") in audit(model, (3, P, P)).independent.without_formula
 
 
-def test_a_wrong_handle_is_found_with_the_module(monkeypatch):
-    """One counter says half of what a linear layer costs; the other does not follow it."""
+def test_a_wrong_handle_is_detected_with_its_module(monkeypatch):
+    """One counter charges half the cost of a linear layer; the other is unaffected."""
     right = operators.CONTRACTIONS["aten::linear"]
 
     def half(inputs, outputs):
@@ -176,7 +176,7 @@ def test_a_wrong_handle_is_found_with_the_module(monkeypatch):
     assert f"in 3 ({HEAD // 2} by fvcore, {HEAD})" in message
 
 
-def test_a_wrong_backward_alone_is_found(monkeypatch):
+def test_a_wrong_backward_count_is_detected(monkeypatch):
     from efficiency_bench.counting import formulas
 
     monkeypatch.setitem(
@@ -193,18 +193,18 @@ def test_frozen_layers_are_counted_as_they_run():
     model[0].requires_grad_(False)
     found = audit(model, (3, P, P))
     assert found.agrees
-    # the filter gets no gradient, and nothing before the head needs one
+    # the frozen filter gets no gradient, and nothing before the head needs one
     assert found.count.backward_macs == found.independent.backward_macs == HEAD
     assert not found.plainly_trained
 
 
-def test_auxiliary_heads_take_part():
+def test_auxiliary_heads_are_counted():
     found = audit(build_model("googlenet", form="imagenet", num_classes=1000), IMAGENET)
     assert found.agrees
     assert found.independent.forward_macs == 1_506_748_416
 
 
-def test_the_graph_that_is_trained_is_counted_not_the_one_fused_for_inference():
+def test_the_training_graph_is_counted_not_the_one_fused_for_inference():
     timm = pytest.importorskip("timm", reason="the timm extra is not installed")
     model = timm.create_model("repvgg_a0", pretrained=False)
     training = audit(model, (3, 64, 64))
@@ -212,7 +212,7 @@ def test_the_graph_that_is_trained_is_counted_not_the_one_fused_for_inference():
     inference = audit(fused, (3, 64, 64))
     assert training.agrees
     assert inference.agrees
-    # besides its 3x3 a block trains a 1x1 of a ninth of its cost
+    # in training a block has a 1x1 as well as its 3x3, at a ninth of the cost
     ratio = training.count.forward_macs / inference.count.forward_macs
     assert 1.05 < ratio < 1 + 1 / 9
 
@@ -234,7 +234,7 @@ def test_both_passes_of_sam_are_counted():
     assert step.backward_macs == 2 * B * (CONV + 2 * HEAD)
 
 
-def test_a_teachers_forward_is_counted_and_has_no_backward():
+def test_a_teachers_forward_is_counted_without_a_backward():
     student, teacher = small_net(), small_net()
     images = torch.rand(B, 3, P, P)
 
@@ -248,7 +248,7 @@ def test_a_teachers_forward_is_counted_and_has_no_backward():
     assert step.backward_macs == B * (CONV + 2 * HEAD)
 
 
-def test_a_recomputed_block_is_charged_again():
+def test_a_recomputed_block_is_counted_twice():
     model = small_net()
     images, labels = torch.rand(B, 3, P, P), torch.tensor([0, 1])
 
@@ -257,13 +257,13 @@ def test_a_recomputed_block_is_charged_again():
         F.cross_entropy(logits, labels).backward()
 
     counted = count_step(step, model, (images,))
-    # its second forward runs while gradients are computed
+    # the second forward runs during the backward pass
     assert counted.forward_macs == B * (CONV + HEAD)
     assert counted.backward_macs > B * (CONV + 2 * HEAD)
 
 
-def test_a_size_taken_from_the_image_does_not_make_a_product_of_the_image():
-    """Positions for each pixel: as many as the image has, and the same whatever it shows."""
+def test_a_product_that_depends_only_on_the_images_size_is_constant():
+    """Positions per pixel: their number depends on the image, their values do not."""
 
     class Positions(nn.Module):
         def __init__(self):
@@ -280,7 +280,7 @@ def test_a_size_taken_from_the_image_does_not_make_a_product_of_the_image():
     assert found.count.by_module["1.project"] == 4 * P * P
 
 
-def test_the_audit_leaves_model_and_generators_alone():
+def test_the_audit_does_not_change_model_or_generators():
     model = build_model("resnet18", form="small", num_classes=10).eval()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     torch.manual_seed(3)

@@ -1,4 +1,4 @@
-"""Small networks whose MACs can be written down."""
+"""Small networks against closed forms."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ from efficiency_bench.counting import ForwardCount, count_forward
 
 
 class Functional(nn.Module):
-    """A module that runs ``function(x, w)`` itself, with a trained matrix w [4, 4]."""
+    """Runs ``function(x, w)`` with a trained matrix w [4, 4]."""
 
     def __init__(self, function: Callable[[Tensor, Tensor], Tensor]) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ LAYERS = {
     "strided, dilated": (nn.Conv2d(3, 5, 3, stride=2, dilation=2), 2 * 2 * 5 * 27),
     "same": (nn.Conv2d(3, 5, 3, padding="same"), 8 * 8 * 5 * 27),
     "valid, grouped": (nn.Conv2d(3, 6, 3, padding="valid", groups=3), 6 * 6 * 6 * 9),
-    # each input pixel spreads one filter: 8 x 8 pixels, 3 x 5 x 2 x 2 weights
+    # one filter per input pixel: 8 x 8 pixels, 3 x 5 x 2 x 2 weights
     "transposed": (nn.ConvTranspose2d(3, 5, 2, stride=2), 8 * 8 * 3 * 5 * 4),
     "linear": (nn.Sequential(nn.Flatten(), nn.Linear(192, 7)), 192 * 7),
     "linear on the last axis": (nn.Linear(8, 7), 3 * 8 * 8 * 7),
@@ -74,7 +74,7 @@ PRODUCTS: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], int]] = {
         lambda x, w: torch.einsum("...hw,...vw->...hv", x @ w, x @ w),
         2 * Y + 3 * 4 * 4 * 4,
     ),
-    # h occurs once and is summed before the product: no multiply-adds over it
+    # h occurs once and is summed before the product: no MACs over it
     "einsum, lone index": (lambda x, w: torch.einsum("nchw,wv->ncv", x @ w, w), Y + 3 * 4 * 4),
     "einsum, one operand": (lambda x, w: torch.einsum("nchw->nwhc", x @ w), Y),
 }
@@ -96,7 +96,7 @@ def test_einsum_is_exact_beyond_four_digits() -> None:
 
 
 def test_attention() -> None:
-    """16 tokens from 4 x 4 px, made 4 wide: two products of 16 x 16 x 4 each."""
+    """16 tokens (4 x 4 px) of width 4: two products of 16 x 16 x 4 each."""
 
     class Attention(nn.Module):
         def __init__(self) -> None:
@@ -124,7 +124,7 @@ def test_cross_attention_with_a_value_of_another_width() -> None:
     assert count.forward_macs == 3 * Y + 3 * 4 * 3 * (4 + 2)
 
 
-def test_a_container_that_computes_itself_beside_its_children() -> None:
+def test_a_container_with_contractions_of_its_own() -> None:
     class Mixed(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -132,7 +132,7 @@ def test_a_container_that_computes_itself_beside_its_children() -> None:
             self.w = nn.Parameter(torch.ones(4, 3, 1, 1))
 
         def forward(self, x: Tensor) -> Tensor:
-            # straight from one convolution into the next, nothing between that autograd marks
+            # no operator between the convolutions, so none that autograd has marked
             return self.child(F.conv2d(x, self.w))
 
     count = count_forward(nn.Sequential(Mixed()), (3, 4, 4))
@@ -142,7 +142,7 @@ def test_a_container_that_computes_itself_beside_its_children() -> None:
     assert count.backward_macs == own + 2 * child
 
 
-def test_a_shared_module_counts_each_time_it_runs() -> None:
+def test_a_shared_module_is_counted_each_time_it_runs() -> None:
     class Twice(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -158,7 +158,7 @@ def test_a_shared_module_counts_each_time_it_runs() -> None:
     assert count.backward_macs == once + 2 * once
 
 
-def test_the_image_cut_padded_and_scaled_still_makes_a_first_layer() -> None:
+def test_slicing_padding_and_scaling_the_image_keeps_the_first_layer() -> None:
     class Normalising(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -174,7 +174,7 @@ def test_the_image_cut_padded_and_scaled_still_makes_a_first_layer() -> None:
 
 
 def test_a_fixed_filter_is_not_a_first_layer() -> None:
-    """A product with constants computes one gradient, as the first layer does, elsewhere."""
+    """A product with constants needs one gradient, like the first layer, but is not in F1."""
 
     class Blurred(nn.Module):
         def __init__(self) -> None:
@@ -203,9 +203,12 @@ FIRST, SECOND, THIRD = 16 * 12, 16 * 16, 16 * 8
     ("frozen", "backward"),
     [
         ((), FIRST + 2 * SECOND + 2 * THIRD),
-        ((0,), SECOND + 2 * THIRD),  # nothing to send below the second layer
+        ((0,), SECOND + 2 * THIRD),  # no gradient below the second layer
         ((0, 1), THIRD),
-        ((1,), FIRST + SECOND + 2 * THIRD),  # the middle passes gradients on, keeps none
+        (
+            (1,),
+            FIRST + SECOND + 2 * THIRD,
+        ),  # the middle layer passes gradients through but gets none
         ((3,), FIRST + 2 * SECOND + THIRD),
         ((0, 1, 3), 0),
     ],
@@ -216,11 +219,11 @@ def test_frozen_layers(frozen: tuple[int, ...], backward: int) -> None:
         model[layer].requires_grad_(False)
     count = count_forward(model, (3, 4, 4))
     assert count.forward_macs == FIRST + SECOND + THIRD
-    assert count.first_layer_macs == FIRST  # reading the image has nothing to do with freezing
+    assert count.first_layer_macs == FIRST  # freezing does not change which layer reads the image
     assert count.backward_macs == backward
 
 
-def test_a_detached_stretch_sends_no_gradient_back() -> None:
+def test_no_gradient_flows_through_detach() -> None:
     class Detached(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -231,18 +234,18 @@ def test_a_detached_stretch_sends_no_gradient_back() -> None:
 
     count = count_forward(Detached(), (3, 4, 4))
     assert count.forward_macs == 2 * 192
-    # the lower layer is counted as trained: whether its gradient is ever asked for is not seen
+    # the lower layer is counted as trained: the trace does not show that it gets no gradient
     assert count.backward_macs == 192 + 192
 
 
-def test_a_product_without_the_image_is_charged_in_full() -> None:
-    """A table's own transformation costs the same for one image and for a batch."""
+def test_a_product_without_the_image_is_charged_to_each_image_in_full() -> None:
+    """Transforming a table costs the same for one image as for a batch."""
     count = _count(lambda x, w: (x @ w) + (w @ w)[0])
     assert count.forward_macs == Y + 4 * 4 * 4
     assert count.backward_macs == Y + 2 * 4 * 4 * 4
 
 
-def test_elements_are_apart_from_macs() -> None:
+def test_elements_are_counted_separately_from_macs() -> None:
     model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.ReLU(), nn.AvgPool2d(2))
     count = count_forward(model, (3, 4, 4))
     assert count.forward_macs == FIRST

@@ -1,4 +1,4 @@
-"""The second counter: operator by operator against closed forms, and against the trace."""
+"""The independent counter against closed forms, per operator, and against the trace."""
 
 from collections.abc import Callable
 
@@ -20,14 +20,14 @@ IMAGE = (3, 8, 8)
 
 
 class Flat(nn.Module):
-    """Any maps as logits: (batch, everything else)."""
+    """Flattens feature maps to logits (batch, rest)."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x.flatten(1)
 
 
 class Own(nn.Module):
-    """Runs ``function(x, w)`` itself, with a trained matrix w [4, 4], on images 4 px wide."""
+    """Runs ``function(x, w)`` with a trained matrix w [4, 4], on images 4 px wide."""
 
     def __init__(self, function: Callable[[Tensor, Tensor], Tensor]) -> None:
         super().__init__()
@@ -39,7 +39,7 @@ class Own(nn.Module):
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_layers_by_their_closed_forms(name: str) -> None:
+def test_layers_match_closed_forms(name: str) -> None:
     layer, macs = LAYERS[name]
     count = count_training_step(nn.Sequential(layer, Flat()), IMAGE)
     assert count.forward_macs == macs
@@ -48,7 +48,7 @@ def test_layers_by_their_closed_forms(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_a_layer_behind_another_has_two_gradients(name: str) -> None:
+def test_a_layer_after_another_has_two_gradients(name: str) -> None:
     layer, macs = LAYERS[name]
     count = count_training_step(nn.Sequential(nn.Conv2d(3, 3, 1), layer, Flat()), IMAGE)
     assert count.forward_macs == 64 * 9 + macs
@@ -56,10 +56,10 @@ def test_a_layer_behind_another_has_two_gradients(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PRODUCTS)
-def test_products_by_their_closed_forms(name: str) -> None:
+def test_products_match_closed_forms(name: str) -> None:
     function, macs = PRODUCTS[name]
     if "addbmm" in name or name == "mm":
-        # these mix the batch's images, so that their output has no row for each
+        # these mix the images of the batch, so the output has no row per image
         mixed = function
 
         def function(x: Tensor, w: Tensor) -> Tensor:
@@ -85,7 +85,7 @@ BACKENDS = [SDPBackend.MATH, SDPBackend.FLASH_ATTENTION]
 
 
 class Attention(nn.Module):
-    """16 tokens, 3 wide, made 6 wide for queries and keys and for values: one head."""
+    """One head over 16 tokens of width 3, projected to width 6 for queries, keys and values."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -108,7 +108,7 @@ class Attention(nn.Module):
         ("kv", 2),  # the scores' and q's
     ],
 )
-def test_attention_needs_one_product_for_each_gradient_asked_for(
+def test_attention_needs_one_product_per_requested_gradient(
     backend: SDPBackend, frozen: str, products: int
 ) -> None:
     model = Attention()
@@ -154,7 +154,7 @@ def test_both_counters_agree_on_any_convolution(
 
 
 class Table(nn.Module):
-    """Adds a projection of a constant table to the maps; ``batch``: made anew for each image."""
+    """Adds a projected constant table to the maps; with ``batch``, one copy per image."""
 
     def __init__(self, batch: bool) -> None:
         super().__init__()
@@ -168,7 +168,7 @@ class Table(nn.Module):
 
 
 @pytest.mark.parametrize("batch", [True, False])
-def test_a_table_is_charged_once_an_image(batch: bool) -> None:
+def test_a_constant_table_is_charged_once_per_image(batch: bool) -> None:
     found = audit(Table(batch), (3, 4, 4))
     first, table = 16 * 12, 16 * 8
     assert found.independent.forward_macs == found.count.forward_macs == first + table
@@ -179,7 +179,7 @@ def test_a_table_is_charged_once_an_image(batch: bool) -> None:
     assert not found.plainly_trained
 
 
-def test_fixed_filters_explain_what_is_missing_from_the_backward_pass() -> None:
+def test_fixed_filters_reduce_the_backward_pass() -> None:
     class Blurred(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -194,8 +194,8 @@ def test_fixed_filters_explain_what_is_missing_from_the_backward_pass() -> None:
     assert found.agrees
 
 
-def test_a_cut_gradient_is_refused() -> None:
-    """What is behind a detach is trained by nobody, and B = 2F - F1 does not hold."""
+def test_a_cut_gradient_is_rejected() -> None:
+    """Layers before a detach are not trained, so B = 2F - F1 does not hold."""
 
     class Cut(nn.Module):
         def __init__(self) -> None:
@@ -213,8 +213,8 @@ def test_a_cut_gradient_is_refused() -> None:
         audited_count(Cut(), IMAGE)
 
 
-def test_a_teacher_in_inference_mode_is_counted_as_one_without_gradients() -> None:
-    """There the dispatcher is handed linear and matmul whole."""
+def test_a_teacher_counts_the_same_in_inference_mode_and_under_no_grad() -> None:
+    """In inference mode linear and matmul reach the dispatcher undecomposed."""
     teacher = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Flatten(2), nn.Linear(64, 5), Flat())
     images = torch.rand(2, *IMAGE)
     macs = 2 * (64 * 12 + 4 * 64 * 5)
@@ -242,7 +242,7 @@ class Returns(nn.Module):
 
 
 @pytest.mark.parametrize("wrap", [lambda y: y, lambda y: (y, y), lambda y: [y, y, y]])
-def test_heads_in_a_tuple_or_a_list_take_part(wrap: Callable[[Tensor], object]) -> None:
+def test_heads_in_a_tuple_or_a_list_are_counted(wrap: Callable[[Tensor], object]) -> None:
     assert audited_count(Returns(wrap), IMAGE).backward_macs == 192 * 5
 
 
@@ -254,8 +254,6 @@ def test_heads_in_a_tuple_or_a_list_take_part(wrap: Callable[[Tensor], object]) 
         (lambda y: (y, None), r"returns a tuple of shapes \(2, 5\)"),
     ],
 )
-def test_outputs_that_no_step_here_trains_are_refused(
-    wrap: Callable[[Tensor], object], words: str
-) -> None:
+def test_unsupported_outputs_are_rejected(wrap: Callable[[Tensor], object], words: str) -> None:
     with pytest.raises(UserError, match=f"Returns {words} in train mode; .*main logits first"):
         count_training_step(Returns(wrap), IMAGE)

@@ -1,4 +1,4 @@
-"""The account of a run: every image in one segment, a new one at each change of cost."""
+"""The segments of a run: every image in exactly one, a new one at each change of cost."""
 
 import dataclasses
 
@@ -17,7 +17,7 @@ def test_segments_open_when_the_cost_changes() -> None:
     meter = SegmentMeter()
     assert meter.segments == ()
     meter.add(5, _cost(16))
-    meter.add(7, _cost(16))  # the same cost, counted again, is the same segment
+    meter.add(7, _cost(16))  # the same cost extends the segment
     meter.add(1, _cost(32))
     meter.add(2, _cost(32), passes=2)
     meter.add(3, _cost(32, forward=50), passes=2)
@@ -42,14 +42,14 @@ def test_a_segment_carries_the_counts() -> None:
     )
 
 
-def test_a_frozen_layer_opens_a_segment_though_forward_is_the_same() -> None:
+def test_a_change_of_backward_macs_alone_opens_a_segment() -> None:
     meter = SegmentMeter()
     meter.add(1, _cost())
     meter.add(1, dataclasses.replace(_cost(), backward_macs=5))
     assert len(meter.segments) == 2
 
 
-def test_reading_the_account_does_not_change_it() -> None:
+def test_reading_the_segments_does_not_change_them() -> None:
     meter = SegmentMeter()
     meter.add(1, _cost())
     assert meter.segments == meter.segments

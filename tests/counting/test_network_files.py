@@ -1,4 +1,4 @@
-"""The digest of a network's own file, and the commit that has an older one."""
+"""The digest of a network's source files, and the commit that has an older one."""
 
 import hashlib
 import subprocess
@@ -44,7 +44,7 @@ PYPROJECT = """[tool.setuptools.package-dir]
 
 @pytest.fixture
 def repository(tmp_path, monkeypatch):
-    """Three commits; the second changes only what resnext imports, the third only prose."""
+    """Three commits: the second changes only what resnext imports, the third only the README."""
     git(tmp_path, "init", "-q")
     first = committed(
         tmp_path,
@@ -76,19 +76,19 @@ def by_hand(**files):
     return total.hexdigest()
 
 
-def test_a_network_is_its_own_file_and_those_that_it_imports(repository):
+def test_the_digest_covers_the_networks_file_and_its_imports(repository):
     _, (first, second, third) = repository
     assert network_digest_at(first, "resnet18", "small") == by_hand(resnet_py=RESNET)
     both = by_hand(resnet_py=RESNET, resnext_py=RESNEXT)
     assert network_digest_at(first, "resnext50_32x4d", "small") == both
     assert network_digest_at(second, "resnext50_32x4d", "imagenet") != both
     assert network_digest_at(third, "vgg11", "small") == by_hand(vgg_py="")
-    assert network_digest_at(first, "alexnet", "small") is None, "that commit has no such file"
+    assert network_digest_at(first, "alexnet", "small") is None, "that commit has no alexnet.py"
     assert network_digest_at("0" * 40, "resnet18", "small") is None
     assert network_digest_at(first, "timm:resnet18", "small") is None
 
 
-def test_the_newest_commit_with_a_digest_is_the_one_to_check_out(repository):
+def test_commit_with_returns_the_newest_commit_with_the_digest(repository):
     _, (first, second, _) = repository
     assert commit_with(by_hand(resnet_py=RESNET), "resnet18", "small") == first
     newer = by_hand(resnet_py=RESNET + "STAGES = 4\n")
@@ -97,7 +97,7 @@ def test_the_newest_commit_with_a_digest_is_the_one_to_check_out(repository):
     assert commit_with("0" * 64, "resnet18", "small") is None
 
 
-def test_the_networks_of_this_checkout(tmp_path):
+def test_digests_of_this_checkout(tmp_path):
     models = ROOT / "models"
     digest = by_hand(
         vgg_py=(models / "vgg.py").read_text(), initialise_py=(models / "initialise.py").read_text()
@@ -107,7 +107,7 @@ def test_the_networks_of_this_checkout(tmp_path):
     assert network_digest("no_such_net", "small") is None
 
 
-def test_the_code_of_a_commit_has_the_digest_that_a_run_of_it_writes_down(repository):
+def test_code_digest_of_a_commit_matches_the_one_that_its_runs_record(repository):
     _, (first, second, third) = repository
     files = {
         "efficiency_bench/models/resnet.py": RESNET,
@@ -123,8 +123,8 @@ def test_the_code_of_a_commit_has_the_digest_that_a_run_of_it_writes_down(reposi
     assert code_digest_at("0" * 40) is None
 
 
-def test_the_shipped_entries_have_the_digests_of_their_commits():
-    """Written down when they were trained, by the code of then."""
+def test_shipped_entries_match_the_digests_of_their_commits():
+    """The digests were recorded at training time, by the code of that time."""
     facts = {
         (entry.provenance.commit, entry.provenance.code_digest)
         for entry in store.read(ROOT / "runs" / "ledger").entries
@@ -137,8 +137,8 @@ def test_the_shipped_entries_have_the_digests_of_their_commits():
     }
 
 
-def test_an_entry_of_another_network_is_sent_to_its_commit(repository, monkeypatch):
-    """Of what the entry records, and in schema 2 of its commit where its code is that one's."""
+def test_an_entry_of_an_older_network_is_traced_to_its_commit(repository, monkeypatch):
+    """By the entry's network digest, or, in schema 2, by its commit if the code digest matches."""
     _, (first, second, third) = repository
     entry = store.read(ROOT / "runs" / "ledger").entries[-1]
     assert entry.model == "vgg11"
@@ -159,10 +159,12 @@ def test_an_entry_of_another_network_is_sent_to_its_commit(repository, monkeypat
     monkeypatch.setattr(
         network_files, "network_digest", lambda *_: network_digest_at(second, "resnet18", "small")
     )
-    assert asked(commit=third, code_digest=code_digest_at(third)) is None, "it is today's"
+    assert asked(commit=third, code_digest=code_digest_at(third)) is None, (
+        "the network has not changed since"
+    )
 
 
-def test_a_link_in_a_commit_is_no_file_and_a_missing_blob_no_answer(repository):
+def test_symlinks_in_a_commit_are_skipped_and_a_missing_blob_returns_none(repository):
     folder, (first, _, _) = repository
     (folder / "models" / "linked.py").symlink_to("/etc/passwd")
     commit = committed(folder, {})
@@ -177,13 +179,13 @@ def test_a_link_in_a_commit_is_no_file_and_a_missing_blob_no_answer(repository):
 
 
 @pytest.mark.parametrize("text", ["HEAD", "", "-x", "--help", "g" * 40, "a" * 41, "é" * 40])
-def test_what_is_no_whole_commit_id_is_not_asked_for(repository, text):
+def test_an_invalid_commit_id_is_not_passed_to_git(repository, text):
     folder, _ = repository
     assert not has_commit(folder, text)
     assert files_at(folder, text, (".py",)) is None
 
 
-def test_without_git_nothing_is_known(repository, monkeypatch, tmp_path):
+def test_without_git_every_lookup_is_empty(repository, monkeypatch, tmp_path):
     folder, (first, _, _) = repository
     monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
     assert not has_commit(folder, first)
@@ -192,7 +194,7 @@ def test_without_git_nothing_is_known(repository, monkeypatch, tmp_path):
     assert code_digest_at(first) is None
 
 
-def test_a_file_that_git_does_not_track_makes_the_code_another(monkeypatch):
+def test_an_untracked_file_changes_the_code_state(monkeypatch):
     commit, _ = provenance.git_state(Path(provenance.__file__))
     if commit is None:
         pytest.skip("no repository here")

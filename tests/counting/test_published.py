@@ -7,9 +7,8 @@ from torch import nn
 
 from efficiency_bench.counting import count_forward
 
-# Forward MACs at 224 px with 1000 classes, and the part that reads the image in percent: closed
-# forms on which two independent counters agree.  GoogLeNet's include its auxiliary heads; the
-# percentage is given without them.
+# Forward MACs at 224 px with 1000 classes, and F1 in percent of F: closed forms on which two
+# independent counters agree.  GoogLeNet's MACs include auxiliary heads, its percentage does not.
 GOLDEN = {
     "alexnet": (714_188_480, 9.84),
     "vgg11": (7_609_090_048, 1.14),
@@ -50,7 +49,7 @@ PUBLISHED_PX = {
 
 def _network(name: str, **arguments: bool) -> nn.Module:
     if name == "googlenet":
-        # its own initialisation samples a truncated normal, which takes half a minute
+        # its default initialisation samples a truncated normal, which takes 30 s
         arguments["init_weights"] = False
     return zoo.get_model(name, weights=None, **arguments)
 
@@ -60,7 +59,7 @@ def test_forward_and_first_layer(name: str) -> None:
     forward, first_percent = GOLDEN[name]
     count = count_forward(_network(name), (3, 224, 224))
     assert count.forward_macs == forward
-    # the table's second decimal is cut in places, rounded in others
+    # the table truncates some second decimals and rounds others
     assert 100 * count.first_layer_macs / forward == pytest.approx(first_percent, abs=0.01)
     assert sum(count.by_operator.values()) == forward
     assert sum(count.by_module.values()) == forward
@@ -84,7 +83,7 @@ def test_auxiliary_heads_are_part_of_googlenet_in_training() -> None:
 
 
 @pytest.mark.parametrize("name", PUBLISHED_PX)
-def test_torchvisions_own_figures(name: str) -> None:
+def test_torchvisions_published_gmacs(name: str) -> None:
     side = PUBLISHED_PX[name]
     published = zoo.get_model_weights(name).DEFAULT.meta["_ops"]
     model = _network(name, aux_logits=False) if name == "googlenet" else _network(name)
@@ -93,7 +92,7 @@ def test_torchvisions_own_figures(name: str) -> None:
 
 
 def test_compute_is_not_quadratic_in_resolution() -> None:
-    """Off multiples of 32 maps are rounded: ShuffleNet v2 has 10 % less than a quarter."""
+    """Map sides are rounded unless px is a multiple of 32: ShuffleNet v2 has 10 % less than 1/4."""
     model = _network("shufflenet_v2_x1_0")
     quarter = count_forward(model, (3, 112, 112)).forward_macs / 144_907_992 * 4
     assert quarter == pytest.approx(1.0, abs=0.12)

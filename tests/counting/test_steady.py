@@ -1,4 +1,4 @@
-"""Networks whose images do not all cost the same are refused, and those that only mask are not."""
+"""Networks whose cost per image varies are rejected; networks that only mask are accepted."""
 
 import random
 import re
@@ -17,11 +17,11 @@ from efficiency_bench.models import build_model
 SIDE, WIDTH, CLASSES = 8, 4, 5
 SHAPE = (3, SIDE, SIDE)
 STEM, BLOCK, HEAD = SIDE * SIDE * 3 * WIDTH, SIDE * SIDE * WIDTH * WIDTH, WIDTH * CLASSES
-"""Closed forms, MACs an image: two 1x1 convolutions and a linear layer on the mean."""
+"""Closed forms, MACs per image: two 1x1 convolutions and a linear layer after global pooling."""
 
 
 class Net(nn.Module):
-    """A stem, a block that runs as often as ``times`` says, and a head."""
+    """A stem, a block that runs ``times`` times, and a head."""
 
     def __init__(self):
         super().__init__()
@@ -51,7 +51,7 @@ def refused(model):
 
 
 class AcrossTheBatch(nn.Module):
-    """Each image attends to all images of its batch: n x n scores."""
+    """Each image attends to all images of the batch: n x n scores."""
 
     def __init__(self):
         super().__init__()
@@ -71,7 +71,7 @@ def test_attention_across_the_batch():
 
 
 class TableAndBatch(AcrossTheBatch):
-    """With a product that no image takes part in, which costs a batch as much as one image."""
+    """Adds a product without the images, which costs a batch as much as one image."""
 
     def __init__(self):
         super().__init__()
@@ -81,7 +81,7 @@ class TableAndBatch(AcrossTheBatch):
         return super().forward(x) + self.head(self.table(torch.ones(1, WIDTH)))
 
 
-def test_attention_across_the_batch_beside_a_constant_table():
+def test_attention_across_the_batch_with_a_constant_table():
     assert "3 images and" in (words := refused(TableAndBatch()))
     assert "for 4 in one batch" in words
 
@@ -102,7 +102,7 @@ DRAWS = {
 
 
 class RandomDepth(Net):
-    """Leaves its block out where ``coin`` says so."""
+    """Runs its block only if ``coin`` returns true."""
 
     def __init__(self, coin):
         super().__init__()
@@ -113,7 +113,7 @@ class RandomDepth(Net):
 
 
 @pytest.mark.parametrize("name", DRAWS)
-def test_a_depth_that_is_drawn(name):
+def test_a_random_depth_is_rejected(name):
     words = refused(RandomDepth(DRAWS[name]))
     with_block, without = 2 * (STEM + BLOCK + HEAD), 2 * (STEM + HEAD)
     first, second = map(int, re.findall(r"(\d+) MACs for 2 images and (\d+) for 2 ", words)[0])
@@ -121,8 +121,8 @@ def test_a_depth_that_is_drawn(name):
     assert "with other random numbers, in block" in words
 
 
-class AsLongAsItIsLow(Net):
-    """One block more for each number under a half: with the lowest alone it would never end."""
+class DrawsUntilHigh(Net):
+    """Adds a block per draw below 0.5: with only lowest draws it would never end."""
 
     def times(self, x):
         blocks = 0
@@ -131,8 +131,8 @@ class AsLongAsItIsLow(Net):
         return blocks
 
 
-def test_a_loop_that_a_draw_ends_does_end():
-    assert ", in block" in refused(AsLongAsItIsLow())
+def test_a_loop_that_waits_for_a_draw_terminates():
+    assert ", in block" in refused(DrawsUntilHigh())
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_a_loop_that_a_draw_ends_does_end():
     [(random.random, "Python's random"), (np.random.rand, "NumPy's random")],
     ids=["python", "numpy"],
 )
-def test_draws_that_are_nobodys_to_vary_are_named_and_taken_back(coin, whose):
+def test_other_generators_are_named_and_restored(coin, whose):
     random.seed(1), np.random.seed(1)
     expected = coin()
     random.seed(1), np.random.seed(1)
@@ -151,7 +151,7 @@ def test_draws_that_are_nobodys_to_vary_are_named_and_taken_back(coin, whose):
 
 
 class Certain(Net):
-    """A chance of nothing and one of everything are no draw."""
+    """Draws with a chance of 0 or 1, whose outcome is certain."""
 
     def times(self, x):
         return (
@@ -161,12 +161,12 @@ class Certain(Net):
         )
 
 
-def test_what_is_certain_is_no_draw():
+def test_chances_of_zero_and_one_are_not_random():
     assert audited_count(Certain(), SHAPE).forward_macs == STEM + 2 * BLOCK + HEAD
 
 
 class Masked(Net):
-    """Stochastic depth as torchvision has it: the block runs and is multiplied by a mask."""
+    """Stochastic depth as in torchvision: the block runs and is multiplied by a mask."""
 
     def __init__(self, mode):
         super().__init__()
@@ -178,7 +178,7 @@ class Masked(Net):
 
 
 @pytest.mark.parametrize("mode", ["row", "batch"])
-def test_a_mask_costs_the_same_whatever_is_drawn(mode):
+def test_a_random_mask_is_accepted(mode):
     found = audit(Masked(mode), SHAPE)
     assert found.agrees
     assert found.count.forward_macs == STEM + BLOCK + HEAD
@@ -192,7 +192,7 @@ def test_stochastic_depth_of_torchvision_is_accepted(name):
 
 
 class Grows(Net):
-    """One block more every ``every`` steps, counted in an attribute or in a buffer."""
+    """Adds a block every ``every`` steps, counted in an attribute or in a buffer."""
 
     def __init__(self, every, name):
         super().__init__()
@@ -204,7 +204,7 @@ class Grows(Net):
         return 1 + min(before // self.every, 3)
 
 
-def test_a_depth_that_grows_with_each_step():
+def test_a_depth_that_grows_every_step_is_rejected():
     words = refused(Grows(1, "steps"))
     one, two = 2 * (STEM + BLOCK + HEAD), 3 * (STEM + 2 * BLOCK + HEAD)
     assert f"{one} MACs for 2 images and {two} for 3 at the second step, in block" in words
@@ -212,13 +212,13 @@ def test_a_depth_that_grows_with_each_step():
 
 @pytest.mark.parametrize("name", ["steps", "seen"])
 @pytest.mark.parametrize("every", [7, 5_000, 900_000])
-def test_a_depth_that_grows_much_later(every, name):
+def test_a_depth_that_grows_much_later_is_rejected(every, name):
     words = refused(Grows(every, name))
     assert re.search(rf"once its own {name} has counted \d+ more steps, in block", words)
 
 
 class Counts(Net):
-    """Counts its steps and does nothing with it."""
+    """Counts its steps without using the count."""
 
     def times(self, x):
         self.steps += 1
@@ -226,11 +226,11 @@ class Counts(Net):
         return 1
 
 
-def test_a_counter_that_decides_nothing_is_accepted():
+def test_a_counter_without_effect_is_accepted():
     assert audited_count(Counts(), SHAPE).forward_macs == STEM + BLOCK + HEAD
 
 
-def test_a_network_without_a_product_is_refused_in_words():
+def test_a_network_without_contractions_is_rejected():
     class Pools(nn.Module):
         def forward(self, x):
             return x.mean((2, 3))
@@ -238,7 +238,7 @@ def test_a_network_without_a_product_is_refused_in_words():
     assert "F = 0: it has no contraction" in refused(Pools())
 
 
-def test_all_that_varies_is_counted_on_a_copy():
+def test_counting_a_varying_network_leaves_it_unchanged():
     model = Counts().train()
     torch.manual_seed(3), random.seed(3), np.random.seed(3)
     expected = torch.rand(2), random.random(), np.random.rand()

@@ -1,4 +1,4 @@
-"""What cannot be trusted is refused by name, and counting leaves no trace on the model."""
+"""Unknown operators are rejected by name, and counting does not change the model."""
 
 import copy
 
@@ -53,7 +53,7 @@ class ThreeOperands(nn.Module):
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_refused_with_operator_and_module(layer: nn.Module, operator: str) -> None:
+def test_rejected_with_operator_and_module(layer: nn.Module, operator: str) -> None:
     model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Sequential(nn.ReLU(), layer))
     with pytest.raises(UncountedOperatorError, match=operator) as refusal:
         count_forward(model, (3, 4, 4))
@@ -62,8 +62,8 @@ def test_refused_with_operator_and_module(layer: nn.Module, operator: str) -> No
     assert isinstance(refusal.value, UserError)
 
 
-def test_recurrent_layers_are_refused() -> None:
-    """fvcore counts an LSTM as nothing at all."""
+def test_recurrent_layers_are_rejected() -> None:
+    """fvcore counts an LSTM as zero."""
 
     class Recurrent(nn.Module):
         def __init__(self) -> None:
@@ -77,7 +77,7 @@ def test_recurrent_layers_are_refused() -> None:
         count_forward(Recurrent(), (3, 4, 4))
 
 
-def test_every_operator_is_on_one_list() -> None:
+def test_every_operator_is_on_exactly_one_list() -> None:
     lists = [
         set(operators.CONTRACTIONS),
         set(operators.POINTWISE),
@@ -93,7 +93,7 @@ def test_every_operator_is_on_one_list() -> None:
     assert sum(map(len, lists)) == len(set.union(*lists))
 
 
-def test_nothing_that_fvcore_ignores_escapes_the_lists() -> None:
+def test_the_lists_cover_every_operator_that_fvcore_ignores() -> None:
     known = (
         set(operators.CONTRACTIONS)
         | operators.ELEMENTWISE
@@ -103,7 +103,7 @@ def test_nothing_that_fvcore_ignores_escapes_the_lists() -> None:
     assert known >= _IGNORED_OPS
 
 
-def test_an_image_too_small_for_the_network_is_the_users_mistake() -> None:
+def test_an_image_too_small_for_the_network_is_a_user_error() -> None:
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.MaxPool2d(4))
     with pytest.raises(UserError, match=r"Sequential cannot take images of 4 px: .*too small"):
         count_forward(model, (3, 4, 4))
@@ -123,7 +123,7 @@ def test_compute_that_is_not_proportional_to_the_images() -> None:
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_the_model_and_the_generators_stay_as_they_were(training: bool) -> None:
+def test_model_and_generators_do_not_change(training: bool) -> None:
     model = nn.Sequential(
         nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Dropout(0.5), nn.Flatten(), nn.Linear(144, 3)
     ).train(training)
@@ -156,6 +156,6 @@ def test_counting_works_under_no_grad_and_autocast() -> None:
 
 
 @pytest.mark.parametrize("batch", [3, 4])
-def test_counts_are_per_image_whatever_the_batch(batch: int) -> None:
+def test_counts_per_image_do_not_depend_on_the_batch_size(batch: int) -> None:
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(144, 3))
     assert count_forward(model, (3, 8, 8), batch) == count_forward(model, (3, 8, 8))

@@ -1,7 +1,7 @@
-"""The independent counter against the figures that torchvision publishes, for every network.
+"""The independent counter against torchvision's published figures, for every network.
 
-On the meta device there are shapes without memory or arithmetic, and shapes are all it reads: so
-even a network of 361 GMACs costs a second.
+The counter reads only shapes, and the meta device has shapes without memory or arithmetic, so even
+a network of 361 GMACs takes about a second.
 """
 
 import pytest
@@ -14,7 +14,7 @@ from efficiency_bench.counting.independent import count_step
 
 
 def _network(name: str, side_px: int) -> nn.Module:
-    """The network as the published figures describe it: without auxiliary heads."""
+    """The network as in the published figures: without auxiliary heads."""
     arguments: dict[str, object] = {}
     if name in ("googlenet", "inception_v3"):
         arguments = {"init_weights": False, "aux_logits": False}
@@ -37,7 +37,7 @@ def _regnets_compute_their_widths_with_tensors(monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize("name", zoo.list_models(module=zoo))
 def test_published_gmacs(name: str) -> None:
-    # several weights may be published for a network, some of them at another size
+    # a network may have several published weights, some at another size
     published = {
         weights.transforms.keywords["crop_size"]: weights.meta["_ops"]
         for weights in zoo.get_model_weights(name)
@@ -49,5 +49,5 @@ def test_published_gmacs(name: str) -> None:
             count = count_step(lambda model=model, images=images: model(images), model)
         assert count.without_formula == {}
         assert count.backward_macs == 0
-        # printed with three decimals; half a unit more for what the printing rounded
+        # published with three decimals: allow for rounding
         assert count.forward_macs / 1e9 == pytest.approx(gmacs, abs=0.00051)

@@ -1,7 +1,7 @@
 """An independent count of multiply-adds: every Conv2d and Linear by its closed form.
 
 All contractions of the registered networks are of these two kinds, so forward hooks on them see
-everything; nothing here knows the package's own counter.
+everything.  Nothing here uses the package's own counter.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Layer:
-    """One contraction as it was called: its kind, shapes and MACs per image."""
+    """One recorded contraction: kind, shapes and MACs per image."""
 
     kind: str
     kernel_px: tuple[int, ...]
@@ -58,7 +58,7 @@ def trace(model: nn.Module, image_px: int, *, train: bool = True) -> list[Layer]
             )
         else:
             assert isinstance(module, nn.Linear)
-            # once for every place: ConvNeXt's read maps of shape (batch, side, side, channels)
+            # once per pixel: ConvNeXt's read maps of shape (batch, side, side, channels)
             side_px = output.shape[1] if output.ndim == 4 else 1
             macs = output[0].numel() * module.in_features
             layers.append(

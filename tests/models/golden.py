@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 
 class Golden(NamedTuple):
-    """What a form must have."""
+    """Expected values of one form."""
 
     params: int
     forward_macs: int
@@ -67,7 +67,7 @@ GOLDEN: dict[tuple[str, str], Golden] = {
 }
 
 AFTER_2020 = {"mobilenet_v3_small", "regnet_y_400mf", "convnext_tiny"}
-"""Networks that no table of Hernandez & Brown 2020 has."""
+"""Networks in no table of Hernandez & Brown 2020."""
 
 GOOGLENET_WITHOUT_HEADS = Golden(6_624_904, 1_498_376_192, 118_013_952)
-"""The ImageNet form as it evaluates, which is what the published figures describe."""
+"""The ImageNet form in eval mode, as in the published figures."""

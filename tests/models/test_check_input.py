@@ -1,4 +1,4 @@
-"""A size that a network cannot take is the user's mistake, found before the first step."""
+"""An image size that a network cannot take is reported before the first step."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def test_imagenet_form_at_32_px_says_what_to_type() -> None:
     check_input(model, 63, "alexnet", "imagenet")
 
 
-def test_small_form_at_4_px_says_what_to_take() -> None:
-    # four pools of 2: 16 px is the least that leaves a pixel
+def test_small_form_at_4_px_says_which_size_works() -> None:
+    # four pools of 2: 16 px is the smallest size that leaves a pixel
     model = build_model("vgg11", form="small", num_classes=10)
     with pytest.raises(UserError, match=r"vgg11 .*4 px .* works from 16 px on: use larger images"):
         check_input(model, 4, "vgg11", "small")
@@ -51,7 +51,7 @@ def test_no_pixels(image_px: int) -> None:
 def test_nothing_changes(image_px: int) -> None:
     model = build_model("googlenet", form="small", num_classes=10)
     model.train()
-    model.stage3.eval()  # a part that someone froze
+    model.stage3.eval()  # as if a user had frozen it
     before = copy.deepcopy(model.state_dict())
     modes = [module.training for module in model.modules()]
     generator = torch.get_rng_state()
@@ -63,7 +63,7 @@ def test_nothing_changes(image_px: int) -> None:
     assert all(p.grad is None for p in model.parameters())
 
 
-def test_modes_come_back_after_a_failure() -> None:
+def test_modes_are_restored_after_a_failure() -> None:
     model = build_model("vgg11", form="small", num_classes=10)
     model.classifier.eval()
     modes = [module.training for module in model.modules()]

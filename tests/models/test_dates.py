@@ -1,4 +1,4 @@
-"""The models' dates are those of the published table."""
+"""The models' dates match the published table."""
 
 from __future__ import annotations
 
@@ -57,5 +57,5 @@ def test_date(publication: str, name: str) -> None:
     )
 
 
-def test_both_vggs_are_of_one_paper() -> None:
+def test_both_vggs_have_the_date_of_their_paper() -> None:
     assert our_date("vgg16") == our_date("vgg11")

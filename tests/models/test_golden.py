@@ -26,7 +26,7 @@ FORMS: tuple[Form, ...] = ("imagenet", "small")
 
 
 def network(name: str, form: Form) -> nn.Module:
-    """Large networks on the meta device: shapes without memory, so 138 M parameters are free."""
+    """The ImageNet form on the meta device, where 138 M parameters need no memory."""
     with torch.device("meta" if form == "imagenet" else "cpu"):
         return build_model(name, form=form, num_classes=NUM_CLASSES[form])
 
@@ -51,7 +51,7 @@ def test_golden(name: str, form: Form) -> None:
     )
 
 
-def test_meta_and_real_tensors_count_alike() -> None:
+def test_meta_and_real_tensors_give_the_same_counts() -> None:
     real = build_model("shufflenet_v1", form="imagenet", num_classes=1000)
     assert counted(real, "imagenet", train=True) == GOLDEN["shufflenet_v1", "imagenet"]
 
@@ -68,13 +68,13 @@ def test_imagenet_form_has_torchvisions_published_figures(name: str) -> None:
     meta = torchvision.models.get_model_weights(name).DEFAULT.meta
     golden = GOOGLENET_WITHOUT_HEADS if name == "googlenet" else GOLDEN[name, "imagenet"]
     assert golden.params == meta["num_params"]
-    # printed in GMACs with three decimals; half a unit more for what the printing rounded
+    # published in GMACs with three decimals: allow for rounding
     assert golden.forward_macs / 1e9 == pytest.approx(meta["_ops"], abs=0.00051)
 
 
 @pytest.mark.parametrize("name", sorted(AFTER_2020))
 def test_imagenet_form_holds_torchvisions_weights(name: str) -> None:
-    """The same names and shapes, buffers included: its published weights could be loaded."""
+    """Same names and shapes, buffers included, so the published weights could be loaded."""
     theirs = torchvision.models.get_model(name, weights=None)
     with torch.device("meta"):
         ours = build_model(name, form="imagenet", num_classes=1000)

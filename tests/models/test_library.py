@@ -9,11 +9,11 @@ from efficiency_bench.errors import UserError
 from efficiency_bench.models import build_model, check_input, known_arguments
 
 
-def test_a_name_with_a_prefix_is_that_librarys_network():
+def test_a_prefixed_name_builds_that_librarys_network():
     model = build_model("torchvision:mobilenet_v3_large", form="imagenet", num_classes=7)
     assert model.training
     assert model.eval()(torch.zeros(1, 3, 64, 64)).shape == (1, 7)
-    # torchvision's documented figure for a thousand classes, less its last layer's difference
+    # torchvision's published figure for 1000 classes, minus the difference in the last layer
     assert sum(p.numel() for p in model.parameters()) == 5_483_032 - 993 * 1281
 
 
@@ -33,14 +33,14 @@ def test_timms_networks_take_its_own_arguments():
         ("keras:resnet50", "keras:resnet50"),
     ],
 )
-def test_an_unknown_name_is_answered_with_near_ones(name, words):
+def test_an_unknown_name_lists_similar_ones(name, words):
     if name.startswith("timm"):
         pytest.importorskip("timm", reason="the timm extra is not installed")
     with pytest.raises(UserError, match=words):
         build_model(name, form="imagenet", num_classes=10)
 
 
-def test_arguments_that_the_library_refuses_are_named():
+def test_arguments_that_the_library_rejects_are_named():
     with pytest.raises(UserError, match="cannot be built with"):
         build_model("torchvision:resnet18", form="imagenet", num_classes=10, nonsense=1)
 
@@ -65,21 +65,21 @@ def test_weights_are_never_loaded(name, argument):
         build_model(name, form="imagenet", num_classes=10, **argument)
 
 
-def test_a_hub_address_is_no_name():
-    """timm would fetch it from the network."""
+def test_a_hub_address_is_not_a_network_name():
+    """timm would download it."""
     pytest.importorskip("timm", reason="the timm extra is not installed")
     with pytest.raises(UserError, match="timm has no network 'hf-hub:timm/resnet18'"):
         build_model("timm:hf-hub:timm/resnet18", form="imagenet", num_classes=10)
 
 
 @pytest.mark.parametrize("name", ["googlenet", "inception_v3"])
-def test_networks_that_warn_of_their_initialisation_are_told_one(name):
+def test_networks_that_warn_about_initialisation_build_without_warning(name):
     with torch.device("meta"):
         model = build_model(f"torchvision:{name}", form="small", num_classes=3)
     assert model.fc.out_features == 3
 
 
-def test_a_transformers_one_size_is_said_as_the_library_says_it():
+def test_a_wrong_size_for_a_transformer_repeats_the_librarys_message():
     with torch.device("meta"):
         model = build_model("torchvision:vit_b_16", form="imagenet", num_classes=3)
     with pytest.raises(UserError, match=r"cannot take 64 px images \(Wrong image height.*224"):

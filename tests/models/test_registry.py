@@ -1,4 +1,4 @@
-"""The registry: names, arguments, configs, and errors that name the way out."""
+"""The registry: names, arguments, configs and error messages."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def config(name: str) -> dict[str, Any]:
     return {str(key): value for key, value in container.items()}
 
 
-def test_names_are_the_fixed_ones() -> None:
+def test_registry_has_exactly_the_expected_names() -> None:
     assert list(MODELS) == NAMES
 
 
@@ -64,7 +64,7 @@ def test_every_model_has_a_config_and_every_config_a_model() -> None:
         if entry.name.endswith(".yaml")
     }
     assert names - {"timm"} == set(MODELS), (
-        "a model needs configs/model/NAME.yaml, and the other way round"
+        "every model needs configs/model/NAME.yaml, and every such file a model"
     )
 
 
@@ -92,7 +92,7 @@ def test_config_comment_prints_the_golden_values(name: str, form: str) -> None:
     )
 
 
-def test_unknown_model_names_the_nearest() -> None:
+def test_unknown_model_suggests_the_nearest_name() -> None:
     with pytest.raises(UserError, match=r"unknown model 'resnet19'.*resnet18.*known: alexnet"):
         build_model("resnet19", form="small", num_classes=10)
 
@@ -102,7 +102,7 @@ def test_unknown_form() -> None:
         build_model("resnet18", form="tiny", num_classes=10)  # type: ignore[arg-type]
 
 
-def test_unknown_argument_names_the_known() -> None:
+def test_unknown_argument_lists_the_known_ones() -> None:
     with pytest.raises(UserError, match="'dropuot'; known: dropout, stochastic_depth, batch"):
         build_model("efficientnet_b0", form="small", num_classes=10, dropuot=0.1)
     with pytest.raises(UserError, match="resnet18 takes no argument 'dropout'; known: none"):

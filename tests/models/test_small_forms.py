@@ -1,4 +1,4 @@
-"""The small forms: true to their ImageNet form, right shapes, alive and able to learn."""
+"""The small forms: same layers as the ImageNet form, right shapes, able to learn."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from efficiency_bench.models import MODELS, Form, build_model, known_arguments
 from tests.models.closed_form import Layer, trace
 
-# How many layers of each network carry its name: convolutions and linear layers along the
-# deepest path, from the papers (AlexNet 5 + 3, VGG table 1, ResNet table 1, MobileNet v1 28).
+# The depth in each network's name: convolutions and linear layers along the deepest path,
+# from the papers (AlexNet 5 + 3, VGG table 1, ResNet table 1, MobileNet v1 28).
 NAMED_DEPTHS = {"alexnet": 8, "vgg11": 11, "vgg16": 16, "mobilenet_v1": 28}
 NAMED_DEPTHS |= {"resnet18": 18, "resnet34": 34, "resnet50": 50}
 
@@ -31,14 +31,14 @@ def digits() -> tuple[Tensor, Tensor]:
 
 
 def shape_of(layer: Layer, position: int) -> tuple[object, ...]:
-    """What must not change between the forms: kind, kernel (but the stem's) and grouping."""
+    """What both forms must share: kind, kernel (except the stem's) and grouping."""
     kernel = layer.kernel_px if position > 0 else "stem"
     return layer.kind, kernel, layer.grouped
 
 
 @cache
 def traced(name: str, form: Form, image_px: int, train: bool) -> list[Layer]:
-    """Large networks on the meta device, where they cost neither memory nor arithmetic."""
+    """The layers of a network; the ImageNet form on the meta device, to save memory and time."""
     with torch.device("meta" if form == "imagenet" else "cpu"):
         model = build_model(name, form=form, num_classes=10)
     return trace(model, image_px, train=train)
@@ -65,14 +65,14 @@ def test_googlenet_heads_have_the_same_layers() -> None:
 def test_depth_is_the_one_in_the_name(name: str, depth: int) -> None:
     imagenet, small = both_forms(name, train=False)
     is_resnet = name.startswith("resnet")
-    # a ResNet's projections lie beside the path that is counted: one in each stage that widens
+    # a ResNet's projections are not on the deepest path: one per stage that changes the width
     projections = {"resnet18": 3, "resnet34": 3, "resnet50": 4}[name] if is_resnet else 0
     assert len(imagenet) - projections == len(small) - projections == depth
 
 
 @pytest.mark.parametrize("name", list(MODELS))
 def test_widths_rise_and_fall_together(name: str) -> None:
-    """From one layer to the next the small form never narrows where the ImageNet form widens."""
+    """From layer to layer the small form never narrows where the ImageNet form widens."""
     forms = traced(name, "imagenet", 224, False), traced(name, "small", 32, False)
     imagenet, small = ([layer.channels_out for layer in layers[:-1]] for layers in forms)
     for (before, after), (small_before, small_after) in zip(
@@ -113,7 +113,7 @@ def test_googlenet_main_logits_come_first() -> None:
         images = torch.randn(2, 3, image_px, image_px)
         with torch.no_grad():
             expected = model.eval()(images)
-            model.training = True  # the outermost module alone decides to return the heads
+            model.training = True  # only the outermost module decides whether to return the heads
             logits, second, first = model(images)
         assert torch.equal(logits, expected)
         assert not torch.equal(second, first)

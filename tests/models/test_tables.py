@@ -1,4 +1,4 @@
-"""The code written here against the papers' tables, row by row, and AlexNet by hand."""
+"""Our own networks against the papers' tables, row by row, and AlexNet by hand."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def mobilenet() -> list[Layer]:
 
 
 # Howard et al. 2017, table 1: kind of row, output channels, output side in px (the "input size"
-# of the row below).  Its last depthwise row prints stride 2 beside an output of 7.
+# of the row below).  Its last depthwise row prints stride 2 with an output of 7.
 MOBILENET_ROWS = [
     ("conv", 32, 112),
     ("dw", 32, 112),
@@ -57,7 +57,7 @@ def test_mobilenet_v1_rows_of_table_1(mobilenet: list[Layer]) -> None:
     assert found == MOBILENET_ROWS
 
 
-# Table 2's fourth share, 1.19 % for the 3x3 convolution, does not add up with the other three.
+# Table 2's fourth share, 1.19 % for the 3x3 convolution, is inconsistent with the other three.
 @pytest.mark.parametrize(("kind", "percent"), [("pw", 94.86), ("dw", 3.06), ("fc", 0.18)])
 def test_mobilenet_v1_shares_of_table_2(mobilenet: list[Layer], kind: str, percent: float) -> None:
     macs = sum(layer.macs for layer in mobilenet if row_kind(layer) == kind)
@@ -94,7 +94,7 @@ def test_shufflenet_v1_rows_of_table_1() -> None:
 
 
 @given(groups=st.integers(1, 6), members=st.integers(1, 6), side=st.integers(1, 3))
-def test_shuffle_deals_every_group_to_all(groups: int, members: int, side: int) -> None:
+def test_shuffle_spreads_every_group_over_all_groups(groups: int, members: int, side: int) -> None:
     channels = groups * members
     numbered = torch.arange(channels, dtype=torch.float32).view(1, channels, 1, 1)
     dealt = shuffle(numbered.expand(2, channels, side, side), groups)

@@ -1,4 +1,4 @@
-"""Compiling the step leaves the run as it was, and costs no clock."""
+"""Compiling the step does not change the run's state and is charged to no clock."""
 
 import functools
 import time
@@ -22,7 +22,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(autouse=True)
 def _without_code_generator(monkeypatch):
-    # torch's own tracing and differentiation; generating and compiling C++ takes minutes
+    # trace and differentiate, but skip code generation: compiling C++ takes minutes
     monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="aot_eager"))
     yield
     torch._dynamo.reset()
@@ -35,7 +35,7 @@ def step() -> Step:
     return Step(nn.Sequential(*layers).train(), recipe, Numerics(), 0.0, ALL_HERE)
 
 
-def test_weights_buffers_generators_and_losses_are_as_without():
+def test_compiling_changes_no_weights_buffers_generators_or_losses():
     plain, compiled = step(), step()
     random, weights = torch.get_rng_state(), weights_digest(compiled.model)
     assert compile_step(compiled, [(4, 8), (3, 8)], CPU) > 0
@@ -50,7 +50,7 @@ def test_weights_buffers_generators_and_losses_are_as_without():
     assert compiled.model[1].num_batches_tracked == 3
 
 
-def test_the_time_it_took_is_told_and_is_on_no_clock():
+def test_compile_time_is_reported_and_charged_to_no_clock():
     config = resolve(composed("experiment=alexnet", "compile=true", *TINY))
     data = build_data(config.data, config.recipe, config.seed, CPU)
     records = train(build_job(config, data, None, lambda: False))

@@ -1,4 +1,4 @@
-"""Evaluation against counts made one image at a time."""
+"""Evaluation against a loop over single images."""
 
 import math
 
@@ -12,19 +12,19 @@ from efficiency_bench.training.evaluation import evaluate
 FP32 = torch.autocast("cpu", enabled=False)
 
 
-class Answers(nn.Module):
+class Identity(nn.Module):
     """A network whose logits are its input."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x.flatten(1)
 
 
-def test_top1_top5_and_loss_equal_a_count_one_image_at_a_time():
+def test_top1_top5_and_loss_match_a_loop_over_single_images():
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(103, 10, generator=generator)
     labels = torch.randint(10, (103,), generator=generator)
     batches = zip(logits.split(17), labels.split(17), strict=True)
-    score = evaluate(Answers(), batches, FP32)
+    score = evaluate(Identity(), batches, FP32)
     top1 = top5 = 0
     loss = 0.0
     for row, label in zip(logits.tolist(), labels.tolist(), strict=True):
@@ -37,18 +37,18 @@ def test_top1_top5_and_loss_equal_a_count_one_image_at_a_time():
     assert score.loss == pytest.approx(loss / 103, rel=1e-5)
 
 
-def test_logits_that_are_no_numbers_are_never_right():
+def test_nan_logits_are_never_correct():
     logits = torch.full((4, 10), math.nan)
-    score = evaluate(Answers(), [(logits, torch.zeros(4, dtype=torch.long))], FP32)
+    score = evaluate(Identity(), [(logits, torch.zeros(4, dtype=torch.long))], FP32)
     assert (score.top1, score.top5, score.loss) == (0, 0, None)
 
 
-def test_fewer_than_five_classes_have_no_top5():
-    score = evaluate(Answers(), [(torch.eye(3), torch.arange(3))], FP32)
+def test_no_top5_with_fewer_than_five_classes():
+    score = evaluate(Identity(), [(torch.eye(3), torch.arange(3))], FP32)
     assert (score.top1, score.top5) == (1, None)
 
 
-def test_evaluation_leaves_the_network_as_it_was():
+def test_evaluation_does_not_change_the_network():
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.LazyLinear(10))
     model(torch.zeros(2, 3, 8, 8))
     before = weights_digest(model)
@@ -57,12 +57,12 @@ def test_evaluation_leaves_the_network_as_it_was():
     assert weights_digest(model) == before
 
 
-def test_an_empty_validation_set_is_refused():
+def test_an_empty_validation_set_is_rejected():
     with pytest.raises(ValueError, match="empty"):
-        evaluate(Answers(), [], FP32)
+        evaluate(Identity(), [], FP32)
 
 
-def test_weights_digest_sees_one_bit_and_not_the_layout():
+def test_weights_digest_depends_on_every_bit_but_not_on_memory_layout():
     model = nn.Conv2d(3, 4, 3)
     digest = weights_digest(model)
     assert weights_digest(model.to(memory_format=torch.channels_last)) == digest

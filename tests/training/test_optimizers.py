@@ -1,4 +1,4 @@
-"""The optimizers against their update rules written out in numpy."""
+"""The optimizers against their update rules in NumPy."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ KERNELS = {
 
 
 def weights_after(config: OptimizerConfig) -> np.ndarray:
-    """Weights after feeding GRADIENTS to the optimizer, the same by every kernel it has."""
+    """Weights after GRADIENTS; checks that every kernel of the optimizer gives the same."""
     first, *others = (_weights_after(config, kernel) for kernel in KERNELS[config.name])
     for other in others:
         assert other == pytest.approx(first, rel=1e-12)
@@ -39,7 +39,7 @@ def _weights_after(config: OptimizerConfig, kernel: str) -> np.ndarray:
     return model.w.detach().numpy()
 
 
-def test_rmsprop_of_tensorflow_has_epsilon_inside_the_root_and_starts_at_one():
+def test_rmsprop_tf_has_epsilon_inside_the_root_and_starts_at_one():
     lr, alpha, momentum, eps, decay = 0.1, 0.9, 0.8, 1e-3, 0.01
     w, square, velocity = START.copy(), np.ones(3), np.zeros(3)
     for gradient in GRADIENTS:
@@ -53,7 +53,7 @@ def test_rmsprop_of_tensorflow_has_epsilon_inside_the_root_and_starts_at_one():
     assert weights_after(config) == pytest.approx(w, rel=1e-12)
 
 
-def test_torchs_rmsprop_has_epsilon_outside_the_root_and_so_differs():
+def test_torchs_rmsprop_differs_with_epsilon_outside_the_root():
     shared = {"lr": 0.1, "alpha": 0.9, "momentum": 0.8, "eps": 1e-3}
     inside = weights_after(OptimizerConfig(name="rmsprop_tf", **shared))
     outside = weights_after(OptimizerConfig(name="rmsprop", **shared))
@@ -74,7 +74,7 @@ def test_sgd_with_momentum_and_nesterov(nesterov):
     assert weights_after(config) == pytest.approx(w, rel=1e-12)
 
 
-def test_adamw_decays_apart_from_the_gradient():
+def test_adamw_decouples_weight_decay_from_the_gradient():
     lr, b1, b2, eps, decay = 0.1, 0.9, 0.99, 1e-8, 0.01
     w, m, v = START.copy(), np.zeros(3), np.zeros(3)
     for t, g in enumerate(GRADIENTS, start=1):
@@ -85,7 +85,7 @@ def test_adamw_decays_apart_from_the_gradient():
     assert weights_after(config) == pytest.approx(w, rel=1e-9)
 
 
-def test_biases_and_normalisation_go_without_decay_where_the_recipe_says_so():
+def test_biases_and_normalisation_have_no_decay_if_the_recipe_says_so():
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Linear(4, 2))
     config = OptimizerConfig(name="sgd", lr=0.1, weight_decay=0.5, decay_norm_and_bias=False)
     decayed, others = decay_groups(model, config)

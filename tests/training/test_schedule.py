@@ -1,4 +1,4 @@
-"""Schedules at chosen points of progress, against values worked out by hand."""
+"""Schedules at chosen points, against values computed by hand."""
 
 import math
 
@@ -17,7 +17,7 @@ def test_step_divides_by_ten_at_epochs_30_and_60_of_90():
     assert at_epoch == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
 
 
-def test_smoothed_decay_totals_a_thousand_and_is_even_in_the_logarithm():
+def test_exponential_decay_is_linear_in_the_logarithm_and_totals_1000():
     schedule = ScheduleConfig(name="exponential", final_fraction=1e-3)
     at = [rate_multiple(schedule, p) for p in (0, 1 / 3, 2 / 3, 1)]
     assert at == pytest.approx([1, 0.1, 0.01, 0.001])
@@ -29,7 +29,7 @@ def test_staircase_is_efficientnets_097_every_2_4_epochs_of_350():
     assert at_epoch == pytest.approx([1, 1, 0.97, 0.97**10])
 
 
-def test_warm_up_is_a_straight_line_from_zero_and_the_shape_fills_the_rest():
+def test_warm_up_is_linear_from_zero_and_the_shape_fills_the_rest():
     schedule = ScheduleConfig(name="linear", warmup=0.2)
     at = [rate_multiple(schedule, p) for p in (0, 0.05, 0.1, 0.2, 0.6, 1)]
     assert at == pytest.approx([0, 0.25, 0.5, 1, 0.5, 0])
