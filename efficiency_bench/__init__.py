@@ -1,10 +1,10 @@
-"""efficiency-bench measures how fast the compute to a fixed accuracy falls.
+"""efficiency-bench measures how fast the compute needed to reach a fixed accuracy falls.
 
-Four functions do what the verbs of the command line do, by the same code: ``train``,
-``ledger.read``, ``crossing`` and ``fit``.  Each imports what it needs when it is called, so that
-``import efficiency_bench`` takes milliseconds and only ``train`` imports torch.
+The four functions ``train``, ``ledger.read``, ``crossing`` and ``fit`` run the same code as the
+command line.  Each imports what it needs when it is called, so ``import efficiency_bench`` takes
+milliseconds and only ``train`` imports torch.
 
-A mistake of the caller's is ``UserError``: what was wrong, what is allowed, what to type.
+A mistake by the caller raises ``UserError``: what is wrong, what is allowed, what to type.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ __version__ = "0.2.0"
 
 
 def train(*arguments: str) -> tuple[Entry, ...]:
-    """Train a run, or with ``"-m"`` a sweep, to its target; the entries, in order of the sweep.
+    """Train a run, or a sweep with ``"-m"``, and return its ledger entries in sweep order.
 
-    ``arguments`` are those of ``efficiency-bench train``, a string each: ``"experiment=resnet18"``,
-    ``"data=digits"``.  Folders are relative to the working directory.  Progress goes to standard
-    error.  A run that is finished already gives its entry again and trains nothing; one that was
-    left goes on.
+    ``arguments`` are those of ``efficiency-bench train``, one string each:
+    ``"experiment=resnet18"``, ``"data=digits"``.  Folders are relative to the working directory.
+    Progress goes to standard error.  A finished run returns its existing entry and trains nothing;
+    an interrupted run resumes.
 
-    A run that ended by a fault gives an entry too: look at ``end_reason`` (``target``,
-    ``schedule``, ``diverged``, ``failed``) and ``reached``.  Of several processes (torchrun, Slurm)
-    the first returns the entries, the others none.
+    A run that failed or diverged also returns an entry: check ``end_reason`` (``target``,
+    ``schedule``, ``diverged``, ``failed``) and ``reached``.  With several processes (torchrun,
+    Slurm) rank 0 returns the entries, the other ranks return an empty tuple.
 
-    Call it in the main thread: it takes Ctrl-C, SIGTERM, SIGHUP, SIGUSR1 and SIGUSR2 while it runs,
-    which stop the run after its step and save it.
+    Call it in the main thread: while it runs, it handles Ctrl-C, SIGTERM, SIGHUP, SIGUSR1 and
+    SIGUSR2.  Each of them stops the run after the current step and saves a checkpoint.
 
-    Raises Stopped when a run was stopped so, or is not over where a launcher started it: the same
-    call goes on.  Raises UserError for a mistake in the arguments; of a sweep, also where a run
-    could not begin, after the others have been trained and are in the ledger.
+    Raises Stopped if a signal stopped a run, or if a run that a launcher started is not finished;
+    make the same call again to resume.  Raises UserError for a mistake in the arguments; for a
+    sweep, also if a run could not start, after the others were trained and entered in the ledger.
     """
     from efficiency_bench.cli.train import entries_of
 
@@ -52,19 +52,21 @@ def train(*arguments: str) -> tuple[Entry, ...]:
 
 
 def crossing(entry: Entry, kind: CrossingKind = "sustained") -> CrossingEstimate | None:
-    """Where a run crossed its target, in training images, with a 95 % interval.
+    """Return where a run crossed its target, in training images, with a 95 % interval.
 
-    ``kind``: ``"first"`` touch of the target; ``"sustained"``, which two further evaluations hold,
-    or all that remain before the schedule's end (the one that a run stops by and that is fitted);
-    ``"isotonic"``, of the curve made never to fall.  Between two evaluations accuracy grows
-    linearly on the logit scale with the images.
+    ``kind``: ``"first"``, the first evaluation at or above the target; ``"sustained"``, the first
+    one that the next two evaluations confirm, or all that remain before the schedule ends (a run
+    stops at this one, and ``fit`` uses it); ``"isotonic"``, the crossing of the isotonic
+    (non-decreasing) fit to the curve.  Between two evaluations accuracy is interpolated linearly in
+    images on the logit scale.
 
-    ``value`` is None where the run never crossed, ``high`` where nothing bounds the crossing above.
-    ``low`` and ``high`` speak of these validation images, ``population_low`` and
-    ``population_high`` of new ones of the same kind.  Epochs: divide by the images of an epoch.
+    ``value`` is None if the run never crossed, ``high`` is None if nothing bounds the crossing from
+    above.  ``low`` and ``high`` hold for these validation images, ``population_low`` and
+    ``population_high`` for new ones from the same distribution.  For epochs, divide by the images
+    per epoch.
 
-    None where there is nothing to cross: an entry without a learning curve (a published row), and
-    a baseline's own run, which set the target.
+    Returns None if there is nothing to cross: for an entry without a learning curve (a published
+    row), and for a baseline's own run, which sets the target.
 
     Raises UserError for an unknown ``kind``.  Source: docs/numbers.md, section 3, with the
     measured coverage.
@@ -93,24 +95,24 @@ def fit(
     currency: Currency = "paper3x",
     hardware: str | None = None,
 ) -> Fit:
-    """Fit the halving time: log2 of compute against publication date, least squares.
+    """Fit the halving time: least squares of log2(compute) on publication date.
 
     ``data`` (a name, or the beginning of a digest), ``target`` (accuracy, a fraction), ``tier``
     (``"measured"``, ``"imported"``, ``"published"``) and ``estimand`` (``"anytime"``,
-    ``"budgeted"``) name the runs that may stand together, where the entries hold several sets.
+    ``"budgeted"``) select the runs to compare, if the entries hold several comparable sets.
     ``until`` leaves out rows published after that day.  ``variant``: the running minimum by date
     (``"frontier"``), or ``"all"`` rows.  ``crossing``: ``"sustained"`` or ``"first"``.
     ``currency``: ``"paper3x"`` (3 x forward MACs, teraflop/s-days of 8.64e16), ``"exact"``
-    (FLOPs), ``"seconds"``, ``"energy"`` (joules) or ``"dollars"``; the last three on one kind of
-    machine, named by ``hardware`` where there are several.
+    (FLOPs), ``"seconds"``, ``"energy"`` (joules) or ``"dollars"``; the last three compare rows of
+    one kind of machine, named by ``hardware`` if there are several.
 
     The result has the keys of ``fit --json``: ``halving_months`` with the ends ``low_months`` and
-    ``high_months`` of its 95 % t-interval (None: no fall, or not shown), ``reduction_factor``,
-    ``n`` rows fitted, ``rows``, ``notes``; and the second opinions: ``methods``, ``tests`` and
-    others.
+    ``high_months`` of its 95 % t-interval (None: no decline, or not significant),
+    ``reduction_factor``, ``n`` rows fitted, ``rows``, ``notes``; and the robustness checks:
+    ``methods``, ``tests`` and others.
 
-    Raises UserError for an unknown choice, fewer than three dated rows that reached the target, or
-    several sets with none named; the message then lists them as options of the command line.
+    Raises UserError for an unknown choice, for fewer than three dated rows that reached the target,
+    and for several sets with none selected; the message then lists them as command-line options.
 
     Source: Hernandez & Brown 2020, arXiv:2005.04305; docs/numbers.md, sections 4 and 5.
     """

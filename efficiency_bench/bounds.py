@@ -1,8 +1,8 @@
-"""What a record may hold: bounds with their reasons, since a record may be anybody's file.
+"""Bounds on the values of a record, with reasons: a record may come from an untrusted file.
 
-JSON allows ``1e400`` (infinity), ``5e-324`` (whose logarithm ends every ratio), whole numbers of a
-million digits, half a character and a thousand lists in one another.  One of them stops whatever
-reads the whole ledger, so none of them is a record.
+JSON allows ``1e400`` (infinity), ``5e-324`` (which overflows a quotient), integers of a million
+digits, lone surrogates and lists nested a thousand deep.  Any of them can break a program that
+reads the whole ledger, so a record that holds one is invalid.
 """
 
 from __future__ import annotations
@@ -15,42 +15,43 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, Field
 
 LARGEST_FLOAT = 1e100
-"""Greatest magnitude of a number: every 32-bit float is below it, and the product of three such
+"""Largest magnitude of a number: every 32-bit float is below it, and the product of three such
 numbers is still a finite double."""
 
 SMALLEST_FLOAT = 1e-100
-"""Least magnitude of a number other than 0: so is the quotient of a product of two by a third."""
+"""Smallest magnitude of a number other than 0: with it the product of two such numbers divided by
+a third is still a finite double."""
 
 LARGEST_INT = 2**63 - 1
-"""Of a whole number: what Parquet and other languages can hold."""
+"""Largest integer: what Parquet and other languages can hold (64 bits, signed)."""
 
 LONGEST_TEXT = 100_000
-"""Characters of a text: citations have hundreds, error messages thousands."""
+"""Characters of a string: citations have hundreds, error messages thousands."""
 
 LONGEST_NAME = 60
-"""Characters of a field's name that a message repeats."""
+"""Characters of a field name that a message quotes."""
 
 DEEPEST = 20
-"""Objects and lists inside one another: a configuration has five."""
+"""Nesting depth of objects and lists: a configuration has five."""
 
 LARGEST_COUNT = 10**15
-"""Images, steps or MACs an image: a billion passes over ImageNet, a hundred times the forward pass
-of the largest network trained so far; exact as a double."""
+"""Images, steps or MACs per image: about a billion epochs of ImageNet, or a hundred times the
+forward pass of the largest network trained so far; exact as a double."""
 
 LARGEST_EPOCHS = 1e9
-"""Passes over a set: as many images as ``LARGEST_COUNT`` allows of ImageNet."""
+"""Epochs: ``LARGEST_COUNT`` images of ImageNet are about as many."""
 
 LARGEST_SECONDS = 1e10
 """317 years."""
 
 LARGEST_SIDE_PX = 4096
-"""Of a square image: more than ten times what classifiers are trained on."""
+"""Side of a square image: more than ten times what classifiers are trained on."""
 
 LONGEST_CURVE = 10_000
-"""Evaluations, or segments, of one run: one for every hundredth of an epoch over 100 epochs."""
+"""Evaluations, or segments, of one run: a hundred per epoch for 100 epochs."""
 
 FIRST_YEAR, LAST_YEAR = 1950, 2199
-"""Of a date: from before the first perceptron (1957) to where dates can still be added to."""
+"""Years of a date: from before the first perceptron (1957) to where date arithmetic is safe."""
 
 Count = Annotated[int, Field(ge=0, le=LARGEST_COUNT)]
 Epochs = Annotated[float, Field(ge=0, le=LARGEST_EPOCHS)]
@@ -59,7 +60,7 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Amount = Annotated[float, Field(ge=0)]
 """Compute, energy or money: 0 or more."""
 Positive = Annotated[float, Field(gt=0)]
-"""What is divided by, or has its logarithm taken."""
+"""Over 0: a divisor, or the argument of a logarithm."""
 
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
@@ -86,7 +87,8 @@ IsoTime = Annotated[str, AfterValidator(_time)]
 
 
 def out_of_bounds(value: Any, longest_text: int = LONGEST_TEXT) -> str | None:
-    """Where ``value``, JSON or a record, holds what no record may, and why; None: nowhere."""
+    """Return the first place in ``value`` (JSON or a record) that is out of bounds, and why, or
+    None."""
     found = _first(value, longest_text, 0)
     if found is None:
         return None
@@ -101,16 +103,16 @@ def _first(value: Any, longest_text: int, depth: int) -> tuple[tuple[str, ...], 
         if not value.isascii() or len(value) > longest_text:
             reason = _text(value, longest_text)
     elif kind is float:
-        # written so that NaN, which compares with nothing, is outside
+        # written so that NaN, for which every comparison is false, is rejected
         if not (value == 0 or SMALLEST_FLOAT <= abs(value) <= LARGEST_FLOAT):
-            reason = f"{value} has no magnitude from {SMALLEST_FLOAT} to {LARGEST_FLOAT}"
+            reason = f"{value} has a magnitude outside {SMALLEST_FLOAT} to {LARGEST_FLOAT}"
     elif kind is int:
         if not -LARGEST_INT <= value <= LARGEST_INT:
-            reason = f"a whole number beyond {LARGEST_INT}"
+            reason = f"an integer beyond {LARGEST_INT}"
     elif value is None or kind is bool:
         return None
     elif depth >= DEEPEST:
-        reason = f"more than {DEEPEST} objects or lists inside one another"
+        reason = f"nested more than {DEEPEST} objects or lists deep"
     else:
         for name, inner in _items(value):
             unnamed = None if type(name) is int else _first(name, longest_text, depth)
@@ -121,7 +123,7 @@ def _first(value: Any, longest_text: int, depth: int) -> tuple[tuple[str, ...], 
 
 
 def whole_characters(text: str) -> str:
-    """``text`` with half characters escaped: the name of a file may have some, a record none."""
+    """Return ``text`` with lone surrogates escaped: a file name may hold some, a record may not."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
@@ -135,9 +137,9 @@ def _items(value: Any) -> Iterable[tuple[Any, Any]]:
 
 def _text(text: str, longest: int) -> str | None:
     if len(text) > longest:
-        return f"a text of {len(text):,} characters; at most {longest:,} are read"
+        return f"a string of {len(text):,} characters; at most {longest:,} are read"
     try:
         text.encode()
     except UnicodeEncodeError:
-        return "half a character (a lone surrogate), which no text can hold"
+        return "a lone surrogate (half a character), which UTF-8 cannot encode"
     return None

@@ -1,9 +1,9 @@
-"""The typed configuration of a run; OmegaConf enters and ends here.
+"""The typed configuration of a run; no other module handles OmegaConf objects.
 
 Every field is one line of YAML in ``configs/``.  Durations are epochs, sizes are pixels,
-probabilities and accuracies are fractions.  ``load`` takes what Hydra composed, ``from_plain`` a
-stored configuration, of which nothing is resolved.  Both refuse typos, wrong types and missing
-values by name; ``config_checks`` refuses values that cannot be right and says what is allowed.
+probabilities and accuracies are fractions.  ``load`` takes what Hydra composed; ``from_plain``
+takes a stored configuration and resolves nothing in it.  Both reject typos, wrong types and missing
+values and name the key; ``config_checks`` rejects invalid values and says what is allowed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from efficiency_bench.identity import leaves, recorded_settings
 
 @dataclass
 class ModelConfig:
-    """An architecture, dated by its first publication."""
+    """An architecture and the date of its first publication."""
 
     name: str = MISSING
     published: str = MISSING  # ISO date of first publication (arXiv v1 or conference)
@@ -35,12 +35,12 @@ class ModelConfig:
 
 @dataclass
 class OptimizerConfig:
-    """One of the optimizers, with its constants."""
+    """An optimizer and its hyperparameters."""
 
     name: str = MISSING  # sgd, rmsprop, rmsprop_tf (epsilon inside the root), adamw
     lr: float = MISSING  # peak learning rate, for the recipe's batch size
     weight_decay: float = 0.0
-    decay_norm_and_bias: bool = True  # False: biases and normalisation keep no decay
+    decay_norm_and_bias: bool = True  # False: no decay on biases and normalisation
     momentum: float = 0.0  # sgd and rmsprop
     nesterov: bool = False  # sgd
     alpha: float = 0.9  # rmsprop: decay of the squared gradient's mean
@@ -55,41 +55,42 @@ class ScheduleConfig:
     name: str = MISSING  # constant, step, exponential, staircase, cosine, linear, one_cycle
     warmup: float = 0.0  # linear from zero over this fraction
     milestones: list[float] = field(default_factory=list)  # step: where the rate falls
-    factor: float = 0.1  # step: multiplied at each milestone; staircase: after every period
+    factor: float = 0.1  # multiplies the rate at each milestone (step) or period (staircase)
     period: float = 0.0  # staircase: length of one stair
-    final_fraction: float = 0.0  # where exponential, cosine, linear and one_cycle end
-    peak: float = 0.3  # one_cycle: where the rate is highest
-    start_fraction: float = 0.1  # one_cycle: first rate as a fraction of the highest
+    final_fraction: float = 0.0  # last rate over peak: exponential, cosine, linear, one_cycle
+    peak: float = 0.3  # one_cycle: fraction of the schedule at which the rate peaks
+    start_fraction: float = 0.1  # one_cycle: first rate as a fraction of the peak
 
 
 @dataclass
 class AugmentationConfig:
-    """What happens to a training image; what the data forbids is switched off and shown."""
+    """Augmentations of a training image; those that do not suit the data are disabled and
+    reported."""
 
     flip: bool = False  # horizontal, with probability 1/2
-    crop_pad_px: int = 0  # small images: reflect-free zero padding before a random crop
+    crop_pad_px: int = 0  # small images: zero padding before a random crop
     cutout_px: int = 0  # small images: side of the square set to the mean
-    resized_crop_min_area: float = 0.08  # ImageNet: RandomResizedCrop's least area
+    resized_crop_min_area: float = 0.08  # ImageNet: RandomResizedCrop's smallest area
     auto_augment: bool = False  # ImageNet: the ImageNet policy of Cubuk et al.
 
 
 @dataclass
 class ProgressiveConfig:
-    """Progressive resizing: the side grows in equal steps over the first part."""
+    """Progressive resizing: the image side grows in equal steps over the first part of training."""
 
-    start_fraction: float = 1.0  # first side as a fraction of the data's; 1 = constant
+    start_fraction: float = 1.0  # first side as a fraction of the full one; 1 = constant
     until: float = 0.0  # fraction of the schedule at which the full side is reached
     stages: int = 1  # number of sides, the full one included
 
 
 @dataclass
 class RecipeConfig:
-    """A training procedure, dated by its publication if it has one of its own."""
+    """A training procedure and the date of its publication, if it has one of its own."""
 
     name: str = MISSING
-    date: str | None = None  # ISO date; null: holds conditions equal, moves no row
+    date: str | None = None  # ISO date; null: a shared recipe that dates no row
     citation: str = MISSING
-    expects: str = MISSING  # what it should reach
+    expects: str = MISSING  # accuracy it should reach
     departures: list[str] = field(default_factory=list)
     epochs: float = MISSING  # length of the whole schedule
     batch_size: int = MISSING
@@ -98,18 +99,18 @@ class RecipeConfig:
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     progressive: ProgressiveConfig = field(default_factory=ProgressiveConfig)
     label_smoothing: float = 0.0
-    ema_decay: float = 0.0  # 0: none; evaluation uses the average where there is one
+    ema_decay: float = 0.0  # 0: no EMA; with EMA, evaluation uses the averaged weights
     model_arguments: dict[str, Any] = field(default_factory=dict)  # regularisation in the net
 
 
 FOLDER_FORM_FROM_PX = 64
-"""``data=folder`` takes the ImageNet forms of the models from this side on, the least that all of
-them take, and the small forms below it."""
+"""``data=folder`` uses the ImageNet form of the models from this side up, the smallest that all of
+them accept, and the small form below it."""
 
 
 @dataclass
 class DataConfig:
-    """A data set and where it is."""
+    """A data set and its location."""
 
     name: str = MISSING  # digits, cifar10, cifar100, folder, imagenet, and as its file stores it
     root: str | None = None  # folder that holds it; null: the default place
@@ -118,19 +119,19 @@ class DataConfig:
     resize_px: int | None = None  # ImageNet: shorter side before the validation crop
     mean: list[float] = MISSING  # per channel, of pixels in [0, 1]
     std: list[float] = MISSING
-    crop_pad_px: int = 0  # border that a small recipe's random crop takes, if it asks for one
-    flip_keeps_class: bool = True  # False: mirror images may change class (digits)
+    crop_pad_px: int = 0  # padding for a small recipe's random crop, if it uses one
+    flip_keeps_class: bool = True  # False: mirroring may change the class (digits)
     train_images: int | None = None  # balanced, seeded subset
     val_images: int | None = None
-    allow_left_out: bool = False  # image folders: go on where too much was passed over
-    workers: int = 4  # ImageFolder: loading processes; FFCV: threads; at most the cores there are
+    allow_left_out: bool = False  # image folders: train even if too many files were skipped
+    workers: int = 4  # ImageFolder: processes; FFCV: threads; capped at the usable cores
     decode: str = "pillow"  # ImageFolder: pillow, or simplejpeg (faster, rounds differently)
     eval_batch_size: int = 512
 
 
 @dataclass
 class TargetConfig:
-    """What counts as arriving; ``value: null`` asks the ledger for the baseline's level."""
+    """The accuracy to reach; ``value: null`` takes the baseline's level from the ledger."""
 
     metric: str | None = None  # top1, top5; null: top5 from 100 classes on
     value: float | None = None  # fraction
@@ -143,19 +144,19 @@ class TargetConfig:
 
 @dataclass
 class EvaluationConfig:
-    """How often the validation set is looked at."""
+    """How often the validation set is evaluated."""
 
     per_epoch: int = 1
-    per_epoch_near: int = 4  # where the curve so far says that the target comes soon
+    per_epoch_near: int = 4  # once the curve so far suggests that the target is near
 
 
 @dataclass
 class TrackingConfig:
-    """Mirrors of the event log."""
+    """Trackers that mirror the event log."""
 
     wandb: bool = True
     project: str = "efficiency-bench"
-    group: str | None = None  # null: the suite's name, or a sweep's time
+    group: str | None = None  # null: the suite's name, or the sweep's start time
 
 
 @dataclass
@@ -171,7 +172,7 @@ class RunConfig:
     experiment: str | None = None
     suite: str | None = None
     form: str = MISSING  # imagenet or small
-    estimand: str = "anytime"  # stop at the target; budgeted: to the end, which is held to it
+    estimand: str = "anytime"  # stop at the target; budgeted: full schedule, final accuracy counts
     seed: int = 0
     repeat: int = 0
     device: str = "auto"  # auto, cpu, cuda
@@ -182,24 +183,24 @@ class RunConfig:
     threads: int | None = None  # CPU threads; null: torch's own choice
     run_dir: str | None = None  # null: runs/<run_id>
     ledger_dir: str = "runs/ledger"
-    checkpoint_share: float = 0.01  # of the training time, at most; 0: only when stopped
-    price_usd_per_hour: float | None = None  # of all that the run uses; null: unknown
-    profile: bool = False  # trace a few steps and say where the time goes
+    checkpoint_share: float = 0.01  # at most this share of training time; 0: only when stopped
+    price_usd_per_hour: float | None = None  # all machines of the run together; null: unknown
+    profile: bool = False  # trace a few steps and report where the time goes
 
 
 FREE_TABLES = ("model.arguments", "recipe.model_arguments")
-"""Keys under which any name can be set: a builder's arguments."""
+"""Tables that take any key: the arguments of a model builder."""
 
 REFERENCE = re.compile(r"\$\{[\w.-]+\}")
-"""A value that is another key's: ``${data.crop_pad_px}``."""
+"""A reference to another key: ``${data.crop_pad_px}``."""
 
 
 def load(composed: DictConfig) -> RunConfig:
-    """RunConfig from what Hydra composed, references to other keys filled in.
+    """Return the RunConfig of what Hydra composed, with references to other keys resolved.
 
     Raises UserError, naming the key, for typos, wrong types and missing values, and for any
-    ``${...}`` but a reference: ``oc.env`` and other resolvers would write what this machine holds
-    into entry and log.
+    ``${...}`` that is not a reference: ``oc.env`` and other resolvers would copy data of this
+    machine into the entry and the log.
     """
     try:
         written = OmegaConf.to_container(composed, resolve=False)
@@ -213,25 +214,25 @@ def load(composed: DictConfig) -> RunConfig:
 
 
 def check_references(setting: str) -> None:
-    """UserError where ``setting`` (KEY=VALUE) holds a ``${...}`` that is not another key's."""
+    """Raise UserError if ``setting`` (KEY=VALUE) holds a ``${...}`` that is not a key reference."""
     if "${" in REFERENCE.sub("", setting):
         raise UserError(
-            f"{setting!r} is not allowed: of ${{...}} only another key's value can be used, as in"
-            " ${seed};\nresolvers (oc.env and the like) are off: for a variable of the environment"
-            " let the shell fill it in"
+            f"{setting!r} is not allowed: ${{...}} may only refer to another key, as in"
+            " ${seed};\nresolvers (oc.env and the like) are off: let the shell expand environment"
+            " variables"
         )
 
 
 def from_plain(values: Mapping[str, Any]) -> RunConfig:
-    """RunConfig from plain values, such as an entry's configuration.
+    """Return the RunConfig of plain values, such as an entry's configuration.
 
     Raises UserError, naming the key, for typos, wrong types, missing values, and any ``${``:
-    nothing that is stored is resolved.
+    nothing in a stored configuration is resolved.
     """
     for key, text in leaves(values):
         if isinstance(text, str) and "${" in text:
             raise UserError(
-                f"{key}={text!r} holds ${{, which a stored configuration cannot have; nothing of it"
+                f"{key}={text!r} holds ${{, which is not allowed in a stored configuration; nothing"
                 " was resolved"
             )
     try:
@@ -246,5 +247,5 @@ def from_plain(values: Mapping[str, Any]) -> RunConfig:
 
 
 def measured_part(config: RunConfig) -> dict[str, Any]:
-    """The configuration as plain values, as an entry records it (``identity``)."""
+    """Return the configuration as plain values, as an entry records it (``identity``)."""
     return recorded_settings(dataclasses.asdict(config))

@@ -1,4 +1,4 @@
-"""Values that cannot be right, refused before anything is loaded, each with the way out."""
+"""Reject invalid configuration values before anything is loaded, and say what to type instead."""
 
 from __future__ import annotations
 
@@ -18,25 +18,26 @@ DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("auto", "fp32", "bf16")
 KERNELS = ("auto", "single", "foreach", "fused")
 FUSED = ("sgd", "adamw")
-"""Optimizers for which torch has one kernel for the whole update."""
+"""Optimizers that torch can update with one fused kernel."""
 FORMS = ("imagenet", "small")
 ESTIMANDS = ("anytime", "budgeted")
 DECODERS = ("pillow", "simplejpeg")
 
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]*")
-"""Names that become part of a file name: they cannot leave their folder."""
+"""A name that becomes part of a file name: it cannot point outside its folder."""
 
 LARGEST_WHOLE = 2**63 - 1
-"""What torch and numpy hold in a whole number."""
+"""Largest integer that torch and numpy hold."""
 
 WANDB_NAME_LENGTH = 128
 WANDB_FORBIDDEN = "/\\#?%:"
-"""Characters that a W&B project's name cannot have; both as ``Settings.validate_project`` of wandb
-0.31 has them.  Of a group wandb itself checks nothing: its length is held to the same here."""
+"""Characters that a W&B project name may not contain.  Both limits are those of
+``Settings.validate_project`` in wandb 0.31.  wandb does not check a group's name; here it has the
+same length limit."""
 
 
 def check(config: RunConfig) -> None:
-    """Raise UserError for the first value that no run could mean."""
+    """Raise UserError for the first invalid value."""
     _check_numbers(config)
     _check_choices(config)
     _check_target(config)
@@ -55,13 +56,13 @@ def check(config: RunConfig) -> None:
     price = config.price_usd_per_hour
     if price is not None and not 0 <= price < float("inf"):
         raise UserError(
-            f"price_usd_per_hour={price:g} is no price; type one like price_usd_per_hour=2.5,"
+            f"price_usd_per_hour={price:g} is not a price; type one like price_usd_per_hour=2.5,"
             " or leave it out"
         )
 
 
 def _check_numbers(config: RunConfig) -> None:
-    """Every number anywhere is one that can be computed and written down."""
+    """Raise UserError for a number that is not finite or has more than 63 bits."""
     for key, value in leaves(dataclasses.asdict(config)):
         if isinstance(value, float) and not math.isfinite(value):
             raise UserError(f"{key}={value:g} is not a finite number; type one, such as {key}=0.1")
@@ -73,7 +74,7 @@ def _check_numbers(config: RunConfig) -> None:
 
 
 def check_wandb_names(project: str, group: str | None) -> None:
-    """Raise UserError for names that W&B would refuse once the run has begun."""
+    """Raise UserError for names that W&B would reject after the run has started."""
     for kind, name in (("project", project), ("group", group or "")):
         if len(name) > WANDB_NAME_LENGTH:
             raise UserError(
@@ -83,8 +84,8 @@ def check_wandb_names(project: str, group: str | None) -> None:
             )
     if found := [c for c in WANDB_FORBIDDEN if c in project]:
         raise UserError(
-            f"the W&B project {project!r} has {' '.join(found)} in it, and none of"
-            f" {' '.join(WANDB_FORBIDDEN)} is allowed; type another tracking.project=NAME, or"
+            f"the W&B project {project!r} contains {' '.join(found)}; it may not contain any of"
+            f" {' '.join(WANDB_FORBIDDEN)}; type another tracking.project=NAME, or"
             " tracking.wandb=false"
         )
 
@@ -107,7 +108,7 @@ def _check_choices(config: RunConfig) -> None:
     if config.optimizer_kernel == "fused" and optimizer not in FUSED:
         raise UserError(f"{optimizer} has no fused kernel; type optimizer_kernel=foreach")
     if optimizer == "rmsprop_tf" and config.optimizer_kernel == "single":
-        raise UserError("rmsprop_tf updates many at once only; type optimizer_kernel=foreach")
+        raise UserError("rmsprop_tf has no single-tensor kernel; type optimizer_kernel=foreach")
     if config.data.decode != "pillow" and config.data.name not in ("folder", "imagenet"):
         raise UserError(
             f"data.decode={config.data.decode} is for data=imagenet and data=folder; leave it out"
@@ -130,7 +131,7 @@ def _check_target(config: RunConfig) -> None:
     if not 0 <= target.tolerance < 1:
         raise UserError(
             f"target.tolerance={target.tolerance:g} is not a fraction in [0, 1);"
-            " 0.05 points are target.tolerance=0.0005"
+            " for 0.05 points type target.tolerance=0.0005"
         )
     _at_least("target.confirmations", target.confirmations, 0)
 

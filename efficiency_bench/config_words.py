@@ -1,4 +1,4 @@
-"""What OmegaConf refuses, in words: which key, what it must be, what to type."""
+"""Plain messages for OmegaConf errors: which key, what it must be, what to type."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EXAMPLES = {
     "model.published": "2024-04-16",
     "recipe.optimizer.betas": "[0.9,0.999]",
 }
-"""Values to show where the key's type alone would not tell."""
+"""Example values for keys whose type alone does not suggest one."""
 
 MEANINGS = {"model.published": " (the date of first publication)"}
 
@@ -31,9 +31,9 @@ KINDS = {
 
 
 def quoted(text: str, quote: str = '"') -> str:
-    """``text`` as a value in Hydra's grammar of overrides, in quotes.
+    """Return ``text`` as a quoted value in Hydra's override grammar.
 
-    Only there where a backslash comes before a quote does it need one of its own.
+    A backslash needs escaping only if it comes right before a quote.
     """
     before = re.compile(rf"(\\*)({quote}|$)")
     escaped = before.sub(lambda found: found[1] * 2 + (f"\\{quote}" if found[2] else ""), text)
@@ -41,25 +41,25 @@ def quoted(text: str, quote: str = '"') -> str:
 
 
 def missing(keys: Sequence[str]) -> str:
-    """What to say of keys that have no value."""
+    """Return the message for keys that have no value."""
     named = " and ".join(f"{key}{MEANINGS.get(key, '')}" for key in keys)
     typed = " ".join(f"{key}={EXAMPLES.get(key, 'VALUE')}" for key in keys)
     return f"{named} {'has' if len(keys) == 1 else 'have'} no value yet; type for example {typed}"
 
 
 def dangling(error: OmegaConfBaseException) -> str:
-    """What to say of a reference that leads nowhere."""
+    """Return the message for a reference to a key that does not exist."""
     found = re.search(r"Interpolation key '(.*?)' not found", str(error))
     if found is None:
         return f"configuration: {_first_line(error)}"
     return (
-        f"{error.full_key} refers to ${{{found[1]}}}, which is no key of the configuration;"
+        f"{error.full_key} refers to ${{{found[1]}}}, which is not a key of the configuration;"
         f" all keys: {SHOW_ALL}"
     )
 
 
 def invalid(error: OmegaConfBaseException, schema: type) -> str:
-    """What to say of a key that is unknown to ``schema``, or of a value of another type."""
+    """Return the message for a key that ``schema`` lacks, or for a value of the wrong type."""
     key = error.full_key or ""
     if isinstance(error, ConfigKeyError | ConfigAttributeError):
         owner, _, _ = key.rpartition(".")
@@ -70,7 +70,8 @@ def invalid(error: OmegaConfBaseException, schema: type) -> str:
 
 
 def must_be(schema: type, key: str) -> str | None:
-    """``seed must be a whole number; type seed=1``; None for a key that ``schema`` lacks."""
+    """Return a rule like ``seed must be a whole number; type seed=1``; None if ``schema`` lacks
+    the key."""
     key = re.sub(r"\[\d+\]$", "", key)
     kind = _type_of(schema, key)
     if kind is None:
@@ -84,7 +85,7 @@ def must_be(schema: type, key: str) -> str | None:
     if typing.get_origin(inner) is list:
         one, example = KINDS[typing.get_args(inner)[0]]
         value = EXAMPLES.get(key, f"[{example},{example}]")
-        return f"{key} must be a list, each part {one}{null}; type '{key}={value}'"
+        return f"{key} must be a list, each item {one}{null}; type '{key}={value}'"
     if inner in KINDS:
         words, example = KINDS[inner]
         return f"{key} must be {words}{null}; type {key}={EXAMPLES.get(key, example)}"
@@ -93,7 +94,8 @@ def must_be(schema: type, key: str) -> str | None:
 
 
 def fields(schema: type, key: str) -> list[str]:
-    """The keys under ``key`` (empty: the root); those of the root where it is no group."""
+    """Return the keys under ``key`` (empty: the root), or those of the root if it is not a
+    group."""
     group = _type_of(schema, key) if key else schema
     if not dataclasses.is_dataclass(group):
         group = schema
@@ -101,7 +103,7 @@ def fields(schema: type, key: str) -> list[str]:
 
 
 def _type_of(schema: type, key: str) -> Any:
-    """The annotation of a dotted key; None where there is no such key."""
+    """Return the type annotation of a dotted key, or None if there is no such key."""
     kind: Any = schema
     for name in key.split("."):
         hints = typing.get_type_hints(kind) if dataclasses.is_dataclass(kind) else {}

@@ -1,4 +1,4 @@
-"""Sizes of the public data sets, with their sources."""
+"""Sizes of the public datasets, with their sources."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class DataSet:
-    """Images and classes of a public data set."""
+    """Images and classes of a public dataset."""
 
     name: str
     train_images: int
@@ -24,7 +24,7 @@ IMAGENET = DataSet(
 )
 
 CIFAR_BYTES = 60_000 * 3 * 32 * 32
-"""Of the pixels of CIFAR-10 or CIFAR-100: one byte a channel, uncompressed."""
+"""Pixels of CIFAR-10 or CIFAR-100, uncompressed: one byte per channel."""
 
 IMAGENET_BYTES = 137_800_000_000 + 6_700_000_000
 """Training and validation archives of ILSVRC 2012, 138 and 6.7 GB: from memory, unchecked."""

@@ -1,7 +1,7 @@
-"""Files of this project's own: put in place complete or not at all, and opened without a link.
+"""Atomic writes and link-free reads of this project's own files.
 
-A run's folder or a ledger may come from somebody else.  A link or a device in it under one of our
-names is refused, so that nothing elsewhere is read or written through it.
+A run folder or a ledger may come from somebody else.  A link or a device in it under one of our
+file names is refused, so that nothing outside the folder is read or written.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from pathlib import Path
 
 
 def put(path: Path, content: bytes) -> None:
-    """Write ``content`` under ``path``; what lay there before stays until it is complete.
+    """Write ``content`` to ``path`` atomically: a reader sees the old file or the complete new one.
 
-    It is written aside under a name that nobody can foresee, forced to the disk and renamed, by
-    any number of processes and hosts at once.  A link at ``path`` is replaced, not followed.
-    Raises OSError where the disk does not take it, and leaves nothing aside.
+    The content goes to a temporary file with a random name, is fsynced and then renamed.  Several
+    processes and hosts may write at the same time.  A link at ``path`` is replaced, not followed.
+    Raises OSError if the write fails, and removes the temporary file.
     """
     aside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
@@ -39,13 +39,13 @@ def put(path: Path, content: bytes) -> None:
 
 
 def open_own(path: str | os.PathLike[str], flags: int) -> int:
-    """Descriptor of a regular file; the ``opener`` of ``open``.
+    """Return the descriptor of a regular file; an ``opener`` for ``open``.
 
-    Raises OSError where ``path`` is a link or anything but a regular file, and as ``os.open``.
+    Raises OSError if ``path`` is a link or not a regular file, and whenever ``os.open`` does.
     """
     name = Path(path).name
     try:
-        # not blocking: a pipe would wait for somebody at its other end
+        # non-blocking: opening a pipe would wait for its other end
         descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
     except OSError as error:
         if error.errno == errno.ELOOP:
@@ -58,12 +58,13 @@ def open_own(path: str | os.PathLike[str], flags: int) -> int:
 
 
 def read_regular(path: Path, largest_bytes: int) -> bytes:
-    """The bytes of a regular file of at most ``largest_bytes``.
+    """Return the bytes of a regular file of at most ``largest_bytes``.
 
-    Raises OSError for a larger one, and as ``open_own``: never waits at a pipe or a device.
+    Raises OSError for a larger file, and whenever ``open_own`` does; never waits on a pipe or a
+    device.
     """
     with open(path, "rb", opener=open_own) as file:
-        # the size is read and not asked for: a file may grow, and some say 0
+        # read instead of stat: a file may grow, and some report a size of 0
         content = file.read(largest_bytes + 1)
     if len(content) > largest_bytes:
         raise OSError(errno.EFBIG, f"larger than {largest_bytes:,} bytes", str(path))

@@ -6,7 +6,7 @@ import math
 
 
 def number(value: float) -> str:
-    """Three significant digits, without an exponent where that stays short."""
+    """Format with three significant digits, without an exponent if that stays short."""
     if value == 0:
         return "0"
     if 1e-3 <= abs(value) < 1e5:
@@ -17,5 +17,5 @@ def number(value: float) -> str:
 
 
 def percent(fraction: float) -> str:
-    """A fraction as percent with up to two decimals: 0.791 -> ``79.1 %``."""
+    """Format a fraction as percent with up to two decimals: 0.791 -> ``79.1 %``."""
     return f"{100 * fraction:.2f}".rstrip("0").rstrip(".") + " %"

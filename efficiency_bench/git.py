@@ -1,7 +1,7 @@
-"""The repository of this code, read as data: objects are printed, nothing in them is run.
+"""Read the git repository of this code as data; nothing in it is executed.
 
-No hook, filter, pager or network takes part: ``cat-file``, ``ls-tree`` and ``rev-list`` look at
-objects only, and a missing one is not fetched.
+No hook, filter, pager or network is involved: ``cat-file``, ``ls-tree`` and ``rev-list`` only read
+objects, and a missing object is not fetched.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 TIMEOUT_SECONDS = 5.0
-"""A repository on a dead network drive must not hold up a run."""
+"""A repository on a dead network drive must not block a run."""
 
 COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-"""A whole commit id (SHA-1 or SHA-256): anything else never reaches git."""
+"""A full commit id (SHA-1 or SHA-256); no other text is passed to git."""
 
 _FOREIGN = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY")
-"""Inside a git hook these point git at the hook's repository."""
+"""Inside a git hook, these variables point git at the hook's repository."""
 
 _ONLY_LOOK = {
     "GIT_NO_LAZY_FETCH": "1",
@@ -30,8 +30,10 @@ _ONLY_LOOK = {
 
 
 def git(folder: Path, *arguments: str, given: bytes = b"") -> bytes | None:
-    """What git prints in ``folder``, ``given`` on its standard input; None: it failed, or is not
-    here."""
+    """Return what git prints when run in ``folder`` with ``given`` on standard input.
+
+    None if git fails or is not installed.
+    """
     environment = {k: v for k, v in os.environ.items() if k not in _FOREIGN} | _ONLY_LOOK
     try:
         done = subprocess.run(
@@ -48,9 +50,10 @@ def git(folder: Path, *arguments: str, given: bytes = b"") -> bytes | None:
 
 
 def top_of(file: Path) -> Path | None:
-    """The top folder of the repository that tracks ``file``; None: none does, or there is no git.
+    """Return the top folder of the repository that tracks ``file``.
 
-    An environment inside somebody's repository is not that code.
+    None if no repository does, or git is not installed.  A virtual environment inside an unrelated
+    repository is not tracked by it.
     """
     if git(file.parent, "ls-files", "--error-unmatch", "--", file.name) is None:
         return None
@@ -59,7 +62,7 @@ def top_of(file: Path) -> Path | None:
 
 
 def has_commit(top: Path, commit: str) -> bool:
-    """Whether ``commit`` is a whole commit id, and its commit is at hand."""
+    """Return whether ``commit`` is a full commit id and the repository has that commit."""
     if not COMMIT.fullmatch(commit):
         return False
     kind = git(top, "cat-file", "-t", commit)
@@ -69,9 +72,10 @@ def has_commit(top: Path, commit: str) -> bool:
 def files_at(
     top: Path, commit: str, suffixes: tuple[str, ...], under: Sequence[str] = ()
 ) -> Mapping[str, bytes] | None:
-    """Path -> content of the files of ``commit`` whose name ends in one of ``suffixes``.
+    """Return path -> content of the files of ``commit`` whose name ends in one of ``suffixes``.
 
-    ``under`` are folders of the repository; none: everywhere.  None where git does not answer.
+    ``under`` limits the search to these folders of the repository; empty: everywhere.  Returns None
+    if git fails.
     """
     if not has_commit(top, commit):
         return None
@@ -88,13 +92,13 @@ def files_at(
 
 
 def commits_of(top: Path, folder: str) -> Sequence[str]:
-    """Commits that changed something in ``folder``, the newest first; none where git is silent."""
+    """Return the commits that changed ``folder``, newest first; empty if git fails."""
     listed = git(top, "rev-list", "--full-history", "HEAD", "--", folder)
     return [] if listed is None else listed.decode("ascii").split()
 
 
 def _blobs(listed: bytes) -> Iterator[tuple[str, str]]:
-    """Path and blob id of each regular file that ``ls-tree -z`` lists; a link is none."""
+    """Yield path and blob id of each regular file that ``ls-tree -z`` lists, without links."""
     for line in filter(None, listed.split(b"\0")):
         about, _, path = line.partition(b"\t")
         mode, kind, blob = about.split()
@@ -103,7 +107,7 @@ def _blobs(listed: bytes) -> Iterator[tuple[str, str]]:
 
 
 def _contents(printed: bytes) -> Iterator[bytes]:
-    """The contents that ``cat-file --batch`` prints, each behind a line with its size."""
+    """Yield the contents that ``cat-file --batch`` prints, each after a line with its size."""
     at = 0
     while at < len(printed):
         end = printed.index(b"\n", at)

@@ -1,6 +1,6 @@
-"""Hydra's side of the door: compose, sweep, and turn Hydra's errors into one readable message.
+"""Compose configurations and sweeps with Hydra, and turn its errors into one readable message.
 
-Hydra is imported here and nowhere else.  Below this file there are only plain values.
+No other module imports Hydra; this one hands on plain values only.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ from efficiency_bench.config import FOLDER_FORM_FROM_PX, FREE_TABLES, RunConfig
 from efficiency_bench.errors import UserError
 from efficiency_bench.identity import FOLDER
 
-# The root of configs/train.yaml: so every key of RunConfig can be overridden, and no other.
+# The schema of configs/train.yaml: only the keys of RunConfig can be overridden.
 ConfigStore.instance().store(name="schema", node=RunConfig)
 
 
 LAUNCHER_SETTING = re.compile(r"~hydra[./]launcher\b|\+{0,2}hydra[./]launcher\b[^=]*=")
 OWN_FILES = re.compile(r"\+{0,2}hydra\.searchpath=|--config-dir=")
 CONFIG_DIR = ("--config-dir", "-cd")
-"""As a word of its own, with the folder as the next."""
+"""As an argument of its own, followed by the folder."""
 
 OWN_SETTINGS = re.compile(
     r"hydra/launcher|hydra\.(launcher|run|sweep|searchpath|mode|verbose)(\.[\w.]+)?"
 )
-"""What of Hydra's own can be set.  Its other settings (callbacks, loggers, the job's environment)
-name programs that it starts."""
+"""The settings of Hydra itself that may be changed.  Its other settings (callbacks, loggers, the
+job's environment) can name programs that Hydra would start."""
 
 SHOWING = ("--cfg", "-c")
 MULTIRUN = ("-m", "--multirun", "hydra.mode=MULTIRUN")
@@ -52,18 +52,18 @@ MULTIRUN = ("-m", "--multirun", "hydra.mode=MULTIRUN")
 
 @dataclass(frozen=True)
 class Composed:
-    """One job of a command line: its configuration, and the overrides that made it."""
+    """One job of a command line: its configuration and the overrides that produced it."""
 
     config: RunConfig
     overrides: tuple[str, ...]
 
 
 def compose(arguments: Sequence[str]) -> list[Composed]:
-    """Every job that ``arguments`` (Hydra's command line) name, none of them run.
+    """Return every job that ``arguments`` (Hydra's command line) describe, without running any.
 
-    ``data=folder`` takes the form of its ``data.image_px``.  None where Hydra only shows something
-    (``--cfg job``).  Raises UserError for anything wrong on the command line; of a sweep, for the
-    first job that has something wrong.
+    For ``data=folder``, ``data.image_px`` selects the form.  The list is empty if Hydra only prints
+    something (``--cfg job``).  Raises UserError for any mistake on the command line; in a sweep,
+    for the first job with one.
     """
     arguments = _with_form_of_folder(arguments)
     check_arguments(arguments)
@@ -76,7 +76,7 @@ def compose(arguments: Sequence[str]) -> list[Composed]:
         assert isinstance(typed, list)
         try:
             jobs.append(Composed(configuration.load(composed), tuple(map(str, typed))))
-        except UserError as error:  # raised inside, Hydra would print lines of its own
+        except UserError as error:  # if raised here, Hydra would print its own lines
             number = len(jobs) + len(refused) + 1
             place = f"run {number}, so none was started: " if sweeping else ""
             refused.append(UserError(f"{place}{error}"))
@@ -85,7 +85,7 @@ def compose(arguments: Sequence[str]) -> list[Composed]:
         if any(flag in arguments for flag in SHOWING):
             raise UserError("--cfg shows the settings of a single run: leave -m out")
         here = [text for text in arguments if not LAUNCHER_SETTING.match(text)]
-        with tempfile.TemporaryDirectory() as aside:  # the sweeper writes its configuration there
+        with tempfile.TemporaryDirectory() as aside:  # the sweeper writes its config there
             _main("train", _with_override(here, f"hydra.sweep.dir={aside}"), task)
     else:
         _main("train", arguments, task)
@@ -95,15 +95,15 @@ def compose(arguments: Sequence[str]) -> list[Composed]:
 
 
 def _with_override(arguments: Sequence[str], override: str) -> list[str]:
-    """``override`` after the last one given: Hydra's parser takes only those in a row."""
+    """Insert ``override`` after the last one: Hydra's parser needs them consecutive."""
     last = max((i for i, a in enumerate(arguments) if "=" in a and a[0] != "-"), default=-1)
     return [*arguments[: last + 1], override, *arguments[last + 1 :]]
 
 
 def _with_form_of_folder(arguments: Sequence[str]) -> Sequence[str]:
-    """``arguments`` with the small form, where images of a folder are too small for the other.
+    """Add ``form=small`` if the images of ``data=folder`` are too small for the ImageNet form.
 
-    UserError for a sweep over sides that need both.
+    Raises UserError for a sweep over sides that need both forms.
     """
     given = dict(text.split("=", 1) for text in arguments if "=" in text and text[0] != "-")
     sides = given.get("data.image_px", "")
@@ -117,50 +117,50 @@ def _with_form_of_folder(arguments: Sequence[str]) -> Sequence[str]:
     if len(small) > 1:
         raise UserError(
             f"data.image_px={sides}: sides under {FOLDER_FORM_FROM_PX} px need the models' small"
-            " form, the others the ImageNet form;\nsweep over each apart, or name one: form=small"
+            " form, the others the ImageNet form;\nrun two sweeps, or name one form: form=small"
         )
     return _with_override(arguments, "form=small") if small == {True} else arguments
 
 
 def is_sweep(arguments: Sequence[str]) -> bool:
-    """Whether several runs are asked for."""
+    """Return whether ``arguments`` ask for a sweep."""
     return any(flag in arguments for flag in MULTIRUN)
 
 
 @dataclass(frozen=True)
 class Launcher:
-    """What starts the runs of a sweep somewhere else."""
+    """A Hydra launcher that starts the runs of a sweep elsewhere."""
 
     plugin: str
-    """Its class, dotted."""
+    """Dotted name of its class."""
     arguments: tuple[str, ...]
-    """The part of the command line that chose it and its settings."""
+    """The arguments that select it and its settings."""
 
     @property
     def on_slurm(self) -> bool:
-        """Whether it submits to Slurm."""
+        """Whether it submits jobs to Slurm."""
         return self.plugin.endswith(".SlurmLauncher")
 
 
 def launcher(arguments: Sequence[str]) -> Launcher | None:
-    """The launcher that ``arguments`` choose; None: this process.
+    """Return the launcher that ``arguments`` select; None: train in this process.
 
-    Raises UserError for a launcher that is unknown, not installed or set wrongly.
+    Raises UserError for a launcher that is unknown, not installed or misconfigured.
     """
     check_arguments(arguments)
     if not any(LAUNCHER_SETTING.match(text) for text in arguments):
         return None
     kept = _for_launcher(arguments)
     found: list[str] = []
-    # `name` and `number` are whatever: only the settings are looked at
+    # `sweep` and `number` are placeholders: only the launcher settings matter
     _main("sweep_job", [*kept, "sweep=-", "number=0"], lambda _: found.append(_launcher_class()))
     return None if found[0].endswith(".BasicLauncher") else Launcher(found[0], kept)
 
 
 def check_arguments(arguments: Sequence[str]) -> None:
-    """Refuse what Hydra would execute or read from the machine; UserError names the argument.
+    """Raise UserError, naming the argument, for anything that Hydra would execute or read here.
 
-    A command may be pasted from somebody else's page.
+    A command may be pasted from an untrusted page.
     """
     for text in arguments:
         key = text.lstrip("+~").partition("=")[0]
@@ -168,17 +168,17 @@ def check_arguments(arguments: Sequence[str]) -> None:
         setting = "=" in text or text[:1] in ("+", "~")  # `--cfg hydra` sets nothing
         if setting and "hydra" in re.split(r"[./@]", key) and not ours:
             raise UserError(
-                f"{text!r} is not allowed: of Hydra's own settings only hydra/launcher,"
+                f"{text!r} is not allowed: the only settings of Hydra are hydra/launcher,"
                 " hydra.launcher.KEY, hydra.run,\nhydra.sweep, hydra.searchpath, hydra.mode and"
                 " hydra.verbose, and no _target_, since Hydra would run it; leave it out"
             )
-        if text.startswith("--e"):  # argparse takes beginnings: --experimental-rerun
-            raise UserError(f"{text!r} is not allowed: it unpickles a file, which can run anything")
+        if text.startswith("--e"):  # argparse accepts prefixes: --experimental-rerun
+            raise UserError(f"{text!r} is not allowed: it unpickles a file, which can run any code")
         configuration.check_references(text)
 
 
 def _for_launcher(arguments: Sequence[str]) -> tuple[str, ...]:
-    """What of a command line chooses the launcher, sets it, and says where its files are."""
+    """Return the arguments that select the launcher, set it, or locate its files."""
     kept = [text for text in arguments if LAUNCHER_SETTING.match(text) or OWN_FILES.match(text)]
     for flag, folder in itertools.pairwise(arguments):
         kept += [f"--config-dir={folder}"] if flag in CONFIG_DIR else []
@@ -191,22 +191,22 @@ def _launcher_class() -> str:
 
 @dataclass(frozen=True)
 class SweepJob:
-    """Hydra's task for one run of a sweep; of module level, so that a launcher can pickle it."""
+    """Hydra's task for one run of a sweep; at module level, so that a launcher can pickle it."""
 
     work: Callable[[Path, int], None]
 
     def __call__(self, composed: DictConfig) -> None:
-        """Do the work on the run that ``configs/sweep_job.yaml`` names."""
+        """Call ``work`` for the run that ``configs/sweep_job.yaml`` names."""
         self.work(Path(composed.sweep), int(composed.number))
 
 
 def submit(
     launcher: Launcher, folder: Path, numbers: Sequence[int], work: Callable[[Path, int], None]
 ) -> None:
-    """Let ``launcher`` call ``work(folder, number)`` for each number, and wait until it returns.
+    """Have ``launcher`` call ``work(folder, number)`` for each number, and wait until it returns.
 
-    ``work`` is a function of a module, which the job imports again.  Whatever the launcher
-    raises (a job that died, a cluster that refuses) comes through as it is.
+    ``work`` is a module-level function, which the job imports.  Exceptions of the launcher (a job
+    that died, a cluster that rejects the job) are not caught.
     """
     jobs = (f"sweep={folder}", f"number={','.join(map(str, numbers))}")
     places = (f"hydra.sweep.dir={folder}", f"hydra.job.name={folder.name}")
@@ -214,7 +214,7 @@ def submit(
 
 
 def _main(config_name: str, arguments: Sequence[str], task: Callable[[DictConfig], None]) -> None:
-    """Hydra's main with ``arguments``; what it refuses becomes a UserError."""
+    """Run Hydra's main with ``arguments``; its errors become UserErrors."""
     # Hydra would print a trimmed traceback and exit 1; this makes it raise instead.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     main = hydra.main(
@@ -236,18 +236,18 @@ def _main(config_name: str, arguments: Sequence[str], task: Callable[[DictConfig
         typed = ", ".join(text for text in arguments if "=" in text)
         raise UserError(
             "experiment, model, recipe, data, suite and form each take the name of a file, or are"
-            f" left out;\na number, true or null is none: {typed}"
+            f" left out;\na number, true or null is not a name: {typed}"
         ) from error
     except yaml.YAMLError as error:
         raise UserError(
-            f"a configuration file is no YAML: {' '.join(str(error).split())}"
+            f"a configuration file is not valid YAML: {' '.join(str(error).split())}"
         ) from error
     finally:
         sys.argv = arguments_before
 
 
 def one_message(error: Exception, arguments: Sequence[str]) -> str:
-    """Hydra's message in one or two lines: what was wrong, the known choices, what to type."""
+    """Return Hydra's error in one or two lines: what is wrong, the known choices, what to type."""
     whole = str(error)
     lines = [line.strip() for line in whole.splitlines() if line.strip()]
     text = lines[0] if lines else type(error).__name__
@@ -261,7 +261,7 @@ def one_message(error: Exception, arguments: Sequence[str]) -> str:
     if text.startswith("Ambiguous value") or "requires --multirun" in text:
         return f"{text}; several values are a sweep: add -m"
     if text.startswith("force-add of config groups"):
-        return f"{text.partition(': ')[2]}: this is a file's name; leave the plus signs out"
+        return f"{text.partition(': ')[2]}: this is the name of a file; leave out the plus signs"
     if "Available options" in whole:
         start = next(i for i, line in enumerate(lines) if line.startswith("Available options"))
         options = itertools.takewhile(lambda line: " " not in line, lines[start + 1 :])
@@ -287,7 +287,7 @@ def one_message(error: Exception, arguments: Sequence[str]) -> str:
 
 
 def unreadable(text: str, sweeping: bool) -> str:
-    """What to say of an argument that Hydra's grammar does not take: what to type in its place."""
+    """Return the message for an argument that Hydra cannot parse, with what to type instead."""
     typed = re.fullmatch(r"([+~]*[A-Za-z_][\w./@$-]*)=(.*)", text, re.ASCII | re.DOTALL)
     if typed is None:
         key, equal, _ = text.partition("=")
@@ -314,9 +314,9 @@ def unreadable(text: str, sweeping: bool) -> str:
 
 
 def _quoted(value: str) -> str:
-    """A value in Hydra's quotes, where it needs them; a lone quote at its start is left out."""
+    """Quote a value for Hydra if it needs quotes; a lone quote at its start is dropped."""
     if value.startswith("~"):
-        with contextlib.suppress(RuntimeError):  # of nobody here
+        with contextlib.suppress(RuntimeError):  # no such user
             value = str(Path(value).expanduser())
     if re.fullmatch(r"[A-Za-z_/.][\w/.-]*", value, re.ASCII):
         return value
@@ -338,7 +338,7 @@ def _without_parent(text: str) -> str:
 
 
 def _known_keys(name: str) -> str:
-    """The keys beside ``name`` in the typed configuration, or where a launcher's are shown."""
+    """List the keys at the level of ``name`` in RunConfig, or say where a launcher's are listed."""
     if name.startswith("hydra.launcher"):
         return (
             "to see them all: efficiency-bench train experiment=alexnet hydra/launcher=NAME"

@@ -1,8 +1,8 @@
-"""What makes a run this run and a row this row: digests, row key, row date and run id.
+"""The identity of runs and rows: digests, row key, row date and run id.
 
-Used where a run begins and again where its entry is verified, so it needs no more than the
-``config`` that an entry holds: no torch, no configuration library.  A set of fields names each by
-its place in the configuration (``recipe.citation``); a name stands for everything below it.
+Used when a run starts and again when its entry is verified, so it needs only the ``config`` of an
+entry: no torch, no configuration library.  A set of fields lists dotted keys of the configuration
+(``recipe.citation``); a key includes everything below it.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from efficiency_bench.provenance import digest_json
 from efficiency_bench.records import Entry, Metric, Target, Tier
 
 IMAGENET = ("imagenet", "imagenet_ffcv", "imagenet_memory")
-"""Names under which ILSVRC 2012 is asked for, by how its images are stored."""
+"""Names of ILSVRC 2012 in a configuration, by how its images are stored."""
 
 IMAGENET_CLASSES, IMAGENET_VAL_IMAGES = 1000, 50_000
-"""Of ILSVRC 2012 (Russakovsky et al. 2015, arXiv:1409.0575)."""
+"""Sizes of ILSVRC 2012 (Russakovsky et al. 2015, arXiv:1409.0575)."""
 
 FOLDER = "folder"
-"""Name of any other images in class folders."""
+"""Name of any other dataset of images in class folders."""
 
 Fields = frozenset[str]
 
@@ -31,42 +31,42 @@ RESULTS: Fields = frozenset(
         *("checkpoint_share", "price_usd_per_hour", "profile"),
     }
 )
-"""Where results go and what else is written down about a run; never recorded in an entry."""
+"""Where results go and what else is reported about a run; never recorded in an entry."""
 
 LOADING: Fields = frozenset({"data.root", "data.download", "data.workers", "data.allow_left_out"})
-"""Where the images lie, and what reads or refuses them; never recorded.  Their content is in the
-data digest, and their order follows from the seed."""
+"""Where the images are and how they are read; never recorded.  Their content is in the data
+digest, and their order follows from the seed."""
 
 REPLICATE: Fields = frozenset({"seed", "repeat"})
-"""Which sample of its row a run is."""
+"""Which replicate of its row a run is."""
 
 PROSE: Fields = frozenset({"model.paper", "recipe.citation", "recipe.expects", "recipe.departures"})
-"""Descriptions of a network or a recipe: a reworded one measures the same."""
+"""Descriptions of a network or a recipe: rewording one changes no measurement."""
 
 LABELS: Fields = frozenset({"experiment"})
-"""The name of a file that picks a model and a recipe, which are recorded themselves."""
+"""The name of a file that selects a model and a recipe, both of which are recorded."""
 
 MACHINE: Fields = frozenset(
     {"device", "precision", "channels_last", "optimizer_kernel", "compile", "threads"}
 )
-"""What the machine at hand decides about the same arithmetic; an entry records each."""
+"""How this machine carries out the same arithmetic; an entry records each of them."""
 
 EVALUATION_BATCH: Fields = frozenset({"data.eval_batch_size"})
-"""How many validation images go through the network at once: each one still counts once."""
+"""How many validation images go through the network at once; each image still counts once."""
 
 SCHEDULE_LENGTH: Fields = frozenset({"recipe.epochs"})
-"""What the trials of one horizon search differ in; rows in general do not ignore it."""
+"""What the trials of one horizon search differ in; ``row_key`` does not ignore it by default."""
 
 NOT_OF_A_ROW: Fields = RESULTS | LOADING | REPLICATE | PROSE | LABELS | MACHINE | EVALUATION_BATCH
-"""Every field in which seeds of one row may differ.  All other fields are measured."""
+"""Every field in which seeds of one row may differ.  All other fields affect the measurement."""
 
 ADDED_LATER: Mapping[str, Any] = {"estimand": "anytime"}
-"""Fields that the first entries did not have, with their defaults.  While a field stands at its
-default it is recorded nowhere, so that old entries keep their digests, run ids and rows."""
+"""Fields that the first entries lack, with their defaults.  A field at its default is not
+recorded, so that old entries keep their digests, run ids and rows."""
 
 
 class RowKey(NamedTuple):
-    """What the seeds of one row share."""
+    """What all seeds of one row have in common."""
 
     tier: Tier
     model: str
@@ -74,17 +74,17 @@ class RowKey(NamedTuple):
     data: str
     date: str | None
     settings: str | None
-    """Digest of what is measured; None: nobody recorded a configuration (an imported row)."""
+    """Digest of the measured settings; None: no configuration was recorded (an imported row)."""
     data_digest: str | None
     level: tuple[Metric, float] | None
     """The target; None: the run sets its own."""
 
 
 def row_key(entry: Entry, ignoring: Fields = frozenset()) -> RowKey:
-    """The row of ``entry``: runs are seeds of one row exactly if their keys are equal.
+    """Return the row of ``entry``: runs are seeds of one row exactly if their keys are equal.
 
-    The fields of ``NOT_OF_A_ROW`` do not matter, and neither do those that the caller names in
-    ``ignoring``.  An entry without a run's configuration has only its digest and its names.
+    The fields of ``NOT_OF_A_ROW`` and of ``ignoring`` are left out.  An entry without a run's
+    configuration is identified by its config digest and its names only.
     """
     target = entry.target
     recorded = entry.tier == "measured" and isinstance(entry.config.get("recipe"), Mapping)
@@ -101,7 +101,7 @@ def row_key(entry: Entry, ignoring: Fields = frozenset()) -> RowKey:
 
 
 def row_settings(measured: Mapping[str, Any], ignoring: Fields = frozenset()) -> str:
-    """SHA-256 (hex) over what a row's configuration measures, also before its first run.
+    """Return the SHA-256 (hex) of a row's settings, which is known before its first run.
 
     ``measured`` is ``config.measured_part`` or an entry's ``config``.
     """
@@ -110,30 +110,30 @@ def row_settings(measured: Mapping[str, Any], ignoring: Fields = frozenset()) ->
 
 
 def recorded_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of a whole configuration (plain values) that an entry records."""
+    """Return the part of a full configuration (plain values) that an entry records."""
     return _without(settings, RESULTS | LOADING)
 
 
 def config_digest(measured: Mapping[str, Any]) -> str:
-    """SHA-256 (hex) over a run's measured configuration, which its name carries.
+    """Return the SHA-256 (hex) of a run's measured configuration, part of its run id.
 
-    ``measured`` is ``config.measured_part`` or an entry's ``config``.  Seed and repeat stand in
-    the name themselves, the number of CPU threads is the host's, and prose measures nothing.
-    Narrower than a row: another device is another digest (``row_key``).
+    ``measured`` is ``config.measured_part`` or an entry's ``config``.  It leaves out seed and repeat
+    (the run id has them), the number of CPU threads (a property of the host) and prose.  It is
+    narrower than a row (``row_key``): another device gives another digest.
     """
     return digest_json(_without(measured, REPLICATE | PROSE | {"threads"}))
 
 
 def decided_digest(measured: Mapping[str, Any]) -> str:
-    """SHA-256 (hex) over what of a measured configuration is decided before the first run.
+    """Return the SHA-256 (hex) of the settings that are decided before the first run.
 
-    What the machine at hand decides is left open, and the name of the experiment is only a name.
+    It leaves out what depends on the machine, and the experiment, which is only a name.
     """
     return digest_json(_without(measured, REPLICATE | PROSE | LABELS | MACHINE))
 
 
 def _without(settings: Mapping[str, Any], names: Fields, place: str = "") -> dict[str, Any]:
-    """A copy without the fields ``names``, and without later ones that stand at their default."""
+    """Return a copy without ``names`` and without ``ADDED_LATER`` fields at their default."""
     kept: dict[str, Any] = {}
     for key, value in settings.items():
         name = f"{place}{key}"
@@ -144,7 +144,7 @@ def _without(settings: Mapping[str, Any], names: Fields, place: str = "") -> dic
 
 
 def leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    """(dotted key, value) of every text, number, truth value and null in plain values."""
+    """Yield (dotted key, value) of every string, number, boolean and null in plain values."""
     if isinstance(value, Mapping):
         for name, below in value.items():
             yield from leaves(below, f"{key}.{name}" if key else str(name))
@@ -156,25 +156,25 @@ def leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def row_date(measured: Mapping[str, Any]) -> str:
-    """ISO date of the row: the later of the model's and, where it has one, the recipe's."""
+    """Return the row's ISO date: the later of the model's and the recipe's, if it has one."""
     dates = (measured["model"]["published"], measured["recipe"]["date"])
     return str(max(filter(None, dates)))
 
 
 def data_name(asked: str, classes: int) -> str:
-    """Name of the data in an entry: ``asked``, but ``folder`` where it is not ImageNet's classes.
+    """Return the data name of an entry: ``asked``, or ``folder`` if it is not really ImageNet.
 
-    The loaders of ImageNet read any tree of class folders; its name belongs to 1,000 classes.
+    ImageNet's loaders read any tree of class folders; only one with 1,000 classes is ImageNet.
     """
     return FOLDER if asked in IMAGENET and classes != IMAGENET_CLASSES else asked
 
 
 def run_id(measured: Mapping[str, Any], data: str, data_digest: str, target: Target | None) -> str:
-    """Name of a run: what it trains on what, seed, repeat, and ten digits of its digest.
+    """Return a run id: experiment, data, seed, repeat, and ten digits of a digest.
 
     ``data`` is the data's name in the entry (``data_name``).  The digest covers the configuration,
-    the data's content and the level to reach (None: a baseline, which sets it), so that a baseline
-    measured again makes new runs and never stands in for old ones.
+    the content of the data and the target (None: a baseline, which sets it), so that runs against a
+    remeasured baseline get new run ids.
     """
     level = "own" if target is None else repr((target.metric, target.threshold))
     key = f"{config_digest(measured)} {data_digest} {level}"

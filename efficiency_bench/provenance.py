@@ -1,7 +1,7 @@
-"""What would be needed to run it again: commit, code digest, versions, hardware.
+"""Collect what is needed to repeat a run: commit, code digest, versions, hardware.
 
-Standard library only: package versions are read from their metadata, so nothing heavy is
-imported to name them.
+Standard library only: package versions come from package metadata, so that nothing heavy is
+imported.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ VERSIONED_PACKAGES = (
     "torch",
     "torchvision",
 )
-"""The packages whose version can move a measured number."""
+"""Packages whose version can change a measured number."""
 
 CODE_PACKAGES = (
     "efficiency_bench",
@@ -41,21 +41,21 @@ CODE_PACKAGES = (
     "efficiency_bench.models",
     "efficiency_bench.reference",
 )
-"""Named one by one: in a checkout the last three lie outside the package's own folder."""
+"""Listed one by one: in a checkout the last three are outside the package's folder."""
 
 CODE_SUFFIXES = (".py", ".yaml")
 
 
 def collect(hardware: Mapping[str, Any], network_digest: str | None = None) -> Provenance:
-    """Provenance of a run that starts now.
+    """Return the provenance of a run that starts now.
 
-    ``hardware`` holds what only the caller knows (device, card, threads, precision); the
-    CPU's name, usable cores, memory in bytes and the operating system are added to it.
-    ``network_digest`` is that of the network's own file, None: it is a library's.
+    ``hardware`` holds what only the caller knows (device, GPU, threads, precision); the CPU's name,
+    usable cores, memory in bytes and the operating system are added.  ``network_digest`` is the
+    digest of the network's own file; None: the network comes from a library.
     """
     commit, dirty = git_state(Path(__file__).resolve())
     if commit is not None and code_digest_at(commit) not in (None, code_digest()):
-        dirty = True  # also where git does not track the file that differs
+        dirty = True  # also if git does not track the file that differs
     return Provenance(
         commit=commit,
         dirty=dirty,
@@ -67,7 +67,7 @@ def collect(hardware: Mapping[str, Any], network_digest: str | None = None) -> P
 
 
 def digest_json(value: Any) -> str:
-    """SHA-256 (hex) of ``value`` as canonical JSON: sorted keys, no spaces, no NaN.
+    """Return the SHA-256 (hex) of ``value`` as canonical JSON: sorted keys, no spaces, no NaN.
 
     Raises ValueError for NaN or infinity and TypeError for what JSON cannot hold.
     """
@@ -77,21 +77,21 @@ def digest_json(value: Any) -> str:
 
 @functools.cache
 def code_digest() -> str:
-    """SHA-256 (hex) over names and bytes of the package's Python and YAML files.
+    """Return the SHA-256 (hex) of the names and bytes of the package's Python and YAML files.
 
     Names are those of the installed package (``efficiency_bench/models/alexnet.py``), so a
-    checkout and a wheel of the same code have the same digest.  Read once a process: what it
-    runs is what it has imported.
+    checkout and a wheel of the same code have the same digest.  Computed once per process, which
+    keeps running the code that it imported.
     """
     return _digest_files(dict(_code_files()))
 
 
 @functools.cache
 def code_digest_at(commit: str) -> str | None:
-    """``code_digest`` of the code of a commit; None where it, or git, is not at hand.
+    """Return the ``code_digest`` of a commit, or None if the commit or git is not available.
 
-    ``commit`` may be anybody's text.  Where each package lay then is what the commit's own
-    ``pyproject.toml`` says.
+    ``commit`` may be untrusted text.  The commit's own ``pyproject.toml`` says where each package
+    was at that time.
     """
     top = top_of(Path(__file__).resolve())
     files = files_at(top, commit, (*CODE_SUFFIXES, "pyproject.toml")) if top else None
@@ -108,7 +108,7 @@ def code_digest_at(commit: str) -> str | None:
 
 
 def digest_named(contents: Mapping[str, bytes]) -> str:
-    """SHA-256 (hex) over names and contents, whatever their order."""
+    """Return the SHA-256 (hex) of names and contents, independent of their order."""
     total = hashlib.sha256()
     for name in sorted(contents):
         total.update(name.encode() + b"\0" + hashlib.sha256(contents[name]).digest())
@@ -131,7 +131,7 @@ def _code_files() -> Iterator[tuple[str, Path]]:
 
 
 def package_versions() -> dict[str, str]:
-    """Name -> version of Python and of the packages that can move a number, if installed."""
+    """Return name -> version of Python and of the installed ``VERSIONED_PACKAGES``."""
     found = {"python": platform.python_version()}
     for name in VERSIONED_PACKAGES:
         try:
@@ -142,7 +142,7 @@ def package_versions() -> dict[str, str]:
 
 
 def host_hardware() -> dict[str, Any]:
-    """CPU name, cores usable by this process, memory in bytes, operating system."""
+    """Return the CPU name, cores usable by this process, memory in bytes and operating system."""
     return {
         "cpu": _cpu_name(),
         "cores": usable_cores(),
@@ -161,7 +161,7 @@ def _cpu_name() -> str:
 
 
 def usable_cores() -> int | None:
-    """CPU cores that this process may use; None where the system does not say."""
+    """Return the number of CPU cores that this process may use, or None if unknown."""
     # containers and job schedulers give a process fewer cores than the machine has
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
@@ -176,10 +176,10 @@ def _memory_bytes() -> int | None:
 
 
 def git_state(file: Path) -> tuple[str | None, bool | None]:
-    """Commit of the repository that tracks ``file``, and whether tracked files differ.
+    """Return the commit of the repository that tracks ``file``, and whether tracked files differ.
 
-    ``(None, None)`` outside a repository, without git, or where the surrounding repository
-    does not track the file: an environment inside somebody's repository is not that code.
+    ``(None, None)`` outside a repository, without git, or if the surrounding repository does not
+    track the file, as for a virtual environment inside an unrelated repository.
     """
     if top_of(file) is None:
         return None, None

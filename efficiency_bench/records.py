@@ -1,8 +1,8 @@
-"""The frozen records that cross rooms: target, segment, evaluation, clocks, entry.
+"""The frozen records that all packages share: target, segment, evaluation, clocks, entry.
 
-Units are those of the measurement's contract: compute in MACs per image, in FLOPs, or in
-teraflop/s-days (1 tfs-day = 1e12 * 86400 = 8.64e16); accuracies are fractions in [0, 1];
-epochs are completed passes and may be fractional.  Nothing here imports torch.
+Units: compute in MACs per image, in FLOPs, or in teraflop/s-days (1 tfs-day = 1e12 * 86400 =
+8.64e16); accuracies are fractions in [0, 1]; epochs are completed passes and may be fractional.
+Nothing here imports torch.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from efficiency_bench.bounds import (
 )
 
 SCHEMA_VERSION = 3
-"""Version of an entry's layout.  A reader refuses a newer one by name.
+"""Version of an entry's schema.  A reader rejects a newer one and names it.
 
-2: content digest, place of the event log, imported curves (compute may be unknown).
-3: digest of the network's own file; ``dirty`` also where a file that git does not track differs.
+2: content digest, path of the event log, imported curves (compute may be unknown).
+3: digest of the network's own file; ``dirty`` also covers files that git does not track.
 """
 
 TERAFLOPS_DAY = 8.64e16
@@ -50,7 +50,7 @@ class Record(BaseModel):
 
 
 class Target(Record):
-    """What counts as arriving."""
+    """The accuracy to reach and how many evaluations must confirm it."""
 
     metric: Metric
     value: Fraction
@@ -59,8 +59,8 @@ class Target(Record):
     tolerance: Fraction = 0.0
     """Subtracted from ``value`` before comparing: rounding of the published figure."""
     confirmations: Count = 2
-    """Further evaluations that must hold before the crossing counts as sustained; at the
-    schedule's end all that remain, the final one included."""
+    """Number of following evaluations that must also meet the target before the crossing counts as
+    sustained; at the end of the schedule, all that remain, including the final one."""
     source: Literal["published", "setting", "baseline", "own_schedule"] = "setting"
     """Where the value comes from; ``own_schedule`` marks the baseline's own run."""
     baseline_run_ids: tuple[str, ...] = Field(default=(), max_length=LONGEST_CURVE)
@@ -68,36 +68,36 @@ class Target(Record):
 
     @property
     def threshold(self) -> float:
-        """The accuracy an evaluation is compared with, a fraction."""
+        """The accuracy that an evaluation must reach, a fraction."""
         return self.value - self.tolerance
 
     def met_by(self, accuracy: float) -> bool:
-        """Whether one evaluation's accuracy (a fraction) counts as at or over the target.
+        """Return whether one evaluation's accuracy (a fraction) is at or above the target.
 
-        Accuracies are ratios of counts and targets are decimal numbers, so equality is
-        judged with an allowance of 1e-9, far below one image in any validation set.
+        Accuracies are ratios of counts and targets are decimal numbers, so the comparison allows
+        for 1e-9, far less than one image in any validation set.
         """
         return accuracy >= self.threshold - 1e-9
 
 
 class Segment(Record):
-    """A stretch of training with constant resolution, trained layers, heads and passes."""
+    """A part of training with constant resolution, trained layers, heads and passes."""
 
     images: Count
-    """Images really processed in it, each once however many passes it took."""
+    """Images processed in it; an image counts once, however many passes it takes."""
     resolution_px: int = Field(gt=0, le=LARGEST_SIDE_PX)
     forward_macs: Count
     """F, forward MACs per image of the training graph, one pass."""
     first_layer_macs: Count
     """F1, the part of F spent in layers that read the input image."""
     backward_macs: Count
-    """B, backward MACs per image, one pass (2F - F1 for a plainly trained network)."""
+    """B, backward MACs per image, one pass (2F - F1 if all layers are trained)."""
     passes: int = Field(default=1, ge=1, le=1000)
     """Forward-backward passes per image (SAM has 2)."""
 
 
 class Evaluation(Record):
-    """One pass over the validation set, each image counted exactly once."""
+    """One pass over the validation set, with each image counted exactly once."""
 
     images: Count
     """Training images processed before it."""
@@ -111,12 +111,12 @@ class Evaluation(Record):
     """Mean cross-entropy in nats per image, without label smoothing; None if not finite."""
     val_images: Count = Field(gt=0)
     train_seconds: Seconds
-    """Training clock when it began; evaluation is never charged to it."""
+    """Training clock when the evaluation began; evaluation time is not part of it."""
     evaluation_seconds: Seconds | None
-    """What this evaluation itself took; None: an imported curve does not say."""
+    """Duration of this evaluation; None: an imported curve does not say."""
 
     def accuracy(self, metric: Metric) -> float:
-        """Accuracy under ``metric``, a fraction; ValueError where it was not measured."""
+        """Return the accuracy in ``metric``, a fraction; ValueError if it was not measured."""
         value = self.top1 if metric == "top1" else self.top5
         if value is None:
             raise ValueError("top5 was not measured: the data has fewer than five classes")
@@ -124,62 +124,62 @@ class Evaluation(Record):
 
 
 class Clocks(Record):
-    """Wall-clock accounts of a run, in seconds, kept apart."""
+    """Wall-clock seconds of a run, kept separately per activity."""
 
     train_seconds: Seconds
     evaluation_seconds: Seconds
     setup_seconds: Seconds
-    """Data, model and count, before the first step."""
+    """Loading data, building the model and counting MACs, before the first step."""
 
 
 class Cost(Record):
-    """What a run cost beside its compute.  What is unknown is None, never 0."""
+    """What a run cost in addition to its compute.  Unknown values are None, never 0."""
 
     compile_seconds: Seconds = 0.0
-    """Compiling the network: on no other clock."""
+    """Time to compile the network, which is on no other clock."""
     peak_flops_per_second: Positive
-    """A matrix product's rate on this machine, of all the run's processes together."""
+    """Rate of a matrix product on this machine, summed over the run's processes."""
     peak_method: str
     """How the peak was measured."""
     energy_joules: Amount | None
-    """Energy while the training clock ran."""
+    """Energy used while the training clock ran."""
     evaluation_energy_joules: Amount | None
     repeated_energy_joules: Amount | None
-    """Training energy of work done again after a crash; not part of ``energy_joules``."""
+    """Training energy of work repeated after a crash; not part of ``energy_joules``."""
     energy_source: str
-    """Which counter, over what; or why the energy is unknown."""
+    """Which counter measured what; or why the energy is unknown."""
     price_usd_per_hour: Amount | None
-    """Of all that the run uses, as its configuration named it."""
+    """Price of everything that the run uses, as set in its configuration."""
     notes: tuple[str, ...] = ()
-    """Why the seconds, and all that follows from them, say little about this machine."""
+    """Reasons why the seconds, and all values derived from them, say little about this machine."""
 
 
 class Provenance(Record):
-    """What would be needed to run it again: code, versions, hardware."""
+    """What is needed to repeat a run: code, versions, hardware."""
 
     commit: str | None
     """Git commit of the code, ``None`` outside a repository."""
     dirty: bool | None
-    """Whether the code differed from that commit; in schema 2 whether tracked files did."""
+    """Whether the code differed from that commit; in schema 2, whether tracked files did."""
     code_digest: str
     """SHA-256 over the package's Python and YAML files."""
     network_digest: str | None = None
-    """SHA-256 over the network's own file and those of ``models/`` that it imports; None: a
-    library's network, or an entry of schema 2."""
+    """SHA-256 over the network's own file and the files of ``models/`` that it imports; None: the
+    network comes from a library, or the entry is of schema 2."""
     versions: Mapping[str, str]
     """Package name -> version, Python's included."""
     hardware: Mapping[str, Any]
-    """Device, card or CPU name, threads, memory."""
+    """Device, GPU or CPU name, threads, memory."""
 
 
 class Entry(Record):
-    """One row of the ledger: a run from its config to its ending."""
+    """One entry of the ledger: a run from its configuration to its end."""
 
     schema_version: int = Field(default=SCHEMA_VERSION, ge=1)
     run_id: str
     tier: Tier = "measured"
     source: str
-    """Where the row comes from: ``measured here``, or a file or publication."""
+    """Where the entry comes from: ``measured here``, or a file or publication."""
     created_utc: IsoTime
     """ISO 8601 time at which the entry was written."""
 
@@ -201,28 +201,28 @@ class Entry(Record):
     images: Count | None
     steps: Count | None
     epochs: Epochs | None
-    """Steps are None for an imported curve and for the rows of the 2020 paper; all three for a
-    published number without epochs."""
+    """Steps are None for an imported curve and for the rows of the 2020 paper; images, steps and
+    epochs are all None for a published number without epochs."""
     forward_macs: Amount | None
     """paper3x / (3 * images): MACs per image, averaged over segments.
 
-    It and the compute are None only for an imported curve of a network that nobody counted; a
-    published number has its paper3x alone."""
+    It and the compute are None only for an imported curve of a network without a MAC count; a
+    published number has only its paper3x."""
     paper3x_tfs_days: Amount | None
     """Sum over segments of images * 3F (1 MAC = 1), teraflop/s-days."""
     exact_flops: Amount | None
     """Sum over segments of images * passes * 2(F + B), FLOPs."""
     paper3x_to_target_tfs_days: Positive | None
-    """paper3x at the sustained crossing; a baseline is charged its whole schedule."""
+    """paper3x up to the sustained crossing; a baseline is charged its whole schedule."""
     exact_flops_to_target: Positive | None
     first_crossing_images: Amount | None
     first_crossing_epochs: Epochs | None
     sustained_crossing_images: Amount | None
     sustained_crossing_epochs: Epochs | None
     first_epoch_at_target: Epochs | None = None
-    """Imported curves: completed epochs at the first row at or over the target, as printed."""
+    """Imported curves: completed epochs at the first row at or above the target, as printed."""
     repeated_images: Count = 0
-    """Images processed again after a crash; not part of ``images``."""
+    """Images repeated after a crash; not part of ``images``."""
     repeated_seconds: Seconds = 0.0
     repeated_paper3x_tfs_days: Amount = 0.0
 
@@ -230,34 +230,34 @@ class Entry(Record):
     evaluations: tuple[Evaluation, ...] = Field(max_length=LONGEST_CURVE)
     clocks: Clocks | None
     weights_digest: str | None
-    """SHA-256 over the raw weights and buffers at the stop."""
+    """SHA-256 over the raw weights and buffers at the end of the run."""
     data_digest: str | None
     config_digest: str | None
     event_log_digest: str | None
     """SHA-256 over the bytes of the event log."""
     event_log: str | None = None
-    """Where the run's folder kept its event log, relative to the ledger's folder."""
+    """Path of the event log in the run's folder, relative to the ledger's folder."""
     config: Mapping[str, Any]
     provenance: Provenance | None
     cost: Cost | None = None
-    """None: an imported or published row, or one written before costs were kept."""
+    """None: an imported or published row, or one written before costs were recorded."""
     entry_digest: str | None = None
-    """SHA-256 over all other fields as canonical JSON, so that an edited entry is found."""
+    """SHA-256 over all other fields as canonical JSON; detects an edited entry."""
 
     @model_validator(mode="after")
     def _can_be_read(self) -> Self:
-        """Bounds, and what every reader of a curve takes for granted."""
+        """Check the bounds, and what every reader of a curve relies on."""
         if (reason := out_of_bounds(self)) is not None:
             raise ValueError(reason)
         if any(b.images < a.images for a, b in pairwise(self.evaluations)):
-            raise ValueError("evaluations: not in the order of training")
+            raise ValueError("evaluations: not in training order")
         if self.target.metric == "top5" and any(e.top5 is None for e in self.evaluations):
-            raise ValueError("evaluations: the target is a top-5 accuracy, and one has none")
+            raise ValueError("evaluations: the target is a top-5 accuracy, but one has no top5")
         return self
 
 
 def paper3x_tfs_days(segments: Sequence[Segment]) -> float:
-    """The 2020 paper's compute: sum of images * 3F * passes, 1 MAC = 1, in tfs-days.
+    """Return the 2020 paper's compute: sum of images * 3F * passes, 1 MAC = 1, in tfs-days.
 
     Source: Hernandez & Brown 2020, table 3; the factor 3 is inferred from its 16 rows.
     """
@@ -265,17 +265,17 @@ def paper3x_tfs_days(segments: Sequence[Segment]) -> float:
 
 
 def exact_flops(segments: Sequence[Segment]) -> float:
-    """True algorithmic training FLOPs: sum of images * passes * 2(F + B)."""
+    """Return the exact algorithmic training FLOPs: sum of images * passes * 2(F + B)."""
     return float(
         sum(s.images * s.passes * 2 * (s.forward_macs + s.backward_macs) for s in segments)
     )
 
 
 def segments_until(segments: Sequence[Segment], images: float) -> tuple[Segment, ...]:
-    """The segments up to ``images`` training images, the last one cut there.
+    """Return the segments up to ``images`` training images, with the last one cut there.
 
-    A crossing lies between evaluations, so ``images`` may be fractional; the cut keeps whole
-    images (rounded half to even), an error of at most half an image.
+    A crossing lies between evaluations, so ``images`` may be fractional; the cut rounds it to whole
+    images (half to even), an error of at most half an image.
     """
     kept: list[Segment] = []
     left = round(images)

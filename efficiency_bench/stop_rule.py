@@ -1,7 +1,7 @@
-"""The stop rule: when a sequence of evaluations counts as having arrived.
+"""The stop rule: decide whether a sequence of evaluations has reached its target.
 
-The trainer asks it after every evaluation, the crossing estimator asks it afterwards, so both
-give the same answer.  No torch.
+The trainer applies it after every evaluation and the crossing estimator applies it afterwards, so
+both give the same answer.  No torch.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from efficiency_bench.config import EvaluationConfig
 from efficiency_bench.records import Metric, Target
 
 TOP5_FROM_CLASSES = 100
-"""With fewer classes top-5 says little (AlexNet passes 97 % of ten classes at once)."""
+"""With fewer classes, top-5 is uninformative (on ten classes, AlexNet soon passes 97 %)."""
 
 
 def metric_for(asked: str | None, classes: int) -> Metric:
-    """The metric asked for, else top-5 from 100 classes on and top-1 below."""
+    """Return the requested metric, or by default top-5 from 100 classes up and top-1 below."""
     if asked is None:
         return "top5" if classes >= TOP5_FROM_CLASSES else "top1"
     return "top5" if asked == "top5" else "top1"
 
 
 def metric_of_start(start: Mapping[str, Any]) -> Metric:
-    """The metric of a run, from the ``start`` event of its log."""
+    """Return the metric of a run, from the ``start`` event of its log."""
     target = start["target"]  # None: a baseline, which sets its own level
     if target is not None:
         return metric_for(target["metric"], start["classes"])
@@ -33,18 +33,18 @@ def metric_of_start(start: Mapping[str, Any]) -> Metric:
 
 
 def chance_level(metric: Metric, classes: int) -> float:
-    """Accuracy of guessing among ``classes`` equally frequent ones, a fraction."""
+    """Return the accuracy of random guessing among ``classes`` balanced classes, a fraction."""
     return min(1.0, (1 if metric == "top1" else 5) / classes)
 
 
 CHANCE_STANDARD_ERRORS = 3.0
-"""How far above guessing a target must lie, in binomial standard errors of one evaluation; our
-choice.  Guessing passes it in one evaluation of 740; three in a row confirm an arrival.  A baseline
-is held to ten (ledger/baseline.py), since every other run is held to it."""
+"""How far above chance a target must be, in binomial standard errors of one evaluation; our choice.
+Random guessing passes it in one of 740 evaluations; three in a row confirm a crossing.  A baseline
+must be ten above chance (ledger/baseline.py), since it sets the target of every other run."""
 
 
 def least_target(metric: Metric, classes: int, val_images: int) -> float:
-    """The accuracy that a target must lie above: chance plus three standard errors, a fraction.
+    """Return the accuracy that a target must exceed: chance plus three standard errors, a fraction.
 
     Chance ``c`` is 1/classes for top-1 and 5/classes for top-5, its standard error
     ``sqrt(c (1 - c) / val_images)``.
@@ -54,16 +54,16 @@ def least_target(metric: Metric, classes: int, val_images: int) -> float:
 
 
 def first_index(target: Target, accuracies: Sequence[float]) -> int | None:
-    """Index of the first evaluation at or over the target, or None."""
+    """Return the index of the first evaluation at or above the target, or None."""
     return next((i for i, a in enumerate(accuracies) if target.met_by(a)), None)
 
 
 def sustained_index(target: Target, accuracies: Sequence[float], schedule_over: bool) -> int | None:
-    """Index of the first evaluation at or over the target that further ones confirm.
+    """Return the index of the first evaluation at or above the target that later ones confirm.
 
-    ``accuracies`` are fractions in the order of the evaluations.  An evaluation is confirmed
-    when the next ``target.confirmations`` all hold, or, once ``schedule_over``, when all that
-    remain hold (none need remain: the final evaluation confirms itself).
+    ``accuracies`` are fractions in the order of the evaluations.  An evaluation is confirmed if the
+    next ``target.confirmations`` evaluations all meet the target, or, once ``schedule_over``, if
+    all that remain do (none need remain: the final evaluation confirms itself).
     """
     for i, accuracy in enumerate(accuracies):
         if not target.met_by(accuracy):
@@ -76,21 +76,21 @@ def sustained_index(target: Target, accuracies: Sequence[float], schedule_over: 
 
 
 NOISE = 2.0
-"""Binomial standard errors of an evaluation by which the next may be higher on a flat curve."""
+"""How much higher the next evaluation may be on a flat curve, in binomial standard errors."""
 
 Curve = Sequence[tuple[float, float]]
-"""Evaluations in order: epochs (steps over steps an epoch), accuracy (a fraction)."""
+"""Evaluations in order: epochs (steps over steps per epoch), accuracy (a fraction)."""
 
 
 def evaluations_per_epoch(
     cadence: EvaluationConfig, target: Target | None, curve: Curve, chance: float, val_images: int
 ) -> int:
-    """Evaluations an epoch after those of ``curve``, on ``val_images`` images.
+    """Return the number of evaluations per epoch to use after those of ``curve``.
 
-    The fine cadence holds where the target may be met before the next evaluation of the coarse
-    one: where the accuracy would, once it has risen as much again as since the evaluation a
-    coarse interval ago, or by the noise of an evaluation.  The curve begins at ``chance`` (a
-    fraction).  A run without a target (a baseline, which ends with its schedule) keeps the
+    The fine cadence applies once the target may be met before the next coarse evaluation: if the
+    last accuracy would meet it after rising once more by as much as over the last coarse interval,
+    or by the noise of an evaluation on ``val_images`` images.  The curve begins at ``chance`` (a
+    fraction).  A run without a target (a baseline, which trains its whole schedule) keeps the
     coarse cadence.
     """
     if target is None or not curve:
@@ -104,9 +104,10 @@ def evaluations_per_epoch(
 
 
 def due(step: int, steps_per_epoch: int, per_epoch: int) -> bool:
-    """Whether an evaluation follows ``step`` (counted from 1 over the whole run).
+    """Return whether an evaluation follows ``step`` (counted from 1 over the whole run).
 
-    An epoch is cut into ``per_epoch`` parts as equal as whole steps allow; the epoch's last
-    step always ends one.  With more evaluations than steps, every step is followed by one.
+    An epoch is split into ``per_epoch`` parts as equal as whole steps allow, with an evaluation
+    after each part, so one always follows the last step.  With more evaluations than steps, one
+    follows every step.
     """
     return step * per_epoch // steps_per_epoch > (step - 1) * per_epoch // steps_per_epoch

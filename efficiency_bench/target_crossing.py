@@ -1,4 +1,4 @@
-"""Where a run crossed its target, interpolated between evaluations."""
+"""Locate where a run crossed its target, by interpolation between evaluations."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from efficiency_bench.stop_rule import first_index, sustained_index
 
 
 def isotonic(values: Sequence[float], weights: Sequence[float]) -> NDArray[np.float64]:
-    """The non-decreasing sequence nearest to ``values`` in weighted least squares, as long.
+    """Return the weighted isotonic fit: the non-decreasing sequence closest to ``values``.
 
-    Neighbours in the wrong order are replaced by their weighted mean until none are left
-    (Ayer et al. 1955).  Fractions weighted by their counts give the binomial likelihood's own
-    maximum.  ``weights`` are positive and as many as ``values``, else ValueError.
+    Pool adjacent violators: neighbours in the wrong order are replaced by their weighted mean until
+    none are left (Ayer et al. 1955).  For fractions weighted by their counts, the fit is also the
+    binomial maximum likelihood estimate.  Raises ValueError unless every value has one positive
+    weight.
     """
     if len(values) != len(weights) or any(weight <= 0 for weight in weights):
         raise ValueError("every value needs one positive weight")
@@ -30,7 +31,7 @@ def isotonic(values: Sequence[float], weights: Sequence[float]) -> NDArray[np.fl
         mean, mass, length = float(value), float(weight), 1
         while means and means[-1] >= mean:
             before = masses.pop()
-            # written as a step from the mean before, so that equal values stay exactly equal
+            # an increment on the previous mean, so that equal values stay exactly equal
             mean = means[-1] + (mean - means.pop()) * (mass / (before + mass))
             mass += before
             length += lengths.pop()
@@ -45,10 +46,10 @@ CrossingKind = Literal["first", "sustained", "isotonic"]
 
 @dataclass(frozen=True)
 class LearningCurve:
-    """Accuracy against training: one point an evaluation, in the order of training."""
+    """Accuracy against training: one point per evaluation, in training order."""
 
     x: tuple[float, ...]
-    """Training before each evaluation: images or compute, never falling, 0 allowed."""
+    """Training before each evaluation: images or compute, non-decreasing, may start at 0."""
     accuracies: tuple[float, ...]
     """Fractions."""
     val_images: tuple[int, ...]
@@ -62,7 +63,7 @@ class LearningCurve:
 
 
 def learning_curve(target: Target, evaluations: Sequence[Evaluation]) -> LearningCurve:
-    """A run's evaluations as a curve of the target's metric against training images."""
+    """Return a run's learning curve: the target's metric against training images."""
     return LearningCurve(
         x=tuple(float(e.images) for e in evaluations),
         accuracies=tuple(e.accuracy(target.metric) for e in evaluations),
@@ -71,10 +72,10 @@ def learning_curve(target: Target, evaluations: Sequence[Evaluation]) -> Learnin
 
 
 def entry_curve(entry: Entry) -> tuple[LearningCurve, bool]:
-    """An entry's curve, and whether it goes to its schedule's end, which confirms what remains.
+    """Return an entry's curve and whether its schedule was over, which confirms the last points.
 
-    An entry does not say whether a run that stopped at its target was also at that end.  It was,
-    if its own crossing lacks the confirmations that only a schedule's end replaces.
+    An entry does not say whether a run that stopped at its target had also finished its schedule.
+    It had if its crossing lacks confirmations, since only the end of the schedule replaces them.
     """
     curve = learning_curve(entry.target, entry.evaluations)
     confirmed = sustained_index(entry.target, curve.accuracies, schedule_over=False) is not None
@@ -83,13 +84,13 @@ def entry_curve(entry: Entry) -> tuple[LearningCurve, bool]:
 
 
 def first_crossing(target: Target, evaluations: Sequence[Evaluation]) -> float | None:
-    """Training images at the first crossing of the target, or None if there is none.
+    """Return the training images at the first crossing of the target, or None.
 
-    Between the evaluation before and the first one at or over the target, accuracy is taken
-    to grow linearly on the logit scale with the images seen; the result lies after the one
-    and no later than the other.  An accuracy of 0 or 1 is moved inwards by half an image.
-    Where the very first evaluation is at the target the crossing was missed (left-censored):
-    its own images are returned, an upper bound.
+    Between the first evaluation at or above the target and the one before it, accuracy is
+    interpolated linearly in images on the logit scale; the result lies after the earlier evaluation
+    and no later than the later one.  An accuracy of 0 or 1 is moved inwards by half an image.  If
+    the very first evaluation meets the target, the crossing is left-censored: its own images are
+    returned, an upper bound.
     """
     return crossing_of("first", target, learning_curve(target, evaluations), False)
 
@@ -97,9 +98,9 @@ def first_crossing(target: Target, evaluations: Sequence[Evaluation]) -> float |
 def sustained_crossing(
     target: Target, evaluations: Sequence[Evaluation], schedule_over: bool
 ) -> float | None:
-    """Training images at the first crossing that later evaluations confirm, or None.
+    """Return the training images at the first crossing that later evaluations confirm, or None.
 
-    Confirmation is ``target.sustained_index``'s; the interpolation is ``first_crossing``'s.
+    ``stop_rule.sustained_index`` defines confirmation; interpolation is as in ``first_crossing``.
     """
     return crossing_of("sustained", target, learning_curve(target, evaluations), schedule_over)
 
@@ -107,10 +108,10 @@ def sustained_crossing(
 def crossing_of(
     kind: CrossingKind, target: Target, curve: LearningCurve, schedule_over: bool
 ) -> float | None:
-    """x at one kind of crossing, in the unit of ``curve.x``, or None if there is none.
+    """Return x at one kind of crossing, in the unit of ``curve.x``, or None if there is none.
 
-    ``isotonic`` is the crossing of the curve made never to fall, weighted by the validation
-    images; ``schedule_over`` matters to ``sustained`` alone.
+    ``isotonic`` is the crossing of the isotonic fit, weighted by validation images;
+    ``schedule_over`` affects only ``sustained``.
     """
     read, index = located(kind, target, curve, schedule_over)
     return None if index is None else interpolated(target, read, index)
@@ -119,7 +120,7 @@ def crossing_of(
 def located(
     kind: CrossingKind, target: Target, curve: LearningCurve, schedule_over: bool
 ) -> tuple[LearningCurve, int | None]:
-    """The curve in which ``kind`` is read, and the evaluation at or over the target there."""
+    """Return the curve that ``kind`` uses, and the index of its crossing evaluation or None."""
     if kind == "sustained":
         return curve, sustained_index(target, curve.accuracies, schedule_over)
     if kind == "isotonic":
@@ -129,17 +130,17 @@ def located(
 
 
 def interpolated(target: Target, curve: LearningCurve, index: int) -> float:
-    """x at which the curve meets the target between evaluation ``index`` and the one before."""
+    """Return x where the curve meets the target between evaluation ``index`` and the one before."""
     at = curve.x[index]
     if index == 0:
         return at
-    # The one before is always under the target: were it not, it would itself be the first,
-    # and it would itself be sustained, since everything that confirms this one follows it.
+    # The previous evaluation is always below the target. Otherwise it would itself be the first
+    # crossing, and also sustained: everything that confirms this one follows it too.
     before = curve.x[index - 1]
     low = _logit(curve.accuracies[index - 1], curve.val_images[index - 1])
     high = _logit(curve.accuracies[index], curve.val_images[index])
     threshold = _logit(target.threshold, curve.val_images[index])
-    if high <= low:  # only where the move inwards made them one
+    if high <= low:  # only if moving both inwards made them equal
         return at
     fraction = min(max((threshold - low) / (high - low), 0.0), 1.0)
     x = before + fraction * (at - before)
@@ -147,7 +148,7 @@ def interpolated(target: Target, curve: LearningCurve, index: int) -> float:
 
 
 def _logit(accuracy: float, val_images: int) -> float:
-    """Log odds of an accuracy, which is kept half an image away from 0 and 1."""
+    """Return the log odds of an accuracy, kept half an image away from 0 and 1."""
     margin = 0.5 / val_images
     p = min(max(accuracy, margin), 1 - margin)
     return math.log(p / (1 - p))

@@ -1,4 +1,4 @@
-"""The console that everything is printed on: it shows text as text, whoever wrote it."""
+"""The console that prints all output, and shows untrusted text literally."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from efficiency_bench.plain_text import visible
 
 
 class TextConsole(Console):
-    r"""A Console without markup and emoji codes, and with control characters as ``\x1b``.
+    r"""A Console without markup or emoji codes, with control characters escaped (``\x1b``).
 
-    A name such as ``[/red]`` is then a name.  Styles and links are set by the caller alone.
+    A name such as ``[/red]`` is printed literally.  Only the caller sets styles and links.
     """
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(markup=False, emoji=False, **settings)
 
     def render_str(self, text: str, **settings: Any) -> Text:
-        """Text of a string, before it is laid out."""
+        """Return a string as Text, before layout."""
         return super().render_str(visible(text), **settings)
 
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
     ) -> Iterable[Segment]:
-        """Segments of anything; what is not a command to the terminal is made visible."""
+        """Yield the segments of any renderable, with control characters in its text escaped."""
         for segment in super().render(renderable, options):
             yield segment if segment.control else segment._replace(text=visible(segment.text))

@@ -1,4 +1,4 @@
-"""Every number of an entry, computed again from its event log and its configuration."""
+"""Verify entries: recompute every number from the event log and the configuration."""
 
 from efficiency_bench.verify.findings import Check, Failure, Note, Skipped, Unconfirmed
 from efficiency_bench.verify.neighbours import LedgerIndex

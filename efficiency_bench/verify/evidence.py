@@ -1,4 +1,4 @@
-"""What an entry is held against: its event log, its configuration, the rest of the ledger."""
+"""The evidence that an entry is checked against: event log, configuration, rest of the ledger."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from efficiency_bench.records import Entry
 from efficiency_bench.verify.neighbours import LedgerIndex
 
 OWN_LOG = "events.jsonl"
-"""The name of the log in a run's folder: an entry that names another file is not followed."""
+"""File name of the log in a run's folder; a path in an entry to any other file is not opened."""
 
 
 @dataclass(frozen=True)
 class LogCopy:
-    """One copy of the event log: the ledger's own, or that in the run's folder."""
+    """One copy of the event log: the ledger's, or the one in the run's folder."""
 
     name: str
     content: bytes | None
-    """None: it is there but cannot be read."""
+    """None: it exists but cannot be read."""
     problem: str = ""
 
     @property
@@ -39,16 +39,16 @@ class LogCopy:
 
 @dataclass(frozen=True)
 class Evidence:
-    """One entry and all that speaks for or against it."""
+    """One entry and everything that it can be checked against."""
 
     entry: Entry
     beside: LedgerIndex
-    """Every entry of the ledger, this one included."""
+    """All entries of the ledger, including this one."""
     logs: tuple[LogCopy, ...]
 
     @cached_property
     def read(self) -> EventsRead | None:
-        """The first copy of the log that can be read."""
+        """The first readable copy of the log, or None."""
         for log in self.logs:
             if log.content is not None:
                 try:
@@ -59,26 +59,26 @@ class Evidence:
 
     @cached_property
     def useful(self) -> list[Mapping[str, Any]]:
-        """The log's events but for those that a resumption took back."""
+        """The log's events without those that a later resume rolled back."""
         return useful(self.read.events) if self.read else []
 
     def events(self, kind: str) -> list[Mapping[str, Any]]:
-        """The useful events of one kind, in order."""
+        """Return the useful events of one kind, in order."""
         return [event for event in self.useful if event["event"] == kind]
 
     @cached_property
     def start(self) -> Mapping[str, Any]:
-        """The event that says what the run was to do; empty where there is none."""
+        """The ``start`` event, which describes the run; empty if there is none."""
         return next(iter(self.events("start")), {})
 
     @cached_property
     def end(self) -> Mapping[str, Any]:
-        """The event that says how it ended; empty where there is none."""
+        """The ``end`` event, which says how the run ended; empty if there is none."""
         return next(iter(self.events("end")), {})
 
 
 def gather(ledger_dir: Path, entry: Entry, beside: LedgerIndex) -> Evidence:
-    """The evidence for ``entry``: the log kept in the ledger, and the run's own if still there."""
+    """Collect the evidence for ``entry``: the ledger's log and, if it still exists, the run's."""
     copies = [_kept(log_path(ledger_dir, entry.run_id))]
     if entry.event_log is not None:
         copies.append(_own(ledger_dir, entry.event_log))
@@ -95,7 +95,7 @@ def _kept(path: Path) -> LogCopy | None:
 
 
 def _own(ledger_dir: Path, place: str) -> LogCopy | None:
-    """The copy that the entry names; the entry may be anybody's, and name a device without end."""
+    """Read the copy that the entry names; an untrusted entry may name an endless device."""
     path = ledger_dir / place
     if path.name != OWN_LOG or Path(place).is_absolute():
         return LogCopy(place, None, f"not followed: a log is named {OWN_LOG}, relative to here")
@@ -103,10 +103,10 @@ def _own(ledger_dir: Path, place: str) -> LogCopy | None:
         content = read_regular(path, LARGEST_LOG_BYTES)
         check_size(content)
     except (FileNotFoundError, NotADirectoryError):
-        return None  # run folders are cleared; the ledger's own copy is what must be there
+        return None  # run folders may be deleted; only the ledger's copy is required
     except OSError as error:
         return LogCopy(str(path), None, f"cannot be read: {error.strerror or error}")
-    except ValueError as error:  # a name with a zero byte
+    except ValueError as error:  # a name with a NUL byte
         return LogCopy(str(path), None, f"cannot be read: {error}")
     except UserError as error:
         return LogCopy(str(path), None, str(error))

@@ -1,4 +1,4 @@
-"""What a rule has to say about an entry: a failure, a check that could not be made, or a note."""
+"""Findings of a rule about an entry: a failure, a check that could not be made, or a note."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from efficiency_bench.verify.evidence import Evidence
 
 ROUNDING = 1e-12
-"""Relative difference allowed between two sums of the same terms in another order."""
+"""Relative difference allowed between sums of the same terms in different orders."""
 
 
 @dataclass(frozen=True)
@@ -21,14 +21,14 @@ class Failure:
     rule: str
     """Name of the rule and, after a colon, of the field or event."""
     expected: Any
-    """What the evidence gives; None where it gives nothing."""
+    """What the evidence implies; None if it implies nothing."""
     found: Any
-    """What is written down."""
+    """What the entry or the log says."""
 
 
 @dataclass(frozen=True)
 class Unconfirmed:
-    """A check that matters and could not be made: the entry is not confirmed."""
+    """A required check that could not be made, so the entry is not confirmed."""
 
     rule: str
     reason: str
@@ -36,7 +36,7 @@ class Unconfirmed:
 
 @dataclass(frozen=True)
 class Skipped:
-    """A check that needs what a clone of the repository does not have, such as the data."""
+    """A check that needs something a clone of the repository lacks, such as the data."""
 
     rule: str
     reason: str
@@ -44,7 +44,7 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Note:
-    """Something to know that makes no number wrong."""
+    """Information that makes no number wrong."""
 
     rule: str
     text: str
@@ -55,13 +55,13 @@ Check = Callable[["Evidence"], Iterator[Finding]]
 
 
 def equal(rule: str, expected: Any, found: Any) -> Iterator[Failure]:
-    """A failure unless both are the same value."""
+    """Yield a failure unless both are the same value."""
     if expected != found:
         yield Failure(rule, expected, found)
 
 
 def close(rule: str, expected: float | None, found: float | None) -> Iterator[Failure]:
-    """A failure unless both are absent, or the same number up to rounding."""
+    """Yield a failure unless both are None, or the same number up to rounding."""
     if expected is None or found is None:
         yield from equal(rule, expected, found)
     elif not math.isclose(expected, found, rel_tol=ROUNDING, abs_tol=0.0):
@@ -71,6 +71,6 @@ def close(rule: str, expected: float | None, found: float | None) -> Iterator[Fa
 def fields(
     rule: str, expected: Mapping[str, Any], found: Mapping[str, Any], names: tuple[str, ...]
 ) -> Iterator[Failure]:
-    """A failure for each of ``names`` that differs between two records."""
+    """Yield a failure for each of ``names`` that differs between two records."""
     for name in names:
         yield from equal(f"{rule}: {name}", expected.get(name), found.get(name))

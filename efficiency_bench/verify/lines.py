@@ -1,4 +1,4 @@
-"""What `efficiency-bench verify` found, as JSON rows and as lines for the terminal."""
+"""Format the results of `efficiency-bench verify` as JSON rows and as terminal lines."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from efficiency_bench.verify.verify import RULES_VERSION
 WIDEST_VERDICT = len("not confirmed")
 
 LONGEST_VALUE = 60
-"""Characters of a value shown; two of them and their rule make two lines of a terminal."""
+"""Characters shown of a value; a rule and two values fit on two terminal lines."""
 
 
 def as_row(result: Verification) -> dict[str, Any]:
-    """JSON values of one entry's verification."""
+    """Return one entry's verification as JSON values."""
     return {
         "run_id": result.run_id,
         "verdict": result.verdict,
@@ -37,10 +37,10 @@ def as_row(result: Verification) -> dict[str, Any]:
 
 
 def print_verifications(results: Sequence[Verification], console: Console) -> None:
-    """Every entry with its verdict and why, then what was skipped or is to be known, then a sum."""
+    """Print every entry with verdict and reasons, then skipped checks and notes, then a summary."""
     for result in results:
         verdict = result.verdict.upper() if result.failures else result.verdict
-        name = printable(result.run_id)  # of a file that is no entry: anything
+        name = printable(result.run_id)  # the name of an unreadable file may hold anything
         console.print(f"{verdict:<{WIDEST_VERDICT}} {name}", highlight=False, markup=False)
         for failure in result.failures:
             console.print(f"         {_line(failure)}", highlight=False, markup=False)

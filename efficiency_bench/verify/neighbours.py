@@ -1,6 +1,6 @@
-"""The other entries of a ledger, found by what they share with one of them at the same cost each.
+"""Find entries of a ledger that share something with one entry, in constant time.
 
-Looking through all of them for each of them would take a hundred thousand entries hours.
+Comparing all pairs of a hundred thousand entries would take hours.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from efficiency_bench.identity import row_key
 from efficiency_bench.records import Entry
 
 Mark = tuple[str, object]
-"""What no two measured runs may share: the name of a field, or ``sample``, and its value."""
+"""Something that no two measured runs may share: a field name, or ``sample``, and its value."""
 
 
 class LedgerIndex:
-    """All entries of a ledger, the one that is verified included."""
+    """All entries of a ledger, including the one being verified."""
 
     def __init__(self, entries: Sequence[Entry]) -> None:
         self.entries = tuple(entries)
@@ -28,7 +28,7 @@ class LedgerIndex:
         return {entry.run_id: entry for entry in self.entries}
 
     def sharing(self, entry: Entry) -> Iterator[tuple[str, Entry]]:
-        """The name of each mark that another measured run shares with ``entry``, and that run."""
+        """Yield the name of each mark that another measured run shares, and that run."""
         for mark in marks(entry):
             for other in self._by_mark.get(mark, ()):
                 if other.run_id != entry.run_id:
@@ -45,7 +45,7 @@ class LedgerIndex:
 
 
 def marks(entry: Entry) -> Iterator[Mark]:
-    """The marks of ``entry``: its sample of a row, its weights and its event log."""
+    """Yield the marks of ``entry``: its replicate of a row, its weights and its event log."""
     yield "sample", (row_key(entry), entry.seed, entry.repeat)
     for name in ("weights_digest", "event_log_digest"):
         if (value := getattr(entry, name)) is not None:

@@ -1,7 +1,7 @@
-"""What was decided before the first run, as a file, and the rule that holds entries to it.
+"""Preregistration: write down the plan before the first run, and check entries against it.
 
-Seeds added until a number looks right, a target moved, a run left out: none of them shows in an
-entry by itself.  A registration that is older than the runs makes each of them a finding.
+An entry by itself does not reveal that seeds were added until a number looked right, that the
+target was moved, or that a run was left out.  A registration older than the runs does.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from efficiency_bench.verify.findings import Check, Failure, Finding, Note, equa
 
 
 class RegisteredTarget(Record):
-    """The level to reach and what counts as reaching it, as the configuration has it."""
+    """The accuracy to reach and the stop rule, as in the configuration."""
 
     metric: Metric | None
     """None: top-5 from 100 classes on, top-1 below."""
@@ -39,17 +39,17 @@ class RegisteredTarget(Record):
 
 
 class RegisteredRow(Record):
-    """One row: what is trained, and how often."""
+    """One row: what is trained, with which seeds."""
 
     model: str
     recipe: str
     seeds: tuple[int, ...]
     decided: str
-    """SHA-256 (hex) of every setting but those that are left open: ``decided_digest``."""
+    """SHA-256 (hex) of all settings that the machine does not decide: ``decided_digest``."""
 
 
 class Registration(Record):
-    """The whole file."""
+    """The content of a registration file."""
 
     schema_version: Literal[1]
     registered_utc: datetime
@@ -61,29 +61,29 @@ class Registration(Record):
     rows: tuple[RegisteredRow, ...]
 
     def row_of(self, model: str, recipe: str) -> RegisteredRow | None:
-        """The row of a model and recipe, or None."""
+        """Return the row of a model and recipe, or None."""
         return next((r for r in self.rows if (r.model, r.recipe) == (model, recipe)), None)
 
 
 def read(path: Path) -> Registration:
-    """The registration in ``path``; UserError where it is none."""
+    """Read the registration in ``path``; UserError if it is invalid."""
     try:
         return Registration.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from error
     except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
+        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the file"
         raise UserError(
-            f"{path} is no registration: {where}: {first['msg']};"
-            "\none is written by efficiency-bench plan suite=paper data=imagenet --register FILE"
+            f"{path} is not a valid registration: {where}: {first['msg']};"
+            "\nto write one: efficiency-bench plan suite=paper data=imagenet --register FILE"
         ) from error
 
 
 def held_to(registration: Registration) -> Check:
-    """A rule: a run of this data is one of those that were decided on, in every decided part."""
+    """Return a rule: every run on this data must match the registration in all decided settings."""
 
     def registered(evidence: Evidence) -> Iterator[Finding]:
         entry = evidence.entry
@@ -91,7 +91,7 @@ def held_to(registration: Registration) -> Check:
             return
         row = registration.row_of(entry.model, entry.recipe)
         if row is None:
-            yield Note("registered", f"{entry.model} {entry.recipe} was not decided on before")
+            yield Note("registered", f"{entry.model} {entry.recipe} is not in the registration")
             return
         if datetime.fromisoformat(entry.created_utc) < registration.registered_utc:
             yield Failure(
@@ -109,7 +109,7 @@ def held_to(registration: Registration) -> Check:
 
 
 def missing(registration: Registration, entries: Sequence[Entry]) -> list[str]:
-    """Runs that were decided on and have no entry yet: model, recipe and seed."""
+    """Return the registered runs without an entry: model, recipe and seed of each."""
     there = {(e.model, e.recipe, e.seed) for e in entries if _asked(e) == registration.data}
     return [
         f"{row.model} {row.recipe} seed {seed}"
@@ -120,13 +120,13 @@ def missing(registration: Registration, entries: Sequence[Entry]) -> list[str]:
 
 
 def _asked(entry: Entry) -> str:
-    """The data that a run was asked to train on: ImageNet's loaders may have found a folder."""
+    """Return the data that the run's configuration names, even if the entry calls it ``folder``."""
     asked = entry.config.get("data")
     return str(asked["name"]) if isinstance(asked, Mapping) and "name" in asked else entry.data
 
 
 def _repeated(evidence: Evidence) -> Iterator[Finding]:
-    """A seed may be trained again where its first run ended by a fault, and not otherwise."""
+    """Yield a failure unless all earlier runs of this seed failed: only then may it be repeated."""
     entry = evidence.entry
     row = row_key(entry)
     before = [
@@ -151,23 +151,23 @@ def _target(decided: RegisteredTarget, entry: Entry) -> Iterator[Finding]:
 
 
 HEAD = """\
-# Decided before the first run: target, stop rule, rows, seeds.  Every one of these runs counts: one
-# that does not arrive stays in as censored; only one that ended by a fault is trained again.
+# Decided before the first run: target, stop rule, rows, seeds.  Every one of these runs counts.  A
+# run that misses the target stays in as censored; only a run that failed is repeated.
 # efficiency-bench verify --registered {name}
 """
 
 
 def register(configs: Sequence[RunConfig], path: Path) -> Registration:
-    """Write what ``configs`` decide into the new file ``path``.
+    """Write a registration of ``configs`` to the new file ``path`` and return it.
 
-    Raises UserError for runs that differ in data, target or estimand, for a row that has two
-    settings, and where ``path`` is there already: what was decided stays.
+    Raises UserError if the runs differ in data, target or estimand, if a row has two different
+    settings, and if ``path`` exists: a registration is never overwritten.
     """
     shared = {(c.data.name, c.estimand, str(dataclasses.asdict(c.target))) for c in configs}
     if len(shared) != 1:
-        raise UserError("a registration is of one data set, one target and one estimand")
+        raise UserError("a registration has one data set, one target and one estimand")
     if any(config.repeat for config in configs):
-        raise UserError("a repeat cannot be decided on before its first run failed: leave it out")
+        raise UserError("a repeat cannot be registered before its first run has failed: leave it out")
     first = configs[0]
     registration = Registration(
         schema_version=1,
@@ -183,7 +183,9 @@ def register(configs: Sequence[RunConfig], path: Path) -> Registration:
         with path.open("x", encoding="utf-8") as file:
             file.write(HEAD.format(name=path.name) + text)
     except FileExistsError:
-        raise UserError(f"{path} is there already: what was decided stays; name another") from None
+        raise UserError(
+            f"{path} already exists and a registration is never overwritten; name another file"
+        ) from None
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror or error}") from error
     return registration
@@ -197,8 +199,8 @@ def _rows(configs: Sequence[RunConfig]) -> list[RegisteredRow]:
         known, seeds = rows.setdefault(name, (decided, []))
         if known != decided or config.seed in seeds:
             raise UserError(
-                f"{' '.join(name)}: a row has one setting and each seed once; runs that share model"
-                " and recipe\ncannot differ in anything but seed"
+                f"{' '.join(name)}: a row has one configuration and each seed once; runs that share"
+                " model and recipe\nmay differ only in seed"
             )
         seeds.append(config.seed)
     return [

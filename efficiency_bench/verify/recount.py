@@ -1,6 +1,6 @@
-"""A run counted again in plain arithmetic from its configuration: steps, images, segments.
+"""Recount a run from its configuration in plain arithmetic: steps, images, segments.
 
-Written apart from the trainer on purpose: what both agree on, neither got wrong alone.
+Written independently of the trainer on purpose, so that a bug in one of the two shows.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from efficiency_bench.records import Segment, Target
 from efficiency_bench.verify.evidence import Evidence
 
 LONGEST_EPOCHS = 100_000
-"""No schedule is longer; an edited log must not make the recount run for days."""
+"""No schedule is longer; an edited log cannot make the recount run for days."""
 
 MACS = ("forward_macs", "first_layer_macs", "backward_macs")
-"""Of a log's counts, what a segment has."""
+"""The MAC counts of a log that a segment records."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What the configuration and the size of the training set say about any step."""
+    """Everything about any step that follows from the configuration and the data sizes."""
 
     config: Mapping[str, Any]
     train_images: int
@@ -32,7 +32,7 @@ class Plan:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Batches in an epoch: the last may be partial, a remainder of one joins the one before."""
+        """Batches per epoch: the last may be partial; a remainder of 1 joins the batch before."""
         size = self.config["recipe"]["batch_size"]
         whole, rest = divmod(self.train_images, size)
         joined = rest == 0 or (rest == 1 and size > 1 and whole > 0)
@@ -44,12 +44,12 @@ class Plan:
         return max(1, round(self.config["recipe"]["epochs"] * self.steps_per_epoch))
 
     def images(self, steps: int) -> int:
-        """Training images processed after ``steps`` steps."""
+        """Return the number of training images processed after ``steps`` steps."""
         epochs, rest = divmod(steps, self.steps_per_epoch)
         return int(epochs * self.train_images + rest * self.config["recipe"]["batch_size"])
 
     def side_px(self, epoch: int) -> int:
-        """Side of the training images in an epoch counted from 0: it grows in equal stages."""
+        """Return the image side in px in an epoch (counted from 0); it grows in equal stages."""
         full = self.config["data"]["image_px"]
         growth, epochs = self.config["recipe"]["progressive"], self.config["recipe"]["epochs"]
         done = min(1.0, epoch / epochs)
@@ -61,7 +61,7 @@ class Plan:
         return int(min(full, max(4, 4 * round(full * share / 4))))
 
     def stretches(self, steps: int) -> Iterator[tuple[int, int]]:
-        """Side in px and images of each epoch, the last one as far as ``steps`` reach."""
+        """Yield image side in px and number of images of each epoch, up to ``steps``."""
         if steps > LONGEST_EPOCHS * self.steps_per_epoch:
             raise ValueError(f"{steps} steps are more than {LONGEST_EPOCHS} epochs")
         for epoch in range(math.ceil(steps / self.steps_per_epoch)):
@@ -69,7 +69,8 @@ class Plan:
             yield self.side_px(epoch), self.images(after) - self.images(before)
 
     def segments(self, steps: int, counts: Mapping[str, Any]) -> tuple[Segment, ...]:
-        """The account of ``steps`` steps, given MACs per image by side; KeyError without one."""
+        """Return the segments of ``steps`` steps, given MACs per image by side; KeyError if a side
+        has no count."""
         found: list[dict[str, Any]] = []
         for side, images in self.stretches(steps):
             cost = {"resolution_px": side, **{name: counts[str(side)][name] for name in MACS}}
@@ -80,7 +81,7 @@ class Plan:
         return tuple(Segment(**fields) for fields in found)
 
     def threefold_macs(self, steps: Sequence[int], counts: Mapping[str, Any]) -> list[int]:
-        """images * 3F summed up to each of ``steps``: one pass over the epochs serves them all."""
+        """Return the sum of images * 3F up to each of ``steps``, in one pass over the epochs."""
         forward = {side: count["forward_macs"] for side, count in counts.items()}
         whole = [3 * images * forward[str(side)] for side, images in self.stretches(max(steps))]
         before = [0, *accumulate(whole)]
@@ -94,10 +95,11 @@ class Plan:
     def evaluated_steps(
         self, target: Target | None, accuracies: Sequence[float], steps: int
     ) -> Iterator[int]:
-        """Steps after which the validation set was due, up to ``steps``.
+        """Yield the steps after which an evaluation was due, up to ``steps``.
 
-        An epoch is cut into parts, each ending at the first whole step at or past its share; how
-        many parts depends on the accuracies before.  Ends one step after ``accuracies`` do.
+        An epoch is split into parts, each ending at the first whole step at or past its share; the
+        number of parts depends on the accuracies so far.  Yields at most one step more than there
+        are ``accuracies``.
         """
         length, step = self.steps_per_epoch, 0
         looks = [(0, self._guessing(target))]
@@ -118,16 +120,16 @@ class Plan:
         return min(1.0, answers / self.classes)
 
     def _per_epoch(self, target: Target | None, looks: Sequence[tuple[int, float]]) -> int:
-        """Parts of an epoch after ``looks``: (steps, accuracy), the first before any training."""
+        """Return the evaluations per epoch after ``looks``: (steps, accuracy), from step 0 on."""
         cadence = self.config["evaluation"]
         if target is None or len(looks) == 1:
             return int(cadence["per_epoch"])
         step, accuracy = looks[-1]
-        if "near" in cadence:  # entries from before 0.3: within so much of the target
+        if "near" in cadence:  # entries before version 0.3: distance to the target
             soon = accuracy >= target.threshold - cadence["near"]
         else:
             interval = self.steps_per_epoch / cadence["per_epoch"]
-            # from the end, so that a long curve is not read whole for each of its points
+            # from the end: a full scan for every point of a long curve would be quadratic
             apart = (
                 i for i in range(len(looks) - 1, 0, -1) if step - looks[i][0] >= interval - 1e-6
             )
@@ -140,10 +142,10 @@ class Plan:
 def interpolated_images(
     threshold: float, points: Sequence[tuple[int, float, int]], index: int
 ) -> float:
-    """Images at which accuracy met ``threshold`` before evaluation ``index``.
+    """Return the images at which accuracy met ``threshold``, at or before evaluation ``index``.
 
-    ``points`` are (training images, accuracy, validation images); log odds grow linearly
-    between two of them, an accuracy of 0 or 1 standing half an image inside.
+    ``points`` are (training images, accuracy, validation images).  Log odds are interpolated
+    linearly between two points; an accuracy of 0 or 1 is moved inwards by half an image.
     """
     images, accuracy, size = points[index]
     if index == 0:
@@ -164,6 +166,6 @@ def _log_odds(accuracy: float, size: int) -> float:
 
 
 def plan_of(evidence: Evidence) -> Plan:
-    """The recount of this run; KeyError where the log does not say how many images there are."""
+    """Return the recount of this run; KeyError if the log lacks the data sizes."""
     start = evidence.start
     return Plan(evidence.entry.config, start["train_images"], start["val_images"], start["classes"])

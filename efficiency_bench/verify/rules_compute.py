@@ -1,4 +1,4 @@
-"""Rules about the account of a run: steps, images, segments, compute, evaluations, clocks."""
+"""Rules about the numbers of a run: steps, images, segments, compute, evaluations, clocks."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from efficiency_bench.verify.findings import Failure, Finding, Note, close, equa
 from efficiency_bench.verify.recount import plan_of
 
 IMAGE_ROUNDING = 1e-6
-"""Share of one image by which a fraction of a set may miss a whole number of images."""
+"""How far accuracy times images may be from an integer, in images."""
 
 
 def steps_and_images(evidence: Evidence) -> Iterator[Finding]:
-    """Every count of the log and of the entry is the one that its steps give."""
+    """Check every count of the log and the entry against its number of steps."""
     plan, entry = plan_of(evidence), evidence.entry
     yield from equal("schedule: total_steps", plan.total_steps, evidence.start["total_steps"])
     yield from equal(
@@ -46,7 +46,7 @@ def steps_and_images(evidence: Evidence) -> Iterator[Finding]:
 
 
 def segments(evidence: Evidence) -> Iterator[Finding]:
-    """Images by resolution and cost, as the schedule gives them; the log has the same."""
+    """Check the segments of the entry and the log against the schedule."""
     entry, plan = evidence.entry, plan_of(evidence)
     counted = plan.segments(entry.steps or 0, evidence.start["counts"])
     yield from equal("segments: entry", _plain(counted), _plain(entry.segments))
@@ -63,7 +63,7 @@ def segments(evidence: Evidence) -> Iterator[Finding]:
 
 
 def compute(evidence: Evidence) -> Iterator[Finding]:
-    """Compute in every currency is the sum over segments; the log's progress is the same sum."""
+    """Check that compute is the sum over segments, in the entry and in the log's progress."""
     entry, plan = evidence.entry, plan_of(evidence)
     yield from compute_of_segments(evidence)
     progress = evidence.events("progress")
@@ -76,7 +76,7 @@ def compute(evidence: Evidence) -> Iterator[Finding]:
 
 
 def compute_of_segments(evidence: Evidence) -> Iterator[Finding]:
-    """paper3x = sum images 3 F passes / 8.64e16; exact = sum images passes 2 (F + B)."""
+    """Check paper3x = sum images 3 F passes / 8.64e16 and exact = sum images passes 2 (F + B)."""
     entry = evidence.entry
     threefold = sum(3 * s.images * s.passes * s.forward_macs for s in entry.segments)
     both = sum(2 * s.images * s.passes * (s.forward_macs + s.backward_macs) for s in entry.segments)
@@ -87,7 +87,7 @@ def compute_of_segments(evidence: Evidence) -> Iterator[Finding]:
 
 
 def evaluations(evidence: Evidence) -> Iterator[Finding]:
-    """The entry's evaluations are the log's; each counted every validation image once."""
+    """Check that the entry's evaluations are the log's, and that each counts every image once."""
     entry, logged = evidence.entry, evidence.events("evaluation")
     try:
         read = [Evaluation(**without_own_fields(event)) for event in logged]
@@ -107,7 +107,7 @@ def evaluations(evidence: Evidence) -> Iterator[Finding]:
 
 
 def whole_images(at: str, evaluation: Evaluation) -> Iterator[Finding]:
-    """An accuracy is a whole number of right images over all; top-5 is no lower than top-1."""
+    """Check that an accuracy is a whole number of images over all, and that top-5 >= top-1."""
     for name in ("top1", "top5"):
         accuracy = getattr(evaluation, name)
         if accuracy is None:
@@ -120,12 +120,12 @@ def whole_images(at: str, evaluation: Evaluation) -> Iterator[Finding]:
 
 
 def clocks(evidence: Evidence) -> Iterator[Finding]:
-    """Training seconds never go back; evaluation and set-up have their own account."""
+    """Check that training seconds never decrease, and the evaluation and setup clocks."""
     entry, written = evidence.entry, evidence.entry.clocks
     if written is None:
         yield Failure("clocks", "training, evaluation and set-up seconds", None)
         return
-    for events in (_counted(evidence), _taken_up(evidence)):
+    for events in (_counted(evidence), _clock_events(evidence)):
         seconds = [event["train_seconds"] for event in events]
         if seconds != sorted(seconds):
             yield Failure("clocks: order", "train_seconds never less than before", seconds)
@@ -134,13 +134,13 @@ def clocks(evidence: Evidence) -> Iterator[Finding]:
     yield from equal("clocks: evaluation", evaluating, written.evaluation_seconds)
     yield from equal("clocks: setup", evidence.start["setup_seconds"], written.setup_seconds)
     total = math.fsum(e.evaluation_seconds or 0.0 for e in entry.evaluations)
-    # differences of one clock, summed: each may round in the last place
+    # sums of clock differences: each may be rounded in the last place
     if not math.isclose(total, evaluating, rel_tol=1e-9, abs_tol=1e-6):
         yield Failure("clocks: sum of the evaluations", total, evaluating)
 
 
 def repeats(evidence: Evidence) -> Iterator[Finding]:
-    """What was done again after a crash is what the log shows behind each resumption."""
+    """Check that the repeated work is what the log shows beyond the step of each resume."""
     log, entry = (evidence.read.events if evidence.read else ()), evidence.entry
     plan = plan_of(evidence)
     resumptions = list(lost_by_each(log))
@@ -150,7 +150,7 @@ def repeats(evidence: Evidence) -> Iterator[Finding]:
         name = f"resume at event {at + 1}"
         yield from equal(f"repeats: {name}", asdict(lost), event["lost"])
         yield from equal(f"images: {name}", plan.images(event["steps"]), event["images"])
-        if "paper3x_tfs_days" in event:  # logs of before it was written have no account there
+        if "paper3x_tfs_days" in event:  # older logs lack this field
             yield from close(f"compute: {name}", so_far / TERAFLOPS_DAY, event["paper3x_tfs_days"])
     written = RepeatedWork(
         entry.repeated_images, entry.repeated_seconds, entry.repeated_paper3x_tfs_days
@@ -158,10 +158,11 @@ def repeats(evidence: Evidence) -> Iterator[Finding]:
     yield from equal("repeats: entry", asdict(lost_in_all(log)), asdict(written))
 
 
-def _taken_up(evidence: Evidence) -> list[Mapping[str, Any]]:
-    """Events with the clock as it went on: resumptions, but those that a later one took back.
+def _clock_events(evidence: Evidence) -> list[Mapping[str, Any]]:
+    """Return the events that carry the training clock across resumes, without rolled-back ones.
 
-    A run that is left reads its clock once more after it was saved, and is taken up before that.
+    An ``interrupted`` event is left out: it reads the clock after the checkpoint was saved, so the
+    resumed run starts from an earlier reading.
     """
     standing: list[Mapping[str, Any]] = []
     for event in evidence.useful:
@@ -174,7 +175,7 @@ def _taken_up(evidence: Evidence) -> list[Mapping[str, Any]]:
 
 
 def _counted(evidence: Evidence) -> list[Mapping[str, Any]]:
-    """Events that say how far the run had come, in the log's order."""
+    """Return the events that say how far the run had come, in log order."""
     return [event for event in evidence.useful if event["event"] in COUNTING_KINDS]
 
 
@@ -183,7 +184,7 @@ def _plain(records: Sequence[Segment] | Sequence[Evaluation]) -> list[dict[str, 
 
 
 def cost(evidence: Evidence) -> Iterator[Finding]:
-    """Every part of the cost is the log's; a rate, an energy or a price is itself only noted."""
+    """Check every part of the cost against the log; measured rates and energies are taken as is."""
     log = evidence.read.events if evidence.read else ()
     expected, written = cost_of(log), evidence.entry.cost
     if expected is None or written is None:
@@ -195,7 +196,7 @@ def cost(evidence: Evidence) -> Iterator[Finding]:
 
 
 def energy(evidence: Evidence) -> Iterator[Finding]:
-    """Energy never goes back but where a resumption takes it up, and loses the rest."""
+    """Check that energy never decreases, except at a resume, which counts the difference as lost."""
     log, so_far = (evidence.read.events if evidence.read else ()), 0.0
     for at, event in enumerate(log):
         account = event.get("cost", {}) if event["event"] == "resume" else event

@@ -1,4 +1,4 @@
-"""Rules about arriving: when the run was looked at, why it ended, and where it crossed."""
+"""Rules about reaching the target: when the run was evaluated, why it ended, where it crossed."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ FAULTS = ("diverged", "failed")
 
 
 def cadence(evidence: Evidence) -> Iterator[Finding]:
-    """The validation set was looked at when the configuration says, and at no other step."""
-    entry, target = evidence.entry, _aimed_at(evidence)
+    """Check that evaluations happened exactly at the steps that the configuration implies."""
+    entry, target = evidence.entry, _stopping_target(evidence)
     accuracies = [e.accuracy(entry.target.metric) for e in entry.evaluations]
     due = list(plan_of(evidence).evaluated_steps(target, accuracies, entry.steps or 0))
     done = [e.steps for e in entry.evaluations]
-    # a fault between a step and its evaluation leaves the last one out
+    # after a fault between a step and its evaluation, the last evaluation is missing
     allowed = [due, due[:-1]] if entry.end_reason in FAULTS else [due]
     if done not in allowed:
         yield Failure("cadence", due, done)
 
 
 def stop(evidence: Evidence) -> Iterator[Finding]:
-    """The run ended where the stop rule, the schedule or a fault ended it, and not later."""
-    entry, end, target = evidence.entry, evidence.end, _aimed_at(evidence)
+    """Check that the run ended exactly where the stop rule, the schedule or a fault ended it."""
+    entry, end, target = evidence.entry, evidence.end, _stopping_target(evidence)
     over = entry.steps == plan_of(evidence).total_steps
     yield from equal("stop: reason", end["reason"], entry.end_reason)
     yield from equal("stop: detail", end["detail"], entry.end_detail)
@@ -53,7 +53,7 @@ def stop(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _confirmed_after(target: Target, accuracies: Sequence[float], over: bool) -> int | None:
-    """After how many evaluations the arrival was certain; None: it never was."""
+    """Return after how many evaluations the crossing was confirmed, or None."""
     index = sustained_index(target, accuracies, schedule_over=False)
     if index is not None:
         return index + 1 + target.confirmations
@@ -62,7 +62,7 @@ def _confirmed_after(target: Target, accuracies: Sequence[float], over: bool) ->
 
 
 def crossings(evidence: Evidence) -> Iterator[Finding]:
-    """First and sustained crossing, whether it arrived, and the compute until then."""
+    """Check first and sustained crossing, ``reached``, and the compute to the target."""
     entry, target = evidence.entry, evidence.entry.target
     train_images = evidence.start["train_images"]
     points = [(e.images, e.accuracy(target.metric), e.val_images) for e in entry.evaluations]
@@ -99,7 +99,7 @@ def crossings(evidence: Evidence) -> Iterator[Finding]:
 
 
 def targets(evidence: Evidence) -> Iterator[Finding]:
-    """The level is the setting's, the baseline runs' mean, or the run's own last accuracy."""
+    """Check that the target is the setting, the baseline's mean, or the run's own last accuracy."""
     entry, target, asked = evidence.entry, evidence.entry.target, evidence.entry.config["target"]
     yield from equal("target: confirmations", asked["confirmations"], target.confirmations)
     yield from equal("target: comparison", asked["comparison"], target.comparison)
@@ -124,19 +124,19 @@ def targets(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _published(evidence: Evidence) -> Iterator[Finding]:
-    """Top-5 79.1 % is published for ImageNet's 1,000 classes and validation set, and only there."""
+    """Check that only top-5 79.1 % on full ImageNet (1,000 classes) counts as published."""
     target, data = evidence.entry.target, evidence.entry.config["data"]
     level = (target.metric, target.value) == ("top5", 0.791) and data["name"].startswith("imagenet")
     yield from equal("target: source", "published" if level else "setting", target.source)
     if level:
         yield from equal("target: classes of the level", 1000, evidence.start["classes"])
-        if data["val_images"] is None:  # a part of the set is as large as was asked for
+        if data["val_images"] is None:  # a subset has the requested size
             found = evidence.start["val_images"]
             yield from equal("target: validation images of the level", 50_000, found)
 
 
 def _above_chance(evidence: Evidence) -> Iterator[Finding]:
-    """A level lies above chance c by more than three standard errors sqrt(c (1 - c) / n)."""
+    """Check that the target exceeds chance c by over three standard errors sqrt(c (1 - c) / n)."""
     target, start = evidence.entry.target, evidence.start
     guesses = {"top1": 1, "top5": 5}[target.metric]
     chance = min(1.0, guesses / start["classes"])
@@ -164,8 +164,8 @@ def _baseline(evidence: Evidence) -> Iterator[Finding]:
         yield from equal(f"target: {run.run_id}", "own_schedule", run.target.source)
 
 
-def _aimed_at(evidence: Evidence) -> Target | None:
-    """What the run stopped at; None where it went to its schedule's end whatever it reached."""
+def _stopping_target(evidence: Evidence) -> Target | None:
+    """Return the target that stops the run; None if it always trains its whole schedule."""
     entry = evidence.entry
     to_the_end = entry.target.source == "own_schedule" or entry.estimand == "budgeted"
     return None if to_the_end else entry.target

@@ -1,4 +1,4 @@
-"""Rules about identity: nothing was edited, and names, dates and digests follow from the config."""
+"""Rules about identity: names, dates and digests follow from the config; nothing was edited."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from efficiency_bench.verify.findings import (
 from efficiency_bench.verify.schema import unknown_keys
 
 SEALED_SINCE = 2
-"""The first schema whose entries have a digest of their content."""
+"""First schema whose entries have a digest of their content."""
 
 CODE_SINCE = 3
-"""The first schema in which ``dirty`` covers files that git does not track."""
+"""First schema in which ``dirty`` covers files that git does not track."""
 
 ALSO_AT_THE_START = (
     "run_id",
@@ -40,11 +40,11 @@ ALSO_AT_THE_START = (
     "data_digest",
     "config_digest",
 )
-"""Fields of an entry that its log names before the first step."""
+"""Fields of an entry that the log's ``start`` event also holds."""
 
 
 def entry_digest(evidence: Evidence) -> Iterator[Finding]:
-    """The entry's fields have the digest that was written with them, from schema 2 on."""
+    """Check the digest of the entry's fields, which every entry has from schema 2 on."""
     entry = evidence.entry
     if entry.schema_version < SEALED_SINCE:
         found = entry.schema_version
@@ -53,7 +53,7 @@ def entry_digest(evidence: Evidence) -> Iterator[Finding]:
 
 
 def keys(evidence: Evidence) -> Iterator[Finding]:
-    """The entry and its configuration have no key that their schema does not have."""
+    """Check that the entry and its configuration have only keys of their schema."""
     entry = evidence.entry
     written = entry.model_dump(exclude_unset=True)
     for key in unknown_keys(written, entry.schema_version, entry.tier == "measured"):
@@ -61,7 +61,7 @@ def keys(evidence: Evidence) -> Iterator[Finding]:
 
 
 def event_log(evidence: Evidence) -> Iterator[Finding]:
-    """The log is there, whole, and the one that the entry was made from, in every copy."""
+    """Check that every copy of the log is complete and is the one that the entry was made from."""
     wanted = evidence.entry.event_log_digest
     if not evidence.logs:
         yield Failure("event log", wanted, None)
@@ -77,7 +77,7 @@ def event_log(evidence: Evidence) -> Iterator[Finding]:
         return
     if read.torn is not None:
         yield Failure("event log: last line", "whole", read.torn)
-    # a first line that was torn while being written is kept in a repair before the start
+    # a first line that was torn while being written leaves a repair event before the start
     kinds = [event["event"] for event in evidence.useful if event["event"] != "repair"]
     yield from equal("event log: first event", "start", kinds[0] if kinds else None)
     yield from equal("event log: last event", "end", kinds[-1] if kinds else None)
@@ -86,7 +86,7 @@ def event_log(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _unbroken(log: LogCopy) -> Iterator[Finding]:
-    """Where a log was edited: the first line that does not continue the chain of digests."""
+    """Check the chain of digests, and report the first line that breaks it."""
     try:
         read = parse_events(log.content or b"", log.name)
     except UserError as error:
@@ -98,7 +98,7 @@ def _unbroken(log: LogCopy) -> Iterator[Finding]:
 
 
 def names(evidence: Evidence) -> Iterator[Finding]:
-    """Config digest, run id and row date follow from the configuration; the log agrees."""
+    """Check that config digest, run id and row date follow from the configuration and the log."""
     entry, config = evidence.entry, evidence.entry.config
     yield from equal("config digest", identity.config_digest(config), entry.config_digest)
     level = None if entry.target.source == "own_schedule" else entry.target
@@ -118,20 +118,20 @@ def names(evidence: Evidence) -> Iterator[Finding]:
     written = entry.model_dump(mode="json")
     yield from fields("start event", evidence.start, written, ALSO_AT_THE_START)
     yield from equal("start event: config", evidence.start.get("config"), written["config"])
-    # what the log was written without is no part of it: fields that came later
+    # leave out fields that were added after the log was written
     facts = entry.provenance and entry.provenance.model_dump(mode="json", exclude_unset=True)
     yield from equal("start event: provenance", evidence.start.get("provenance"), facts)
 
 
 def _data_name(evidence: Evidence) -> str:
-    """What the data is called: ImageNet's loaders read any classes, its name is for 1,000."""
+    """Return the data's name: ImageNet's loaders read any classes, but 1,000 make it ImageNet."""
     asked = str(evidence.entry.config["data"]["name"])
     other = asked.startswith("imagenet") and evidence.start.get("classes", 1000) != 1000
     return "folder" if other else asked
 
 
 def dates(evidence: Evidence) -> Iterator[Finding]:
-    """Published before it was measured; written after it ended; the log's times do not go back."""
+    """Check the order of dates: published before measured, written after the run's last event."""
     entry = evidence.entry
     try:
         created = datetime.fromisoformat(entry.created_utc)
@@ -142,15 +142,15 @@ def dates(evidence: Evidence) -> Iterator[Finding]:
         return
     if published > created.date():
         yield Failure("dates: published", f"no later than {created.date()}", entry.date)
-    # the entry's own time has whole seconds
+    # the entry's time is in whole seconds
     if times and created.timestamp() < int(times[-1].timestamp()):
         yield Failure("dates: created", f"no earlier than {times[-1]}", entry.created_utc)
     if times != sorted(times):
-        yield Note("dates", "the machine's clock went back during the run; its own clocks did not")
+        yield Note("dates", "the machine's clock went back during the run; the run's clocks did not")
 
 
 def distinct(evidence: Evidence) -> Iterator[Finding]:
-    """No other entry is this run again: same seed and repeat of a row, same weights, same log."""
+    """Check that no other entry has the same seed and repeat of a row, weights or log."""
     for name, other in evidence.beside.sharing(evidence.entry):
         if name == "sample":
             yield Failure("distinct seeds", "another seed or repeat", other.run_id)
@@ -159,7 +159,7 @@ def distinct(evidence: Evidence) -> Iterator[Finding]:
 
 
 def code(evidence: Evidence) -> Iterator[Finding]:
-    """Which code it was: differing from this checkout, or from its own commit, is to be known."""
+    """Note if the run's code differed from its commit or differs from this checkout."""
     facts = evidence.entry.provenance
     if facts is None:
         yield Failure("code", "a commit and a digest", None)
@@ -168,33 +168,33 @@ def code(evidence: Evidence) -> Iterator[Finding]:
         yield Note("code", f"tracked files differed from commit {(facts.commit or '')[:12]}")
     for event in evidence.events("resume"):
         if event["provenance"]["code_digest"] != facts.code_digest:
-            yield Note("code", f"the run was taken up by other code after step {event['steps']}")
+            yield Note("code", f"the run was resumed with other code after step {event['steps']}")
     if facts.code_digest != provenance.code_digest():
         yield Note("code", f"written by other code ({facts.code_digest[:12]}) than this checkout")
 
 
 def code_of_the_commit(evidence: Evidence) -> Iterator[Finding]:
-    """The digest of the code is that of the commit, where that and git are at hand."""
+    """Check the code digest against the commit, if git and the commit are available."""
     facts = evidence.entry.provenance
-    if facts is None or facts.dirty:  # what differed from the commit, no commit has
+    if facts is None or facts.dirty:  # no commit holds the code of a dirty checkout
         return
     if facts.commit is None:
-        yield Note("code", "from outside a repository: its code cannot be looked up")
+        yield Note("code", "written outside a repository: its code cannot be checked")
         return
     if not COMMIT.fullmatch(facts.commit):
         yield Failure("code: commit", "40 or 64 hexadecimal digits", facts.commit)
         return
     digest = provenance.code_digest_at(facts.commit)
     if digest is None:
-        yield Note("code", f"commit {facts.commit[:12]} is not at hand: its code is not looked at")
+        yield Note("code", f"commit {facts.commit[:12]} is not available here: its code was not checked")
     elif digest != facts.code_digest:
         if evidence.entry.schema_version >= CODE_SINCE:
             yield Failure(f"code: digest at {facts.commit[:12]}", digest, facts.code_digest)
-        else:  # a file that git did not track counted, and was not said to differ
+        else:  # untracked files were in the digest but did not set dirty
             reason = f"its digest is not that of commit {facts.commit[:12]}: {digest[:12]}"
             yield Unconfirmed("code", reason)
 
 
 def no_evidence(evidence: Evidence) -> Iterator[Finding]:
-    """A row that nobody here trained has no log to be recomputed from."""
+    """Skip the event log of a row that was not trained here: it has none."""
     yield Skipped("event log", f"{evidence.entry.tier} row: no event log")

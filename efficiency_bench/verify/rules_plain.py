@@ -1,4 +1,4 @@
-"""A rule about text: an entry says what it says, and refers to nothing."""
+"""A rule about text: an entry is literal and holds no reference."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from efficiency_bench.verify.findings import Failure, Finding
 
 
 def nothing_to_resolve(evidence: Evidence) -> Iterator[Finding]:
-    """No text of the entry holds ``${``: resolved, it could read this machine."""
+    """Check that no string of the entry holds ``${``: resolving it could read from this machine."""
     for key, value in leaves(evidence.entry.model_dump(mode="json")):
         if isinstance(value, str) and "${" in value:
             yield Failure(f"plain text: {key}", "no ${...}; nothing of it was resolved", value)

@@ -1,7 +1,7 @@
-"""Which keys an entry and its configuration may have, by the entry's ``schema_version``.
+"""Keys that an entry and its configuration may have, by the entry's ``schema_version``.
 
-A key that its schema does not have says something that nothing reads, or smuggles in what a later
-version does.  Whoever adds a setting adds it here, under the schema that is being written.
+A key that its schema lacks either has no meaning or smuggles in behavior of a later version.  A new
+setting must be added here too, under the current schema.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 _FREE = frozenset({"model.arguments", "recipe.model_arguments"})
-"""What the builder of a network takes: checked there."""
+"""Arguments of a model builder, which checks them itself."""
 
 _CONFIG_2 = frozenset(
     f"{part}{name}"
@@ -50,20 +50,21 @@ _CONFIG_2 = frozenset(
 )
 
 CONFIG_KEYS: Mapping[int, frozenset[str]] = {
-    # near: the distance to the target within which versions before 0.3 looked more often
+    # near: the distance to the target within which versions before 0.3 evaluated more often
     2: _CONFIG_2 | {"evaluation.near"},
     3: _CONFIG_2,
 }
 """Schema -> dotted keys of a measured entry's configuration."""
 
 NEW_IN: Mapping[str, int] = {"provenance.network_digest": 3}
-"""Dotted key of an entry -> the schema that brought it, of those that came after the second."""
+"""Dotted key of an entry -> the schema that added it, for keys added after schema 2."""
 
 
 def unknown_keys(written: Mapping[str, Any], schema: int, measured: bool) -> Iterator[str]:
-    """Dotted keys of an entry, as JSON without what it leaves out, that ``schema`` does not have.
+    """Yield the dotted keys of an entry's written JSON that ``schema`` lacks.
 
-    An importer's configuration repeats what its file says, under the file's own keys.
+    The configuration is checked only for a measured entry: that of an imported one holds the keys
+    of the imported file.
     """
     for key, since in NEW_IN.items():
         part, name = key.split(".")
@@ -75,7 +76,7 @@ def unknown_keys(written: Mapping[str, Any], schema: int, measured: bool) -> Ite
 
 
 def dotted(config: Mapping[str, Any], before: str = "") -> Iterator[str]:
-    """The keys of a configuration with those above them; an empty part has none."""
+    """Yield the dotted keys of all leaves of a configuration."""
     for name, value in config.items():
         key = f"{before}{name}"
         if isinstance(value, Mapping) and key not in _FREE:

@@ -1,4 +1,4 @@
-"""Hold entries against the rules of one version and say which of them fail."""
+"""Check entries against the rules of one version and report which rules fail."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from efficiency_bench.verify.findings import (
 from efficiency_bench.verify.neighbours import LedgerIndex
 
 PUBLISHED_ROUNDING = 0.005
-"""3 x epochs x images x MACs gives the 2020 paper's sixteen rows to half a percent."""
+"""3 x epochs x images x MACs reproduces the 2020 paper's sixteen rows to half a percent."""
 
 
 def published(evidence: Evidence) -> Iterator[Finding]:
-    """The printed compute follows from the printed epochs and MACs, up to their rounding."""
+    """Check that the printed compute follows from the printed epochs and MACs, up to rounding."""
     entry = evidence.entry
     if entry.paper3x_tfs_days is None or not entry.epochs or not entry.forward_macs:
         return
@@ -46,7 +46,7 @@ def published(evidence: Evidence) -> Iterator[Finding]:
 
 
 def imported(evidence: Evidence) -> Iterator[Finding]:
-    """The first row at or over the target is the one named."""
+    """Check that ``first_epoch_at_target`` is the first row at or above the target."""
     entry, target = evidence.entry, evidence.entry.target
     at = [e.epochs for e in entry.evaluations if target.met_by(e.accuracy(target.metric))]
     yield from close(
@@ -58,8 +58,8 @@ def imported(evidence: Evidence) -> Iterator[Finding]:
 
 
 RULES_VERSION = 2
-"""Of the rules below.  A stricter or another rule makes a new version; old ones stay readable
-here under their number, so that an entry can be held to what it was written under."""
+"""Version of the rules below.  Any stricter or different rule makes a new version.  Old versions
+stay here, so that an entry can be checked against the rules that it was written under."""
 
 _MEASURED_1: tuple[Check, ...] = (
     digests.entry_digest,
@@ -99,12 +99,12 @@ RULES: dict[int, dict[Tier, tuple[Check, ...]]] = {
 }
 
 Verdict = Literal["verified", "not confirmed", "failed"]
-"""Every rule holds; one that matters could not be applied; one does not hold."""
+"""All rules hold; a required check could not be made; a rule does not hold."""
 
 
 @dataclass(frozen=True)
 class Verification:
-    """What became of one entry."""
+    """The result of verifying one entry."""
 
     run_id: str
     failures: tuple[Failure, ...] = ()
@@ -114,14 +114,14 @@ class Verification:
 
     @property
     def verdict(self) -> Verdict:
-        """The worst of its findings."""
+        """The verdict of the worst finding."""
         if self.failures:
             return "failed"
         return "not confirmed" if self.unconfirmed else "verified"
 
     @property
     def ok(self) -> bool:
-        """Whether it is verified."""
+        """Whether the verdict is ``verified``."""
         return self.verdict == "verified"
 
 
@@ -130,9 +130,9 @@ def verify(
 ) -> Verification:
     """Recompute ``entry`` from its event log and configuration, by the newest rules.
 
-    ``beside`` holds every entry of the ledger.  ``checks`` are further rules for measured rows that
-    need more than the ledger (the data, the network).  Nothing is raised for an entry that is
-    wrong, however wrong: a rule that cannot even be applied is a failure by its name.
+    ``beside`` holds every entry of the ledger.  ``checks`` are additional rules for measured rows
+    that need more than the ledger (the data, the network).  Never raises for a wrong entry: a rule
+    that cannot be applied to it is reported as a failure of that rule.
     """
     evidence = gather(ledger_dir, entry, beside)
     rules = RULES[RULES_VERSION][entry.tier]
@@ -152,7 +152,7 @@ def _applied(rule: Check, evidence: Evidence) -> list[Finding]:
     try:
         return list(rule(evidence))
     except Exception as error:
-        # an edited log or configuration may lack anything or hold any type: what then stops a rule
-        # is a finding of that rule, and the other rules and entries are looked at all the same
+        # an edited log or configuration may lack any field or hold any type: an exception is then a
+        # failure of this rule, and the other rules and entries are still checked
         name = rule.__name__.replace("_", " ")
         return [Failure(name, "evidence that the rule can be applied to", repr(error))]
