@@ -117,9 +117,9 @@ def recorded_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
 def config_digest(measured: Mapping[str, Any]) -> str:
     """Return the SHA-256 (hex) of a run's measured configuration, part of its run id.
 
-    ``measured`` is ``config.measured_part`` or an entry's ``config``.  It leaves out seed and repeat
-    (the run id has them), the number of CPU threads (a property of the host) and prose.  It is
-    narrower than a row (``row_key``): another device gives another digest.
+    ``measured`` is ``config.measured_part`` or an entry's ``config``.  It leaves out seed and
+    repeat (the run id has them), the number of CPU threads (a property of the host) and prose.  It
+    is narrower than a row (``row_key``): another device gives another digest.
     """
     return digest_json(_without(measured, REPLICATE | PROSE | {"threads"}))
 

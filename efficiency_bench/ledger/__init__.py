@@ -1,4 +1,4 @@
-"""What happened: event logs, entries, the ledger's folder."""
+"""The ledger: event logs, entries, and the folder that holds them."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ if TYPE_CHECKING:
 
 
 def read(source: str | Path = "runs/ledger") -> LedgerRead:
-    """Read a ledger's folder, or with ``"published"`` the rows of the 2020 paper.
+    """Read a ledger folder, or with ``"published"`` the rows of the 2020 paper.
 
-    ``entries`` of the result is a tuple of ``records.Entry``, in order of run id for a folder and
-    of the paper's table for its rows.  ``problems`` names every file that could not be read as an
-    entry, with the reason; look at it, since those runs are missing from ``entries``.
+    ``entries`` of the result is a tuple of ``records.Entry``, ordered by run id for a folder and as
+    in the paper's table for its rows.  ``problems`` lists every file that is not a valid entry,
+    with the reason; check it, since those runs are missing from ``entries``.
 
-    Raises UserError where there is no such folder.  Neither checks a number: that is ``verify``'s.
+    Raises UserError if there is no such folder.  It checks no numbers; ``verify`` does.
 
     Source of the published rows: Hernandez & Brown 2020, arXiv:2005.04305, table 3.
     """

@@ -1,4 +1,4 @@
-"""The baseline's own level, which becomes the target of the other networks."""
+"""The accuracy that the baseline reaches, which becomes the target of the other networks."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from efficiency_bench.stop_rule import chance_level
 CHANCE_STANDARD_ERRORS = 10.0
 """How far above chance a baseline must be to have learned.
 
-A net that stayed at chance would let every other one arrive at its first evaluation.
+A baseline at chance would let every other network reach the target at its first evaluation.
 """
 
 DISAGREEMENT_STANDARD_ERRORS = 3.0
-"""How far apart a baseline's seeds may lie: one stuck seed would lower the level for all."""
+"""How far apart the baseline's seeds may be: one stuck seed would lower the target for all."""
 
 log = logging.getLogger(__name__)
 
@@ -35,32 +35,35 @@ def baseline_target(
     confirmations: int,
     command: str,
 ) -> Target:
-    """The mean over seeds of the final accuracy of ``model``'s own finished schedules.
+    """Return the target that the baseline sets: the mean final accuracy over its seeds.
 
-    Taken are measured entries of this model, recipe, data digest and metric that set their
-    own target and ran to the schedule's end; tolerance 0, run ids recorded.  Runs that ended
-    otherwise are named in a warning.  ``command`` is what measures a baseline.
+    Uses the measured entries of this model, recipe, data digest and metric that set their own
+    target and finished their schedule; the tolerance is 0 and their run ids are recorded.  A
+    warning names the runs that ended otherwise.  ``command`` is the command that measures a
+    baseline, for messages.
 
-    Raises UserError where there is none, and where it has not learned:
+    Raises UserError if there is no baseline run, or if the baseline is unusable:
 
-    - the level is not above chance ``c`` (1/classes for top-1, 5/classes for top-5) by ten
+    - its level ``p`` is not above chance ``c`` (1/classes for top-1, 5/classes for top-5) by ten
       standard errors ``sqrt(c (1 - c) / val_images)``;
-    - its runs are of more than one row, by another schedule or rate, which have no common level;
-    - two seeds differ by more than three standard errors ``sqrt(p (1 - p) / val_images)`` at
-      the level ``p``.  Ten thousand images at 79 % allow 1.2 points between seeds.
+    - its runs belong to several rows, with different schedules or rates, which share no level;
+    - two seeds differ by more than three standard errors ``sqrt(p (1 - p) / val_images)``.  With
+      ten thousand images at 79 %, seeds may differ by 1.2 points.
     """
     own = _own_schedules(entries, model, recipe, data_digest, metric)
     finished = _finished(own)
     for entry in own:
         if entry not in finished:
             log.warning(
-                "baseline run %s ended as %s: left out of the level", entry.run_id, entry.end_reason
+                "baseline run %s ended as %s: not part of the target",
+                entry.run_id,
+                entry.end_reason,
             )
     if not finished:
         spoiled = f" ({len(own)} ended before its schedule did)" if own else ""
         raise UserError(
             f"no finished {model} run with recipe {recipe} on this data{spoiled}, "
-            f"so no level to reach\nmeasure it: {command}; or set one: target.value=0.6"
+            f"so there is no target\nmeasure it: {command}; or set one: target.value=0.6"
         )
     _check_one_row(finished)
     level = _checked_level(finished, metric, classes, val_images)
@@ -75,10 +78,10 @@ def baseline_target(
 
 
 def held_to_todays_baseline(entry: Entry, entries: Iterable[Entry]) -> bool:
-    """Whether ``entry`` was held to the baseline runs that ``entries`` hold now.
+    """Return whether the target of ``entry`` comes from the baseline runs now in ``entries``.
 
-    True where its target came from elsewhere.  A run measured to an older level stays in the
-    ledger as what it is; what its configuration asks for today is another run.
+    True if its target came from elsewhere.  A run measured against an older baseline stays in the
+    ledger; its configuration now describes a different run.
     """
     if entry.target.source != "baseline":
         return True
@@ -94,14 +97,14 @@ def held_to_todays_baseline(entry: Entry, entries: Iterable[Entry]) -> bool:
 
 
 def _finished(own: Iterable[Entry]) -> list[Entry]:
-    """Those that came to their schedule's end, and so say what level the baseline has."""
+    """Return the runs that finished their schedule, which define the baseline's level."""
     return [e for e in own if e.end_reason == "schedule" and e.evaluations]
 
 
 def _own_schedules(
     entries: Iterable[Entry], model: str, recipe: str, data_digest: str | None, metric: Metric
 ) -> list[Entry]:
-    """Baseline runs in order of run id, so that the mean does not depend on file order."""
+    """Return the baseline runs ordered by run id, so that the mean ignores file order."""
     own = (
         e
         for e in entries
@@ -114,7 +117,7 @@ def _own_schedules(
 
 
 def _check_one_row(finished: Sequence[Entry]) -> None:
-    """Raise UserError for runs of several rows: their mean would be the level of none."""
+    """Raise UserError for runs of several rows: their mean would be the level of none of them."""
     rows: dict[RowKey, list[str]] = {}
     for entry in finished:
         rows.setdefault(row_key(entry), []).append(entry.run_id)
@@ -122,8 +125,8 @@ def _check_one_row(finished: Sequence[Entry]) -> None:
         listed = "; ".join(", ".join(ids) for ids in rows.values())
         raise UserError(
             f"the baseline was run in {len(rows)} configurations: {listed}\n"
-            "a level is the mean over seeds of one; keep one in this ledger, name another with"
-            " ledger_dir=DIR, or set a level: target.value=0.6"
+            "the target is the mean over the seeds of one; keep one in this ledger, use another"
+            " with ledger_dir=DIR, or set a target: target.value=0.6"
         )
 
 
@@ -133,7 +136,7 @@ def _checked_level(
     finals = [e.evaluations[-1].accuracy(metric) for e in finished]
     level = math.fsum(finals) / len(finals)
     seen = ", ".join(f"{e.run_id} {a:.2%}" for e, a in zip(finished, finals, strict=True))
-    way_out = "change its recipe or remove the runs that failed; or set a level: target.value=0.6"
+    way_out = "change its recipe or remove the runs that failed; or set a target: target.value=0.6"
 
     chance = chance_level(metric, classes)
     needed = chance + CHANCE_STANDARD_ERRORS * math.sqrt(chance * (1 - chance) / val_images)
@@ -146,7 +149,7 @@ def _checked_level(
     allowed = DISAGREEMENT_STANDARD_ERRORS * math.sqrt(level * (1 - level) / val_images)
     if spread > allowed:
         raise UserError(
-            f"the baseline's seeds disagree: {metric} differs by {spread:.2%}, allowed are "
-            f"{allowed:.2%} ({seen})\n{way_out}"
+            f"the baseline's seeds disagree: {metric} differs by {spread:.2%}, at most "
+            f"{allowed:.2%} is allowed ({seen})\n{way_out}"
         )
     return level

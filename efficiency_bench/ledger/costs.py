@@ -1,6 +1,6 @@
-"""The cost of a run as its event log tells it, and what follows from an entry's cost and clocks.
+"""The cost of a run from its event log, and values derived from an entry's cost and clocks.
 
-Every value that something unknown is needed for is None.
+A value that depends on something unknown is None.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from efficiency_bench.records import Cost, Entry
 SECONDS_PER_HOUR = 3600
 
 UNKNOWN = "unknown"
-"""How a source of energy begins that is none."""
+"""Prefix of ``energy_source`` if the energy was not measured."""
 
 
 def cost_of(events: Sequence[Event]) -> Cost | None:
-    """The cost that a whole log gives; None where it was begun before costs were kept.
+    """Return the cost from a complete log; None if the log is older than the cost fields.
 
-    The peak and the price are those of the start.  Energy is known where all attempts that the
-    result comes from were measured; what was repeated, where every attempt was.
+    Peak and price come from the ``start`` event.  Energy is known if every attempt that contributes
+    to the result was measured; repeated energy, if every attempt was.
     """
     attempts = [e["cost"] for e in events if e["event"] in ("start", "resume") and "cost" in e]
     start = next((e for e in events if e["event"] == "start"), {})
@@ -47,7 +47,7 @@ def cost_of(events: Sequence[Event]) -> Cost | None:
 
 
 def _halts(events: Sequence[Event], energy_known: bool) -> list[str]:
-    """How long the process was stopped in all attempts; nothing where it never was."""
+    """Return a note on how long the process was stopped in all attempts, if it ever was."""
     seconds = [event["seconds"] for event in events if event["event"] == "halted"]
     if not seconds:
         return []
@@ -59,7 +59,7 @@ def _halts(events: Sequence[Event], energy_known: bool) -> list[str]:
 
 
 def latest_energy(events: Sequence[Event]) -> float | None:
-    """Training joules that a log got to, in its own order; None where it has none."""
+    """Return the last training energy in a log, in joules; None if it has none."""
     logged = (account["energy_joules"] for e in reversed(events) if (account := _energy_in(e)))
     return next(logged, None)
 
@@ -83,35 +83,35 @@ def _distinct(texts: Any) -> tuple[str, ...]:
 
 
 def train_seconds(entry: Entry) -> float | None:
-    """Seconds on the training clock; None for a row without clocks, or that never began."""
+    """Return the seconds on the training clock; None without clocks or before the first step."""
     return (entry.clocks.train_seconds or None) if entry.clocks else None
 
 
 def images_per_second(entry: Entry) -> float | None:
-    """Training images over training seconds, all processes together."""
+    """Return training images per training second, all processes together."""
     seconds = train_seconds(entry)
     return None if seconds is None or entry.images is None else entry.images / seconds
 
 
 def achieved_flops_per_second(entry: Entry) -> float | None:
-    """``exact_flops`` over training seconds: what the network's products made of the machine."""
+    """Return ``exact_flops`` per training second."""
     seconds = train_seconds(entry)
     return None if seconds is None or entry.exact_flops is None else entry.exact_flops / seconds
 
 
 def share_of_peak(entry: Entry) -> float | None:
-    """The achieved rate as a fraction of the matrix product's that was measured at the start."""
+    """Return the achieved rate as a fraction of the matrix-product rate measured at the start."""
     achieved, peak = achieved_flops_per_second(entry), _peak(entry)
     return None if achieved is None or peak is None else achieved / peak
 
 
 def energy_joules(entry: Entry) -> float | None:
-    """Energy of training, evaluation not included."""
+    """Return the training energy, without evaluation."""
     return entry.cost.energy_joules if entry.cost else None
 
 
 def dollars(entry: Entry) -> float | None:
-    """The price of an hour times the training hours, evaluation and set-up not included."""
+    """Return the price per hour times the training hours, without evaluation and setup."""
     seconds = train_seconds(entry)
     if seconds is None or entry.cost is None or entry.cost.price_usd_per_hour is None:
         return None
@@ -126,7 +126,7 @@ COSTS: Mapping[str, Callable[[Entry], float | None]] = {
     "energy_joules": energy_joules,
     "dollars": dollars,
 }
-"""Name in a row of the ledger -> the value of an entry."""
+"""Name in a row of ``ledger list`` -> function of an entry."""
 
 
 def _peak(entry: Entry) -> float | None:

@@ -1,7 +1,7 @@
-"""The ledger entry of a run: a function of its event log and nothing else.
+"""Build the ledger entry of a run from its event log alone.
 
-Whatever ends the process between the last event and the entry, a full disk or a kill, the log
-that it leaves is enough to write the entry later.
+If the process dies after the last event and before the entry is written (a full disk, a kill), the
+log is enough to write the entry later.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ Event = Mapping[str, Any]
 
 
 def entry_from_log(content: bytes, event_log: str) -> Entry:
-    """The entry of an ended run; every number from counts, none from rates.
+    """Return the entry of a finished run, with every number from counts and none from rates.
 
     ``content`` is the event log, ``event_log`` its path relative to the ledger's folder.  Raises
-    UserError where the log is damaged, or is not that of a run that has ended.
+    UserError if the log is damaged or the run has not ended.
     """
     read = parse_events(content, event_log)
     if read.torn is not None or read.broken_at is not None or not ends(content):
         raise UserError(
-            f"{event_log} is not the whole event log of a run that has ended, so no entry can be"
-            " made of it;\nrun the command that began the run again"
+            f"{event_log} is not the complete event log of a run that has ended, so no entry can be"
+            " made from it;\ntype the command that started the run again to resume it"
         )
     try:
         return with_entry_digest(
@@ -46,7 +46,7 @@ def entry_from_log(content: bytes, event_log: str) -> Entry:
     except (ValidationError, KeyError, TypeError, ValueError, StopIteration) as error:
         raise UserError(
             f"{event_log} is not the event log of a run of this program: {error!r};\n"
-            "put the log back as it was, or train in another folder: run_dir=DIR"
+            "restore the original log, or train in another folder: run_dir=DIR"
         ) from error
 
 
@@ -83,7 +83,7 @@ def _entry(events: Sequence[Event], log_digest: str, event_log: str) -> Entry:
         images=end["images"],
         steps=end["steps"],
         epochs=end["epochs"],
-        forward_macs=macs / passed if passed else 0.0,  # of integers: exact where F is one
+        forward_macs=macs / passed if passed else 0.0,  # of integers: exact if F is one
         paper3x_tfs_days=records.paper3x_tfs_days(segments),
         exact_flops=records.exact_flops(segments),
         **arrival(
@@ -117,7 +117,7 @@ def _entry(events: Sequence[Event], log_digest: str, event_log: str) -> Entry:
 
 
 def _target(start: Event, evaluations: Sequence[Evaluation]) -> Target:
-    """The target set before the run, or the one that a baseline has set by its last evaluation."""
+    """Return the target set before the run, or the one that a baseline's last evaluation sets."""
     if start["target"] is not None:
         return Target(**start["target"])
     metric = metric_of_start(start)
@@ -139,13 +139,13 @@ def arrival(
     train_images: int,
     estimand: records.Estimand = "anytime",
 ) -> dict[str, Any]:
-    """Whether and where the run arrived: crossings in images and epochs, compute to them.
+    """Return whether and where a run reached its target: crossings, and the compute to them.
 
-    The schedule's end confirms what is over the target then.  A baseline that ran its schedule
-    to the end has set its own target: it has arrived by definition and is charged the whole
-    schedule, as AlexNet was in 2020.  So is a budgeted run, which has arrived if its final
-    evaluation meets the target; the crossings inside its schedule are kept, and charge nothing.
-    A run that a fault ended (not ``faultless``) has not arrived, wherever it was.
+    The end of the schedule confirms evaluations that are above the target by then.  A baseline that
+    finishes its schedule sets its own target: it reaches it by definition and is charged the whole
+    schedule, as AlexNet was in 2020.  A budgeted run is charged its whole schedule too, and reaches
+    the target if its final evaluation meets it; crossings within its schedule are recorded but do
+    not change the charge.  A run that failed or diverged (not ``faultless``) never reaches it.
     """
     over = schedule_over and faultless
     first = first_crossing(target, evaluations)

@@ -1,7 +1,7 @@
-"""The event log of a run: one JSON object a line, the truth that everything else mirrors.
+"""The event log of a run: one JSON object per line, the source of truth for everything else.
 
-The last field of every line, ``chain``, is the SHA-256 of the chain before it and of the line
-without it: a line that is changed, removed or put elsewhere breaks the chain at its place.
+The last field of every line, ``chain``, is the SHA-256 of the previous chain and of the line
+without this field: changing, removing or moving a line breaks the chain there.
 """
 
 from __future__ import annotations
@@ -24,46 +24,46 @@ from efficiency_bench.files import open_own, put, read_regular
 from efficiency_bench.ledger.history import reached
 
 LARGEST_OWN_LOG_BYTES = 1 << 30
-"""A run's own log, in its folder: two years of training write as many."""
+"""Largest log in a run's folder: two years of training write this much."""
 
 DURABLE_KINDS = frozenset({"start", "repair", "resume", "evaluation", "end"})
-"""Events that must survive a power cut: forced to the disk as they are written."""
+"""Events that must survive a power cut: fsynced as they are written."""
 
 _KIND = re.compile(r"[a-z][a-z_]*")
 _OWN_FIELDS = frozenset({"event", "time_utc", "chain"})
 _CHAINED = re.compile(rb'(?P<body>\{.*), "chain": "(?P<link>[0-9a-f]{64})"\}', re.DOTALL)
 CHAIN_START = "0" * 64
-"""What the first line is chained to."""
+"""The chain before the first line."""
 
 LONGEST_TORN_BYTES = 10_000
-"""Of damaged bytes, how many a ``repair`` event holds itself; more are kept in a file."""
+"""Most damaged bytes that a ``repair`` event holds; more are kept in a separate file."""
 
 
 def reject_constant(name: str) -> NoReturn:
-    """For ``json.loads(parse_constant=...)``: NaN and infinity are not JSON."""
+    """Raise ValueError for NaN and infinity, as ``json.loads(parse_constant=...)``."""
     raise ValueError(f"{name} is not JSON")
 
 
 UNREADABLE = (KeyError, ValueError, TypeError, IndexError, AttributeError, ArithmeticError)
-"""What reading an event raises where a log was edited: it may lack a field, or hold any type."""
+"""What reading an edited event may raise: it may lack a field, or hold any type."""
 
 
 @dataclass(frozen=True)
 class EventsRead:
-    """What a log holds."""
+    """The content of a log."""
 
     events: tuple[Mapping[str, Any], ...]
     torn: str | None
-    """What follows the last event: a line cut while being written, or NULs after a power cut."""
+    """What follows the last event: a line cut short by a crash, or NULs after a power cut."""
     broken_at: int | None = None
-    """First line (from 1) that does not continue the chain; None: all do."""
+    """First line (from 1) that breaks the chain; None: the chain is intact."""
 
 
 class EventLog:
-    """The writing end of one run's log; one process at a time writes it.
+    """The writer of one run's log; only one process writes it at a time.
 
-    Opening a damaged log cuts it back to its sound part and notes the rest in an event of kind
-    ``repair``.  A torn last line is kept in that event, anything else in a file beside the log.
+    Opening a damaged log truncates it to its sound part and records the rest in a ``repair`` event.
+    A torn last line is kept in that event, anything more in a file next to the log.
     """
 
     def __init__(self, path: Path) -> None:
@@ -76,7 +76,7 @@ class EventLog:
         self._link = CHAIN_START
         try:
             self._repair()
-        except BaseException:  # whatever it was goes on; only the file is closed before
+        except BaseException:  # close the file, whatever the exception is
             self.close()
             raise
 
@@ -87,10 +87,10 @@ class EventLog:
         self.close()
 
     def append(self, kind: str, **fields: Any) -> None:
-        """Write one event as a whole line.
+        """Write one event as one complete line.
 
-        ``kind`` is a lower-case word; ``fields`` are JSON values, NaN excluded (ValueError).
-        Raises UserError when the disk does not take it; the log is then as it was before.
+        ``kind`` is a lower-case word; ``fields`` are JSON values without NaN (else ValueError).
+        Raises UserError if the write fails, and leaves the log as it was.
         """
         if not _KIND.fullmatch(kind):
             raise ValueError(f"event kind {kind!r} is not a lower-case word")
@@ -105,7 +105,7 @@ class EventLog:
         self._link = link
 
     def sync(self) -> tuple[int, str]:
-        """Force all that was written to the disk; the log's length in bytes and its last chain."""
+        """Fsync the log, and return its length in bytes and its last chain."""
         os.fsync(self._descriptor)
         return os.fstat(self._descriptor).st_size, self._link
 
@@ -120,7 +120,7 @@ class EventLog:
             raise ValueError(f"{self.path} is closed")
         size_before = os.fstat(self._descriptor).st_size
         try:
-            # unbuffered, so that a full disk shows here and not at some later flush
+            # unbuffered, so that a full disk raises here and not at a later flush
             if os.write(self._descriptor, line) != len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             if durable:
@@ -152,35 +152,35 @@ class EventLog:
 
 @dataclass(frozen=True)
 class SoundPart:
-    """A log up to its first damage."""
+    """A log up to its first damaged line."""
 
     events: tuple[Mapping[str, Any], ...]
     links: tuple[str, ...]
-    """Chain of each line, which the next one continues."""
+    """The chain of each line."""
     ends: tuple[int, ...]
-    """Bytes up to the end of each line."""
+    """Length of the log in bytes up to the end of each line."""
     damage: bytes
-    """What follows; empty in a log that is whole."""
+    """The bytes that follow; empty if the log is intact."""
 
     @property
     def length_bytes(self) -> int:
-        """Bytes of the sound part."""
+        """Length of the sound part in bytes."""
         return self.ends[-1] if self.ends else 0
 
     @property
     def link(self) -> str:
-        """What the next line continues."""
+        """The chain that the next line continues."""
         return self.links[-1] if self.links else CHAIN_START
 
     def chain_after(self, length_bytes: int) -> str | None:
-        """The chain of the line that ends after ``length_bytes``; None where none ends there."""
+        """Return the chain of the line that ends at ``length_bytes``; None if none ends there."""
         return dict(zip(self.ends, self.links, strict=True)).get(length_bytes)
 
 
 def sound_part(content: bytes) -> SoundPart:
-    """The longest beginning of a log in which every line is an event that continues the chain.
+    """Return the longest prefix of a log in which every line is an event and continues the chain.
 
-    Lines without a chain, which old logs have, are sound until the first line that has one.
+    Lines without a chain, as in old logs, are sound up to the first line with one.
     """
     events: list[Mapping[str, Any]] = []
     links, ends = [CHAIN_START], [0]
@@ -200,16 +200,16 @@ def sound_part(content: bytes) -> SoundPart:
 
 
 def ends(content: bytes) -> bool:
-    """Whether the last line of a log is the end of its run; no other line is looked at."""
+    """Return whether the last line of a log is an ``end`` event; reads no other line."""
     last = _parse(content.removesuffix(b"\n").rpartition(b"\n")[2])
     return last is not None and last["event"] == "end"
 
 
 def repair_fields(damage: bytes) -> dict[str, Any]:
-    """Fields of the ``repair`` event for bytes that do not continue the log.
+    """Return the fields of the ``repair`` event for damaged bytes.
 
-    ``reached``, where there are events among them, is how far those had come: a resumption
-    counts it as repeated work.
+    If the bytes hold events, ``reached`` is how far these had come; a resume counts it as repeated
+    work.
     """
     fields: dict[str, Any] = {"torn": damage[:LONGEST_TORN_BYTES].decode(errors="replace")}
     lost = events_in(damage)
@@ -220,19 +220,19 @@ def repair_fields(damage: bytes) -> dict[str, Any]:
 
 
 def events_in(damage: bytes) -> list[dict[str, Any]]:
-    """The events among damaged bytes: empty after a torn line or a power cut."""
+    """Return the events in damaged bytes: empty after a torn line or a power cut."""
     return [event for line in damage.split(b"\n") if (event := _parse(line)) is not None]
 
 
 def read_sound_part(path: Path) -> SoundPart:
-    """``sound_part`` of the log at ``path``; UserError where it cannot be read."""
+    """Return ``sound_part`` of the log at ``path``; UserError if it cannot be read."""
     return sound_part(_content(path))
 
 
 def read_events(path: Path) -> EventsRead:
-    """Every event of a log, in order; what follows the last one is reported, not raised.
+    """Read all events of a log, in order; what follows the last one is returned as ``torn``.
 
-    Raises UserError where there is no log, and for a malformed line before an event, by number.
+    Raises UserError if there is no log, and names the line if a malformed one precedes an event.
     """
     return parse_events(_content(path), str(path))
 
@@ -245,7 +245,7 @@ def _content(path: Path) -> bytes:
 
 
 def parse_events(content: bytes, name: str) -> EventsRead:
-    """``read_events`` of a log's bytes; ``name`` is for messages."""
+    """Like ``read_events``, for the bytes of a log; ``name`` is for messages."""
     lines = content.split(b"\n")
     events = [_parse(line) for line in lines]
     whole = max((n for n, event in enumerate(events, start=1) if event is not None), default=0)
@@ -258,7 +258,7 @@ def parse_events(content: bytes, name: str) -> EventsRead:
 
 
 def without_own_fields(event: Mapping[str, Any]) -> dict[str, Any]:
-    """What an event was given to write down, without what the log adds."""
+    """Return the fields of an event without those that the log adds."""
     return {name: value for name, value in event.items() if name not in _OWN_FIELDS}
 
 
@@ -277,7 +277,7 @@ def _link(before: str, body: bytes) -> str:
 
 
 def digest(path: Path) -> str:
-    """SHA-256 (hex) of a log's bytes."""
+    """Return the SHA-256 (hex) of a log's bytes."""
     return hashlib.sha256(read_regular(path, LARGEST_OWN_LOG_BYTES)).hexdigest()
 
 
@@ -292,7 +292,7 @@ def _parse(line: bytes) -> dict[str, Any] | None:
 
 
 def _plain(value: Any) -> Any:
-    """JSON values with every text in whole characters."""
+    """Return JSON values with lone surrogates in strings escaped."""
     if isinstance(value, str):
         return value if value.isascii() else whole_characters(value)
     if isinstance(value, Mapping):
@@ -308,23 +308,24 @@ def _no_log(path: Path, error: OSError) -> UserError:
 
 
 ALL_UNTIL = 10_000
-"""Progress events of a run that are all written: a short run's log is whole, and does not
-depend on the clock.  They take 4 MB."""
+"""Number of progress events that are always written, so that a short run's log is complete and does
+not depend on the clock.  They take 4 MB."""
 
 AT_MOST_EVERY_SECONDS = 30.0
-"""Afterwards: a month's take 35 MB.  It is also the most work that a crash can hide."""
+"""Interval of progress events after that: 35 MB per month.  It is also the most work that a crash
+can hide."""
 
 
 class ThrottledProgress:
-    """Appends to an event log, and leaves out progress between two others that say more.
+    """Appends to an event log with fewer progress events.
 
-    The last progress before any other event is always written, right before it.
+    The last progress event before any other event is always written, right before it.
     """
 
     def __init__(
         self, log: EventLog, written: int = 0, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """``written`` progress events are in the log already; ``clock`` never goes back, s."""
+        """``written`` progress events are already in the log; ``clock`` is monotonic, in s."""
         self._log = log
         self._clock = clock
         self._written = written
@@ -332,7 +333,7 @@ class ThrottledProgress:
         self._held: dict[str, Any] | None = None
 
     def append(self, kind: str, **fields: Any) -> None:
-        """Write one event, or hold it; see EventLog.append."""
+        """Write one event, or hold it back; see EventLog.append."""
         if kind == "progress":
             self._held = fields
             due = self._clock() - self._written_at >= AT_MOST_EVERY_SECONDS

@@ -1,4 +1,4 @@
-"""The ledger as CSV: this project's own columns, or those of OpenAI's leaderboard."""
+"""Export the ledger as CSV, in this project's columns or in those of OpenAI's leaderboard."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ ENTRY_FIELDS = (
     "source",
     "estimand",
 )
-"""Listed fields that the entry has itself."""
+"""Listed fields that are fields of the entry."""
 
 ROW_FIELDS = (*ENTRY_FIELDS, *COSTS)
-"""The keys of ``ledger list --json``, fixed for other people's scripts, in their order."""
+"""The keys of ``ledger list --json`` in order; fixed, since other people's scripts use them."""
 
 
 def row(entry: Entry) -> dict[str, Any]:
-    """The entry's listed fields, JSON values only; of the target its metric and value."""
+    """Return the entry's listed fields as JSON values; ``target`` has its metric and value."""
     fields = {name: getattr(entry, name) for name in ENTRY_FIELDS}
     fields["target"] = {"metric": entry.target.metric, "value": entry.target.value}
     return fields | {name: value(entry) for name, value in COSTS.items()}
@@ -68,25 +68,25 @@ OPENAI_COLUMNS = (
 """Header of ``efficiency_sota.csv`` in github.com/openai/ai-and-efficiency."""
 
 BASELINE_MODEL = "alexnet"
-"""The leaderboard's factors at this level are relative to it."""
+"""The reduction factors of the leaderboard are relative to it."""
 
 FORMATS = ("csv", "openai")
 
 
 @dataclass(frozen=True)
 class Export:
-    """A CSV text, and why which entries are not in it."""
+    """A CSV text, and the entries left out of it with the reason."""
 
     text: str
     left_out: tuple[str, ...]
 
 
 def export(entries: Sequence[Entry], form: str) -> Export:
-    """The entries as CSV in ``form`` (``csv`` or ``openai``); UserError for another form.
+    """Return the entries as CSV in ``form`` (``csv`` or ``openai``); UserError for another form.
 
-    ``csv`` has every field of ``ledger list``, the target as two columns.  ``openai`` has one
-    line for each entry that was trained to its target, reached it and has a date; the others are
-    named.
+    ``csv`` has every field of ``ledger list``, with the target as two columns.  ``openai`` has one
+    line for each entry that was trained to its target, reached it and has a date; ``left_out``
+    lists the others.
     """
     if form == "csv":
         return Export(_to_csv(_flat_fields(), map(_flat, entries)), ())
@@ -145,9 +145,9 @@ def _openai_line(entry: Entry, compute: float, baseline: float | None) -> dict[s
 
 
 def _level(entry: Entry) -> tuple[object, ...]:
-    """What two entries must share before one's compute is divided by the other's."""
+    """Return what two entries must share for a ratio of their compute to make sense."""
     target = entry.target
-    # a baseline's own run carries no value of the level that its seeds set together
+    # a baseline's own run does not record the level that its seeds set together
     from_baseline = target.source in ("own_schedule", "baseline")
     value = None if from_baseline else target.value
     return entry.data, entry.data_digest, target.metric, value, entry.tier, entry.estimand
@@ -156,14 +156,14 @@ def _level(entry: Entry) -> tuple[object, ...]:
 def _level_name(entry: Entry) -> str:
     target = entry.target
     if (entry.data, target.metric, target.value) == ("imagenet", "top5", 0.791):
-        return "AlexNet"  # the leaderboard's own name of it
+        return "AlexNet"  # the leaderboard's name for it
     return f"{entry.data} {target.metric} {target.value:.4g}"
 
 
 def _baseline_computes(entries: Iterable[Entry]) -> dict[tuple[object, ...], float]:
-    """Level -> geometric mean over the seeds of the baseline's row of its compute, tfs-days.
+    """Return level -> geometric mean of the baseline's compute over its seeds, in tfs-days.
 
-    Of several rows of the baseline's network the one that set the level counts, else the oldest.
+    If the baseline's network has several rows, the one that set the level counts, else the oldest.
     """
     rows: dict[tuple[object, ...], dict[RowKey, list[Entry]]] = {}
     for entry in entries:

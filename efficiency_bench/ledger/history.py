@@ -1,4 +1,4 @@
-"""The events of a run that count: work done again after a crash is told apart from the rest."""
+"""Filter an event log to the effective events, and account for work repeated after a crash."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ COUNTING_KINDS = ("progress", "evaluation", "interrupted", "end")
 
 @dataclass(frozen=True)
 class RepeatedWork:
-    """Work that a resumption does again, as far as the log shows it."""
+    """Work that a resumed run repeats, as far as the log shows it."""
 
     images: int = 0
     seconds: float = 0.0
@@ -22,9 +22,9 @@ class RepeatedWork:
 
 
 class History:
-    """A log read event by event; each ``resume`` takes back what lies beyond its step.
+    """A log read event by event; each ``resume`` rolls back the events beyond its step.
 
-    Reading costs as much as the log is long, however often the run was taken up.
+    Reading takes time linear in the length of the log, however often the run was resumed.
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class History:
         self._damaged: list[Event] = []
 
     def add(self, event: Event) -> None:
-        """Read one event; a ``resume`` takes back what stands beyond it."""
+        """Read one event; a ``resume`` rolls back the events beyond its step."""
         if event["event"] == "resume":
             del self._counting[self._standing(event["steps"]) :]
             self._damaged.clear()
@@ -46,20 +46,20 @@ class History:
 
     @property
     def useful(self) -> list[Event]:
-        """The events that were not taken back, in the log's order."""
+        """The events that were not rolled back, in log order."""
         return [event for _, event in sorted(self._others + self._counting, key=lambda p: p[0])]
 
     def lost(self, resume: Event) -> RepeatedWork:
-        """What ``resume``, not read yet, takes back of the events so far.
+        """Return the work that ``resume``, which was not added yet, rolls back.
 
-        It names where it starts with the account there; one of an older log names the images
-        alone, and the rest is taken from the event before.
+        A ``resume`` event holds the totals at its step; in an older log it holds only the images,
+        and the other totals are taken from the event before.
         """
         stand = self._standing(resume["steps"])
         gone = [event for _, event in self._counting[stand:]] + self._damaged
         if not gone:
             return RepeatedWork()
-        # looked at from its end, and no further than needed: it may be the whole log
+        # from the end and no further than needed: this may be the whole log
         return RepeatedWork(
             *(
                 _lost(gone, (self._counting[i][1] for i in range(stand - 1, -1, -1)), resume, name)
@@ -68,7 +68,7 @@ class History:
         )
 
     def _standing(self, steps: int) -> int:
-        """How many counting events stand when the run is taken up after ``steps`` steps."""
+        """Return how many counting events remain if the run resumes after ``steps`` steps."""
         count = len(self._counting)
         while count and self._counting[count - 1][1]["steps"] > steps:
             count -= 1
@@ -76,10 +76,9 @@ class History:
 
 
 def useful(events: Iterable[Event]) -> list[Event]:
-    """The events without those that a later ``resume`` took back.
+    """Return the events without those that a later ``resume`` rolled back.
 
-    What is left reads as the log of a run that was never interrupted, with the ``resume``
-    events between.
+    They read like the log of an uninterrupted run with ``resume`` events in between.
     """
     history = History()
     for event in events:
@@ -88,7 +87,7 @@ def useful(events: Iterable[Event]) -> list[Event]:
 
 
 def lost_by_resuming(events: Sequence[Event], resume: Event) -> RepeatedWork:
-    """What ``resume`` takes back of ``events``, the log so far."""
+    """Return the work that ``resume`` rolls back of ``events``, the log so far."""
     history = History()
     for event in events:
         history.add(event)
@@ -96,7 +95,7 @@ def lost_by_resuming(events: Sequence[Event], resume: Event) -> RepeatedWork:
 
 
 def lost_by_each(events: Iterable[Event]) -> Iterator[tuple[int, Event, RepeatedWork]]:
-    """Place in the log (from 0), ``resume`` event, and what it took back, for each of them."""
+    """Yield the index in the log, the event, and the work rolled back, for each ``resume``."""
     history = History()
     for place, event in enumerate(events):
         if event["event"] == "resume":
@@ -105,7 +104,7 @@ def lost_by_each(events: Iterable[Event]) -> Iterator[tuple[int, Event, Repeated
 
 
 def lost_in_all(events: Iterable[Event]) -> RepeatedWork:
-    """What all resumptions of a log together took back."""
+    """Return the work that all resumes of a log rolled back together."""
     resumptions = [event["lost"] for event in events if event["event"] == "resume"]
     return RepeatedWork(
         images=sum(lost["images"] for lost in resumptions),
@@ -116,11 +115,11 @@ def lost_in_all(events: Iterable[Event]) -> RepeatedWork:
 
 _ACCOUNTS = ("images", "train_seconds", "paper3x_tfs_days")
 _LOST_IN = ("images", "seconds", "paper3x_tfs_days")
-"""What ``RepeatedWork`` calls each of the accounts."""
+"""The field of ``RepeatedWork`` for each of ``_ACCOUNTS``."""
 
 
 def reached(events: Sequence[Event]) -> dict[str, Any]:
-    """How far damaged ``events`` had come in each account, repeated work included."""
+    """Return how far damaged ``events`` had come in each account, including repeated work."""
     again = lost_in_all(events)
     resumed = [event for event in events if event["event"] == "resume"][-1:]
     standing = resumed + [e for e in useful(events) if e["event"] in COUNTING_KINDS]
@@ -134,9 +133,9 @@ def reached(events: Sequence[Event]) -> dict[str, Any]:
 
 
 def _lost(gone: Sequence[Event], before: Iterable[Event], resume: Event, account: str) -> Any:
-    """How much further the events that are gone had come than the run stands now.
+    """Return how much further the rolled-back events had come than the resumed run starts.
 
-    ``before`` are those that stand, the latest first.
+    ``before`` are the remaining events, latest first.
     """
     reached = [event[account] for event in gone if account in event]
     if account in resume:

@@ -1,4 +1,4 @@
-"""The event logs that a ledger keeps, compressed: bounded, since anybody may send one."""
+"""Read the compressed event logs of a ledger, within bounds: they may be untrusted."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from efficiency_bench.ledger.events import parse_events
 from efficiency_bench.ledger.store import log_path
 
 LARGEST_LOG_BYTES = 1 << 26
-"""64 MiB unpacked.  A month of training writes 39 MB (``ledger.thinning``), 90 ImageNet epochs 6;
-gzip makes 64 GB from as many bytes."""
+"""64 MiB unpacked.  A month of training writes 39 MB (``events.ThrottledProgress``), 90 ImageNet
+epochs write 6 MB.  The same size in gzip can unpack to 64 GB."""
 
 MOST_EVENTS = 200_000
-"""A month writes 97,000: 10,000 at once, then one every 30 s."""
+"""A month writes 97,000: the first 10,000, then one every 30 s."""
 
 MOST_VALUES = 4_000_000
-"""Numbers, texts, lists and objects: twenty an event.  In Python each takes some 60 bytes, though
-three (``[],``) are enough to write it."""
+"""Numbers, strings, lists and objects: twenty per event.  Each takes about 60 bytes in Python, but
+only three (``[],``) in the file."""
 
 
 def read_kept_log(path: Path) -> bytes:
-    """The unpacked bytes of the log at ``path``.
+    """Return the unpacked bytes of the log at ``path``.
 
-    Raises FileNotFoundError where there is none, and UserError for what is no log: a damaged or
-    endless file, or one beyond the bounds above.
+    Raises FileNotFoundError if there is none, and UserError for a damaged or endless file, or one
+    beyond the bounds above.
     """
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(read_regular(path, LARGEST_LOG_BYTES))) as file:
@@ -46,20 +46,20 @@ def read_kept_log(path: Path) -> bytes:
 
 
 def check_size(content: bytes) -> None:
-    """Raise UserError for the unpacked bytes of a log that no run writes, before it is parsed."""
+    """Raise UserError if the unpacked bytes of a log exceed the bounds, before it is parsed."""
     if len(content) > LARGEST_LOG_BYTES:
-        raise UserError(f"larger than {LARGEST_LOG_BYTES:,} bytes unpacked; no run writes as many")
+        raise UserError(f"larger than {LARGEST_LOG_BYTES:,} bytes unpacked; no run writes so many")
     if (events := content.count(b"\n")) > MOST_EVENTS:
-        raise UserError(f"{events:,} events; at most {MOST_EVENTS:,} are read, two months of them")
-    # each value stands behind one of these, or is alone in its line
+        raise UserError(f"{events:,} events; at most {MOST_EVENTS:,} (two months) are read")
+    # each value follows one of these characters, or is alone in its line
     if (values := sum(map(content.count, (b",", b"[", b"{")))) > MOST_VALUES:
         raise UserError(f"more than {values:,} values; at most {MOST_VALUES:,} are read")
 
 
 def first_line(path: Path, longest_bytes: int) -> bytes:
-    """The first line of the log at ``path``; OSError, EOFError or zlib.error where there is none.
+    """Return the first line of the log at ``path``; OSError, EOFError or zlib.error if unreadable.
 
-    No more than ``longest_bytes`` are unpacked.
+    Unpacks no more than ``longest_bytes``.
     """
     packed = read_regular(path, LARGEST_LOG_BYTES)
     with gzip.GzipFile(fileobj=io.BytesIO(packed)) as file:
@@ -67,11 +67,11 @@ def first_line(path: Path, longest_bytes: int) -> bytes:
 
 
 LONGEST_START_BYTES = 1_000_000
-"""A start event has a few thousand; a file that unpacks to more is no log."""
+"""A start event has a few thousand bytes; a longer first line is not one."""
 
 
 def macs_by_operator(start: Mapping[str, Any] | None) -> Mapping[str, int]:
-    """Forward MACs of one image by operator, at the largest side; empty where a log has none."""
+    """Return forward MACs per image by operator, at the largest side; empty if the log has none."""
     try:
         counts = (start or {})["counts"]
         operators = counts[max(counts, key=int)]["by_operator"]
@@ -81,8 +81,10 @@ def macs_by_operator(start: Mapping[str, Any] | None) -> Mapping[str, int]:
 
 
 def start_event(ledger_dir: Path, run_id: str) -> Mapping[str, Any] | None:
-    """The ``start`` event of ``run_id``; None where the ledger has no log of it, or none that
-    can be read (``verify`` says what is wrong with it)."""
+    """Return the ``start`` event of ``run_id``; None if the ledger has no readable log of it.
+
+    ``verify`` reports what is wrong with an unreadable one.
+    """
     try:
         path = log_path(ledger_dir, run_id)
         events = parse_events(first_line(path, LONGEST_START_BYTES), path.name).events

@@ -1,7 +1,7 @@
-"""The published sixteen rows at AlexNet's level, as entries of tier ``published``.
+"""The sixteen published rows at AlexNet's level, as entries of tier ``published``.
 
 Source: Hernandez & Brown 2020 (arXiv 2005.04305), table 3, and OpenAI's leaderboard
-``efficiency_sota.csv``; the file beside the ledger holds them as facts with their sources.
+``efficiency_sota.csv``; ``reference/`` holds them as facts with their sources.
 """
 
 from __future__ import annotations
@@ -17,54 +17,54 @@ from efficiency_bench.records import Entry, Segment, Target, exact_flops
 CSV_NAME = "hernandez_brown_2020.csv"
 
 PAPER_IMAGES_PER_EPOCH = 1_280_000
-"""The paper's rounding: with it 3 x epochs x images x MACs gives all sixteen rows to 0.5 %."""
+"""The paper's rounded number: 3 x epochs x images x MACs then gives all sixteen rows to 0.5 %."""
 
 ASSUMED_DAY = 15
-"""Day of a row whose source gives a month only: the middle, at most 16 days off.
+"""Day for a row whose source gives only a month: the middle, at most 16 days off.
 
-Sixteen rows fitted with it halve every 13.7 months (the 1st: 13.6, the last day: 13.8).
+With it the fit of the sixteen rows halves every 13.7 months (the 1st: 13.6, the last day: 13.8).
 """
 
 ALEXNET_LEVEL = Target(
     metric="top5", value=0.791, tolerance=0.0005, confirmations=0, source="published"
 )
-"""Section 2 of the paper; half a unit of the last published digit is allowed."""
+"""Top-5 of at least 79.05 %: 79.1 % as published (paper, section 2), allowing for rounding."""
 
 TRAINED_ELSEWHERE = {"efficientnet_b0": "tan_le_2019"}
-"""The one row that its authors did not train themselves: epochs by correspondence."""
+"""The one row that the paper's authors did not train: they got its epochs by correspondence."""
 
 
 def reference_rows() -> list[dict[str, str]]:
-    """Every published row as text, column -> value, the other levels included."""
+    """Return every published row as text, column -> value, including other accuracy levels."""
     file = resources.files("efficiency_bench.reference") / CSV_NAME
     return list(csv.DictReader(io.StringIO(file.read_text(encoding="utf-8"))))
 
 
 def published_entries() -> tuple[Entry, ...]:
-    """The sixteen networks of table 3 at 79.1 % top-5, in the file's order.
+    """Return the sixteen networks of table 3 at 79.1 % top-5, in file order.
 
-    ``paper3x_tfs_days`` and ``forward_macs`` are the published figures, rounded and with
-    their slips; ``exact_flops`` is 2(F + B) per image with exact counts of these networks.
-    The paper counts whole epochs and does not say whether a crossing had to be confirmed, so
-    both crossings are the published epochs.
+    ``paper3x_tfs_days`` and ``forward_macs`` are the published figures, with their rounding and
+    errata; ``exact_flops`` is 2(F + B) per image with exact counts of these networks.  The paper
+    counts whole epochs and does not say whether a crossing had to be confirmed, so both crossings
+    are the published epochs.
     """
     return tuple(_entry(row) for row in reference_rows() if row["model"])
 
 
 @dataclass(frozen=True)
 class PublicationDates:
-    """When one network became public, by three rules; ISO dates (YYYY-MM-DD)."""
+    """When a network was published, by three definitions; ISO dates (YYYY-MM-DD)."""
 
     printed: str
-    """The table's: OpenAI's leaderboard, or the middle of the arXiv id's month."""
+    """Date in the table: OpenAI's leaderboard, or the middle of the arXiv id's month."""
     preprint: str
-    """First version on arXiv; AlexNet, which has none, keeps its conference."""
+    """First version on arXiv; AlexNet, which has none, keeps its conference date."""
     conference: str
-    """First day of the conference; a network published as a preprint only keeps that."""
+    """First day of the conference; a network published only as a preprint keeps that date."""
 
 
 def publication_dates() -> dict[str, PublicationDates]:
-    """Model -> its dates, for the sixteen networks at AlexNet's level.
+    """Return model -> its dates, for the sixteen networks at AlexNet's level.
 
     Source: the columns ``preprint_date``, ``conference_date`` and ``date_source`` of the file.
     """
@@ -80,7 +80,7 @@ def publication_dates() -> dict[str, PublicationDates]:
 
 
 def assumed_date(published: str) -> str:
-    """ISO date of a published date or month (``2014-09`` -> ``2014-09-15``)."""
+    """Return the ISO date of a published date or month (``2014-09`` -> ``2014-09-15``)."""
     return published if len(published) == len("2014-09-17") else f"{published}-{ASSUMED_DAY}"
 
 

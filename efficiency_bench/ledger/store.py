@@ -1,7 +1,7 @@
-"""The ledger's folder: one immutable JSON file an entry, created once and never changed.
+"""The ledger's folder: one immutable JSON file per entry, created once and never changed.
 
-Beside the entries, ``events/`` keeps each run's event log, compressed, so that the ledger alone
-is enough to recompute every number in it.
+Its subfolder ``events/`` holds each run's compressed event log, so that the ledger alone is enough
+to recompute every number in it.
 """
 
 from __future__ import annotations
@@ -26,42 +26,42 @@ from efficiency_bench.provenance import digest_json
 from efficiency_bench.records import SCHEMA_VERSION, Entry
 
 LARGEST_ENTRY_BYTES = 1 << 24
-"""16 MiB: ten thousand evaluations, the most that an entry may have, take 3 MB."""
+"""16 MiB; ten thousand evaluations, the most that an entry may have, take 3 MB."""
 
 _SAFE_RUN_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
 
 
 class EntryExists(UserError):  # noqa: N818  (it names what is the case)
-    """The ledger already holds an entry of this run id; it was not touched."""
+    """The ledger already has an entry with this run id, which was left unchanged."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A file of the ledger that could not be read as an entry."""
+    """A file of the ledger that is not a valid entry."""
 
     path: Path
     reason: str
 
     def __str__(self) -> str:
-        """File and reason on one line, with nothing in it that a terminal cannot show."""
+        """Return file and reason on one line of printable characters."""
         return printable(f"{self.path}: {self.reason}")
 
 
 @dataclass(frozen=True)
 class LedgerRead:
-    """What a ledger's folder holds, in order of run id."""
+    """The content of a ledger's folder, ordered by run id."""
 
     entries: tuple[Entry, ...]
     problems: tuple[Problem, ...]
 
 
 def printable(text: str) -> str:
-    """``text`` with whatever a terminal cannot show, or would obey, as an escape."""
+    """Return ``text`` with unprintable and control characters escaped."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def entry_path(ledger_dir: Path, run_id: str) -> Path:
-    """Where the entry of ``run_id`` lies; UserError for an id that is no safe file name."""
+    """Return the path of the entry of ``run_id``; UserError if the id is not a safe file name."""
     if not _SAFE_RUN_ID.fullmatch(run_id):
         raise UserError(f"run id {_names_no_file(run_id)}")
     return ledger_dir / f"{run_id}.json"
@@ -75,16 +75,16 @@ def _names_no_file(run_id: str) -> str:
 
 
 def log_path(ledger_dir: Path, run_id: str) -> Path:
-    """Where the ledger keeps the event log of ``run_id``, compressed."""
+    """Return the path of the compressed event log of ``run_id``."""
     return ledger_dir / "events" / f"{entry_path(ledger_dir, run_id).stem}.jsonl.gz"
 
 
 def append(ledger_dir: Path, entry: Entry, event_log: Path | None = None) -> Path:
-    """Add one entry and return its path; the folder is made where it is missing.
+    """Add one entry and return its path; the folder is created if missing.
 
-    The file appears under its name complete and on the disk, or not at all, and only once its
-    ``event_log`` (None: it has none, as an imported row) lies in the ledger.  Raises
-    EntryExists where the run id is taken, UserError where the folder does not take it.
+    The file appears complete and fsynced or not at all, and only after its ``event_log`` (None: an
+    imported row has none) is in the ledger.  Raises EntryExists if the run id is taken, UserError
+    if the folder cannot be written.
     """
     final = entry_path(ledger_dir, entry.run_id)
     if event_log is not None and not final.exists():
@@ -93,7 +93,7 @@ def append(ledger_dir: Path, entry: Entry, event_log: Path | None = None) -> Pat
     draft = _draft(ledger_dir)
     try:
         _write_durably(draft, text.encode())
-        # unlike a rename, a link refuses a name that is taken, also between two processes
+        # unlike a rename, a link fails if the name is taken, also between two processes
         os.link(draft, final)
         _sync_folder(ledger_dir)
     except FileExistsError as error:
@@ -112,15 +112,15 @@ def append(ledger_dir: Path, entry: Entry, event_log: Path | None = None) -> Pat
 
 
 def _keep_log(event_log: Path, kept: Path) -> None:
-    """Compress ``event_log`` to ``kept``; what an attempt that died left there is replaced."""
+    """Compress ``event_log`` to ``kept``, replacing any file left by a crashed attempt."""
     draft = _draft(kept.parent)
     try:
-        # no time stamp inside, so that the same log always gives the same bytes
+        # no timestamp inside, so that the same log always gives the same bytes
         compressed = gzip.compress(read_regular(event_log, LARGEST_OWN_LOG_BYTES), mtime=0)
     except OSError as error:
         raise UserError(
             f"cannot read the run's event log {event_log}: {error.strerror}\n"
-            "an entry needs it to be verified; put it back, or run again with repeat=1"
+            "an entry cannot be verified without it; restore it, or run again with repeat=1"
         ) from error
     try:
         _write_durably(draft, compressed)
@@ -133,9 +133,9 @@ def _keep_log(event_log: Path, kept: Path) -> None:
 
 
 def check_writable(ledger_dir: Path) -> None:
-    """Make the folder and try a small file in it, so that a run does not end unwritten.
+    """Create the folder and test that it is writable, so that a run does not end without an entry.
 
-    Raises UserError where the folder does not take one.
+    Raises UserError if it is not.
     """
     draft = _draft(ledger_dir)
     try:
@@ -147,9 +147,9 @@ def check_writable(ledger_dir: Path) -> None:
 
 
 def read(ledger_dir: Path) -> LedgerRead:
-    """Every entry of a ledger; a file that is none is named in ``problems``, the rest read.
+    """Read all entries of a ledger; files that are not valid entries are listed in ``problems``.
 
-    Raises UserError where there is no such folder.
+    Raises UserError if there is no such folder.
     """
     if not ledger_dir.is_dir():
         raise UserError(
@@ -171,7 +171,7 @@ def read(ledger_dir: Path) -> LedgerRead:
 
 @contextlib.contextmanager
 def _collector_paused() -> Iterator[None]:
-    """No search for cycles: entries have none, and it took longer than reading ten thousand."""
+    """Disable garbage collection: entries have no cycles, and it takes longer than reading them."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -182,9 +182,9 @@ def _collector_paused() -> Iterator[None]:
 
 
 def find(ledger_dir: Path, run_id: str) -> Entry:
-    """The entry whose run id is ``run_id`` or alone begins with it; UserError otherwise.
+    """Return the entry with this run id or unique prefix of one; UserError otherwise.
 
-    Of a whole run id only its own file is read.
+    For a full run id, only its own file is read.
     """
     if _SAFE_RUN_ID.fullmatch(run_id) and (path := entry_path(ledger_dir, run_id)).exists():
         entry_or_reason = _read_entry(path)
@@ -195,25 +195,25 @@ def find(ledger_dir: Path, run_id: str) -> Entry:
 
 
 def matching(entries: Sequence[Entry], run_id: str) -> Entry:
-    """The one of ``entries`` whose run id is ``run_id`` or alone begins with it; UserError."""
+    """Return the one of ``entries`` with this run id or unique prefix of one; else UserError."""
     exact = [e for e in entries if e.run_id == run_id]
     matches = exact or [e for e in entries if run_id and e.run_id.startswith(run_id)]
     if len(matches) > 1:
         names = ", ".join(e.run_id for e in matches)
-        raise UserError(f"{run_id!r} begins several run ids; give more of one: {names}")
+        raise UserError(f"{run_id!r} matches several run ids; type more of one: {names}")
     if not matches:
         raise unknown("run id", run_id, [e.run_id for e in entries])
     return matches[0]
 
 
 def _read_entry(path: Path) -> Entry | str:
-    """The entry in ``path``, or the reason why there is none."""
+    """Return the entry in ``path``, or the reason why it is not valid."""
     try:
         content = read_regular(path, LARGEST_ENTRY_BYTES)
     except OSError as error:
         return f"cannot be read: {error.strerror}"
     try:
-        # three times as fast as parsing first and validating then, which ten thousand entries feel
+        # three times as fast as json.loads and then validation, which matters for 10,000 entries
         entry = Entry.model_validate_json(content)
     except ValidationError as error:
         return _why_no_entry(content, error)
@@ -227,7 +227,7 @@ def _read_entry(path: Path) -> Entry | str:
 
 
 def _why_no_entry(content: bytes, error: ValidationError) -> str:
-    """The plainest reason: no JSON, no object, a newer layout, and only then the field."""
+    """Return the simplest reason: not JSON, not an object, a newer schema, else the field."""
     try:
         parsed = json.loads(content.decode("utf-8"), parse_constant=reject_constant)
     except (ValueError, RecursionError) as parsing:
@@ -254,7 +254,7 @@ def _first(error: ValidationError) -> str:
 
 
 def _draft(ledger_dir: Path) -> Path:
-    # a leading dot and no .json: no reader takes a half-written file for an entry
+    # a leading dot and no .json, so that no reader takes a half-written file for an entry
     return ledger_dir / f".{secrets.token_hex(8)}.tmp"
 
 
@@ -288,9 +288,9 @@ def _sync_folder(folder: Path) -> None:
 
 
 def content_digest(entry: Entry) -> str:
-    """SHA-256 (hex) over every field but ``entry_digest``, as canonical JSON.
+    """Return the SHA-256 (hex) of all fields but ``entry_digest``, as canonical JSON.
 
-    Fields that came later are left out of an entry from before, which so keeps its digest: a cost
+    Fields that were added later are left out of an older entry, so that it keeps its digest: a cost
     of None, and the network's digest in an entry of schema 2.
     """
     fields = entry.model_dump(mode="json", exclude={"entry_digest"})
@@ -302,5 +302,5 @@ def content_digest(entry: Entry) -> str:
 
 
 def with_entry_digest(entry: Entry) -> Entry:
-    """The entry with its content digest written in."""
+    """Return the entry with its content digest filled in."""
     return entry.model_copy(update={"entry_digest": content_digest(entry)})

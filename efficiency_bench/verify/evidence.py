@@ -42,7 +42,7 @@ class Evidence:
     """One entry and everything that it can be checked against."""
 
     entry: Entry
-    beside: LedgerIndex
+    ledger: LedgerIndex
     """All entries of the ledger, including this one."""
     logs: tuple[LogCopy, ...]
 
@@ -77,12 +77,12 @@ class Evidence:
         return next(iter(self.events("end")), {})
 
 
-def gather(ledger_dir: Path, entry: Entry, beside: LedgerIndex) -> Evidence:
+def gather(ledger_dir: Path, entry: Entry, ledger: LedgerIndex) -> Evidence:
     """Collect the evidence for ``entry``: the ledger's log and, if it still exists, the run's."""
     copies = [_kept(log_path(ledger_dir, entry.run_id))]
     if entry.event_log is not None:
         copies.append(_own(ledger_dir, entry.event_log))
-    return Evidence(entry, beside, tuple(copy for copy in copies if copy is not None))
+    return Evidence(entry, ledger, tuple(copy for copy in copies if copy is not None))
 
 
 def _kept(path: Path) -> LogCopy | None:

@@ -83,7 +83,7 @@ def read(path: Path) -> Registration:
 
 
 def held_to(registration: Registration) -> Check:
-    """Return a rule: every run on this data must match the registration in all decided settings."""
+    """Return a rule: every run on this data must match the registration in all its settings."""
 
     def registered(evidence: Evidence) -> Iterator[Finding]:
         entry = evidence.entry
@@ -131,7 +131,7 @@ def _repeated(evidence: Evidence) -> Iterator[Finding]:
     row = row_key(entry)
     before = [
         other
-        for other in evidence.beside.entries
+        for other in evidence.ledger.entries
         if other.seed == entry.seed and other.repeat < entry.repeat and row_key(other) == row
     ]
     if not before or any(other.end_reason != "failed" for other in before):
@@ -167,7 +167,7 @@ def register(configs: Sequence[RunConfig], path: Path) -> Registration:
     if len(shared) != 1:
         raise UserError("a registration has one data set, one target and one estimand")
     if any(config.repeat for config in configs):
-        raise UserError("a repeat cannot be registered before its first run has failed: leave it out")
+        raise UserError("a repeat cannot be registered before its first run fails: leave it out")
     first = configs[0]
     registration = Registration(
         schema_version=1,
@@ -184,7 +184,8 @@ def register(configs: Sequence[RunConfig], path: Path) -> Registration:
             file.write(HEAD.format(name=path.name) + text)
     except FileExistsError:
         raise UserError(
-            f"{path} already exists and a registration is never overwritten; name another file"
+            f"{path} already exists and a registration is never overwritten;"
+            " name another file"
         ) from None
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror or error}") from error

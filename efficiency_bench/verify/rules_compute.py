@@ -196,7 +196,7 @@ def cost(evidence: Evidence) -> Iterator[Finding]:
 
 
 def energy(evidence: Evidence) -> Iterator[Finding]:
-    """Check that energy never decreases, except at a resume, which counts the difference as lost."""
+    """Check that energy never decreases, except at a resume, which counts the rest as lost."""
     log, so_far = (evidence.read.events if evidence.read else ()), 0.0
     for at, event in enumerate(log):
         account = event.get("cost", {}) if event["event"] == "resume" else event

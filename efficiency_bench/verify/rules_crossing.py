@@ -146,7 +146,7 @@ def _above_chance(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _baseline(evidence: Evidence) -> Iterator[Finding]:
-    target, known = evidence.entry.target, evidence.beside.by_run_id
+    target, known = evidence.entry.target, evidence.ledger.by_run_id
     missing = [run_id for run_id in target.baseline_run_ids if run_id not in known]
     if missing or not target.baseline_run_ids:
         yield Unconfirmed(

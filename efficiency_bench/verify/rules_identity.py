@@ -124,7 +124,7 @@ def names(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _data_name(evidence: Evidence) -> str:
-    """Return the data's name: ImageNet's loaders read any classes, but 1,000 make it ImageNet."""
+    """Return the data's name: of ImageNet's loaders, only 1,000 classes are called ImageNet."""
     asked = str(evidence.entry.config["data"]["name"])
     other = asked.startswith("imagenet") and evidence.start.get("classes", 1000) != 1000
     return "folder" if other else asked
@@ -146,12 +146,12 @@ def dates(evidence: Evidence) -> Iterator[Finding]:
     if times and created.timestamp() < int(times[-1].timestamp()):
         yield Failure("dates: created", f"no earlier than {times[-1]}", entry.created_utc)
     if times != sorted(times):
-        yield Note("dates", "the machine's clock went back during the run; the run's clocks did not")
+        yield Note("dates", "the system clock went back during the run; the run's clocks did not")
 
 
 def distinct(evidence: Evidence) -> Iterator[Finding]:
     """Check that no other entry has the same seed and repeat of a row, weights or log."""
-    for name, other in evidence.beside.sharing(evidence.entry):
+    for name, other in evidence.ledger.sharing(evidence.entry):
         if name == "sample":
             yield Failure("distinct seeds", "another seed or repeat", other.run_id)
         else:
@@ -186,7 +186,7 @@ def code_of_the_commit(evidence: Evidence) -> Iterator[Finding]:
         return
     digest = provenance.code_digest_at(facts.commit)
     if digest is None:
-        yield Note("code", f"commit {facts.commit[:12]} is not available here: its code was not checked")
+        yield Note("code", f"commit {facts.commit[:12]} is not available: its code was not checked")
     elif digest != facts.code_digest:
         if evidence.entry.schema_version >= CODE_SINCE:
             yield Failure(f"code: digest at {facts.commit[:12]}", digest, facts.code_digest)

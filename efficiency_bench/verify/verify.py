@@ -126,15 +126,15 @@ class Verification:
 
 
 def verify(
-    ledger_dir: Path, entry: Entry, beside: LedgerIndex, checks: Sequence[Check] = ()
+    ledger_dir: Path, entry: Entry, ledger: LedgerIndex, checks: Sequence[Check] = ()
 ) -> Verification:
     """Recompute ``entry`` from its event log and configuration, by the newest rules.
 
-    ``beside`` holds every entry of the ledger.  ``checks`` are additional rules for measured rows
+    ``ledger`` holds every entry of the ledger.  ``checks`` are additional rules for measured rows
     that need more than the ledger (the data, the network).  Never raises for a wrong entry: a rule
     that cannot be applied to it is reported as a failure of that rule.
     """
-    evidence = gather(ledger_dir, entry, beside)
+    evidence = gather(ledger_dir, entry, ledger)
     rules = RULES[RULES_VERSION][entry.tier]
     if entry.tier == "measured":
         rules = (*rules, *checks)

@@ -1,4 +1,4 @@
-"""Measurements of others, read from four public formats into entries of the ledger."""
+"""Import other people's measurements from four public formats as ledger entries."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FORMATS = tuple(_PARSERS)
 
 @dataclass(frozen=True)
 class Imported:
-    """What was found: entries with distinct run ids, and what was not taken, and why."""
+    """The result of an import: entries with distinct run ids, and what was skipped and why."""
 
     entries: tuple[Entry, ...]
     skipped: tuple[Skipped, ...]
@@ -43,30 +43,30 @@ def import_file_or_folder(
     model: str | None = None,
     data: str | None = None,
 ) -> Imported:
-    """The entries in ``path``, a file or a folder that is searched, in format ``form``.
+    """Return the entries in ``path``, a file or a folder to search, in format ``form``.
 
-    A curve becomes an entry of tier ``imported``, a number one of tier ``published``; none is
-    written anywhere.  ``metric`` and ``target`` (a fraction) say which crossing is meant.  Left
-    out, it is top-5 where the file has it and the set 100 classes, else top-1, at the level of
-    ``OWN_TARGETS``.  A curve whose crossing may hang on a skipped line is not taken.
-    ``model`` is a network of the reference file: its exact counts at 224 px then give the
-    compute of the files that name the same network; the others are skipped.  ``data`` names the
-    set of DAWNBench's tables where these do not say it.
+    A learning curve becomes an entry of tier ``imported``, a single number one of tier
+    ``published``; nothing is written.  ``metric`` and ``target`` (a fraction) select the crossing.
+    By default the metric is top-5 if the file has it and the dataset has 100 classes or more, else
+    top-1, and the target is that of ``OWN_TARGETS``.  A curve whose crossing may depend on a
+    skipped line is not imported.  ``model`` is a network of the reference file: its exact counts at
+    224 px then give the compute of the files that name the same network; other files are skipped.
+    ``data`` names the dataset of DAWNBench's tables if they do not say it.
 
-    Raises UserError for a format, a network, a set or a target that does not exist, and for a path
-    with no file of the format.  Whatever is wrong inside a file is in ``skipped``.
+    Raises UserError for an unknown format, network or dataset, an invalid target, and a path
+    without a file of the format.  Problems inside a file are listed in ``skipped``.
     """
     if form not in _PARSERS:
         raise unknown("import format", form, FORMATS)
     parse, patterns = _PARSERS[form]
     if model is not None and form == "openai":
         raise UserError(
-            "--model gives a curve its network; the rows of openai have their compute\n"
+            "--model names the network of a curve, but the rows of openai have their compute\n"
             "leave it out: efficiency-bench ledger import openai PATH"
         )
     if data is not None and form != "dawnbench":
         raise UserError(
-            f"--data names the set of DAWNBench's tables; the files of {form} say it themselves\n"
+            f"--data names the dataset of DAWNBench's tables, but the files of {form} name theirs\n"
             f"leave it out: efficiency-bench ledger import {form} PATH"
         )
     now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -75,7 +75,7 @@ def import_file_or_folder(
     found: dict[str, Entry] = {}
     skipped: list[Skipped] = []
     for source in _sources(form, path, patterns):
-        if not source.skipped:  # else it was refused before it was opened
+        if not source.skipped:  # else it was rejected before it was opened
             for entry in parse(source, wanted):
                 if found.setdefault(entry.run_id, entry) is not entry:
                     source.skip(f"a second {entry.run_id}: the first is kept")
@@ -86,7 +86,7 @@ def import_file_or_folder(
 def _sources(form: str, path: Path, patterns: tuple[str, ...]) -> list[Source]:
     if not path.exists():
         raise UserError(f"no file or folder {path}\nname one: ledger import {form} PATH")
-    sources = files_under(dawnbench.beside(path) if form == "dawnbench" else path, patterns)
+    sources = files_under(dawnbench.table_of(path) if form == "dawnbench" else path, patterns)
     if not sources:
         raise UserError(f"no {form} file in {path}: one is called {' or '.join(patterns)}")
     return sources

@@ -1,4 +1,4 @@
-"""What a file says about one run: its evaluations, with epochs that are completed ones."""
+"""The learning curve of one run in a file, with epochs as numbers of completed passes."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from efficiency_bench.records import Metric
 from efficiency_bench.stop_rule import chance_level
 
 LONGEST_EPOCHS = 100_000.0
-"""No schedule is longer, and no product with a number of images then overflows."""
+"""No schedule is longer; a product with a number of images cannot overflow."""
 
 LONGEST_SECONDS = 1e10
 """Three hundred years."""
 
 
 FEWEST_EPOCHS = 10
-"""A schedule of fewer epochs need not be a round number of them."""
+"""A shorter schedule need not have a round number of epochs."""
 
 ROUND_EPOCHS = 5
-"""A schedule is a multiple of it more often than one more or one less."""
+"""The length of a schedule is usually a multiple of it."""
 
 
 MOST_ON_IMAGENET = 0.92
-"""Nothing has more right at top-1 on ImageNet (91.1 %: Chen et al. 2023, arXiv 2302.06675)."""
+"""No top-1 on ImageNet is higher (best: 91.1 %, Chen et al. 2023, arXiv 2302.06675)."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Point:
     """One evaluation: accuracies are fractions, times are seconds since training began."""
 
     epochs: float
-    """As the file prints it, until ``completed`` has made it a number of completed ones."""
+    """As printed in the file; ``completed`` converts it to completed epochs."""
     top1: float
     top5: float | None
     train_seconds: float
@@ -50,32 +50,32 @@ class Point:
 
 @dataclass(frozen=True)
 class Row:
-    """A line of a file that should be an evaluation."""
+    """A line of a file that should hold an evaluation."""
 
     line: int
-    """Its number, from 1."""
+    """Line number, from 1."""
     epochs: float | None
-    """As it is printed, where that much can be read."""
+    """As printed, if readable."""
     point: Point | None
-    """None: it cannot be used, which has been noted."""
+    """None: the line is unusable, and the reason was recorded."""
 
 
 @dataclass(frozen=True)
 class Missing:
-    """A line that may have been an evaluation and is none of the curve's points."""
+    """A line that may hold an evaluation but is not a point of the curve."""
 
     line: int
     after: int
-    """Points of the curve that come before it."""
+    """Number of points of the curve before it."""
     again: Point | None = None
-    """What it says, where it evaluates the epoch of the point before it once more."""
+    """Its evaluation, if it repeats the epoch of the point before it."""
 
 
 class Completed(NamedTuple):
-    """The evaluations of a run with completed epochs, in order."""
+    """The evaluations of a run in order, with completed epochs."""
 
     points: list[Point]
-    """None of them: what is wrong has been noted."""
+    """Empty: the curve is unusable, and the reason was recorded."""
     decided: str = ""
     """What was decided about epoch 0."""
     missing: tuple[Missing, ...] = ()
@@ -87,9 +87,9 @@ class Curve:
 
     form: str
     name: str
-    """Tells it from every other curve of its format; the run id follows from it."""
+    """Unique within its format; part of the run id."""
     model: str | None
-    """The network as the file calls it; None: it does not."""
+    """The network's name in the file; None: not named."""
     recipe: str
     data: DataSet
     date: str | None
@@ -99,50 +99,50 @@ class Curve:
     """At least one, epochs completed and increasing."""
     seed: int | None = None
     whole: bool = True
-    """Whether the run went on to its own end, so that what remains may confirm a crossing."""
+    """Whether the run finished, so that its last evaluations can confirm a crossing."""
     missing: Sequence[Missing] = ()
     lines: Container[int] | None = None
-    """The run's lines of the file; None: all are."""
+    """The lines of the file that belong to the run; None: all."""
     detail: str = ""
     config: Mapping[str, Any] = field(default_factory=dict)
 
 
 def epochs_in(text: object) -> float | None:
-    """An epoch as it is printed, at least 0 and at most ``LONGEST_EPOCHS``, or None."""
+    """Parse a printed epoch from 0 to ``LONGEST_EPOCHS``; None if invalid."""
     value = decimal(text)
     return value if value is not None and 0 <= value <= LONGEST_EPOCHS else None
 
 
 def seconds_in(text: object, unit_seconds: float = 1.0) -> float | None:
-    """A printed time in seconds (``unit_seconds`` 3600 for hours), not negative, or None."""
+    """Parse a printed time as seconds (``unit_seconds`` 3600 for hours); None if invalid."""
     value = decimal(text)
     seconds = -1.0 if value is None else value * unit_seconds
     return seconds if 0 <= seconds <= LONGEST_SECONDS else None
 
 
 def beyond_imagenet(points: Sequence[Point], source: Source) -> bool:
-    """Whether a curve that should be of ImageNet has more right than anybody there; then noted."""
+    """Return whether the top-1 is too high for ImageNet, and if so record it."""
     best = max((point.top1 for point in points), default=0.0)
     if best > MOST_ON_IMAGENET:
-        source.skip(f"top-1 of {best:.1%} is more than anything has on ImageNet: another set?")
+        source.skip(f"top-1 of {best:.1%} is more than any on ImageNet: another dataset?")
     return best > MOST_ON_IMAGENET
 
 
 def completed(
     rows: Sequence[Row], data: DataSet, source: Source, *, trained: bool = False
 ) -> Completed:
-    """The evaluations in order with completed epochs, or no point where that much is unclear.
+    """Return the evaluations in order with completed epochs, or no points if that is ambiguous.
 
-    A file that begins at epoch 0 either numbers its first trained epoch so, or begins with the
-    untrained network.  It is the first where the format never evaluates an untrained network
-    (``trained``) or where that row is above chance as a baseline has to be (ten binomial
-    standard errors); the second where it is at chance (three).  In between the seconds of the
-    first row and the number of epochs decide, and nothing does where they contradict.  Where the
-    row of epoch 0 may be among those that cannot be used, nothing of the file can.
+    A file that begins at epoch 0 either numbers its epochs from 0, or begins with the untrained
+    network.  The epochs are numbered from 0 if the format never evaluates an untrained network
+    (``trained``), or if that row is at least ten binomial standard errors above chance, as a
+    baseline must be.  The network is untrained if the row is within three.  In between, the time
+    of the first row and the number of epochs decide; if they disagree, the file is ambiguous.  The
+    whole file is unusable if the row of epoch 0 may be among the unusable rows.
 
-    Rows whose epoch does not increase, or that have more right at top-1 than at top-5, are
-    skipped by line.  An epoch with two accuracies that differ by more than a standard error
-    leaves the file unclear, since it cannot be known which of them counts.
+    Rows whose epoch does not increase, or with top-1 above top-5, are skipped and listed by line.
+    An epoch with two accuracies that differ by more than a standard error makes the file ambiguous,
+    since either may be the right one.
     """
     nothing = Completed([])
     points, missing, unclear = _in_order(rows, data, source)
@@ -154,7 +154,7 @@ def completed(
     if points[0].epochs > 0:
         lost = list(takewhile(lambda row: row.point is not points[0], rows))
         if any(not row.epochs for row in lost):
-            source.skip("the row of epoch 0 cannot be used, so what is completed is unclear")
+            source.skip("the row of epoch 0 is unusable, so the completed epochs are unclear")
             return nothing
         if trained:
             source.skip(f"begins at epoch {points[0].epochs:g}, the format at 0: a part is missing")
@@ -167,7 +167,7 @@ def completed(
     if not first:
         return Completed(points, f"epoch 0 is the untrained network{why}", missing)
     if not all(point.epochs.is_integer() for point in points):
-        source.skip("begins with a trained network at epoch 0 and has parts of epochs: unclear")
+        source.skip("begins with a trained network at epoch 0 and has fractional epochs: unclear")
         return nothing
     numbered = [replace(point, epochs=point.epochs + 1) for point in points]
     return Completed(numbered, f"epochs are numbered from 0{why}", missing)
@@ -176,7 +176,7 @@ def completed(
 def _in_order(
     rows: Sequence[Row], data: DataSet, source: Source
 ) -> tuple[list[Point], tuple[Missing, ...], str]:
-    """Points of increasing epochs, the lines between them, and what makes both worthless."""
+    """Return points of increasing epochs, the skipped lines, and why the file is ambiguous."""
     points: list[Point] = []
     missing: list[Missing] = []
     for row in rows:
@@ -184,14 +184,14 @@ def _in_order(
         if point is None:
             missing.append(Missing(line, len(points)))
         elif point.top5 is not None and point.top5 < point.top1:
-            source.skip("more right at top-1 than at top-5", line)
+            source.skip("top-1 is above top-5", line)
             missing.append(Missing(line, len(points)))
         elif points and point.epochs <= points[-1].epochs:
             source.skip(f"epoch {point.epochs:g} is not after epoch {points[-1].epochs:g}", line)
             before = sum(p.epochs <= point.epochs for p in points)
             again = before > 0 and points[before - 1].epochs == point.epochs
             if again and _differ(points[before - 1], point, data):
-                return points, (), f"epoch {point.epochs:g} has two accuracies: which one counts?"
+                return points, (), f"epoch {point.epochs:g} has two different accuracies"
             missing.append(Missing(line, before, point if again else None))
         else:
             points.append(point)
@@ -199,7 +199,7 @@ def _in_order(
 
 
 def _differ(one: Point, other: Point, data: DataSet) -> bool:
-    """Whether two evaluations differ by more than a standard error, so not in rounding alone."""
+    """Return whether two evaluations differ by over a standard error, not only by rounding."""
     pairs = [(one.top1, other.top1)]
     if one.top5 is not None and other.top5 is not None:
         pairs.append((one.top5, other.top5))
@@ -207,12 +207,12 @@ def _differ(one: Point, other: Point, data: DataSet) -> bool:
 
 
 def standard_error(accuracy: float, images: int) -> float:
-    """Binomial standard error of an accuracy (a fraction) measured on ``images`` images."""
+    """Return the binomial standard error of an accuracy (a fraction) on ``images`` images."""
     return math.sqrt(accuracy * (1 - accuracy) / images)
 
 
 def _first_is_trained(points: Sequence[Point], data: DataSet) -> tuple[bool | None, str]:
-    """Whether the row of epoch 0 is a trained network's, None where that is unclear, and why."""
+    """Return whether the row of epoch 0 is of a trained network (None: unclear), and why."""
     above = max(errors_above_chance(points[0], data))
     if above > CHANCE_STANDARD_ERRORS or above <= DISAGREEMENT_STANDARD_ERRORS:
         return above > CHANCE_STANDARD_ERRORS, ""
@@ -226,7 +226,7 @@ def _first_is_trained(points: Sequence[Point], data: DataSet) -> tuple[bool | No
 
 
 def errors_above_chance(point: Point, data: DataSet) -> Iterator[float]:
-    """How far each accuracy lies above guessing on ``data``, in binomial standard errors."""
+    """Yield how far each accuracy is above chance on ``data``, in binomial standard errors."""
     measured: dict[Metric, float | None] = {"top1": point.top1, "top5": point.top5}
     for metric, accuracy in measured.items():
         chance = chance_level(metric, data.classes)
@@ -235,7 +235,7 @@ def errors_above_chance(point: Point, data: DataSet) -> Iterator[float]:
 
 
 def _by_seconds(points: Sequence[Point]) -> bool | None:
-    """Whether the first row took at least half as long as an epoch; None with too few rows."""
+    """Return whether the first row took at least half an epoch's time; None with too few rows."""
     steps = [
         (b.train_seconds - a.train_seconds) / (b.epochs - a.epochs) for a, b in pairwise(points)
     ]
@@ -244,7 +244,8 @@ def _by_seconds(points: Sequence[Point]) -> bool | None:
 
 
 def _by_number(points: Sequence[Point]) -> bool | None:
-    """Whether the epochs make a round number if numbered from 0; None where neither does."""
+    """Return whether numbering from 0 (not from 1) gives a round number of epochs; None if neither
+    does."""
     last = points[-1].epochs
     if last < FEWEST_EPOCHS - 1 or not last.is_integer():
         return None

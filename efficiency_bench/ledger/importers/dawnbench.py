@@ -1,10 +1,10 @@
-"""DAWNBench's training entries: NAME.json says what ran, NAME.tsv has a row an epoch.
+"""Import DAWNBench's training entries: NAME.json says what ran, NAME.tsv has a row per epoch.
 
 Format: README of github.com/stanford-futuredata/dawn-bench-entries.  ImageNet's tables should have
-``top5Accuracy`` and CIFAR-10's not, but neither says so and the column alone decides nothing.
-Accuracies are in percent, hours count from the start of training and may contain evaluation.
+``top5Accuracy`` and CIFAR-10's should not, but the column alone does not identify the dataset.
+Accuracies are in percent; hours count from the start of training and may include evaluation.
 Public tables are separated by tabs or by spaces, three on ImageNet begin with the hours, and one
-on CIFAR-10 has a first line that exchanges the two.
+on CIFAR-10 has a header that swaps epochs and hours.
 """
 
 from __future__ import annotations
@@ -45,38 +45,38 @@ FACTS = ("version", "author", "framework", "codeURL", "model", "hardware", "cost
 HOUR_SECONDS = 3600.0
 
 LEAST_IN_PERCENT = 0.01
-"""A table without an accuracy over 1 % is not worth a row: its numbers are fractions."""
+"""If no accuracy of a table is over 1 %, its numbers are taken to be fractions."""
 
 _SET = re.compile(r"(?<![A-Za-z])(imagenet|cifar[-_ ]?100?)(?![A-Za-z0-9])", re.IGNORECASE)
-"""What a folder is called that holds tables of a set, and how a model names the set."""
+"""The name of a dataset, as a folder's name or in a model's name."""
 
 REMARK = "#"
-"""What a line that is no row begins with."""
+"""Prefix of a comment line."""
 
 _SHORT_DATE = re.compile(r"(?P<year>[0-9]{4})-(?P<month>[0-9]{1,2})-(?P<day>[0-9]{1,2})")
 
 
 def entries(source: Source, wanted: Wanted) -> Iterator[Entry]:
-    """The entry of NAME.tsv, or of NAME.json where no table lies beside it: that is named."""
+    """Yield the entry of NAME.tsv; a NAME.json without a table is skipped with the reason."""
     if source.path.suffix == ".json":
         if source.path.with_suffix(".tsv").is_file():
-            return  # told with its table
-        source.skip("no table of the same name (.tsv) beside it")
+            return  # read with its table
+        source.skip("no table of the same name (.tsv) in its folder")
         return
     table = list(source.lines())
     columns = table[0][1].split() if table else []
     if missing := [name for name in NEEDED if columns.count(name) != 1]:
-        source.skip(f"no training table: its first line has not once each {', '.join(missing)}")
+        source.skip(f"no training table: its first line must have once each {', '.join(missing)}")
         return
     about = _about(source)
     if about is None:
         return
     rows = list(_rows(source, table[1:], columns))
     if _exchanged(rows):
-        source.skip("hours go 1, 2, 3, ... and epochs do not: the first line exchanges them?")
+        source.skip("hours go 1, 2, 3, ... and epochs do not: does the first line swap them?")
         return
     if _in_fractions(rows):
-        source.skip("no accuracy is over 1 %: fractions? the format has percent")
+        source.skip("no accuracy is over 1 %: are they fractions? the format uses percent")
         return
     data = SETS[wanted.data] if wanted.data else _data_set(source, about, columns, rows)
     if data is None:
@@ -88,8 +88,8 @@ def entries(source: Source, wanted: Wanted) -> Iterator[Entry]:
         yield entry
 
 
-def beside(path: Path) -> Path:
-    """The table of an entry that was named by its JSON, where there is one."""
+def table_of(path: Path) -> Path:
+    """Return the table that belongs to ``path``, the JSON of an entry, if there is one."""
     table = path.with_suffix(".tsv")
     return table if path.suffix == ".json" and table.is_file() else path
 
@@ -97,7 +97,7 @@ def beside(path: Path) -> Path:
 def _rows(source: Source, table: Iterable[tuple[int, str]], columns: list[str]) -> Iterator[Row]:
     for line, text in table:
         if text.startswith(REMARK):
-            source.skip("a remark", line)
+            source.skip("a comment", line)
         else:
             yield _row(source, line, text, columns) if text else Row(line, None, None)
 
@@ -113,16 +113,16 @@ def _row(source: Source, line: int, text: str, columns: list[str]) -> Row:
     top1 = fraction(printed["top1Accuracy"], 100)
     top5 = fraction(printed.get("top5Accuracy"), 100)
     if epochs is None or seconds is None:
-        source.skip("epoch or hours is no number of at least 0", line)
+        source.skip("epoch or hours is not a number of at least 0", line)
     elif top1 is None or (top5 is None and "top5Accuracy" in printed):
-        source.skip("an accuracy is no number from 0 to 100", line)
+        source.skip("an accuracy is not a number from 0 to 100", line)
     else:
         return Row(line, epochs, Point(epochs, top1, top5, seconds))
     return Row(line, epochs, None)
 
 
 def _in_fractions(rows: Sequence[Row]) -> bool:
-    """Whether the table has rows, and no accuracy of over 1 % in any."""
+    """Return whether the table has rows, and none has an accuracy over 1 %."""
     points = [row.point for row in rows if row.point]
     best = (max(point.top1, point.top5 or 0.0) for point in points)
     return bool(points) and max(best) <= LEAST_IN_PERCENT
@@ -131,12 +131,12 @@ def _in_fractions(rows: Sequence[Row]) -> bool:
 def _data_set(
     source: Source, about: Mapping[str, Any], columns: list[str], rows: Sequence[Row]
 ) -> DataSet | None:
-    """The set that folder, model and accuracies agree on, or None: then it is noted why.
+    """Return the dataset that folder, model and accuracies agree on, or None and record why not.
 
-    The nearest folder that is called like a set and a model that names one are believed, unless
-    the accuracies cannot be of that set.  Where neither names one it is the one that the
-    accuracies leave, and where they leave both, a network of the 2020 paper in a table with
-    top-5 is on ImageNet.
+    The closest parent folder named like a dataset and the model's name are trusted, unless the
+    accuracies rule that dataset out.  If neither names one, the accuracies decide by ruling out the
+    other.  If they rule out neither, a network of the 2020 paper in a table with top-5 is taken to
+    be on ImageNet.
     """
     named, impossible = dict(_named(source.path, str(about["model"]))), _impossible(rows)
     left = [name for name in SETS if name not in impossible]
@@ -150,14 +150,14 @@ def _data_set(
     found = [f"{what} says {name}" for what, name in named.items()]
     found += [f"{why} is not {name}" for name, why in impossible.items()]
     source.skip(
-        f"of which set is it? {', '.join(found) or 'folder, model and accuracies do not say'};"
+        f"unclear dataset: {', '.join(found) or 'folder, model and accuracies do not say'};"
         f" name it: --data {' or --data '.join(SETS)}"
     )
     return None
 
 
 def _named(path: Path, model: str) -> Iterator[tuple[str, str]]:
-    """What names a set, and which."""
+    """Yield what names a dataset, and which one."""
     folders = (_SET.fullmatch(folder.name) for folder in path.absolute().parents)
     if folder := next(filter(None, folders), None):
         yield "its folder", _plain(folder[0])
@@ -166,7 +166,7 @@ def _named(path: Path, model: str) -> Iterator[tuple[str, str]]:
 
 
 def _impossible(rows: Sequence[Row]) -> dict[str, str]:
-    """Set -> the accuracy that it cannot have: more than the best, or far fewer than guessing."""
+    """Return dataset -> an accuracy that rules it out: above the best, or far below chance."""
     points = [row.point for row in rows if row.point]
     found = {}
     if points and (best := max(point.top1 for point in points)) > MOST_ON_IMAGENET:
@@ -182,7 +182,7 @@ def _plain(name: str) -> str:
 
 
 def _exchanged(rows: list[Row]) -> bool:
-    """Whether the hours count the rows while the epochs are fractions: no run is like that."""
+    """Return whether the hours count the rows while the epochs are fractional."""
     points = [row.point for row in rows if row.point]
     hours = [round(point.train_seconds / HOUR_SECONDS, 9) for point in points]
     counting = len(hours) > 2 and all(b - a == 1 for a, b in pairwise(hours))
@@ -190,15 +190,15 @@ def _exchanged(rows: list[Row]) -> bool:
 
 
 def _about(source: Source) -> Mapping[str, Any] | None:
-    """What NAME.json says, or None: then it is noted what is wrong with it."""
+    """Return the content of NAME.json, or None and record what is wrong with it."""
     path = source.path.with_suffix(".json")
     if not path.is_file() or path.is_symlink():
-        source.skip(f"no {path.name} beside it to say which network it is")
+        source.skip(f"no {path.name} in its folder to say which network it is")
         return None
-    text = "\n".join(text for _, text in source.beside(path.name).lines())
+    text = "\n".join(text for _, text in source.sibling(path.name).lines())
     about = json_object(text)
     if about is None or not note(about.get("model")):
-        source.skip(f"{path.name} is no JSON object that names its model")
+        source.skip(f"{path.name} is not a JSON object that names its model")
         return None
     return about
 
@@ -225,10 +225,10 @@ def _curve(
 
 
 def _date(source: Source, timestamp: object) -> str | None:
-    """The ISO date of submission, its month and day in one or two digits.
+    """Return the ISO date of submission, whose month and day may have one or two digits.
 
-    A missing one is unknown; one that does not begin with the year is named and unknown, since
-    it could be day and month or month and day.
+    Returns None and records the timestamp if it does not begin with the year, since day and month
+    could then be in either order.
     """
     parts = _SHORT_DATE.fullmatch(str(timestamp))
     try:
@@ -236,5 +236,5 @@ def _date(source: Source, timestamp: object) -> str | None:
             raise ValueError
         return date(*(int(parts[name]) for name in ("year", "month", "day"))).isoformat()
     except ValueError:
-        source.skip(f"timestamp {note(timestamp)!r} is no date (yyyy-mm-dd): the entry has none")
+        source.skip(f"timestamp {note(timestamp)!r} is not a date (yyyy-mm-dd): the entry has none")
         return None

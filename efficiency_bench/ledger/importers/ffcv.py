@@ -1,11 +1,11 @@
-"""FFCV's logs of ImageNet runs: a line an epoch, as JSON or gathered into a table.
+"""Import FFCV's logs of ImageNet runs: a line per epoch, as JSON or in a table.
 
 Format: ``train_imagenet.py`` and ``assets/agg.csv`` of github.com/libffcv/ffcv-imagenet.  The
-trainer writes ``log`` (a JSON object a line) beside ``params.json``; the table has the logs of
-several runs, told apart by ``uid``, with the parameters in further columns.  Epochs are numbered
-from 0 and evaluated after training, accuracies are fractions, ``relative_time`` contains the
-evaluations, whose own time is ``val_time``; after the last epoch it is evaluated once more.  A
-log that was begun anew holds two runs.
+trainer writes ``log`` (one JSON object per line) next to ``params.json``; the table has the logs of
+several runs, distinguished by ``uid``, with the parameters in further columns.  Epochs are numbered
+from 0 and evaluated after training, accuracies are fractions, and ``relative_time`` includes the
+evaluations, whose own time is ``val_time``; the last epoch is evaluated twice.  A log that was
+restarted holds two runs.
 """
 
 from __future__ import annotations
@@ -54,28 +54,28 @@ FACTS = (
     "validation.resolution",
     "validation.lr_tta",
 )
-"""The parameters that are kept with an entry."""
+"""Parameters that are kept with an entry."""
 
 EARLIEST = date(2021, 1, 1)
-"""FFCV is of January 2022: a timestamp of before is in other units, or none."""
+"""FFCV appeared in January 2022: an earlier timestamp is in other units, or invalid."""
 
 Line = tuple[int, Mapping[str, Any] | None]
-"""Line number and the fields of the line; None: it cannot be read and may have been a row."""
+"""Line number and fields; None: the line is unreadable and may have been a row."""
 
 
 @dataclass(frozen=True)
 class _Run:
-    """The rows of one run among the lines of a file."""
+    """The rows of one run in a file."""
 
     uid: str
     rows: list[Line]
     params: Mapping[str, Any]
     lines: Container[int]
-    """The lines that are its own, or that cannot be read."""
+    """Lines that belong to the run or are unreadable."""
 
 
 def entries(source: Source, wanted: Wanted) -> Iterator[Entry]:
-    """The entry of each run in a log or in a table of logs."""
+    """Yield the entry of each run in a log or in a table of logs."""
     for run in list(_runs(source)):
         curve = _curve(source, run)
         if curve and (entry := to_entry(curve, wanted, source)):
@@ -101,7 +101,7 @@ def _runs(source: Source) -> Iterator[_Run]:
 
 
 def _begun_anew(rows: list[Line]) -> list[list[Line]]:
-    """The rows of a log, cut before each epoch 0 that a later epoch stands before."""
+    """Split the rows of a log before each epoch 0 that follows a later epoch."""
     runs: list[list[Line]] = []
     last = -1.0
     for line, row in rows:
@@ -120,7 +120,7 @@ def _json_rows(source: Source) -> Iterator[Line]:
             yield line, row
             continue
         if text:
-            source.skip("no JSON object with top_1 and top_5", line)
+            source.skip("not a JSON object with top_1 and top_5", line)
         if row is None and (not text or "{" in text or "top_" in text):
             yield line, None
 
@@ -133,7 +133,7 @@ def _table_rows(source: Source) -> Iterator[Line]:
             columns = fields
             needed = ("uid", "epoch", "top_1", "top_5", "relative_time")
             if fields is None or any(fields.count(name) != 1 for name in needed):
-                source.skip(f"no table of logs: its first line has not once each {needed}")
+                source.skip(f"not a table of logs: its first line must have once each {needed}")
                 return
         elif not text:
             yield line, None
@@ -148,7 +148,7 @@ def _curve(source: Source, run: _Run) -> Curve | None:
     rows = [(line, row) for line, row in run.rows if row is not None]
     if in_percent(row.get(key) for _, row in rows for key in ("top_1", "top_5")):
         source.skip(
-            f"accuracies of run {note(run.uid)} are over 1: percent? the format has fractions"
+            f"accuracies of run {note(run.uid)} are over 1: percent? the format uses fractions"
         )
         return None
     read = completed(list(_printed(source, run.rows)), IMAGENET, source, trained=True)
@@ -191,12 +191,12 @@ def _printed(source: Source, rows: Collection[Line]) -> Iterator[Row]:
         evaluation = seconds_in(row.get("val_time"))
         evaluated = evaluated_seconds + (evaluation or 0.0)
         if epochs is None or spent is None or spent < evaluated:
-            source.skip("epoch, relative_time or val_time is no possible number", line)
+            source.skip("epoch, relative_time or val_time is not a possible number", line)
             yield Row(line, epochs, None)
             continue
         evaluated_seconds = evaluated
         if top1 is None or top5 is None:
-            source.skip("top_1 or top_5 is no number from 0 to 1", line)
+            source.skip("top_1 or top_5 is not a number from 0 to 1", line)
             yield Row(line, epochs, None)
         else:
             point = Point(epochs, top1, top5, spent - evaluated_seconds, evaluation)
@@ -204,25 +204,26 @@ def _printed(source: Source, rows: Collection[Line]) -> Iterator[Row]:
 
 
 def _params(source: Source) -> Mapping[str, Any]:
-    """The parameters in ``params.json`` beside a log; none where there is no such file."""
+    """Return the parameters in ``params.json`` next to a log; empty if there is no such file."""
     path = source.path.with_name("params.json")
     if not path.is_file() or path.is_symlink():
         return {}
-    text = "\n".join(text for _, text in source.beside(path.name).lines())
+    text = "\n".join(text for _, text in source.sibling(path.name).lines())
     params = json_object(text)
     if params is None:
-        source.skip("params.json beside it is no JSON object: the network stays unknown")
+        source.skip("its params.json is not a JSON object: the network stays unknown")
     return params or {}
 
 
 def _mark(rows: list[Line]) -> str:
-    """What tells a log from others: its name does not, all are called ``log``."""
+    """Return a digest that identifies a log, since all of them are called ``log``."""
     readable = [(line, row) for line, row in rows if row is not None]
     return hashlib.sha256(repr(readable).encode()).hexdigest()[:12]
 
 
 def _date(source: Source, line: int, row: Mapping[str, Any]) -> str | None:
-    """ISO date of a log's time (seconds since 1970) or of a table's (in words); else named."""
+    """Return the ISO date of a log (seconds since 1970) or of a table (text), or None and record
+    why."""
     timestamp = row.get("timestamp")
     seconds = decimal(timestamp)
     try:
@@ -234,5 +235,5 @@ def _date(source: Source, line: int, row: Mapping[str, Any]) -> str | None:
             return day.isoformat()
     except (ValueError, OverflowError, OSError):
         pass
-    source.skip(f"timestamp {note(timestamp)!r} is no time: the entry has no date", line)
+    source.skip(f"timestamp {note(timestamp)!r} is not a time: the entry has no date", line)
     return None

@@ -1,7 +1,7 @@
-"""From a curve that somebody else measured to an entry of the ledger.
+"""Turn a learning curve that somebody else measured into a ledger entry.
 
-What the file does not say stays unknown: steps, the cost of an evaluation, and the compute,
-unless the user names the network whose exact count is known.
+What the file does not say stays unknown: steps, the cost of an evaluation, and also the compute,
+unless the user names a network with a known exact count.
 """
 
 from __future__ import annotations
@@ -34,38 +34,38 @@ from efficiency_bench.stop_rule import first_index, sustained_index
 from efficiency_bench.target_crossing import interpolated, learning_curve
 
 ASSUMED_RESOLUTION_PX = 224
-"""Where the user names the network: the size at which the reference file's counts are made."""
+"""Image side of the reference file's counts, assumed if the user names the network."""
 
 UNNAMED = "unknown"
-"""The network of a file that does not name it."""
+"""Name of the network if the file does not name it."""
 
 MAX_ID_CHARS = 200
-"""What ``ledger.store`` takes as a run id."""
+"""Longest run id that ``ledger.store`` accepts."""
 
 OWN_TARGETS: dict[tuple[str, Metric], float] = {
     ("imagenet", "top5"): 0.791,
     ("imagenet", "top1"): 0.759,
     ("cifar10", "top1"): 0.94,
 }
-"""The target where the user names none: AlexNet's level (Hernandez & Brown 2020, section 2),
+"""The target if the user names none: AlexNet's level (Hernandez & Brown 2020, section 2),
 MLPerf's quality target for ResNet (training rules, v0.6 on), DAWNBench's level for CIFAR-10."""
 
 
 TOP5_CLASSES = 100
-"""With fewer classes top-5 says little (ten: AlexNet passes 97 % at once), so top-1 counts."""
+"""With fewer classes, top-5 is uninformative (on ten, AlexNet soon passes 97 %); top-1 counts."""
 
 SETS = {data.name: data for data in (IMAGENET, CIFAR10)}
-"""The sets that a curve can be of."""
+"""Datasets that a curve can be on."""
 
 SKIPPED_LINES = "lines of the file were skipped (config: skipped)"
 
 KEPT_LINES = 20
-"""Skipped lines that are listed with an entry; of more it has the number."""
+"""Most skipped lines that are listed in an entry; further ones are only counted."""
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the user asks of the files: None leaves it to the file."""
+    """The user's choices for an import; None: the file decides."""
 
     metric: Metric | None = None
     target: float | None = None
@@ -75,10 +75,10 @@ class Wanted:
 
 
 def check(wanted: Wanted) -> None:
-    """UserError for a target that is no fraction, a network that nobody counted, a set."""
+    """Raise UserError for an invalid target, a network without a count, or an unknown dataset."""
     if wanted.target is not None and not 0 < wanted.target <= 1:
         raise UserError(
-            f"--target {wanted.target:g} is no accuracy: a fraction in (0, 1]\ntype --target 0.791"
+            f"--target {wanted.target:g} must be a fraction in (0, 1]\ntype --target 0.791"
         )
     if wanted.model is not None and wanted.model not in (known := counted_models()):
         raise unknown("model", wanted.model, known)
@@ -87,12 +87,12 @@ def check(wanted: Wanted) -> None:
 
 
 def counted_models() -> dict[str, Mapping[str, str]]:
-    """Name -> row of the reference file that holds its exact forward MACs at 224 px."""
+    """Return name -> row of the reference file with its exact forward MACs at 224 px."""
     return {row["model"]: row for row in reference_rows() if row["model"]}
 
 
 def to_entry(curve: Curve, wanted: Wanted, source: Source) -> Entry | None:
-    """The entry of a curve, or None where it cannot answer; why is then noted in ``source``."""
+    """Return the entry of a curve, or None and record the reason in ``source``."""
     has_top5 = curve.points[0].top5 is not None and curve.data.classes >= TOP5_CLASSES
     metric: Metric = wanted.metric or ("top5" if has_top5 else "top1")
     if metric == "top5" and any(point.top5 is None for point in curve.points):
@@ -104,13 +104,13 @@ def to_entry(curve: Curve, wanted: Wanted, source: Source) -> Entry | None:
     own = OWN_TARGETS.get((curve.data.name, metric))
     value = own if wanted.target is None else wanted.target
     if value is None:
-        source.skip(f"no target is known for {metric} on {curve.data.name}; name one: --target 0.9")
+        source.skip(f"no default target for {metric} on {curve.data.name}; name one: --target 0.9")
         return None
     target = Target(metric=metric, value=value, source="published" if value == own else "setting")
     if doubtful := decisive(curve, target):
         lines = ", ".join(str(missing.line) for missing in doubtful[:KEPT_LINES])
         source.skip(
-            f"not imported: whether and when {metric} {value:g} is reached may hang on what was"
+            f"not imported: whether and when {metric} {value:g} is reached may depend on what was"
             f" skipped (line {lines})"
         )
         return None
@@ -120,7 +120,7 @@ def to_entry(curve: Curve, wanted: Wanted, source: Source) -> Entry | None:
 
 
 def _skipped(curve: Curve, source: Source) -> list[str]:
-    """What was skipped among a curve's lines, cut to a sensible number."""
+    """Return what was skipped among a curve's lines, at most ``KEPT_LINES`` of them."""
     found = [
         f"line {skipped.line}: {skipped.reason}"
         for skipped in source.skipped
@@ -132,7 +132,7 @@ def _skipped(curve: Curve, source: Source) -> list[str]:
 
 
 def run_id(*parts: str) -> str:
-    """A safe file name from ``parts``: the same for the same parts, another for any others."""
+    """Return a safe file name for ``parts``, unique to them."""
     plain = "-".join(part for part in parts if part)
     safe = re.sub(r"[^A-Za-z0-9._-]+", "-", plain)
     if safe == plain and len(safe) <= MAX_ID_CHARS:
@@ -142,7 +142,8 @@ def run_id(*parts: str) -> str:
 
 
 def _is_of(curve: Curve, model: str) -> bool:
-    """Whether the file calls its network so (``ResNet50-v1.5`` for ``resnet50``) or not at all."""
+    """Return whether the file's network name fits (``ResNet50-v1.5`` for ``resnet50``) or is
+    missing."""
     if curve.model is None:
         return True
     theirs, ours = (re.sub(r"[^a-z0-9]", "", name.lower()) for name in (curve.model, model))

@@ -1,4 +1,4 @@
-"""Lines that were skipped and may have been evaluations: could the answer depend on them?"""
+"""Find skipped lines that may have been evaluations and could change the crossing."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from efficiency_bench.stop_rule import sustained_index
 
 
 def decisive(curve: Curve, target: Target) -> list[Missing]:
-    """The missing evaluations of ``curve`` that may decide whether and when it arrives.
+    """Return the missing evaluations of ``curve`` that may change whether and when it crosses.
 
-    A missing accuracy is taken to lie between those beside it, give or take ten binomial
-    standard errors at the target or the greatest fall that the curve itself shows from one
-    evaluation to the next, whichever is more.  It decides where such an accuracy could have
-    arrived earlier, and so always just before a crossing, or could undo a confirmation.
+    A missing accuracy is assumed to lie between its neighbours, plus or minus a margin: ten
+    binomial standard errors at the target, or the largest drop of the curve between two
+    evaluations, whichever is larger.  It is decisive if such an accuracy could move the crossing
+    earlier (always so just before a crossing) or could undo a confirmation.
     """
     accuracies = [_accuracy(point, target) for point in curve.points]
     sustained = sustained_index(target, accuracies, schedule_over=curve.whole)
@@ -31,10 +31,10 @@ def decisive(curve: Curve, target: Target) -> list[Missing]:
         if missing.again is not None:
             again = _accuracy(missing.again, target)
             return target.met_by(again) != target.met_by(accuracies[place])
-        beside = accuracies[max(place - 1, 0) : place + 1]
+        neighbours = accuracies[max(place - 1, 0) : place + 1]
         if sustained is not None and place > sustained:
-            return not target.met_by(min(beside) - margin)
-        return target.met_by(max(beside) + margin)
+            return not target.met_by(min(neighbours) - margin)
+        return target.met_by(max(neighbours) + margin)
 
     return [missing for missing in curve.missing if decides(missing)]
 

@@ -1,9 +1,9 @@
-"""MLPerf's training logs: lines ``:::MLLOG {json}`` among whatever else a run prints.
+"""Import MLPerf's training logs: lines ``:::MLLOG {json}`` among other output.
 
 Format: github.com/mlcommons/logging, as used in the training results from v0.7 on.  Only the
 image classification benchmark has an accuracy on ImageNet; it is top-1, and its ``epoch_num`` is
-the number of completed epochs.  Times count from ``run_start`` and contain the evaluations.  A run
-that crashed and was begun again in the same file is two runs.
+the number of completed epochs.  Times count from ``run_start`` and include the evaluations.  A run
+that crashed and was restarted in the same file is two runs.
 """
 
 from __future__ import annotations
@@ -54,48 +54,49 @@ FACTS = (
     "opt_name",
     "opt_base_learning_rate",
 )
-"""The settings that are kept with an entry."""
+"""Settings that are kept with an entry."""
 
 
 SAME_START_SECONDS = 60.0
-"""Processes of one run log their starts within it; a later one without anything between is new."""
+"""Processes of one run log ``run_start`` within this time; a later one starts a new run."""
 
 EARLIEST = datetime(2018, 5, 1, tzinfo=UTC)
-"""MLPerf was announced in May 2018: a time before it is in other units than it should be."""
+"""MLPerf was announced in May 2018: an earlier time is in the wrong unit."""
 
 SIZE_ALLOWANCE = 0.05
-"""How far ``train_samples`` may be from ImageNet's: some systems leave out a remainder or pad."""
+"""Relative difference allowed from ImageNet's size: some systems drop a remainder or pad."""
 
 _KEY = re.compile(r'"key"\s*:\s*"([^"]+)"')
-"""What a damaged line may still say of itself."""
+"""The key of a damaged line, if still readable."""
 
 DECIDING = ("eval_accuracy", "run_start", "run_stop")
-"""Lines without which a run's curve may be another."""
+"""Keys of lines whose loss may change a run's curve."""
 
 
 @dataclass
 class _Run:
-    """What the lines of one run have said so far."""
+    """The content of one run's lines so far."""
 
     first_line: int = 1
     settings: dict[str, Any] = field(default_factory=dict)
     started_seconds: float | None = None
     rows: list[Row] = field(default_factory=list)
     printed: list[object] = field(default_factory=list)
-    """The accuracies, as they stand in the file."""
+    """The accuracies as printed in the file."""
     status: str | None = None
     later: dict[str, Any] = field(default_factory=dict)
-    """Settings since the start, the last evaluation or the stop: the next run's, if one follows."""
+    """Settings since the start, last evaluation or stop; they belong to the next run, if any."""
 
     def is_over(self, event: Mapping[str, Any]) -> bool:
-        """Whether a further ``run_start`` begins another run, not another process of this one."""
+        """Return whether a further ``run_start`` begins a new run, not a process of this one."""
         now, started = _time_seconds(event), self.started_seconds
         if started is None or self.rows or self.status is not None:
             return started is not None
         return now is not None and abs(now - started) > SAME_START_SECONDS
 
     def is_part_of(self, other: _Run) -> bool:
-        """Whether another process of the same run wrote all of this: one start, no other value."""
+        """Return whether this is the output of another process of the same run: same start, no
+        new value."""
         starts = (self.started_seconds or 0.0) - (other.started_seconds or 0.0)
         return abs(starts) <= SAME_START_SECONDS and self._values() <= other._values()
 
@@ -104,7 +105,7 @@ class _Run:
 
 
 def entries(source: Source, wanted: Wanted) -> Iterator[Entry]:
-    """The entry of each run in a log, where it is one of image classification."""
+    """Yield the entry of each image classification run in a log."""
     runs = _read(source)
     for number, run in enumerate(runs, start=1):
         before, after = runs[: number - 1], runs[number:]
@@ -121,7 +122,7 @@ def entries(source: Source, wanted: Wanted) -> Iterator[Entry]:
 
 
 def _placed(source: Source, run: _Run, number: int, end: int | None) -> Curve | None:
-    """The curve of the run ``number`` of a file, or None: then it is noted what it lacks."""
+    """Return the curve of run ``number`` of a file, or None and record what it lacks."""
     benchmark = note(run.settings.get("submission_benchmark"))
     data = _data(run.settings)
     if not run.settings:
@@ -133,9 +134,9 @@ def _placed(source: Source, run: _Run, number: int, end: int | None) -> Curve | 
     elif run.started_seconds is None:
         source.skip("no run_start, so no time and no date")
     elif run.started_seconds < EARLIEST.timestamp():
-        source.skip("run_start is before MLPerf began: its time is not in milliseconds?")
+        source.skip("run_start is before MLPerf existed: is its time not in milliseconds?")
     elif in_percent(run.printed):
-        source.skip("accuracies are over 1: percent? the format has fractions")
+        source.skip("accuracies are over 1: percent? the format uses fractions")
     else:
         read = completed(run.rows, data, source)
         if not read.points:
@@ -146,7 +147,7 @@ def _placed(source: Source, run: _Run, number: int, end: int | None) -> Curve | 
 
 
 def _read(source: Source) -> list[_Run]:
-    """The runs of a file in their order, at least one."""
+    """Return the runs of a file in order, at least one."""
     runs = [_Run()]
     for line, text in source.lines(MARKER.encode()):
         run, event = runs[-1], json_object(text.partition(MARKER)[2].strip())
@@ -169,7 +170,7 @@ def _take(source: Source, line: int, event: Mapping[str, Any], run: _Run) -> Non
     facts = metadata if isinstance(metadata, Mapping) else {}
     match event["key"]:
         case "run_start":
-            # the first process to start starts the clock
+            # the first process to log run_start starts the clock
             if run.started_seconds is None:
                 run.started_seconds = _time_seconds(event)
             run.later.clear()
@@ -181,7 +182,7 @@ def _take(source: Source, line: int, event: Mapping[str, Any], run: _Run) -> Non
             run.printed.append(event.get("value"))
             run.later.clear()
         case key:
-            # every process of a run logs its settings; the first is kept
+            # every process of a run logs its settings; the first value is kept
             run.settings.setdefault(key, event.get("value"))
             run.later.setdefault(key, event.get("value"))
 
@@ -241,7 +242,7 @@ def _curve(
 
 
 def _data(settings: Mapping[str, Any]) -> DataSet:
-    """ImageNet, its sizes as the log gives them."""
+    """Return ImageNet with the sizes that the log gives."""
     return replace(
         IMAGENET,
         train_images=count(settings.get("train_samples")) or IMAGENET.train_images,
@@ -250,7 +251,7 @@ def _data(settings: Mapping[str, Any]) -> DataSet:
 
 
 def _time_seconds(event: Mapping[str, Any]) -> float | None:
-    """Seconds since 1970: ``time_ms``, or ``time_s`` as some logs of v0.7 have it."""
+    """Return seconds since 1970, from ``time_ms``, or from ``time_s`` as in some v0.7 logs."""
     if "time_ms" in event:
         return seconds_in(event["time_ms"], 0.001)
     return seconds_in(decimal(event.get("time_s")))

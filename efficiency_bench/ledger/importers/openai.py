@@ -1,9 +1,8 @@
-"""OpenAI's leaderboard ``efficiency_sota.csv``: published compute, one number a row.
+"""Import OpenAI's leaderboard ``efficiency_sota.csv``: published compute, one number per row.
 
-Format: github.com/openai/ai-and-efficiency, columns as in ``ledger.export``, dates month/day/
-year.  A file none of whose dates shows that its first number is the month is refused as a whole.  A
-row says how much compute reached a level and nothing of the epochs, so all but the compute stays
-unknown.
+Format: github.com/openai/ai-and-efficiency, columns as in ``ledger.export``, dates as
+month/day/year.  A file is rejected unless one of its dates shows that the month comes first.  A row
+says how much compute reached a level, but not the epochs, so everything else stays unknown.
 """
 
 from __future__ import annotations
@@ -27,20 +26,20 @@ REPOSITORY = "github.com/openai/ai-and-efficiency"
 METRIC, DATE, PUBLICATION, LINK, COMPUTE, FACTOR, ANALYSIS, ANALYSIS_LINK = OPENAI_COLUMNS
 
 RESNET50_LEVEL = ALEXNET_LEVEL.model_copy(update={"value": 0.929})
-"""Hernandez & Brown 2020, section 4.3; half a unit of the last digit is allowed here too."""
+"""92.9 % top-5 (Hernandez & Brown 2020, section 4.3), with the same allowance for rounding."""
 
 LEVELS = {
     "AlexNet": ALEXNET_LEVEL,
     "ResNet-50": RESNET50_LEVEL,
-    "imagenet top5 0.929": RESNET50_LEVEL,  # as it is called once exported again
+    "imagenet top5 0.929": RESNET50_LEVEL,  # its name in our own exports
 }
 """The leaderboard's levels of accuracy on ImageNet."""
 
 _OWN_LEVEL = re.compile(r"(?P<data>[a-z0-9_]+) (?P<metric>top1|top5) (?P<value>0\.[0-9]+|1)")
-"""How ``ledger export --format openai`` writes a level that is not AlexNet's."""
+"""How ``ledger export --format openai`` writes levels other than AlexNet's."""
 
 EXPORTED_BY = "efficiency-bench "
-"""What ``ledger export`` writes before the run id, as the analysis."""
+"""What ``ledger export`` writes before the run id in the ``Analysis`` column."""
 
 MONTHS = 12
 
@@ -48,7 +47,7 @@ _DATE = re.compile(r"(?P<month>[0-9]{1,2})/(?P<day>[0-9]{1,2})/(?P<year>[0-9]{4}
 
 
 def entries(source: Source, wanted: Wanted) -> Iterator[Entry]:
-    """An entry of tier ``published`` for each row at a level of accuracy on images."""
+    """Yield an entry of tier ``published`` for each row with an image accuracy level."""
     rows = list(_rows(source))
     if rows and (unclear := _unclear_dates(rows)):
         source.skip(f"{unclear}; write all dates as month/day/year")
@@ -65,7 +64,7 @@ def _rows(source: Source) -> Iterator[tuple[int, Mapping[str, str]]]:
         if columns is None:
             columns = fields
             if fields is None or any(fields.count(name) != 1 for name in OPENAI_COLUMNS):
-                source.skip(f"no leaderboard: its first line is not {','.join(OPENAI_COLUMNS)}")
+                source.skip(f"not a leaderboard: its first line must be {','.join(OPENAI_COLUMNS)}")
                 return
         elif fields is None or len(fields) != len(columns):
             if text:
@@ -75,9 +74,9 @@ def _rows(source: Source) -> Iterator[tuple[int, Mapping[str, str]]]:
 
 
 def _unclear_dates(rows: Sequence[tuple[int, Mapping[str, str]]]) -> str | None:
-    """Why the dates may be day/month/year, or None: then one of them shows that they are not.
+    """Return why the dates may be day/month/year, or None if one shows that they are not.
 
-    A row that ``ledger export`` has written shows it too.
+    A row that ``ledger export`` wrote also shows it.
     """
     found = [(line, row, _DATE.fullmatch(row[DATE].strip())) for line, row in rows]
     dates = [(line, row, int(d["month"]), int(d["day"]), d[0]) for line, row, d in found if d]
@@ -98,7 +97,7 @@ def _entry(source: Source, line: int, row: Mapping[str, str], wanted: Wanted) ->
     publication = note(row[PUBLICATION])
     compute, published = decimal(row[COMPUTE]), _iso_date(row[DATE])
     if level is None:
-        source.skip(f"{note(row[METRIC])} is no level of accuracy on images", line)
+        source.skip(f"{note(row[METRIC])} is not an image accuracy level", line)
     elif publication is None or compute is None or compute <= 0 or published is None:
         source.skip("no publication, no compute above 0, or no date month/day/year", line)
     elif not _is_wanted(level[1], wanted):
@@ -120,7 +119,7 @@ def _published(
     wanted: Wanted,
 ) -> Entry:
     data, target = level
-    # an exported ledger has a row for each seed, which only the run's id tells apart
+    # an exported ledger has a row per seed, which only the run id distinguishes
     own = row[ANALYSIS].partition(EXPORTED_BY)[2].strip()
     known = {name.casefold(): name for name in counted_models()}
     return Entry(
@@ -166,7 +165,7 @@ def _published(
 
 
 def _level(text: str) -> tuple[str, Target] | None:
-    """Data set and target of a level's name, or None."""
+    """Return dataset and target of a level's name, or None."""
     text = text.strip()
     if text in LEVELS:
         return "imagenet", LEVELS[text]

@@ -1,7 +1,7 @@
-"""Files written by strangers, read with suspicion: what is not as it should be is named.
+"""Read untrusted files, and report everything in them that is invalid.
 
-Nothing here guesses or repairs.  A line that cannot be used is skipped, with its file, its
-number and the reason, and the caller counts them.
+Nothing here guesses or repairs.  An unusable line is skipped and recorded with its file, its number
+and the reason.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from typing import Any
 from efficiency_bench.ledger.events import reject_constant
 
 MAX_LINE_BYTES = 1_000_000
-"""No line of these formats comes near it (a row is a kilobyte); a longer one is no row."""
+"""Longest line; a row of these formats is about a kilobyte."""
 
 MAX_FILE_BYTES = 256 * 2**20
-"""The longest public MLPerf logs have some ten megabytes."""
+"""Largest file; the longest public MLPerf logs have some ten megabytes."""
 
 MAX_TEXT_CHARS = 200
-"""A name or a note in a file that is kept with its entry is cut here."""
+"""Names and notes from a file are truncated to this length in an entry."""
 
 _DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 
 
 @dataclass(frozen=True)
 class Skipped:
-    """Something in a file that was not taken, and why."""
+    """Something in a file that was skipped, and why."""
 
     path: str
-    """The file as it was named, relative to the folder that is imported."""
+    """Path of the file, relative to the imported folder."""
     line: int | None
     """Line number from 1; None: the file as a whole."""
     reason: str
@@ -48,32 +48,32 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Source:
-    """One file: where it lies, what it is called in messages, what was skipped in it."""
+    """One file: its path, its name in messages, and what was skipped in it."""
 
     path: Path
     name: str
     skipped: list[Skipped] = field(default_factory=list)
 
     def skip(self, reason: str, line: int | None = None) -> None:
-        """Note that ``line`` (None: the whole file) was not taken."""
+        """Record that ``line`` (None: the whole file) was skipped."""
         self.skipped.append(Skipped(self.name, line, reason))
 
-    def beside(self, name: str) -> Source:
-        """The file ``name`` in the same folder; what is skipped in it is noted here."""
+    def sibling(self, name: str) -> Source:
+        """Return the file ``name`` in the same folder, which shares this list of skipped lines."""
         called = self.name.rpartition("/")[0]
         return Source(self.path.with_name(name), f"{called}/{name}".lstrip("/"), self.skipped)
 
     def lines(self, marker: bytes = b"") -> Iterator[tuple[int, str]]:
-        """Number and text of each line that holds ``marker`` and more than white space.
+        """Yield number and text of each non-blank line that contains ``marker``.
 
-        UTF-8 with or without a byte order mark, ends of line of Unix and of Windows.  A line
-        that is too long or no UTF-8 is skipped by name and has no text (""), since what it said
-        may be missed; a file that cannot be read is skipped by name.
+        Reads UTF-8 with or without a byte order mark, and Unix or Windows line ends.  A line that
+        is too long or not UTF-8 is recorded as skipped and yielded as "", so that callers know a
+        row may be missing; an unreadable file is recorded as skipped.
         """
         try:
-            status = self.path.stat()  # before it is opened: opening a pipe waits for its writer
+            status = self.path.stat()  # before opening: opening a pipe waits for its writer
             if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_FILE_BYTES:
-                self.skip(f"no ordinary file of at most {MAX_FILE_BYTES} bytes")
+                self.skip(f"not a regular file of at most {MAX_FILE_BYTES} bytes")
                 return
             with self.path.open("rb") as file:
                 for number, raw in enumerate(file, start=1):
@@ -83,7 +83,7 @@ class Source:
             self.skip(f"cannot be read: {error.strerror}")
 
     def _text(self, number: int, raw: bytes) -> str | None:
-        """The line's text, "" where it cannot be read, None where there is nothing on it."""
+        """Return the line's text, "" if it is unreadable, None if it is blank."""
         if len(raw) > MAX_LINE_BYTES:
             self.skip(f"longer than {MAX_LINE_BYTES} bytes", number)
             return ""
@@ -96,10 +96,10 @@ class Source:
 
 
 def files_under(path: Path, patterns: Sequence[str]) -> list[Source]:
-    """``path`` itself where it is a file, else the files in it whose names match, sorted.
+    """Return ``path`` itself if it is a file, else the files in it whose names match, sorted.
 
-    Folders that are hidden or links are not entered; a link to a file is skipped by name, since
-    what it leads to may lie outside the folder that was named.
+    Hidden folders and links to folders are not searched; a link to a file is recorded as skipped,
+    since its target may be outside ``path``.
     """
     if not path.is_dir():
         return [Source(path, _printable(path.name))]
@@ -113,12 +113,12 @@ def files_under(path: Path, patterns: Sequence[str]) -> list[Source]:
     ]
     for source in sources:
         if source.path.is_symlink():
-            source.skip("a link: name the file that it leads to")
+            source.skip("a link: name the file that it points to")
     return sources
 
 
 def decimal(text: object) -> float | None:
-    """A finite number as a file spells it (``79.1``, ``7.9e1``) or as JSON gives it, or None."""
+    """Parse a finite number from text (``79.1``, ``7.9e1``) or JSON; None if invalid."""
     if isinstance(text, str):
         text = text.strip()
         if len(text) > MAX_TEXT_CHARS or not _DECIMAL.fullmatch(text):
@@ -133,25 +133,25 @@ def decimal(text: object) -> float | None:
 
 
 def fraction(text: object, whole: float) -> float | None:
-    """An accuracy as a fraction, ``whole`` (1, or 100 for percent) being all; None otherwise."""
+    """Parse an accuracy out of ``whole`` (1, or 100 for percent) as a fraction; None if invalid."""
     value = decimal(text)
     return value / whole if value is not None and 0 <= value <= whole else None
 
 
 def in_percent(values: Iterable[object]) -> bool:
-    """Whether ``values``, which should be fractions, are percent: two or more are over 1."""
+    """Return whether ``values``, which should be fractions, are percent: two or more exceed 1."""
     numbers = [number for value in values if (number := decimal(value)) is not None]
     return sum(1 < number <= 100 for number in numbers) >= 2
 
 
 def count(value: object) -> int | None:
-    """A whole number of at least 0, or None."""
+    """Parse a whole number of at least 0; None if invalid."""
     number = decimal(value)
     return int(number) if number is not None and number >= 0 and number == int(number) else None
 
 
 def json_object(text: str) -> dict[str, Any] | None:
-    """The JSON object that ``text`` is, or None; NaN, infinities and half characters are none."""
+    """Parse a JSON object; None if invalid or with NaN, infinities or lone surrogates."""
     try:
         value = json.loads(text, parse_constant=reject_constant, parse_float=_finite)
         json.dumps(value, ensure_ascii=False).encode("utf-8")
@@ -161,7 +161,7 @@ def json_object(text: str) -> dict[str, Any] | None:
 
 
 def csv_fields(text: str) -> list[str] | None:
-    """The fields of one line of CSV, or None; a field that goes on in the next line is none."""
+    """Parse one line of CSV; None if invalid or if a field continues on the next line."""
     try:
         return next(csv.reader([text], strict=True), None)
     except csv.Error:
@@ -169,7 +169,7 @@ def csv_fields(text: str) -> list[str] | None:
 
 
 def note(value: object) -> str | None:
-    """What a file says in words, on one line and cut to a sensible length; None: nothing."""
+    """Return a value as text on one line, truncated to ``MAX_TEXT_CHARS``; None if empty."""
     if isinstance(value, str | int | float) and not isinstance(value, bool):
         return " ".join(str(value).split())[:MAX_TEXT_CHARS] or None
     return None
@@ -178,7 +178,7 @@ def note(value: object) -> str | None:
 def _finite(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
-        raise ValueError(f"{text} is beyond a double")
+        raise ValueError(f"{text} is too large for a double")
     return value
 
 
