@@ -232,8 +232,8 @@ def from_plain(values: Mapping[str, Any]) -> RunConfig:
     for key, text in leaves(values):
         if isinstance(text, str) and "${" in text:
             raise UserError(
-                f"{key}={text!r} holds ${{, which is not allowed in a stored configuration; nothing"
-                " was resolved"
+                f"{key}={text!r} holds ${{, which is not allowed in a stored configuration;"
+                " nothing of it was resolved"
             )
     try:
         merged = OmegaConf.merge(OmegaConf.structured(RunConfig), OmegaConf.create(dict(values)))

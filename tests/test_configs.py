@@ -1,4 +1,4 @@
-"""The configuration files: all compose, and the recipes say what their papers say."""
+"""The configuration files: all of them compose, and the recipes match their papers."""
 
 import re
 from pathlib import Path
@@ -46,7 +46,7 @@ OWN_RECIPE = {"efficientnet_b0", "mobilenet_v3_small", "regnet_y_400mf", "convne
 WITHOUT_BATCH_NORM = {"alexnet", "vgg11", "vgg16", "googlenet", "squeezenet1_1"}
 
 
-def test_the_experiments_are_the_pages():
+def test_the_experiments_match_the_documentation():
     assert sorted(path.stem for path in (CONFIGS / "experiment").glob("*.yaml")) == sorted(
         EXPERIMENTS
     )
@@ -70,7 +70,7 @@ def test_every_experiment_composes_with_every_data_set(experiment, data):
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_every_recipe_says_where_it_comes_from_and_what_it_should_reach(name):
+def test_every_recipe_has_a_source_and_an_expected_accuracy(name):
     recipe = yaml.safe_load((CONFIGS / "recipe" / f"{name}.yaml").read_text())
     assert recipe["name"] == name
     assert re.search(r"arXiv|myrtle\.ai", recipe["citation"])  # what can be looked up
@@ -110,7 +110,7 @@ def test_epochs_stretch_the_whole_schedule():
     assert rate_multiple(short.schedule, 0.5) == rate_multiple(long.schedule, 0.5)
 
 
-def test_the_digest_sees_what_is_measured_and_not_where_it_goes():
+def test_the_digest_covers_what_is_measured_and_not_where_results_go():
     def digest(*overrides):
         return config_digest(measured_part(composed("experiment=resnet18", *overrides)))
 
@@ -121,7 +121,7 @@ def test_the_digest_sees_what_is_measured_and_not_where_it_goes():
     assert digest() == elsewhere != digest("recipe.optimizer.lr=0.2")
 
 
-def test_the_digits_mean_and_deviation_are_those_of_the_scans():
+def test_mean_and_std_of_digits_are_those_of_the_scans():
     config = composed("experiment=resnet18").data
     scans = load_digits().data / 16
     assert config.mean == pytest.approx([scans.mean()] * 3, abs=1e-4)
@@ -150,7 +150,7 @@ def test_the_digits_mean_and_deviation_are_those_of_the_scans():
         "data.workers=-1",
     ],
 )
-def test_values_that_cannot_be_right_are_refused(override):
+def test_invalid_values_are_rejected(override):
     with pytest.raises(UserError):
         check(composed("experiment=resnet18", override))
 
@@ -176,8 +176,8 @@ def test_the_history_trains_its_baseline_first_on_one_schedule_and_modern_rows_o
     assert composed("suite=history", "experiment=vgg11").target == modern.target
 
 
-def test_the_configuration_of_every_committed_entry_has_the_digest_it_was_written_with():
-    """A key that measures nothing is in no digest, whatever its default."""
+def test_the_config_digest_of_every_committed_entry_is_unchanged():
+    """A key that affects no measurement is in no digest, whatever its default."""
     entries = store.read(CONFIGS.parent / "runs" / "ledger").entries
     assert len(entries) > 20
     for entry in entries:
@@ -195,7 +195,7 @@ def test_the_configuration_of_every_committed_entry_has_the_digest_it_was_writte
         (("data.image_px=32", "form=imagenet"), "imagenet"),
     ],
 )
-def test_a_folder_takes_the_form_that_its_images_are_large_enough_for(settings, form):
+def test_the_image_side_of_a_folder_selects_the_form(settings, form):
     (job,) = hydra_app.compose(["experiment=alexnet", "data=folder", *settings])
     assert job.config.form == form
     assert job.config.recipe.name == f"{form}_alexnet" == job.config.target.baseline_recipe
@@ -203,7 +203,7 @@ def test_a_folder_takes_the_form_that_its_images_are_large_enough_for(settings, 
     assert job.config.target.tolerance == 0
 
 
-def test_a_sweep_over_sides_of_a_folder_takes_one_form():
+def test_a_sweep_over_image_sides_of_a_folder_needs_one_form():
     sweep = ["-m", "experiment=resnet18", "data=folder"]
     jobs = hydra_app.compose([*sweep, "data.image_px=16,32"])
     assert [job.config.form for job in jobs] == ["small", "small"]

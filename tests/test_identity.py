@@ -48,11 +48,11 @@ MEASURED = {
     "the level to reach, and what counts as reaching it": ("target", "estimand"),
     "when the run is looked at, and so where it stops": ("evaluation",),
 }
-"""Every field that moves what is measured, by reason; a field stands for all below it."""
+"""Every field that affects the measurement, by reason; a field includes all below it."""
 
 
 def leaves(of=RunConfig, place=""):
-    """(dotted name, type) of every field of the configuration."""
+    """Yield (dotted name, type) of every field of the configuration."""
     hints = typing.get_type_hints(of)
     for field in dataclasses.fields(of):
         if dataclasses.is_dataclass(hints[field.name]):
@@ -65,7 +65,7 @@ LEAVES = dict(leaves())
 
 
 def under(names):
-    """The leaves that ``names`` cover."""
+    """Return the leaves covered by ``names``."""
     return {leaf for leaf in LEAVES for name in names if f"{leaf}.".startswith(f"{name}.")}
 
 
@@ -73,18 +73,18 @@ MEASURED_LEAVES = under([name for names in MEASURED.values() for name in names])
 
 
 def within_bounds(largest):
-    """0, or a magnitude that a record may hold, up to ``largest``."""
+    """Floats that are 0 or within the bounds of a record, up to ``largest``."""
     positive = st.floats(SMALLEST_FLOAT, largest)
     return st.just(0.0) | positive | positive.map(lambda value: -value)
 
 
 def text(most):
-    """Up to ``most`` whole characters."""
+    """Strings of up to ``most`` characters without surrogates."""
     return st.text(st.characters(codec="utf-8"), max_size=most)
 
 
 def value_of(kind):
-    """Any value of a field's type."""
+    """Strategy for any value of a field's type."""
     options = typing.get_args(kind)
     if type(None) in options:
         return st.none() | value_of(options[0])
@@ -110,7 +110,7 @@ def at(config, leaf):
 
 
 def changed(config, leaf, value):
-    """A copy of ``config`` with another value at ``leaf``."""
+    """Return a copy of ``config`` with another value at ``leaf``."""
     config = copy.deepcopy(config)
     *parents, name = leaf.split(".")
     setattr(at(config, ".".join(parents)) if parents else config, name, value)
@@ -138,7 +138,7 @@ def config():
     return load(OmegaConf.create(RECORDED["config"]))
 
 
-def test_every_field_of_the_configuration_is_said_to_matter_or_not():
+def test_every_field_of_the_configuration_is_classified():
     """A new field goes into one of the named sets of ``identity``, or into ``MEASURED`` here."""
     ignored = under(NOT_OF_A_ROW)
     assert ignored & MEASURED_LEAVES == set()
@@ -149,7 +149,7 @@ def test_every_field_of_the_configuration_is_said_to_matter_or_not():
 
 @settings(deadline=None)
 @given(st.data())
-def test_what_is_not_measured_never_changes_it(config, data):
+def test_fields_that_are_not_measured_never_change_the_row(config, data):
     shuffled = config
     for leaf in sorted(LEAVES.keys() - MEASURED_LEAVES):
         shuffled = changed(shuffled, leaf, data.draw(value_of(LEAVES[leaf]), leaf))
@@ -159,7 +159,7 @@ def test_what_is_not_measured_never_changes_it(config, data):
 @settings(deadline=None, max_examples=10)
 @pytest.mark.parametrize("leaf", sorted(MEASURED_LEAVES))
 @given(data=st.data())
-def test_what_is_measured_always_changes_it(config, leaf, data):
+def test_measured_fields_always_change_the_row(config, leaf, data):
     value = data.draw(value_of(LEAVES[leaf]).filter(lambda new: new != at(config, leaf)))
     moved = measured_part(changed(config, leaf, value))
     assert row_settings(moved) != row_settings(measured_part(config))
@@ -177,13 +177,13 @@ def test_other_images_and_another_level_are_another_row(config):
     assert row_key(entry_of(config, target=tolerant)) == row_key(entry_of(config, target=other))
 
 
-def test_a_caller_names_what_its_question_leaves_open(config):
+def test_a_caller_may_ignore_further_fields(config):
     longer = changed(config, "recipe.epochs", 99.0)
     assert row_key(entry_of(longer)) != row_key(entry_of(config))
     assert row_key(entry_of(longer), SCHEDULE_LENGTH) == row_key(entry_of(config), SCHEDULE_LENGTH)
 
 
-def test_a_row_without_a_configuration_goes_by_its_names():
+def test_a_row_without_a_configuration_is_identified_by_its_names():
     printed = {"tier": "imported", "config": {"batch": 256}}
     one, other = make_entry("a", **printed), make_entry("b", **{**printed, "config": {}})
     assert row_key(one) == row_key(other)
@@ -200,12 +200,12 @@ def test_an_old_entry_keeps_digest_and_run_id_when_its_configuration_is_read_tod
     assert run_id(today, "cifar10", RECORDED["data_digest"], None) == RECORDED["run_id"]
 
 
-def test_fields_added_later_stand_at_the_configurations_own_default():
+def test_fields_added_later_have_the_default_of_the_configuration():
     plain = RunConfig()
     assert {name: at(plain, name) for name in ADDED_LATER} == dict(ADDED_LATER)
 
 
-def test_a_later_field_is_recorded_from_the_first_other_value_on(config, monkeypatch):
+def test_a_field_added_later_is_recorded_only_if_not_at_its_default(config, monkeypatch):
     monkeypatch.setitem(identity.ADDED_LATER, "data.flip_keeps_class", True)
     without = copy.deepcopy(RECORDED["config"])
     del without["data"]["flip_keeps_class"]

@@ -1,4 +1,4 @@
-"""The functions of `import efficiency_bench`: known answers, and the same as the verbs'."""
+"""The functions of `import efficiency_bench`: known answers, equal to the command line's."""
 
 import json
 import os
@@ -23,7 +23,7 @@ EXAMPLE = DOCS / "examples" / "three_networks.py"
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory):
-    """The folder in which the example ran as a script, and what it printed."""
+    """Run the example as a script; return its folder and its output."""
     folder = tmp_path_factory.mktemp("example")
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     ran = subprocess.run(
@@ -39,7 +39,7 @@ def shown(tmp_path_factory):
     return folder, ran.stdout
 
 
-def test_the_example_says_what_the_verbs_say(shown):
+def test_the_example_prints_what_the_commands_print(shown):
     folder, printed = shown
     ledger = "runs/three/ledger"
     fitted = json.loads(command("fit", ledger, "--json", cwd=folder).stdout)
@@ -57,11 +57,11 @@ def test_the_example_says_what_the_verbs_say(shown):
     assert "halving_months: 15.7" in printed  # the published rows
 
 
-def test_the_page_shows_the_example_as_it_is():
+def test_the_page_shows_the_example_verbatim():
     assert f"```python\n{EXAMPLE.read_text()}```" in (DOCS / "python.md").read_text()
 
 
-def test_fit_finds_the_planted_rate_and_has_the_keys_of_the_verb(tmp_path):
+def test_fit_finds_the_planted_rate_and_has_the_keys_of_the_command(tmp_path):
     for entry in planted(18.0):
         store.append(tmp_path, entry)
     found = efficiency_bench.fit(efficiency_bench.ledger.read(tmp_path).entries)
@@ -71,13 +71,13 @@ def test_fit_finds_the_planted_rate_and_has_the_keys_of_the_verb(tmp_path):
     assert found.model_dump(mode="json") == json.loads(typed.stdout)
 
 
-def test_fit_takes_the_frontier_unless_asked_for_all_rows():
+def test_fit_uses_the_frontier_by_default():
     published = efficiency_bench.ledger.read("published").entries
     assert efficiency_bench.fit(published).n == 6
     assert efficiency_bench.fit(published, variant="all").n == 16
 
 
-def test_fit_takes_the_set_that_is_named():
+def test_fit_uses_the_selected_set():
     both = [*planted(18.0), *planted(12.0, data="cifar10", data_digest="c" * 64)]
     assert efficiency_bench.fit(both, data="cifar10").halving_months == pytest.approx(12.0)
     with pytest.raises(efficiency_bench.UserError, match="name one"):
@@ -94,12 +94,12 @@ def test_fit_takes_the_set_that_is_named():
         ({"target": 0.123}, "no run matches"),
     ],
 )
-def test_fit_refuses_what_it_does_not_know(choice, words):
+def test_fit_rejects_unknown_choices(choice, words):
     with pytest.raises(efficiency_bench.UserError, match=words):
         efficiency_bench.fit(planted(18.0), **choice)
 
 
-def test_crossing_is_where_the_curve_was_laid():
+def test_crossing_is_where_the_synthetic_curve_crosses():
     run = straight("run", 1e9)  # logit(top-1) = -3 + images / 1e9, and logit(0.9) = 2.1972
     for kind in ("first", "sustained", "isotonic"):
         found = efficiency_bench.crossing(run, kind)
@@ -107,7 +107,7 @@ def test_crossing_is_where_the_curve_was_laid():
         assert found.low <= found.value <= found.high
 
 
-def test_where_there_is_nothing_to_cross():
+def test_crossing_is_none_without_a_curve_or_target():
     assert efficiency_bench.crossing(make_baseline("alexnet")) is None
     assert efficiency_bench.crossing(make_entry(evaluations=())) is None
     high = straight("high", 1e9, target=make_target(value=0.9999))
@@ -117,7 +117,7 @@ def test_where_there_is_nothing_to_cross():
         efficiency_bench.crossing(make_entry(), "sustaned")
 
 
-def test_read_names_what_it_could_not_read(tmp_path):
+def test_read_lists_invalid_files(tmp_path):
     store.append(tmp_path, make_entry("good"))
     (tmp_path / "bad.json").write_text("{")
     found = efficiency_bench.ledger.read(str(tmp_path))
@@ -128,7 +128,7 @@ def test_read_names_what_it_could_not_read(tmp_path):
         efficiency_bench.ledger.read(tmp_path / "nowhere")
 
 
-def test_train_gives_the_entries_of_the_ledger_and_never_trains_again(tmp_path, monkeypatch):
+def test_train_returns_existing_entries_without_training_again(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     short = ("recipe.epochs=0.3", "target.value=1.0", "tracking.wandb=false", "ledger_dir=ledger")
     arguments = ("experiment=shufflenet_v2_x1_0", *TINY, *short)
@@ -141,7 +141,7 @@ def test_train_gives_the_entries_of_the_ledger_and_never_trains_again(tmp_path, 
     assert log.read_bytes() == written
 
 
-def test_train_raises_what_the_command_line_exits_with(monkeypatch):
+def test_train_raises_for_each_exit_code_of_the_command_line(monkeypatch):
     with pytest.raises(efficiency_bench.UserError, match="resnet18"):
         efficiency_bench.train("experiment=resnet81")
     for code, raised in ((75, efficiency_bench.Stopped), (2, efficiency_bench.UserError)):
@@ -151,7 +151,7 @@ def test_train_raises_what_the_command_line_exits_with(monkeypatch):
             efficiency_bench.train("experiment=resnet18")
 
 
-def test_train_asks_for_the_main_thread():
+def test_train_requires_the_main_thread():
     raised = []
 
     def elsewhere():
@@ -166,7 +166,7 @@ def test_train_asks_for_the_main_thread():
     assert "main thread" in raised[0]
 
 
-def test_a_desk_needs_no_torch_and_the_import_next_to_nothing():
+def test_only_train_imports_torch_and_the_package_imports_almost_nothing():
     code = (
         "import sys, efficiency_bench as eb; heavy = {'torch', 'numpy', 'pydantic', 'hydra'};"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules);"

@@ -1,4 +1,4 @@
-"""The isotonic fit against scipy's, and what defines it."""
+"""The isotonic fit against scipy's and its defining properties."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ points = st.lists(st.tuples(st.floats(0, 1), st.integers(1, 50_000)), min_size=1
 
 
 @given(points)
-def test_it_is_scipys(pairs):
+def test_it_matches_scipy(pairs):
     values, weights = zip(*pairs, strict=True)
     expected = optimize.isotonic_regression(values, weights=weights).x
     np.testing.assert_allclose(isotonic(values, weights), expected, atol=1e-9)

@@ -1,4 +1,4 @@
-"""Who may import whom (the corridor and its outbuildings), read from the imports themselves."""
+"""Which package may import which, checked on the import statements."""
 
 import ast
 import subprocess
@@ -13,7 +13,7 @@ PACKAGE = ROOT / "efficiency_bench"
 PLAIN = {"records", "errors", "files", "identity", "stop_rule", "target_crossing", "formatting"}
 PLAIN |= {"config", "config_checks", "provenance", "dataset_facts", "bounds", "git"}
 PLAIN |= {"plain_text", "config_words"}
-"""Root modules that every room may import."""
+"""Root modules that every package may import."""
 
 TEXT_CONSOLE = {"text_console"}
 
@@ -28,10 +28,10 @@ CORRIDOR = {
     "verify": PLAIN | TEXT_CONSOLE | {"ledger"},
     "run": PLAIN | TEXT_CONSOLE | {"data", "counting", "models", "training", "ledger"},
 }
-"""What everybody reads: each room, and the rooms that it may import."""
+"""Package -> the packages that it may import, for the core packages."""
 
 OUTBUILDINGS = {"sweep", "plan", "reproducibility", "tracking", "horizon"}
-"""Each can be deleted with ``rm -r`` and one line of the command line."""
+"""Optional packages: each can be deleted with ``rm -r`` and one line of the command line."""
 
 HYDRA_APP = {"hydra_app"}
 MAY_IMPORT = {
@@ -49,13 +49,13 @@ ONE_DOOR = {
 }
 TERMINAL = {"typer", "rich"}
 MAY_TALK = OUTBUILDINGS | TEXT_CONSOLE | {"cli", "report", "run", "verify"}
-"""``run`` has the progress of a run, ``report`` and ``verify`` the tables; nothing below prints."""
+"""``run`` shows progress, ``report`` and ``verify`` show tables; nothing else prints."""
 SHOWS_ITSELF = {"efficiency_bench/data/fetch.py"}
 """A download takes minutes, whoever asked for it."""
 
 
 def imports(path: Path) -> set[str]:
-    """Modules a file imports anywhere in it, dotted."""
+    """Return the dotted names of all modules that a file imports."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -66,20 +66,20 @@ def imports(path: Path) -> set[str]:
 
 
 def files_of(room: str) -> list[Path]:
-    """The files of a room: a folder, or one module at the package's root."""
+    """Return the files of a package, or of one module at the root."""
     if room == "models":
         return sorted((ROOT / "models").glob("**/*.py"))
     folder = PACKAGE / room
     return sorted(folder.glob("**/*.py")) if folder.is_dir() else [PACKAGE / f"{room}.py"]
 
 
-def test_every_room_is_in_the_plan():
+def test_every_package_is_in_the_layer_plan():
     rooms = {path.stem for path in PACKAGE.iterdir() if path.is_dir() or path.suffix == ".py"}
     assert rooms - {"__init__", "__pycache__"} <= set(MAY_IMPORT)
 
 
 @pytest.mark.parametrize("room", sorted(MAY_IMPORT))
-def test_a_room_imports_only_the_rooms_below_it(room):
+def test_a_package_imports_only_the_packages_below_it(room):
     assert files_of(room)
     for path in files_of(room):
         for name in imports(path):
@@ -89,7 +89,7 @@ def test_a_room_imports_only_the_rooms_below_it(room):
 
 
 @pytest.mark.parametrize("library", ONE_DOOR)
-def test_a_library_with_a_door_is_imported_there_alone(library):
+def test_a_wrapped_library_is_imported_only_by_its_wrapper(library):
     importing = {
         str(path.relative_to(ROOT))
         for path in [*PACKAGE.glob("**/*.py"), *(ROOT / "models").glob("*.py")]
@@ -99,7 +99,7 @@ def test_a_library_with_a_door_is_imported_there_alone(library):
 
 
 @pytest.mark.parametrize("room", sorted(set(MAY_IMPORT) - MAY_TALK))
-def test_nothing_below_the_terminal_imports_it(room):
+def test_only_the_terminal_packages_import_rich(room):
     for path in files_of(room):
         if str(path.relative_to(ROOT)) not in SHOWS_ITSELF:
             assert not {name.split(".")[0] for name in imports(path)} & TERMINAL, path
@@ -121,6 +121,6 @@ def test_nothing_below_the_terminal_imports_it(room):
         "sweep.status_table",
     ],
 )
-def test_what_works_afterwards_at_a_desk_never_imports_torch(module):
+def test_analysis_commands_never_import_torch(module):
     code = f"import sys, efficiency_bench.{module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

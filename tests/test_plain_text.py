@@ -1,4 +1,4 @@
-"""Text of others where it is shown: as other programs read it, it is what it was and no more."""
+"""Untrusted text in output: other programs read it as the same text and nothing else."""
 
 import ast
 import csv
@@ -33,13 +33,13 @@ CURSOR = "\x1b[2J\x1b[1;1Hall is well\x07\x9b31m"
         ("\x00\x07\x7f", r"\x00\x07\x7f"),
     ],
 )
-def test_what_a_terminal_would_obey_is_shown(text, shown):
+def test_terminal_control_characters_are_escaped(text, shown):
     assert visible(text) == shown
     assert visible(text).encode()
 
 
 @given(st.text(max_size=40))
-def test_nothing_that_a_terminal_obeys_is_left_and_all_else_is(text):
+def test_only_control_characters_are_escaped(text):
     left = visible(text)
     assert not any((ord(c) < 32 and c not in "\n\t") or 127 <= ord(c) < 160 for c in left)
     harmless = "".join(c for c in text if c.isprintable())
@@ -68,7 +68,7 @@ def test_an_export_has_no_formula_and_nothing_for_a_terminal(form):
     assert not [found for found in rows[1] if found[:1] in ("=", "+", "-", "@")]
 
 
-def test_names_with_markup_are_names_in_a_table():
+def test_markup_in_names_is_printed_literally_in_a_table():
     entry = make_entry(run_id="[/red][link=http://x]run[/link]:bomb:", end_reason="failed")
     screen = io.StringIO()
     console = TextConsole(file=screen, width=200, force_terminal=True, color_system=None)
@@ -78,7 +78,7 @@ def test_names_with_markup_are_names_in_a_table():
     assert "[bold]" in screen.getvalue()
 
 
-def test_a_console_styles_what_it_is_told_and_obeys_no_text():
+def test_a_console_applies_styles_but_no_markup_in_text():
     screen = io.StringIO()
     console = TextConsole(file=screen, width=200, force_terminal=True, color_system="truecolor")
     console.print(CURSOR, style="bold", highlight=False)
@@ -87,7 +87,7 @@ def test_a_console_styles_what_it_is_told_and_obeys_no_text():
     assert r"\x1b[2J\x1b[1;1Hall is well\x07\x9b31m" in screen.getvalue()
 
 
-def test_the_commands_show_a_files_text_and_never_obey_it(tmp_path):
+def test_the_commands_print_text_of_files_literally(tmp_path):
     ledger = tmp_path / "ledger"
     ledger.mkdir()
     (ledger / "[red]\x1b[2J.json").write_text(make_entry(run_id="x\x1b[2J").model_dump_json())
@@ -111,7 +111,7 @@ def called(path):
     }
 
 
-def test_every_verb_prints_through_the_one_place():
+def test_every_command_prints_through_text_console():
     for path in PACKAGE.rglob("*.py"):
         name = str(path.relative_to(PACKAGE))
         if name.startswith("cli/") and name != "cli/shared.py":

@@ -35,7 +35,7 @@ TO_TRAIN = (
 
 
 def plant_colours(root: Path) -> None:
-    """Pictures of one colour a class, with noise: 12 to train and 10 to validate with."""
+    """Write noisy images of one color per class: 12 for training and 10 for validation."""
     draw = np.random.default_rng(0)
     for split, count in (("train", 12), ("val", 10)):
         for name in range(CLASSES):
@@ -78,7 +78,9 @@ def test_from_folders_of_images_to_the_report(tmp_path: Path) -> None:
         )
     )
     assert [row["ok"] for row in verified] == [True] * 3, verified
-    assert not any("not decided on" in note for row in verified for note in row["notes"])
+    assert not any(
+        "is not in the registration" in note for row in verified for note in row["notes"]
+    )
     fitted = json.loads(typed("fit", "ledger", "--json"))
     crossings = json.loads(typed("ledger", "crossings", "--ledger", "ledger", "--json"))
     assert {row["run"] for row in crossings} == {entry["run_id"] for entry in entries}

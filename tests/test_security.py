@@ -1,4 +1,4 @@
-"""What files, names and configuration values of others can do here: nothing but be read."""
+"""Untrusted files, names and configuration values are only read, never executed."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ BUILT_IN = {"eval", "exec", "compile", "__import__"}
 
 
 def names_of_imports(tree: ast.AST) -> dict[str, str]:
-    """What a file calls things -> what they are: ``np`` -> ``numpy``."""
+    """Return alias -> imported name of a file: ``np`` -> ``numpy``."""
     known = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -65,7 +65,7 @@ def names_of_imports(tree: ast.AST) -> dict[str, str]:
 
 
 def dotted(node: ast.AST, known: dict[str, str]) -> str:
-    """``np.load`` as ``numpy.load``; empty for what is no plain name."""
+    """Resolve ``np.load`` to ``numpy.load``; empty for anything but a dotted name."""
     if isinstance(node, ast.Name):
         return known.get(node.id, node.id)
     if isinstance(node, ast.Attribute) and (owner := dotted(node.value, known)):
@@ -74,13 +74,13 @@ def dotted(node: ast.AST, known: dict[str, str]) -> str:
 
 
 def dangers(source: str) -> list[str]:
-    """Uses in a file that run what data says, each with its line."""
+    """Return the calls in a source file that could execute data, each with its line."""
     tree = ast.parse(source)
     known = names_of_imports(tree)
     found = []
     for node in ast.walk(tree):
         name = dotted(node, known) if isinstance(node, ast.Name | ast.Attribute) else ""
-        # a field may have such a name (`compile: bool`): used is what is read
+        # a field may have such a name (`compile: bool`): only reads count as uses
         used = isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
         if name in CODE_FROM_DATA | SHELLS or (name in BUILT_IN and used):
             found.append(f"{name}, line {node.lineno}")
@@ -105,7 +105,7 @@ SOURCES = sorted(
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_no_file_runs_what_data_says(path):
+def test_no_source_file_executes_data(path):
     allowed = str(path.relative_to(ROOT)) == PICKLE_DOOR
     found = dangers(path.read_text())
     assert [f for f in found if not (allowed and f.startswith("pickle.Unpickler"))] == []
@@ -142,7 +142,7 @@ def test_the_search_finds_each_danger(line):
         "import numpy as np; np.load(path)",
     ],
 )
-def test_the_search_lets_the_harmless_pass(line):
+def test_the_search_accepts_harmless_lines(line):
     assert dangers(line) == []
 
 
@@ -166,7 +166,7 @@ ATTACKS = {
 }
 
 
-# A type whose only field lies a terabyte away, an array of it, and a write into that field.
+# A type whose only field is a terabyte away, an array of it, and a write to that field.
 FAR_TYPE = (
     b"cnumpy\ndtype\n(S'V1'\nI00\nI01\ntR(I3\nS'|'\nN(S'a'\nt(dS'a'\n"
     b"(cnumpy\ndtype\n(S'u1'\nI00\nI01\ntRI1099511627776\ntsI1\nI1\nI0\ntb"
@@ -186,16 +186,14 @@ ATTACKS |= {
 }
 
 
-def test_the_write_anywhere_ends_a_process_that_lets_numpy_read_it():
+def test_the_out_of_bounds_write_crashes_a_process_that_lets_numpy_read_it():
     code = f"import pickle; pickle.loads({FAR_WRITE!r})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
     assert done.returncode == -signal.SIGSEGV
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_a_pickle_that_would_run_something_is_refused_and_runs_nothing(
-    attack, tmp_path, monkeypatch
-):
+def test_a_malicious_pickle_is_rejected_and_runs_nothing(attack, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "data_batch_1"
     path.write_bytes(ATTACKS[attack])
@@ -205,7 +203,7 @@ def test_a_pickle_that_would_run_something_is_refused_and_runs_nothing(
 
 
 @pytest.mark.parametrize("attack", ["reduce", "instance", "object", "eval", "memmap"])
-def test_these_pickles_do_run_where_nobody_looks(attack, tmp_path, monkeypatch):
+def test_the_malicious_pickles_do_run_with_plain_pickle(attack, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     pickle.loads(ATTACKS[attack])
     assert (tmp_path / "executed").exists()
@@ -240,7 +238,7 @@ def test_no_run_id_leaves_the_ledger(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", ESCAPES)
-def test_no_run_id_of_a_log_names_a_folder_of_wandb_elsewhere(name, tmp_path):
+def test_no_run_id_of_a_log_names_a_wandb_folder_elsewhere(name, tmp_path):
     log = tmp_path / "events.jsonl"
     log.write_text(json.dumps({"event": "start", "run_id": name}) + "\n")
     with pytest.raises(UserError, match="cannot name a file"):
@@ -263,7 +261,7 @@ def test_a_link_in_the_ledgers_folder_is_not_written_through(tmp_path):
 
 
 @pytest.mark.parametrize("place", ["/dev/zero", "../../../../../../../../../../dev/zero"])
-def test_an_entry_that_names_a_device_as_its_log_is_not_read_for_ever(place, tmp_path):
+def test_an_entry_that_names_a_device_as_its_log_is_not_read_forever(place, tmp_path):
     odd = make_entry(run_id="one", event_log=place)
     (copy,) = gather(tmp_path, odd, [odd]).logs
     assert copy.content is None
@@ -304,7 +302,7 @@ def test_no_value_of_the_configuration_reaches_a_shell_or_another_folder(
     assert not list(tmp_path.rglob("outside*"))
 
 
-def test_places_with_a_shells_characters_are_only_places(tmp_path):
+def test_paths_with_shell_characters_are_only_paths(tmp_path):
     odd = "run $(touch executed); `touch executed`"
     options = ("experiment=shufflenet_v2_x1_0", "recipe.epochs=0.3", "target.value=1.0", *TINY)
     places = (f"run_dir='{odd}'", f"ledger_dir='{odd}/ledger'", "tracking.project='$(touch x)'")

@@ -1,4 +1,4 @@
-"""Settings that cannot be: what is said of them, and that what is said works when typed."""
+"""Invalid settings: the error message, and that what it says to type works."""
 
 import dataclasses
 import math
@@ -26,7 +26,7 @@ def checked(arguments):
 
 
 def said(*arguments):
-    """What the command line answers to a mistake."""
+    """Return the error message of the command line."""
     with pytest.raises(UserError) as mistake:
         checked(arguments)
     assert len(str(mistake.value).splitlines()) <= 2
@@ -34,7 +34,7 @@ def said(*arguments):
 
 
 def numbers(value, key=""):
-    """Every number of a configuration, found by dataclass fields: (dotted key, how to set it)."""
+    """Yield (dotted key, how to set it) of every number of a configuration."""
     if dataclasses.is_dataclass(value):
         for field in dataclasses.fields(value):
             below = getattr(value, field.name)
@@ -51,7 +51,7 @@ def whole():
     return composed(*RUN, "target.value=0.5", "threads=1", "price_usd_per_hour=1")
 
 
-def test_there_are_numbers_to_look_at():
+def test_the_configuration_has_numbers_to_check():
     found = {key for key, _ in numbers(whole())}
     assert len(found) > 30
     assert {"recipe.optimizer.lr", "recipe.optimizer.betas[0]", "data.std[0]", "seed"} <= found
@@ -59,7 +59,7 @@ def test_there_are_numbers_to_look_at():
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 10**30])
 @pytest.mark.parametrize("key", [key for key, _ in numbers(whole())])
-def test_a_number_that_is_none_is_refused_by_its_key(key, value):
+def test_a_non_finite_number_is_rejected_with_its_key(key, value):
     settings = whole()
     check(settings)
     dict(numbers(settings))[key](value)
@@ -69,7 +69,7 @@ def test_a_number_that_is_none_is_refused_by_its_key(key, value):
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1e999"])
-def test_a_builders_argument_is_a_number_too(value):
+def test_a_number_among_builder_arguments_is_checked_too(value):
     line = said(
         *TIMM, "model.name=timm:x", "model.published=2024-01-01", f"+model.arguments.a={value}"
     )
@@ -78,14 +78,14 @@ def test_a_builders_argument_is_a_number_too(value):
     assert line.startswith("recipe.model_arguments.a[1]=")
 
 
-def test_a_learning_rate_that_is_no_number_ends_with_two_lines(tmp_path):
+def test_an_invalid_learning_rate_gives_a_two_line_error(tmp_path):
     for run in ((), ("-m", "seed=0,1")):
         done = command("train", *run, *RUN, "recipe.optimizer.lr=nan", cwd=tmp_path)
         refused(done, "recipe.optimizer.lr=nan is not a finite number")
     assert not list(tmp_path.iterdir())
 
 
-def test_the_run_of_a_sweep_that_has_it_is_named(tmp_path):
+def test_the_invalid_run_of_a_sweep_is_reported(tmp_path):
     done = command("train", "-m", *RUN, "recipe.optimizer.lr=0.1,inf,0.2", cwd=tmp_path)
     refused(done, "run 2/3", "none was started", "recipe.optimizer.lr=inf")
     done = command("train", "-m", *TIMM, "model.name=timm:x", "seed=0,1", cwd=tmp_path)
@@ -113,7 +113,7 @@ WANTED = (
 
 
 @pytest.mark.parametrize("wanted", WANTED)
-def test_an_argument_in_need_of_quotes_is_said_as_the_shell_takes_it(wanted):
+def test_the_error_for_an_unquoted_argument_shows_it_quoted_for_the_shell(wanted):
     line = said(*RUN, f"run_dir={wanted}")
     assert "Exception" not in line
     assert "expecting" not in line
@@ -123,7 +123,7 @@ def test_an_argument_in_need_of_quotes_is_said_as_the_shell_takes_it(wanted):
     assert job.config.run_dir == wanted
 
 
-def test_a_tilde_is_said_as_the_folder_that_it_means(monkeypatch):
+def test_the_error_for_a_tilde_shows_the_expanded_folder(monkeypatch):
     for home in ("/home/somebody", "/home/some body=1"):
         monkeypatch.setenv("HOME", home)
         line = said(*RUN, "data.root=~/images")
@@ -156,11 +156,11 @@ def test_values_of_a_sweep_are_quoted_one_by_one():
         ("model.arguments=5", ["type +model.arguments.NAME=VALUE"]),
         ("model.arguments.a=5", ["+model.arguments.NAME=VALUE"]),
         ("recipe.epochs=range(1,3)", ["add -m"]),
-        ("++data=cifar10", ["'++data=cifar10'", "leave the plus signs out"]),
+        ("++data=cifar10", ["'++data=cifar10'", "leave out the plus signs"]),
         ("run_dir=${nowhere}", ["run_dir refers to ${nowhere}", "no key"]),
     ],
 )
-def test_what_is_wrong_is_said_without_hydras_words(argument, words):
+def test_errors_do_not_use_hydras_terms(argument, words):
     line = said(*RUN, argument)
     for word in words:
         assert word in line
@@ -169,7 +169,7 @@ def test_what_is_wrong_is_said_without_hydras_words(argument, words):
 
 
 @pytest.mark.parametrize("given", [(), ("model.name=timm:mobilenetv4_conv_small",)])
-def test_a_network_of_timm_says_what_it_lacks_and_that_is_enough(given):
+def test_a_timm_network_lists_its_missing_keys_and_needs_no_others(given):
     line = said(*TIMM, *given)
     assert ("model.name and " in line) == (not given)
     assert "model.published (the date of first publication)" in line
@@ -204,14 +204,14 @@ def test_a_project_is_as_long_as_wandb_lets_it_be():
         check_wandb_names("p", "g" * 129)
 
 
-def test_names_for_wandb_are_looked_at_before_training_and_only_where_it_is_on(tmp_path):
+def test_wandb_names_are_checked_before_training_and_only_if_wandb_is_on(tmp_path):
     run = ("train", "experiment=resnet18", "data=digits", "tracking.project=a/b")
     refused(command(*run, cwd=tmp_path), "W&B project 'a/b'", "tracking.project=NAME")
     assert not list(tmp_path.iterdir())
     check(composed("experiment=resnet18", "tracking.project=a/b", "tracking.wandb=false"))
 
 
-def test_a_stored_configuration_meets_the_same_words():
+def test_a_stored_configuration_gives_the_same_messages():
     plain = dataclasses.asdict(whole())
     assert config.from_plain(plain) == whole()
     with pytest.raises(UserError, match=r"unknown key 'recipe\.lr'; known: .*batch_size"):
@@ -220,5 +220,5 @@ def test_a_stored_configuration_meets_the_same_words():
         config.from_plain({**plain, "seed": "x"})
 
 
-def test_the_pages_example_of_a_folder_is_read():
+def test_the_folder_example_of_the_page_composes():
     assert Path(composed(*RUN, "run_dir='in/${seed}'").run_dir) == Path("in/0")

@@ -1,4 +1,4 @@
-"""The stop rule against its words, by brute force."""
+"""The stop rule against its definition, by brute force."""
 
 import pytest
 from hypothesis import given
@@ -17,7 +17,7 @@ from efficiency_bench.stop_rule import (
 CURVES = st.lists(st.sampled_from([0.1, 0.7899, 0.7905, 0.791, 0.9]), max_size=9)
 
 
-def test_torchvisions_own_alexnet_arrives_only_within_the_tolerance():
+def test_torchvisions_alexnet_meets_the_target_only_with_the_tolerance():
     strict = Target(metric="top5", value=0.791)
     rounded = Target(metric="top5", value=0.791, tolerance=0.0005)
     assert not strict.met_by(0.79066)
@@ -31,7 +31,7 @@ def test_a_level_that_is_a_count_of_images_is_met_by_the_same_count():
     assert not Target(metric="top1", value=level).met_by(348 / 360)
 
 
-def test_a_fall_back_under_the_target_unconfirms():
+def test_falling_below_the_target_undoes_confirmation():
     target = Target(metric="top1", value=0.5, confirmations=2)
     curve = [0.4, 0.6, 0.4, 0.6, 0.6, 0.6]
     assert first_index(target, curve) == 1
@@ -47,7 +47,9 @@ def test_the_final_evaluation_confirms_itself():
 
 
 @given(curve=CURVES, confirmations=st.integers(0, 3), over=st.booleans())
-def test_sustained_is_the_first_place_from_which_enough_hold(curve, confirmations, over):
+def test_sustained_is_the_first_index_that_enough_later_evaluations_confirm(
+    curve, confirmations, over
+):
     target = Target(metric="top5", value=0.791, tolerance=0.0005, confirmations=confirmations)
     holds = [a >= 0.7905 for a in curve]
     expected = None
@@ -73,8 +75,8 @@ def test_growing_the_curve_never_moves_a_confirmed_crossing(curve):
     ("metric", "classes", "val_images", "percent"),
     [("top1", 10, 100, 19.0), ("top1", 1000, 50_000, 0.1424), ("top5", 100, 10_000, 5.6538)],
 )
-def test_guessing_reaches_the_least_target_once_in_hundreds(metric, classes, val_images, percent):
-    """The percents by hand; the chance to guess so many by the binomial distribution itself."""
+def test_random_guessing_rarely_reaches_the_least_target(metric, classes, val_images, percent):
+    """The percentages are computed by hand, the probability from the binomial distribution."""
     least = least_target(metric, classes, val_images)
     assert 100 * least == pytest.approx(percent, abs=5e-5)
     by_luck = binom.sf(least * val_images, val_images, chance_level(metric, classes))
@@ -85,7 +87,7 @@ def test_guessing_reaches_the_least_target_once_in_hundreds(metric, classes, val
     ("classes", "asked", "shown"),
     [(99, None, "top1"), (100, None, "top5"), (100, "top1", "top1"), (10, "top5", "top5")],
 )
-def test_a_baseline_is_shown_by_the_metric_it_was_asked_for(classes, asked, shown):
+def test_a_baseline_is_shown_in_its_requested_metric(classes, asked, shown):
     start = {"target": None, "classes": classes, "config": {"target": {"metric": asked}}}
     assert metric_of_start(start) == shown
     assert metric_of_start({"target": {"metric": shown}, "classes": classes}) == shown

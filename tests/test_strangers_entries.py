@@ -1,4 +1,4 @@
-"""Commands and entries of others: nothing in them is executed, resolved or followed."""
+"""Untrusted commands and entries: nothing in them is executed, resolved or followed."""
 
 import json
 import pickle
@@ -41,7 +41,7 @@ def plain(*settings):
 
 
 def with_text(settings, key, text):
-    """The configuration with ``text`` at a dotted key."""
+    """Return the configuration with ``text`` at a dotted key."""
     *groups, name = key.split(".")
     changed = json.loads(json.dumps(settings))
     below = changed
@@ -53,7 +53,7 @@ def with_text(settings, key, text):
 
 @pytest.mark.parametrize("program", PROGRAMS)
 @pytest.mark.parametrize("sweep", [(), ("-m",)])
-def test_train_starts_no_program_that_an_argument_names(program, sweep, tmp_path):
+def test_train_starts_no_program_named_in_an_argument(program, sweep, tmp_path):
     done = command("train", *sweep, *RUN, *QUIET, program, cwd=tmp_path)
     refused(done, "is not allowed", "leave it out")
     assert not list(tmp_path.iterdir())
@@ -84,7 +84,7 @@ RESOLVERS = [
 
 @pytest.mark.parametrize("text", RESOLVERS)
 @pytest.mark.parametrize("key", ["recipe.citation", "run_dir", "+model.arguments.x", "experiment"])
-def test_train_reads_nothing_of_the_machine_into_a_setting(text, key, tmp_path):
+def test_train_resolves_no_machine_data_into_a_setting(text, key, tmp_path):
     for run in ((), ("-m", "seed=0,1")):
         typed = ("train", *run, *RUN, *QUIET, f"{key}='{text}'")
         done = command(*typed, cwd=tmp_path, SECRET=SECRET)
@@ -93,7 +93,7 @@ def test_train_reads_nothing_of_the_machine_into_a_setting(text, key, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_file_of_settings_reads_nothing_of_the_machine_either(tmp_path):
+def test_a_config_file_resolves_no_machine_data(tmp_path):
     (tmp_path / "own" / "recipe").mkdir(parents=True)
     recipe = "defaults: [small_plain, _self_]\ncitation: ${oc.env:SECRET}\n"
     (tmp_path / "own" / "recipe" / "theirs.yaml").write_text(recipe)
@@ -103,8 +103,8 @@ def test_a_file_of_settings_reads_nothing_of_the_machine_either(tmp_path):
     assert SECRET not in done.stdout + done.stderr
 
 
-def test_a_reference_put_together_from_parts_is_not_resolved(monkeypatch):
-    """Filled in once, it would read as a resolver the second time."""
+def test_a_reference_assembled_from_parts_is_not_resolved(monkeypatch):
+    """After one round of resolution, it would look like a resolver."""
     monkeypatch.setenv("SECRET", SECRET)
     parts = ("data.root='$'", "recipe.citation='${data.root}{oc.env:SECRET}'")
     with pytest.raises(UserError) as mistake:
@@ -113,7 +113,7 @@ def test_a_reference_put_together_from_parts_is_not_resolved(monkeypatch):
     assert SECRET not in str(mistake.value)
 
 
-def test_a_reference_to_another_key_is_filled_in():
+def test_a_reference_to_another_key_is_resolved():
     (job,) = hydra_app.compose([*RUN, "seed=3", "run_dir='in/${experiment}-${seed}'"])
     assert job.config.run_dir == "in/resnet18-3"
     assert job.config.recipe.augmentation.crop_pad_px == job.config.data.crop_pad_px
@@ -130,7 +130,7 @@ TEXT_KEYS = [
 
 @pytest.mark.parametrize("key", TEXT_KEYS)
 @pytest.mark.parametrize("text", ["${oc.env:SECRET}", "${seed}", "$${x}"])
-def test_nothing_stored_is_resolved(key, text, monkeypatch):
+def test_a_stored_configuration_is_never_resolved(key, text, monkeypatch):
     monkeypatch.setenv("SECRET", SECRET)
     with pytest.raises(UserError) as mistake:
         config.from_plain(with_text(plain(), key, text))
@@ -139,7 +139,7 @@ def test_nothing_stored_is_resolved(key, text, monkeypatch):
 
 
 @pytest.mark.parametrize("key", TEXT_KEYS)
-def test_verify_and_reproduce_refuse_an_entry_that_refers_to_something(key, tmp_path):
+def test_verify_and_reproduce_reject_an_entry_with_a_reference(key, tmp_path):
     settings = with_text(plain(), key, "${oc.env:SECRET}")
     ledger = tmp_path / "ledger"
     store.append(ledger, make_entry(run_id="theirs", config=settings))
@@ -155,7 +155,7 @@ def test_verify_and_reproduce_refuse_an_entry_that_refers_to_something(key, tmp_
     assert SECRET not in done.stdout + done.stderr + again.stdout + again.stderr
 
 
-def test_a_place_that_an_entry_names_is_not_looked_into(tmp_path):
+def test_a_path_in_an_entry_is_not_opened(tmp_path):
     settings = plain()
     settings["data"] |= {"root": str(tmp_path), "download": False, "workers": 99}
     settings |= {"run_dir": str(tmp_path / "a"), "ledger_dir": str(tmp_path / "b")}
@@ -179,7 +179,7 @@ HOSTILE = {
 }
 
 
-def test_a_repeat_command_holds_keys_of_the_schema_only():
+def test_a_repeat_command_has_only_keys_of_the_schema():
     honest = plain("seed=7")
     settings = {**HOSTILE, **honest}
     settings["data"] = {**honest["data"], "root": "/etc", "hydra.x": 1, "download": False}
@@ -190,7 +190,7 @@ def test_a_repeat_command_holds_keys_of_the_schema_only():
     assert "seed=7" in repeat_command(entry, "l")
 
 
-def test_tables_below_an_argument_hold_names_only():
+def test_nested_tables_have_only_plain_names():
     settings = plain()
     settings["model"]["arguments"] = {"a": {"b}": 1, "c": [{"d:e": 2, "f": 3}]}}
     assert "++model.arguments={a:{c:[{f:3}]}}" in shlex.split(
@@ -202,24 +202,24 @@ def test_tables_below_an_argument_hold_names_only():
     "text", ["${oc.env:SECRET}", "a\x1b[201~; touch executed", "a\nb", "\u202e"]
 )
 @pytest.mark.parametrize("key", ["model.name", "recipe.optimizer.name", "experiment", "precision"])
-def test_a_value_that_is_more_than_a_value_has_no_command(key, text):
+def test_a_value_with_override_syntax_gets_no_command(key, text):
     assert repeat_command(make_entry(config=with_text(plain(), key, text)), "l") is None
 
 
 @pytest.mark.parametrize("lacking", ["form", "model", "recipe", "data", "seed", "target"])
-def test_an_entry_that_lacks_a_part_breaks_nothing(lacking):
+def test_an_entry_with_a_missing_part_raises_no_exception(lacking):
     settings = plain()
     del settings[lacking]
     made = repeat_command(make_entry(config=settings), "l")
     assert (made is None) == (lacking in ("form", "model", "recipe", "data"))
 
 
-def test_a_run_held_to_its_end_is_repeated_as_one():
+def test_a_budgeted_run_is_repeated_as_budgeted():
     settings = plain("estimand=budgeted", "target.value=0.5")
     assert "estimand=budgeted" in repeat_command(make_entry(config=settings), "l")
 
 
-def test_a_backslash_is_repeated_as_it_was():
+def test_a_backslash_round_trips():
     for text in (r"a\b c", "a\\", "it's", r"a\'b"):
         settings = with_text(plain(), "experiment", text)
         typed = shlex.split(repeat_command(make_entry(config=settings), "l"))[2:]

@@ -15,13 +15,13 @@ def curve(*accuracies, step=1000, **overrides):
     return [make_evaluation((i + 1) * step, a, **overrides) for i, a in enumerate(accuracies)]
 
 
-def test_the_middle_of_the_logits_is_the_middle_of_the_images():
+def test_a_target_halfway_in_logits_is_crossed_halfway_in_images():
     # logit(0.1) = -logit(0.9), and logit(0.5) = 0
     target = make_target(value=0.5)
     assert first_crossing(target, curve(0.1, 0.9)) == pytest.approx(1500)
 
 
-def test_a_logistic_curve_is_crossed_where_it_is():
+def test_a_logistic_curve_is_crossed_at_its_closed_form():
     def accuracy(images):
         return 1 / (1 + math.exp(-(images - 5200) / 700))
 
@@ -46,7 +46,7 @@ def test_sustained_waits_for_confirmation_and_first_does_not():
     assert sustained_crossing(target, evaluations[:5], schedule_over=True) == 4000
 
 
-def test_never_arriving_is_none():
+def test_a_curve_below_the_target_has_no_crossing():
     target = make_target(value=0.9)
     assert first_crossing(target, curve(0.1, 0.5)) is None
     assert sustained_crossing(target, curve(0.1, 0.5), schedule_over=True) is None
@@ -61,7 +61,7 @@ def test_a_first_evaluation_at_the_target_gives_its_own_images():
 
 @pytest.mark.parametrize("value", [0.5, 0.999, 0.9999, 1.0])
 def test_accuracies_of_0_and_1_are_half_an_image_inside(value):
-    # 0 and 1 of 400 images count as 0.5/400 and 399.5/400, so 0.5 lies in the middle
+    # accuracies 0 and 1 on 400 images count as 0.5/400 and 399.5/400, so 0.5 is in the middle
     crossing = first_crossing(make_target(value=value), curve(0.0, 1.0))
     assert crossing is not None
     expected = {0.5: 1500.0}.get(value, 2000.0)  # past 399.5/400 it is the later one

@@ -1,4 +1,4 @@
-"""Files of ours in a folder that somebody else prepared: written and read, never through a link."""
+"""Our files in an untrusted folder: written and read, but never through a link."""
 
 import json
 import os
@@ -29,7 +29,7 @@ def run_dir(tmp_path):
     return folder
 
 
-def test_a_link_in_the_place_of_a_file_is_replaced(run_dir, outside):
+def test_a_link_in_place_of_a_file_is_replaced(run_dir, outside):
     (run_dir / "entry.json").symlink_to(outside)
     files.put(run_dir / "entry.json", b"new")
     assert (run_dir / "entry.json").read_bytes() == b"new"
@@ -37,7 +37,7 @@ def test_a_link_in_the_place_of_a_file_is_replaced(run_dir, outside):
     assert outside.read_text() == "untouched"
 
 
-def test_no_two_writes_use_the_same_name_aside(run_dir, monkeypatch):
+def test_no_two_writes_use_the_same_temporary_name(run_dir, monkeypatch):
     used = []
     replace = Path.replace
     monkeypatch.setattr(Path, "replace", lambda one, to: (used.append(one.name), replace(one, to)))
@@ -47,7 +47,7 @@ def test_no_two_writes_use_the_same_name_aside(run_dir, monkeypatch):
     assert [p.name for p in run_dir.iterdir()] == ["entry.json"]
 
 
-def test_a_name_aside_that_is_taken_is_not_written_through(run_dir, outside, monkeypatch):
+def test_an_existing_temporary_file_is_not_written_through(run_dir, outside, monkeypatch):
     monkeypatch.setattr(files.secrets, "token_hex", lambda n: "ab" * n)
     (run_dir / f".entry.json.{'ab' * 8}").symlink_to(outside)
     with pytest.raises(FileExistsError):
@@ -55,7 +55,7 @@ def test_a_name_aside_that_is_taken_is_not_written_through(run_dir, outside, mon
     assert outside.read_text() == "untouched"
 
 
-def test_the_lock_is_not_taken_through_a_link(run_dir, outside):
+def test_the_lock_is_not_opened_through_a_link(run_dir, outside):
     (run_dir / "lock").symlink_to(outside)
     with pytest.raises(UserError, match="lock is a link"), folders.locked(run_dir):
         pass
@@ -63,7 +63,7 @@ def test_the_lock_is_not_taken_through_a_link(run_dir, outside):
     assert not folders.in_use(run_dir)
 
 
-def test_a_lock_that_is_a_pipe_is_refused_at_once(run_dir):
+def test_a_lock_that_is_a_pipe_is_rejected_at_once(run_dir):
     os.mkfifo(run_dir / "lock")
     with pytest.raises(UserError, match="lock is not a regular file"), folders.locked(run_dir):
         pass
@@ -79,7 +79,7 @@ def test_the_event_log_is_not_opened_through_a_link(run_dir, outside):
     assert outside.read_text() == "untouched"
 
 
-def test_a_log_that_is_a_device_is_not_read_for_ever(run_dir):
+def test_a_log_that_is_a_device_is_not_read_forever(run_dir):
     (run_dir / "events.jsonl").symlink_to("/dev/zero")
     for read in (events.read_events, lambda path: store.append(run_dir, make_entry(), path)):
         with pytest.raises(UserError, match="is a link"):
@@ -87,7 +87,7 @@ def test_a_log_that_is_a_device_is_not_read_for_ever(run_dir):
     assert not (run_dir / f"{make_entry().run_id}.json").exists()
 
 
-def test_an_entry_elsewhere_is_not_taken_for_the_runs_own(run_dir, tmp_path):
+def test_an_entry_behind_a_link_is_not_used_as_the_runs_own(run_dir, tmp_path):
     elsewhere = tmp_path / "elsewhere.json"
     elsewhere.write_text(make_entry().model_dump_json())
     (run_dir / "entry.json").symlink_to(elsewhere)
@@ -98,7 +98,7 @@ def test_an_entry_elsewhere_is_not_taken_for_the_runs_own(run_dir, tmp_path):
 
 
 def test_a_folder_behind_a_link_is_still_a_run_folder(run_dir, tmp_path):
-    """Scratch disks are reached so: it is the names inside a folder that are ours."""
+    """Scratch disks are often reached through a link; only names inside the folder are checked."""
     (tmp_path / "scratch").symlink_to(run_dir)
     with folders.locked(tmp_path / "scratch"):
         assert folders.in_use(run_dir)
@@ -131,7 +131,7 @@ def test_an_unfinished_archive_that_is_a_link_is_not_appended_to(run_dir, outsid
     assert outside.read_text() == "untouched"
 
 
-def test_the_mirrors_complaints_are_not_written_through_a_link(run_dir, outside):
+def test_the_trackers_error_log_is_not_written_through_a_link(run_dir, outside):
     (run_dir / "wandb").mkdir()
     (run_dir / "wandb" / "mirror.log").symlink_to(outside)
     mirror = WandbMirror("project", None, run_dir, Session(print, mode="offline"), "later")

@@ -184,8 +184,7 @@ def register(configs: Sequence[RunConfig], path: Path) -> Registration:
             file.write(HEAD.format(name=path.name) + text)
     except FileExistsError:
         raise UserError(
-            f"{path} already exists and a registration is never overwritten;"
-            " name another file"
+            f"{path} already exists and a registration is never overwritten; name another file"
         ) from None
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror or error}") from error

@@ -1,4 +1,4 @@
-"""Entries made up for tests, consistent in themselves: compute follows from the segments."""
+"""Synthetic, consistent entries for tests: compute follows from the segments."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def make_segment(images: int, macs: int = 1_000_000, **overrides: Any) -> Segmen
 
 
 def make_entry(run_id: str = "run", **overrides: Any) -> Entry:
-    """A run of 5 epochs that crossed its target after 4; ``crossing_images=None``: never."""
+    """Return a 5-epoch run that crossed its target after 4 (``crossing_images=None``: never)."""
     crossing: float | None = overrides.pop("crossing_images", 4000.0)
     macs: int = overrides.pop("macs", 1_000_000)
     segments: Sequence[Segment] = overrides.pop("segments", (make_segment(5000, macs),))
@@ -100,12 +100,12 @@ def make_entry(run_id: str = "run", **overrides: Any) -> Entry:
 
 
 def _top5(target: Target, accuracy: float) -> dict[str, float]:
-    """An evaluation has the accuracy that the target is one of."""
+    """Return the top-5 accuracy of an evaluation, if that is the target's metric."""
     return {"top5": accuracy} if target.metric == "top5" else {}
 
 
 def make_baseline(run_id: str, accuracy: float = 0.9, **overrides: Any) -> Entry:
-    """AlexNet's own run over its whole schedule, which set ``accuracy``."""
+    """Return a baseline: AlexNet's own run over its whole schedule, which ended at ``accuracy``."""
     target = overrides.pop("target", make_target(value=accuracy, source="own_schedule"))
     fields: dict[str, Any] = {
         "model": "alexnet",

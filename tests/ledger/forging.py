@@ -1,4 +1,4 @@
-"""Entries and logs forged as well as anybody can: every digest and chain made anew."""
+"""Forge entries and logs consistently: every digest and chain is recomputed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Json = dict[str, Any]
 
 
 class Forgery:
-    """A run's entry and log as JSON, to be edited and written as if they had happened."""
+    """A run's entry and log as JSON, to be edited and written as if the run had happened so."""
 
     def __init__(self, ledger: Path, run_id: str) -> None:
         self.entry: Json = json.loads((ledger / f"{run_id}.json").read_text())
@@ -36,7 +36,7 @@ class Forgery:
         return next(event for event in self.events if event["event"] == "end")
 
     def both(self, name: str, value: Any) -> None:
-        """Set what entry and start event both name; a dotted name leads into an object."""
+        """Set a field in both the entry and the start event; dots reach nested objects."""
         *above, last = name.split(".")
         for place in (self.entry, self.start):
             for part in above:
@@ -44,7 +44,7 @@ class Forgery:
             place[last] = copy.deepcopy(value)
 
     def without(self, name: str) -> None:
-        """Take it out of both."""
+        """Remove a field from both."""
         *above, last = name.split(".")
         for place in (self.entry, self.start):
             for part in above:
@@ -52,11 +52,11 @@ class Forgery:
             del place[last]
 
     def weights(self, digest: str) -> None:
-        """Other weights than any other run's."""
+        """Give the run a unique weights digest."""
         self.entry["weights_digest"] = self.end["weights_digest"] = digest
 
     def divide_macs(self, divisor: int) -> None:
-        """A network that costs a fraction of what it does, in every place that says so."""
+        """Scale the cost of the network consistently, everywhere it is recorded."""
         (count,) = self.start["counts"].values()
         for name in ("forward_macs", "first_layer_macs", "backward_macs"):
             count[name] = max(1, count[name] // divisor)
@@ -79,7 +79,7 @@ class Forgery:
             self.entry["exact_flops_to_target"] = float(2 * both * charged)
 
     def write(self, ledger: Path) -> str:
-        """Name, seal and chain it all; the run id."""
+        """Recompute run id, digests and chain, write entry and log, and return the run id."""
         config = self.entry["config"]
         if "config" in self.start:
             self.start["config"] = copy.deepcopy(config)
@@ -100,7 +100,7 @@ class Forgery:
 
 
 def chained(lines: list[Json]) -> bytes:
-    """The log that would have been written, had these events happened."""
+    """Return the bytes of the log that these events would have produced."""
     content, link = b"", events.CHAIN_START
     for line in lines:
         body = json.dumps({k: v for k, v in line.items() if k != "chain"}).encode()[:-1]

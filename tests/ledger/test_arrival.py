@@ -1,4 +1,4 @@
-"""Whether and where a run arrived, at the edges of the stop rule."""
+"""Whether and where a run reached its target, in edge cases of the stop rule."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from tests.ledger.factory import make_evaluation, make_segment
 
 
 def found(**overrides):
-    """Of a run of two epochs, the whole of its schedule, that was over the target at the end."""
+    """Arrival of a two-epoch run that finished its schedule above the target."""
     facts = {"faultless": True, "schedule_over": True, "train_images": 1000}
     return arrival(
         Target(metric="top1", value=0.9),
@@ -18,14 +18,14 @@ def found(**overrides):
     )
 
 
-def test_a_crossing_that_only_the_schedules_end_confirms_has_arrived():
+def test_a_crossing_confirmed_only_by_the_end_of_the_schedule_counts_as_reached():
     arrived = found()
     assert arrived["reached"]
     assert arrived["sustained_crossing_images"] == pytest.approx(2000)
     assert arrived["paper3x_to_target_tfs_days"] == paper3x_tfs_days([make_segment(2000)])
 
 
-def test_the_same_curve_cut_short_has_not():
+def test_the_same_curve_without_the_end_of_the_schedule_does_not_count():
     missed = found(faultless=False)
     assert not missed["reached"]
     assert missed["paper3x_to_target_tfs_days"] is None

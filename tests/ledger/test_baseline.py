@@ -1,4 +1,4 @@
-"""The baseline's level, and when it is refused.  The bounds are worked out by hand."""
+"""The baseline's level, and when it is rejected.  The bounds are computed by hand."""
 
 import logging
 import math
@@ -46,7 +46,7 @@ def test_the_level_does_not_depend_on_the_order_of_files():
     assert level(seeds) == level(seeds[::-1])
 
 
-def test_a_run_is_another_once_the_baseline_was_measured_again():
+def test_a_remeasured_baseline_makes_a_different_run():
     before = [make_baseline(f"s{i}", a) for i, a in enumerate((0.9, 0.9025))]
     asked = {"target": {"baseline_model": "alexnet", "baseline_recipe": "small_alexnet"}}
     entry = make_entry(target=level(before), config=asked)
@@ -68,7 +68,7 @@ def test_a_run_is_another_once_the_baseline_was_measured_again():
         {"target": make_target(source="own_schedule", metric="top5")},
     ],
 )
-def test_runs_of_something_else_do_not_count(other):
+def test_unrelated_runs_do_not_set_the_level(other):
     stranger = make_baseline("stranger", **other)
     assert level([make_baseline("own", 0.9), stranger]).baseline_run_ids == ("own",)
     with pytest.raises(UserError, match="no finished alexnet run") as error:
@@ -76,8 +76,8 @@ def test_runs_of_something_else_do_not_count(other):
     assert COMMAND in str(error.value)
 
 
-def test_runs_of_two_rows_have_no_common_level():
-    """Fifteen epochs and five: their mean would be the level of neither."""
+def test_runs_of_two_rows_are_rejected_as_a_baseline():
+    """With fifteen and five epochs, the mean would be the level of neither."""
     whole, short = ({"recipe": {"epochs": epochs}, "threads": 1} for epochs in (15.0, 5.0))
     seeds = [make_baseline(f"s{i}", 0.9, seed=i, config=whole) for i in range(2)]
     elsewhere = make_baseline("s2", 0.9, seed=2, config={**whole, "threads": 8, "device": "cuda"})
@@ -87,7 +87,7 @@ def test_runs_of_two_rows_have_no_common_level():
     assert "ledger_dir=DIR" in str(error.value)
 
 
-def test_a_seed_that_diverged_is_said_and_left_out(caplog):
+def test_a_diverged_seed_is_reported_and_left_out(caplog):
     diverged = make_baseline("s1", 0.1, end_reason="diverged")
     with caplog.at_level(logging.WARNING):
         assert level([make_baseline("s0", 0.9), diverged]).value == 0.9
@@ -135,7 +135,7 @@ def test_seeds_may_differ_by_three_standard_errors(half_gap, agree):
 
 
 def test_one_stuck_seed_of_three_is_refused():
-    """Seen on digits: two seeds at 98 %, one stuck at 86 %."""
+    """As once seen on digits: two seeds at 98 %, one stuck at 86 %."""
     with pytest.raises(UserError, match="seeds disagree"):
         level([make_baseline(f"s{i}", a) for i, a in enumerate((0.98, 0.98, 0.86))])
 

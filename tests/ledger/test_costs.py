@@ -1,4 +1,4 @@
-"""What follows from an entry's clocks and cost, and the digests of entries that have none."""
+"""Values derived from an entry's clocks and cost, and the digests of entries without them."""
 
 import json
 from pathlib import Path
@@ -31,7 +31,7 @@ def make_clocks(train_seconds):
     return Clocks(train_seconds=train_seconds, evaluation_seconds=5.0, setup_seconds=1.0)
 
 
-def test_an_entry_written_before_costs_keeps_its_digest():
+def test_an_entry_without_cost_fields_keeps_its_digest():
     written = json.loads(BEFORE.read_text())
     assert "cost" not in written
     entry = Entry(**written)
@@ -79,7 +79,7 @@ def test_unknown_is_none_and_never_zero(entry, unknown):
 
 
 def log(*accounts, end=None):
-    """A start, a resume for each of ``accounts``, and an end: what the cost is made of."""
+    """Return the events behind a cost: a start, a resume for each of ``accounts``, and an end."""
     begun = {"energy_source": "RAPL", "notes": []}
     peak = {"flops_per_second": 1e9, "method": "torch.mm"}
     start = {"event": "start", "cost": {**begun, "peak": peak, "price_usd_per_hour": None}}
@@ -90,7 +90,7 @@ def log(*accounts, end=None):
 MEASURED = {"energy_joules": 50.0, "evaluation_energy_joules": 5.0}
 
 
-def test_what_was_repeated_is_the_sum_over_all_attempts():
+def test_repeated_energy_is_the_sum_over_all_attempts():
     lost = ({**MEASURED, "lost_energy_joules": joules} for joules in (3.0, 4.0))
     cost = cost_of(log(*lost, end={"energy_joules": 60.0, "evaluation_energy_joules": 6.0}))
     assert (cost.energy_joules, cost.evaluation_energy_joules) == (60.0, 6.0)
@@ -98,7 +98,7 @@ def test_what_was_repeated_is_the_sum_over_all_attempts():
     assert cost.energy_source == "RAPL"
 
 
-def test_an_unmeasured_attempt_that_left_nothing_hides_only_what_was_repeated():
+def test_an_unmeasured_attempt_without_useful_work_makes_only_repeated_energy_unknown():
     unmeasured = {"energy_source": "unknown: no counter"}
     lost = {**MEASURED, "lost_energy_joules": 3.0}
     cost = cost_of(log(unmeasured, lost, end=MEASURED))
@@ -107,17 +107,17 @@ def test_an_unmeasured_attempt_that_left_nothing_hides_only_what_was_repeated():
     assert "unknown: no counter" in cost.energy_source
 
 
-def test_a_counter_that_failed_is_told_from_one_that_never_was():
+def test_a_failed_energy_counter_is_distinguished_from_a_missing_one():
     cost = cost_of(log(end={}))
     assert cost.energy_joules is None
     assert cost.energy_source == "unknown: the counter failed on the way"
 
 
-def test_a_log_from_before_costs_has_none():
+def test_a_log_without_cost_fields_gives_no_cost():
     assert cost_of([{"event": "start"}, {"event": "end"}]) is None
 
 
-def test_every_compilation_of_a_run_counts_and_none_is_zero():
+def test_compile_seconds_sum_over_compilations_and_default_to_zero():
     begun = {"energy_source": "unknown: none", "notes": [], "price_usd_per_hour": None}
     begun["peak"] = {"flops_per_second": 1e9, "method": "torch.mm"}
     events = [{"event": "start", "cost": begun}, {"event": "compiled", "seconds": 20.0}]
@@ -126,7 +126,7 @@ def test_every_compilation_of_a_run_counts_and_none_is_zero():
     assert cost_of([events[0], {"event": "end"}]).compile_seconds == 0.0
 
 
-def test_how_long_the_process_was_stopped_is_noted_and_whether_that_used_energy():
+def test_stopped_time_is_noted_and_whether_its_energy_is_counted():
     stops = [{"event": "halted", "seconds": 60.0}, {"event": "halted", "seconds": 5.5}]
     for end, energy in ((MEASURED, True), ({}, False)):
         start, over = log(end=end)

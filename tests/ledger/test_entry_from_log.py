@@ -1,4 +1,4 @@
-"""An entry is a function of its event log: the shipped ledger comes out of its own logs."""
+"""An entry is a function of its event log: the shipped entries are rebuilt from their logs."""
 
 import gzip
 import json
@@ -19,15 +19,15 @@ from tests.tiny import tiny
 LEDGER = Path(__file__).parents[2] / "runs" / "ledger"
 RUNS = sorted(path.stem for path in LEDGER.glob("*.json"))
 NOT_OF_THE_RUN = ("schema_version", "entry_digest", "event_log")
-"""The layout's version, what depends on it, and where the log lay."""
+"""Fields that do not come from the run: schema version, digest, and path of the log."""
 
 ROUNDED_MEANS = "3cbd549bb67a4bb8060fa4add8d06669439642dd6f79f4e24b265204abff8f06"
-"""Digest of the code that took the mean MACs of an image from paper3x, in floating point; it is
-the quotient of two integers since.  In seven of its entries they differ in the last bit."""
+"""Digest of the code that computed the mean MACs per image from paper3x in floating point.  Later
+code divides two integers.  In seven of its entries the two differ in the last bit."""
 
 
 def written(entry: Entry) -> dict:
-    """An entry as its file has it, without what is not the run's."""
+    """Return an entry as in its file, without the fields that do not come from the run."""
     content = entry.model_dump(mode="json")
     for name in NOT_OF_THE_RUN:
         del content[name]
@@ -62,7 +62,7 @@ LONGER = ("experiment=resnet18", "recipe.epochs=4")
 
 
 def from_its_log(folder: Path) -> Entry:
-    """The entry that the log of the run in ``folder``/run gives for the ledger beside it."""
+    """Return the entry built from the log of ``folder``/run, for the ledger in ``folder``."""
     log = folder / "run" / "events.jsonl"
     return entry_from_log(log.read_bytes(), os.path.relpath(log, folder / "ledger"))
 
@@ -77,14 +77,14 @@ def from_its_log(folder: Path) -> Entry:
     ],
     ids=["arrives", "misses", "budgeted", "baseline"],
 )
-def test_a_fresh_run_and_its_copies_are_what_its_log_gives(options, tmp_path):
+def test_the_entry_of_a_fresh_run_and_its_copies_equal_the_one_from_its_log(options, tmp_path):
     entry = run(tiny(tmp_path, *options, f"run_dir={tmp_path / 'run'}")).entry
     assert from_its_log(tmp_path) == entry
     assert store.read(tmp_path / "ledger").entries == (entry,)
     assert Entry.model_validate_json((tmp_path / "run" / "entry.json").read_text()) == entry
 
 
-def test_a_resumed_run_is_what_its_log_gives_with_the_work_that_was_repeated(tmp_path):
+def test_the_entry_of_a_resumed_run_equals_the_one_from_its_log_with_repeated_work(tmp_path):
     config = tiny(tmp_path, *SHORT, "target.value=0.99", f"run_dir={tmp_path / 'run'}")
     assert run(config, stop_requested=StopAt(7)).entry is None
     assert run(config, stop_requested=StopAt(12)).entry is None
@@ -111,6 +111,6 @@ def log_of(run_id: str) -> bytes:
     ],
     ids=["empty", "torn", "no end", "NULs", "changed", "no start"],
 )
-def test_a_log_that_is_not_whole_gives_no_entry_but_a_word(harm):
+def test_an_incomplete_log_gives_an_error_and_no_entry(harm):
     with pytest.raises(UserError, match=r"events\.jsonl"):
         entry_from_log(harm(log_of(RUNS[0])), "events.jsonl")

@@ -1,4 +1,4 @@
-"""The event log: whole lines, torn ends, disks that do not take it."""
+"""The event log: complete lines, torn ends, full or unwritable disks."""
 
 import hashlib
 import json
@@ -10,7 +10,7 @@ from efficiency_bench.ledger import events
 from efficiency_bench.ledger.events import EventLog, digest, read_events, sound_part
 
 
-def test_what_was_written_is_read_in_order(tmp_path):
+def test_events_are_read_in_the_order_they_were_written(tmp_path):
     path = tmp_path / "run" / "events.jsonl"
     with EventLog(path) as log:
         log.append("start", run_id="a", counts={"forward_macs": 5})
@@ -32,7 +32,7 @@ def test_every_event_is_on_the_disk_when_append_returns(tmp_path):
         assert len(read_events(path).events) == 1
 
 
-def test_evaluations_and_the_end_are_forced_to_the_disk(tmp_path, monkeypatch):
+def test_evaluation_and_end_events_are_fsynced(tmp_path, monkeypatch):
     forced = []
     monkeypatch.setattr(events.os, "fsync", forced.append)
     with EventLog(tmp_path / "events.jsonl") as log:
@@ -42,7 +42,7 @@ def test_evaluations_and_the_end_are_forced_to_the_disk(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("cut", [1, 7, -2])
-def test_a_torn_last_line_is_reported_and_the_rest_read(tmp_path, cut):
+def test_a_torn_last_line_is_reported_and_the_other_lines_are_read(tmp_path, cut):
     path = tmp_path / "events.jsonl"
     whole = b'{"event": "start"}\n'
     torn = b'{"event": "epoch", "images": 3}'[:cut]
@@ -52,7 +52,7 @@ def test_a_torn_last_line_is_reported_and_the_rest_read(tmp_path, cut):
     assert read.torn == torn.decode()
 
 
-def test_a_last_line_that_lacks_only_its_end_is_an_event(tmp_path):
+def test_a_last_line_without_a_newline_is_an_event(tmp_path):
     path = tmp_path / "events.jsonl"
     path.write_bytes(b'{"event": "start"}\n{"event": "end"}')
     assert read_events(path).torn is None
@@ -61,7 +61,7 @@ def test_a_last_line_that_lacks_only_its_end_is_an_event(tmp_path):
     assert [e["event"] for e in read_events(path).events] == ["start", "end", "epoch"]
 
 
-def test_writing_on_after_a_torn_line_keeps_both_sides_of_it(tmp_path):
+def test_appending_after_a_torn_line_keeps_the_events_before_and_after_it(tmp_path):
     path = tmp_path / "events.jsonl"
     path.write_bytes(b'{"event": "start"}\n{"event": "epo')
     with EventLog(path) as log:
@@ -73,9 +73,7 @@ def test_writing_on_after_a_torn_line_keeps_both_sides_of_it(tmp_path):
 
 
 @pytest.mark.parametrize("block", [b"\0" * 50, b"\0" * 50 + b"\n", b'{"ev\0\n\0\n'])
-def test_what_a_power_cut_leaves_behind_the_last_event_is_reported_and_the_rest_read(
-    tmp_path, block
-):
+def test_nul_bytes_after_the_last_event_are_reported_and_the_events_are_read(tmp_path, block):
     path = tmp_path / "events.jsonl"
     path.write_bytes(b'{"event": "start"}\n' + block)
     read = read_events(path)
@@ -93,7 +91,7 @@ def lines_of(path, *kinds):
     return path.read_bytes().splitlines(keepends=True)
 
 
-def test_opening_a_log_with_a_line_missing_keeps_what_follows_in_a_file(tmp_path):
+def test_opening_a_log_with_a_missing_line_moves_the_rest_to_a_file(tmp_path):
     path = tmp_path / "events.jsonl"
     lines = lines_of(path, "start", "progress", "progress", "progress")
     path.write_bytes(lines[0] + b"".join(lines[2:]))
@@ -108,7 +106,7 @@ def test_opening_a_log_with_a_line_missing_keeps_what_follows_in_a_file(tmp_path
     assert repair["reached"]["images"] == 30
 
 
-def test_a_sound_part_ends_before_the_first_line_that_does_not_continue_the_chain(tmp_path):
+def test_the_sound_part_ends_before_the_first_line_that_breaks_the_chain(tmp_path):
     lines = lines_of(tmp_path / "events.jsonl", *["progress"] * 5)
     whole = b"".join(lines)
     assert sound_part(whole).damage == b""
@@ -121,7 +119,7 @@ def test_a_sound_part_ends_before_the_first_line_that_does_not_continue_the_chai
             assert found.damage == content[found.length_bytes :]
 
 
-def test_a_chain_is_found_by_the_length_of_the_log_at_the_ends_of_lines_alone(tmp_path):
+def test_chain_after_finds_a_chain_only_at_line_ends(tmp_path):
     lines = lines_of(tmp_path / "events.jsonl", "start", "progress")
     found = sound_part(b"".join(lines))
     links = [json.loads(line)["chain"] for line in lines]
@@ -140,13 +138,13 @@ def test_a_malformed_line_in_the_middle_is_named_by_file_and_number(tmp_path, li
         read_events(path)
 
 
-def test_no_log_is_the_users_mistake(tmp_path):
+def test_a_missing_log_is_a_user_error(tmp_path):
     with pytest.raises(UserError, match="no event log"):
         read_events(tmp_path / "absent.jsonl")
 
 
 @pytest.mark.parametrize("loss", [float("nan"), float("inf")])
-def test_a_number_that_is_none_is_refused_and_nothing_written(tmp_path, loss):
+def test_a_non_finite_number_is_rejected_and_nothing_is_written(tmp_path, loss):
     path = tmp_path / "events.jsonl"
     with EventLog(path) as log:
         with pytest.raises(ValueError, match="JSON"):
@@ -166,13 +164,13 @@ def test_the_logs_own_fields_cannot_be_overwritten(tmp_path):
         log.append("end", time_utc="never")
 
 
-def test_digest_is_that_of_the_bytes(tmp_path):
+def test_digest_is_the_sha256_of_the_bytes(tmp_path):
     path = tmp_path / "events.jsonl"
     path.write_bytes(b'{"event": "end"}\n')
     assert digest(path) == hashlib.sha256(b'{"event": "end"}\n').hexdigest()
 
 
-def test_a_folder_that_cannot_be_made_is_the_users_mistake(tmp_path):
+def test_a_folder_that_cannot_be_created_is_a_user_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="run_dir=DIR"):
         EventLog(tmp_path / "file" / "events.jsonl")

@@ -1,4 +1,4 @@
-"""What a resumption takes back, against the definition written out plainly."""
+"""What a resume rolls back, against a direct implementation of the definition."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def plainly(events):
 
 @st.composite
 def logs(draw, at_least=0):
-    """Logs as runs write them: steps rise, and a resumption goes back to some step before.
+    """Logs as runs write them: steps increase, and a resume goes back to an earlier step.
 
     ``at_least`` is the least progress of an attempt.
     """
@@ -59,12 +59,12 @@ def logs(draw, at_least=0):
 
 
 @given(logs())
-def test_what_is_useful_is_what_no_later_resumption_took_back(events):
+def test_useful_events_are_those_that_no_later_resume_rolled_back(events):
     assert useful(events) == plainly(events)
 
 
 @given(logs())
-def test_each_resumption_takes_back_what_was_reached_beyond_its_step(events):
+def test_each_resume_rolls_back_the_work_beyond_its_step(events):
     found = list(lost_by_each(events))
     assert [event for _, event, _ in found] == [e for e in events if e["event"] == "resume"]
     for place, event, lost in found:
@@ -79,7 +79,7 @@ def test_each_resumption_takes_back_what_was_reached_beyond_its_step(events):
 
 
 def whole(events):
-    """The log with what each resumption says it lost, as runs write it."""
+    """Return the log with the lost work recorded in each resume, as runs write it."""
     written = []
     for event in events:
         if event["event"] == "resume":
@@ -89,7 +89,7 @@ def whole(events):
 
 
 def steps_done(events):
-    """Steps that the attempts of a log have done, each counted as often as it was done."""
+    """Return the steps done by all attempts of a log, with repeats."""
     done, at_step = 0, 0
     for event in events:
         if event["event"] == "progress":
@@ -100,7 +100,7 @@ def steps_done(events):
 
 @given(logs(at_least=1), st.integers(0, 60), st.integers(0, 40))
 def test_work_in_a_damaged_part_of_a_log_counts_as_repeated(events, cut, back):
-    """Cut anywhere before the last event; the run is taken up where the sound part allows."""
+    """Cut anywhere before the last event; the run resumes where the sound part allows."""
     events = whole([*events, at("progress", events[-1].get("steps", 0) + 1)])
     cut = min(cut, len(events) - 1)
     sound, damaged = events[:cut], events[cut:]
@@ -113,20 +113,20 @@ def test_work_in_a_damaged_part_of_a_log_counts_as_repeated(events, cut, back):
     assert again.seconds + lost.seconds + step / 2 == steps_done(events) / 2
 
 
-def test_progress_that_was_left_out_before_the_checkpoint_is_not_taken_for_lost():
+def test_omitted_progress_before_the_checkpoint_does_not_count_as_lost():
     """The log goes from 20 to 100; the checkpoint was saved after 80 steps."""
     lost = lost_by_resuming([at("progress", 20), at("progress", 100)], at("resume", 80))
     assert lost == RepeatedWork(8 * 20, 10.0, 5.0)
 
 
-def test_a_resumption_of_an_older_log_is_held_against_the_event_before():
+def test_a_resume_of_an_older_log_is_compared_with_the_event_before_it():
     older = {"event": "resume", "steps": 80, "lost": {}}
     assert lost_by_resuming([at("progress", 80), at("progress", 100)], older) == RepeatedWork(
         160, 10, 5
     )
 
 
-def test_what_only_an_interruption_shows_has_no_compute_to_lose():
+def test_work_known_only_from_an_interrupted_event_has_no_lost_compute():
     gone = {"event": "interrupted", "steps": 45, "images": 360, "train_seconds": 22.5}
     lost = lost_by_resuming([at("progress", 40), gone], at("resume", 40))
     assert lost == RepeatedWork(40, 2.5, 0.0)

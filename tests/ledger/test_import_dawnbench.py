@@ -1,4 +1,4 @@
-"""DAWNBench's entries: columns by header, completed epochs, crossings, what is refused."""
+"""DAWNBench's entries: columns by header, completed epochs, crossings, what is rejected."""
 
 import json
 import re
@@ -27,7 +27,7 @@ TOO_LONG = "3" * 1_000_001
 
 
 def written(folder, name="team_resnet50_gpu", rows=ROWS, header=HEADER, **about):
-    """NAME.tsv and NAME.json; returns the folder."""
+    """Write NAME.tsv and NAME.json and return the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.tsv").write_text("\n".join([header, *rows]) + "\n")
     about = {"version": "v1.0", "model": "ResNet50", "timestamp": "2018-04-20", **about}
@@ -50,7 +50,7 @@ def reasons(got):
     return [str(skipped) for skipped in got.skipped]
 
 
-def test_an_entry_says_what_the_files_say_and_nothing_else(tmp_path):
+def test_an_entry_holds_only_what_the_files_say(tmp_path):
     entry = only(written(tmp_path, hardware="8 V100", costPerHour=24.48, authorEmail="a@b.c"))
     assert entry.run_id == "imported-dawnbench-team_resnet50_gpu"
     assert (entry.tier, entry.model, entry.data) == ("imported", "ResNet50", "imagenet")
@@ -68,7 +68,7 @@ def test_an_entry_says_what_the_files_say_and_nothing_else(tmp_path):
     assert entry.entry_digest == content_digest(entry)
 
 
-def test_first_epoch_is_printed_and_crossings_are_those_of_the_estimator(tmp_path):
+def test_the_first_epoch_is_as_printed_and_crossings_match_the_estimator(tmp_path):
     entry = only(written(tmp_path))
     assert entry.first_epoch_at_target == 3
     assert (entry.target.value, entry.target.tolerance) == (0.791, 0)
@@ -81,14 +81,14 @@ def test_first_epoch_is_printed_and_crossings_are_those_of_the_estimator(tmp_pat
     assert (entry.reached, entry.end_reason) == (True, "target")
 
 
-def test_a_curve_that_never_arrives_is_kept_as_such(tmp_path):
+def test_a_curve_that_never_reaches_the_target_is_kept(tmp_path):
     entry = only(written(tmp_path), target=0.95)
     assert (entry.reached, entry.end_reason) == (False, "schedule")
     assert (entry.first_epoch_at_target, entry.sustained_crossing_images) == (None, None)
     assert entry.run_id.endswith("-top5-0.95")
 
 
-def test_the_target_is_met_where_it_is_printed_exactly(tmp_path):
+def test_an_accuracy_printed_equal_to_the_target_meets_it(tmp_path):
     assert only(written(tmp_path, rows=("1\t1\t50\t79.09", "2\t2\t50\t79.1"))).reached
     rows = ("1\t1\t50\t79.05", "2\t2\t50\t79.099")
     assert only(written(tmp_path, rows=rows)).first_epoch_at_target is None
@@ -144,7 +144,7 @@ def test_cifar_has_no_top5_and_its_own_level(tmp_path):
         ("3\t1.5\t52\t79.3" + " " * 1_000_000, "longer"),
     ],
 )
-def test_a_malformed_row_far_from_the_target_is_named_and_skipped(tmp_path, row, why):
+def test_a_malformed_row_far_from_the_target_is_skipped_and_reported(tmp_path, row, why):
     got = imported(written(tmp_path, rows=(*ROWS[:2], row, *ROWS[3:])), target=0.95)
     (entry,) = got.entries
     assert [e.epochs for e in entry.evaluations] == [1, 2, 4, 5, 6, 7]
@@ -158,20 +158,20 @@ def test_a_malformed_row_far_from_the_target_is_named_and_skipped(tmp_path, row,
 @pytest.mark.parametrize(
     "row", ["3\t1.5\t52\t100.1", "3\t1.5\t52", "three\t1.5\t52\t79.3", TOO_LONG]
 )
-def test_a_malformed_row_beside_the_crossing_withholds_the_answer(tmp_path, row):
+def test_a_malformed_row_next_to_the_crossing_rejects_the_curve(tmp_path, row):
     got = imported(written(tmp_path, rows=(*ROWS[:2], row, *ROWS[3:])))
     assert got.entries == ()
-    assert "may hang on what was skipped (line 4)" in reasons(got)[-1]
+    assert "may depend on what was skipped (line 4)" in reasons(got)[-1]
 
 
-def test_an_epoch_with_two_accuracies_leaves_the_file_unclear(tmp_path):
+def test_an_epoch_with_two_accuracies_makes_the_file_ambiguous(tmp_path):
     rows = (*ROWS[:2], "2\t1.5\t52\t79.3", *ROWS[3:])
     got = imported(written(tmp_path, rows=rows), target=0.95)
     assert got.entries == ()
-    assert "epoch 2 has two accuracies" in reasons(got)[1]
+    assert "epoch 2 has two different accuracies" in reasons(got)[1]
 
 
-def test_bytes_that_are_no_text_are_named(tmp_path):
+def test_bytes_that_are_not_utf8_are_reported(tmp_path):
     folder = written(tmp_path)
     table = folder / "team_resnet50_gpu.tsv"
     table.write_bytes(table.read_bytes().replace(b"2\t1.0", b"\xff\t1.0"))
@@ -181,26 +181,26 @@ def test_bytes_that_are_no_text_are_named(tmp_path):
     assert imported(folder).entries == ()  # the next row is at the target
 
 
-def test_a_header_that_exchanges_epochs_and_hours_is_refused(tmp_path):
+def test_a_header_that_swaps_epochs_and_hours_is_rejected(tmp_path):
     rows = ("1\t0.053\t40\t60", "2\t0.065\t57\t70", "3\t0.078\t70\t80")
     got = imported(written(tmp_path, rows=rows, header="hours\tepoch\ttop1Accuracy\ttop5Accuracy"))
     assert got.entries == ()
-    assert "exchanges" in reasons(got)[0]
+    assert "does the first line swap them?" in reasons(got)[0]
 
 
 @pytest.mark.parametrize(
     ("about", "why"),
     [
-        ('{"model": "ResNet50"', "no JSON object"),
-        ('{"model": NaN}', "no JSON object"),
-        ('{"model": "ResNet50", "costPerHour": 1e999}', "no JSON object"),
-        ('{"model": "\\ud800"}', "no JSON object"),
-        ("[" * 100_000, "no JSON object"),
+        ('{"model": "ResNet50"', "not a JSON object"),
+        ('{"model": NaN}', "not a JSON object"),
+        ('{"model": "ResNet50", "costPerHour": 1e999}', "not a JSON object"),
+        ('{"model": "\\ud800"}', "not a JSON object"),
+        ("[" * 100_000, "not a JSON object"),
         ('{"model": ["ResNet50"]}', "names its model"),
-        (None, "no team_resnet50_gpu.json beside it"),
+        (None, "no team_resnet50_gpu.json in its folder"),
     ],
 )
-def test_an_entry_whose_description_cannot_be_read_is_named(tmp_path, about, why):
+def test_an_entry_with_an_unreadable_description_is_reported(tmp_path, about, why):
     folder = written(tmp_path)
     described = folder / "team_resnet50_gpu.json"
     described.unlink() if about is None else described.write_text(about)
@@ -210,13 +210,13 @@ def test_an_entry_whose_description_cannot_be_read_is_named(tmp_path, about, why
 
 
 @pytest.mark.parametrize("timestamp", ["20/04/2018", "4/5/2018", "04.05.2018", "2018-18-4"])
-def test_a_date_that_does_not_begin_with_the_year_is_named_and_unknown(tmp_path, timestamp):
+def test_a_date_that_does_not_begin_with_the_year_is_reported_and_unknown(tmp_path, timestamp):
     got = imported(written(tmp_path, timestamp=timestamp))
     assert got.entries[0].date is None
     assert "yyyy-mm-dd" in reasons(got)[0]
 
 
-def test_a_date_may_have_single_digits_behind_its_year(tmp_path):
+def test_month_and_day_of_a_date_may_have_one_digit(tmp_path):
     assert only(written(tmp_path, timestamp="2018-4-8")).date == "2018-04-08"
 
 
@@ -232,7 +232,7 @@ def test_a_named_network_gives_the_compute_by_its_exact_count(tmp_path):
     assert (entry.model, entry.config["model"]["name"]) == ("resnet50", "ResNet50-v1.5")
 
 
-def test_a_file_of_another_network_does_not_get_it(tmp_path):
+def test_a_file_of_another_network_gets_no_compute(tmp_path):
     got = imported(written(tmp_path, model="ResNet152"), model="resnet50")
     assert got.entries == ()
     assert "ResNet152" in reasons(got)[0]
@@ -241,7 +241,7 @@ def test_a_file_of_another_network_does_not_get_it(tmp_path):
     assert "resnet50" in {row["model"] for row in reference_rows()}
 
 
-def test_a_folder_is_searched_and_a_file_stands_for_itself(tmp_path):
+def test_a_folder_is_searched_and_a_file_is_read_alone(tmp_path):
     written(tmp_path / "ImageNet" / "train", "one")
     written(
         tmp_path / "CIFAR10" / "train",
@@ -258,7 +258,7 @@ def test_a_folder_is_searched_and_a_file_stands_for_itself(tmp_path):
         assert len(imported(tmp_path / "ImageNet" / "train" / name).entries) == 1
 
 
-def test_two_entries_of_one_name_do_not_hide_one_another(tmp_path):
+def test_two_entries_of_the_same_name_are_both_reported(tmp_path):
     written(tmp_path / "a", "one")
     written(tmp_path / "b", "one", rows=ROWS[:3])
     got = imported(tmp_path)
@@ -266,7 +266,7 @@ def test_two_entries_of_one_name_do_not_hide_one_another(tmp_path):
     assert reasons(got) == ["b/one.tsv: a second imported-dawnbench-one: the first is kept"]
 
 
-def test_links_and_tables_without_description_are_named(tmp_path):
+def test_links_and_tables_without_a_description_are_reported(tmp_path):
     outside = written(tmp_path / "outside")
     folder = tmp_path / "folder"
     folder.mkdir()
@@ -277,8 +277,8 @@ def test_links_and_tables_without_description_are_named(tmp_path):
     got = imported(folder)
     assert got.entries == ()
     assert [why.partition(",")[0] for why in reasons(got)] == [
-        "link.tsv: a link: name the file that it leads to",
-        "lonely.json: no table of the same name (.tsv) beside it",
+        "link.tsv: a link: name the file that it points to",
+        "lonely.json: no table of the same name (.tsv) in its folder",
     ]
 
 
@@ -292,7 +292,7 @@ def test_any_name_makes_a_safe_and_distinct_run_id(name):
     assert found != run_id("imported", "dawnbench", plain)
 
 
-def test_a_path_or_format_that_does_not_exist_is_the_users_mistake(tmp_path):
+def test_a_missing_path_or_unknown_format_is_a_user_error(tmp_path):
     with pytest.raises(UserError, match=r"no dawnbench file in .*\*\.tsv"):
         imported(tmp_path)
     with pytest.raises(UserError, match="no file or folder"):

@@ -1,4 +1,4 @@
-"""A skipped line withholds the answer exactly where a possible accuracy would change it."""
+"""A skipped line rejects a curve exactly if a plausible accuracy would change its crossing."""
 
 import math
 from itertools import pairwise
@@ -18,7 +18,7 @@ NOISE = 10 * math.sqrt(0.791 * 0.209 / 50_000)
 """Ten binomial standard errors at the target: 1.82 points."""
 
 RISING = (0.3, 0.5, 0.65, 0.74, 0.77, 0.80, 0.81, 0.82, 0.83, 0.84)
-"""First over 79.1 % at its sixth evaluation, confirmed by the seventh and the eighth."""
+"""First above 79.1 % at the sixth evaluation, confirmed by the seventh and eighth."""
 
 
 def curve(accuracies, missing=(), whole=True):
@@ -27,14 +27,14 @@ def curve(accuracies, missing=(), whole=True):
 
 
 def without(accuracies, at, whole=True):
-    """The curve whose evaluation ``at`` was skipped."""
+    """Return the curve with evaluation ``at`` skipped."""
     points = [Point(n + 1.0, a / 2, a, 1.0) for n, a in enumerate(accuracies) if n != at]
     lost = (Missing(line=at + 2, after=at),)
     return Curve("f", "n", None, "r", IMAGENET, None, "s", points, whole=whole, missing=lost)
 
 
 def answer(found):
-    """Both crossings as the estimator of the fit has them, images."""
+    """Return both crossings from the estimator of the fit, in images."""
     evaluations = [
         Evaluation(
             images=int(p.epochs * 1000),
@@ -54,7 +54,7 @@ def answer(found):
 
 
 @pytest.mark.parametrize("at", range(len(RISING)))
-def test_only_what_stands_near_the_crossing_decides(at):
+def test_only_missing_evaluations_near_the_crossing_are_decisive(at):
     # 74 %, between 65 % and 77 %, cannot have been 79.1 % with a swing of 1.8 points; 81 %, which
     # confirms, lies above 80 % less that swing, so that it may not; 82 % above 81 % less it
     lines = {missing.line - 2 for missing in decisive(without(RISING, at), TARGET)}
@@ -68,7 +68,9 @@ def test_only_what_stands_near_the_crossing_decides(at):
     st.data(),
     st.booleans(),
 )
-def test_no_answer_that_a_likely_accuracy_would_change_is_given(accuracies, data, whole):
+def test_a_crossing_that_a_likely_missing_accuracy_would_change_is_rejected(
+    accuracies, data, whole
+):
     at = data.draw(st.integers(0, len(accuracies) - 1))
     known = without(accuracies, at, whole)
     levels = [p.top5 for p in known.points]
@@ -80,19 +82,19 @@ def test_no_answer_that_a_likely_accuracy_would_change_is_given(accuracies, data
     assert not changed or decisive(known, TARGET)
 
 
-def test_a_curve_that_falls_much_is_trusted_less():
+def test_a_curve_with_large_drops_gets_a_wider_margin():
     # between 60 and 70 %: out of reach of 79.1 %, but not once the curve has fallen by 12 points
     steady, jumping = (0.3, 0.4, 0.6, 0.65, 0.7, 0.8), (0.4, 0.28, 0.6, 0.65, 0.7, 0.8)
     assert decisive(without(steady, 3), TARGET) == []
     assert decisive(without(jumping, 3), TARGET) != []
 
 
-def test_a_line_lost_at_the_end_of_a_cut_log_may_have_confirmed():
+def test_a_line_lost_at_the_end_of_a_truncated_log_is_decisive():
     assert decisive(without((0.3, 0.5, 0.8, 0.81), 3, whole=False), TARGET) != []
     assert decisive(without((0.3, 0.5, 0.6, 0.61), 3, whole=False), TARGET) == []
 
 
-def test_an_epoch_evaluated_once_more_decides_where_it_says_another_thing():
+def test_a_repeated_evaluation_is_decisive_only_if_it_disagrees():
     def again(accuracy, at=5):
         point = Point(at + 1.0, accuracy / 2, accuracy, 1.0)
         return curve(RISING, (Missing(12, at + 1, point),))

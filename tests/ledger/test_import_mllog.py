@@ -1,4 +1,4 @@
-"""MLPerf's logs: one run a file, seeds apart, top-1, wall clock from run_start."""
+"""MLPerf's logs: one run per file, separate seeds, top-1, wall clock from run_start."""
 
 import json
 
@@ -47,7 +47,7 @@ def imported(path, **options):
     return import_file_or_folder("mllog", path, **options)
 
 
-def test_a_run_says_its_seed_its_date_and_its_curve(tmp_path):
+def test_a_run_gives_its_seed_date_and_curve(tmp_path):
     got = imported(whole(tmp_path))
     (entry,) = got.entries
     assert got.skipped == ()
@@ -60,7 +60,7 @@ def test_a_run_says_its_seed_its_date_and_its_curve(tmp_path):
     assert "evaluation is part of it" in entry.config["clock"]
 
 
-def test_without_a_top5_it_is_held_to_mlperfs_own_target(tmp_path):
+def test_without_top5_the_target_is_mlperfs_own(tmp_path):
     (entry,) = imported(whole(tmp_path)).entries
     assert (entry.target.metric, entry.target.value) == ("top1", 0.759)
     assert (entry.first_epoch_at_target, entry.reached) == (64, True)
@@ -81,7 +81,7 @@ def test_each_result_of_a_folder_is_a_seed(tmp_path):
     assert "no :::MLLOG line" in str(got.skipped[0])
 
 
-def test_every_process_may_log_and_other_output_may_stand_between(tmp_path):
+def test_lines_of_other_processes_and_other_output_are_ignored(tmp_path):
     lines = [*settings(), *settings(), line("run_start"), line("run_start", None, START_MS + 5)]
     noise = ["Epoch[3] accuracy=nan", "\x1b[0m"]
     doubled = [f"{rank}: {text}" for text in evaluations() for rank in (0, 1)]
@@ -111,7 +111,7 @@ def test_seconds_instead_of_milliseconds_are_read_as_such(tmp_path):
 @pytest.mark.parametrize(
     ("status", "reason"), [("success", "schedule"), ("aborted", "schedule"), (None, "failed")]
 )
-def test_how_the_run_stopped_is_kept(tmp_path, status, reason):
+def test_the_status_of_run_stop_is_kept(tmp_path, status, reason):
     curve = ((4, 0.1), (8, 0.2))
     stop = [line("run_stop", status=status)] if status else []
     run = result(tmp_path, *settings(), line("run_start"), *evaluations(curve), *stop)
@@ -120,7 +120,7 @@ def test_how_the_run_stopped_is_kept(tmp_path, status, reason):
     assert (f"run_stop: {status}" if status else "without run_stop") in entry.end_detail
 
 
-def test_a_cut_log_does_not_confirm_its_last_evaluation(tmp_path):
+def test_a_truncated_log_does_not_confirm_its_last_evaluation(tmp_path):
     lines = [*settings(), line("run_start"), *evaluations()]
     (entry,) = imported(result(tmp_path, *lines)).entries
     assert (entry.first_epoch_at_target, entry.reached) == (64, False)
@@ -136,7 +136,7 @@ def test_a_cut_log_does_not_confirm_its_last_evaluation(tmp_path):
         (["nothing"], "no :::MLLOG line"),
     ],
 )
-def test_a_log_that_cannot_be_placed_is_named(tmp_path, lines, why):
+def test_a_log_without_an_imagenet_curve_is_reported(tmp_path, lines, why):
     got = imported(result(tmp_path, *lines))
     assert got.entries == ()
     assert why in got.skipped[-1].reason
@@ -157,7 +157,7 @@ def test_a_log_that_cannot_be_placed_is_named(tmp_path, lines, why):
         ':::MLLOG {"key": 3}',
     ],
 )
-def test_a_malformed_line_is_named_and_withholds_what_may_hang_on_it(tmp_path, bad):
+def test_a_malformed_line_is_reported_and_rejects_a_crossing_that_may_depend_on_it(tmp_path, bad):
     lines = [*settings(), line("run_start"), *evaluations()]
     run = result(tmp_path, *lines[:-1], bad, lines[-1])
     got = imported(run, target=0.9)
@@ -169,7 +169,7 @@ def test_a_malformed_line_is_named_and_withholds_what_may_hang_on_it(tmp_path, b
     assert f"(line {len(lines)})" in got.skipped[-1].reason
 
 
-def test_a_damaged_setting_is_no_evaluation(tmp_path):
+def test_a_damaged_setting_is_not_counted_as_a_lost_evaluation(tmp_path):
     lines = [*settings(), line("run_start"), *evaluations()]
     bad = line("opt_name", "lars")[:-9]
     (entry,) = imported(result(tmp_path, *lines[:-1], bad, lines[-1])).entries
@@ -177,8 +177,8 @@ def test_a_damaged_setting_is_no_evaluation(tmp_path):
     assert len(entry.config["skipped"]) == 1
 
 
-def test_a_crash_and_its_restart_are_two_runs(tmp_path):
-    """Both starts bear the same time, so that only what lies between tells them apart."""
+def test_a_crashed_run_and_its_restart_are_two_runs(tmp_path):
+    """Both starts have the same time, so that only the lines between them separate the runs."""
     first, second = (
         ((4, 0.1), (8, 0.11), (12, 0.1)),
         ((4, 0.7), (8, 0.76), (12, 0.762), (16, 0.765)),
@@ -201,7 +201,7 @@ def test_a_restart_has_its_own_settings_and_its_own_clock(tmp_path):
         assert (entry.seed, entry.evaluations[0].train_seconds) == (8, 1)
 
 
-def test_a_start_after_a_stop_is_another_run_however_soon(tmp_path):
+def test_a_run_start_after_a_run_stop_is_a_new_run_however_soon(tmp_path):
     lines = [*settings(), line("run_start"), line("run_stop", status="aborted")]
     late = line("eval_accuracy", 0.8, START_MS + 6_000, epoch_num=1)
     got = imported(result(tmp_path, *lines, line("run_start", None, START_MS + 5_000), late))
@@ -210,7 +210,7 @@ def test_a_start_after_a_stop_is_another_run_however_soon(tmp_path):
     assert entry.end_detail.startswith("run2; ")
 
 
-def test_each_run_lists_what_was_skipped_in_itself(tmp_path):
+def test_each_run_lists_only_its_own_skipped_lines(tmp_path):
     start = [*settings(), line("run_start")]
     bad = line("eval_accuracy", 7, epoch_num=5)
     got = imported(result(tmp_path, *start, *evaluations(((4, 0.1),)), bad, *start, *evaluations()))
@@ -219,30 +219,30 @@ def test_each_run_lists_what_was_skipped_in_itself(tmp_path):
     assert "skipped" not in second.config
 
 
-def test_more_than_anybody_has_on_imagenet_is_another_set(tmp_path):
+def test_an_accuracy_above_the_best_on_imagenet_is_rejected(tmp_path):
     got = imported(whole(tmp_path, ((4, 0.9), (8, 0.93))))
     assert got.entries == ()
     assert "93.0%" in got.skipped[0].reason
 
 
-def test_runs_after_one_another_are_all_read(tmp_path):
+def test_consecutive_runs_in_one_file_are_all_read(tmp_path):
     lines = [*settings(), line("run_start"), *evaluations(), line("run_stop", status="success")]
     got = imported(result(tmp_path, *lines, line("run_start"), *evaluations(((1, 0.9),))))
     assert [entry.epochs for entry in got.entries] == [64, 1]
 
 
-def test_a_start_that_is_lost_between_two_runs_withholds_both(tmp_path):
+def test_a_lost_run_start_between_two_runs_rejects_both(tmp_path):
     first, second = ((4, 0.1), (8, 0.11)), ((4, 0.7), (8, 0.76), (12, 0.762))
     start = [*settings(), line("run_start")]
     lines = [*start, *evaluations(first), line("run_start")[:-9], *evaluations(second)]
     got = imported(result(tmp_path, *lines))
     assert got.entries == ()
-    assert "epoch 4 has two accuracies" in got.skipped[-2].reason
+    assert "epoch 4 has two different accuracies" in got.skipped[-2].reason
 
 
 @pytest.mark.parametrize("cut", [1, 2, 3])
 def test_the_output_of_another_process_of_the_run_is_not_a_second_run(tmp_path, cut):
-    """Its lines arrive in one piece, wherever the first process is by then."""
+    """Its lines come in one block, anywhere in the output of the first process."""
     own, start = evaluations(), [*settings(), line("run_start")]
     other = [*settings(), line("run_start", None, START_MS + 5), *own]
     got = imported(result(tmp_path, *start, *own[:cut], *other, *own[cut:]))
@@ -251,21 +251,21 @@ def test_the_output_of_another_process_of_the_run_is_not_a_second_run(tmp_path, 
     assert "another process" in str([str(skipped) for skipped in got.skipped])
 
 
-def test_percent_are_not_taken_for_fractions(tmp_path):
+def test_percent_are_not_read_as_fractions(tmp_path):
     got = imported(whole(tmp_path, ((4, 0.9), (60, 66.8), (64, 75.98))))
     assert got.entries == ()
     assert "percent?" in got.skipped[-1].reason
 
 
 @pytest.mark.parametrize("samples", [50_000, 1_200_000, 12_811_670])
-def test_another_number_of_training_images_is_another_set(tmp_path, samples):
+def test_another_number_of_training_images_is_another_dataset(tmp_path, samples):
     got = imported(whole(tmp_path, train_samples=samples))
     assert got.entries == ()
     assert f"train_samples {samples}" in got.skipped[0].reason
     assert len(imported(whole(tmp_path, train_samples=1_281_024)).entries) == 1
 
 
-def test_seconds_in_the_place_of_milliseconds_are_found(tmp_path):
+def test_seconds_instead_of_milliseconds_are_detected(tmp_path):
     now = START_MS // 1000
     lines = [line("run_start", None, now), line("eval_accuracy", 0.8, now + 60, epoch_num=1)]
     got = imported(result(tmp_path, *settings(), *lines))
@@ -273,7 +273,7 @@ def test_seconds_in_the_place_of_milliseconds_are_found(tmp_path):
     assert "milliseconds" in got.skipped[0].reason
 
 
-def test_the_cases_of_strangers(cases):
+def test_the_real_world_cases(cases):
     got = imported(cases / "mllog" / "restart_after_crash")
     assert [e.first_epoch_at_target for e in got.entries] == [None, 8]
     damaged = cases / "mllog" / "crossing_row_damaged"

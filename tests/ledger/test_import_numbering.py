@@ -1,4 +1,4 @@
-"""Whether a table's epoch 0 is the untrained network or the first that was trained."""
+"""Whether a table's epoch 0 is the untrained network or the first trained epoch."""
 
 import pytest
 from hypothesis import given
@@ -27,7 +27,7 @@ from tests.ledger.test_import_dawnbench import ROWS, TOO_LONG, imported, only, r
         (("1\t0.1564\t5.37\t15.36", "14\t2.167\t53.67\t79.01", "16\t2.479\t54.72\t79.55"), 16),
     ],
 )
-def test_epoch_0_is_trained_where_it_is_above_chance(tmp_path, rows, first):
+def test_epoch_0_counts_as_trained_if_above_chance(tmp_path, rows, first):
     assert only(written(tmp_path, rows=rows)).first_epoch_at_target == first
 
 
@@ -36,7 +36,7 @@ def epoch_of_the_only_row(top1, top5, data):
     return [point.epochs for point in completed([row], data, Source(None, "a")).points]
 
 
-def test_above_ten_standard_errors_is_trained_at_chance_is_not_and_between_is_unclear():
+def test_epoch_0_is_trained_above_ten_standard_errors_untrained_at_chance_and_unclear_between():
     # top-5 of 1000 classes, in errors of sqrt(0.005 * 0.995 / 50,000): 3 are 0.5946 %, 10 0.8154 %
     for top5, epochs in ((0.00594, [0]), (0.00595, []), (0.00815, []), (0.00816, [1])):
         assert epoch_of_the_only_row(0.0, top5, IMAGENET) == epochs
@@ -46,7 +46,7 @@ def test_above_ten_standard_errors_is_trained_at_chance_is_not_and_between_is_un
 
 
 def just_under(first_hours, last=13, first_top1=12.84):
-    """A CIFAR table of 0.01 hours an epoch, whose first row is 9.5 standard errors over chance."""
+    """A CIFAR table, 0.01 hours per epoch, with a first row 9.5 standard errors above chance."""
     rows = [f"0\t{first_hours}\t{first_top1}"]
     rows += [f"{n}\t{first_hours + n / 100:.4f}\t{min(60 + 5 * n, 95)}" for n in range(1, last + 1)]
     return rows
@@ -63,7 +63,7 @@ def just_under(first_hours, last=13, first_top1=12.84):
         (0.0002, 29, None),
     ],
 )
-def test_a_first_row_just_under_the_cut_is_judged_by_its_hours_and_the_number_of_rows(
+def test_a_first_row_just_below_ten_standard_errors_is_judged_by_hours_and_number_of_rows(
     tmp_path, first_hours, last, first
 ):
     header = "epoch\thours\ttop1Accuracy"
@@ -75,7 +75,7 @@ def test_a_first_row_just_under_the_cut_is_judged_by_its_hours_and_the_number_of
         assert "contradict" in reasons(got)[0]
 
 
-def test_a_first_row_just_under_the_cut_needs_rows_to_compare_its_hours_with(tmp_path):
+def test_a_first_row_just_below_ten_standard_errors_needs_rows_to_compare_hours_with(tmp_path):
     header = "epoch\thours\ttop1Accuracy"
     got = imported(written(tmp_path, rows=("0\t0.01\t12.84", "1\t0.02\t95"), header=header))
     assert got.entries == ()
@@ -97,7 +97,7 @@ def test_numbering_moves_all_epochs_together_or_none(epochs, learned):
     assert not source.skipped
 
 
-def test_parts_of_epochs_after_a_trained_epoch_0_are_unclear(tmp_path):
+def test_fractional_epochs_after_a_trained_epoch_0_are_unclear(tmp_path):
     got = imported(written(tmp_path, rows=("0\t1\t20\t40", "0.5\t2\t60\t80")))
     assert got.entries == ()
     assert "unclear" in reasons(got)[0]
@@ -106,14 +106,14 @@ def test_parts_of_epochs_after_a_trained_epoch_0_are_unclear(tmp_path):
 @pytest.mark.parametrize(
     "row", ["0\t1\t20\t400", "0\t1\t20", "0\t1\t50\t40", "1\t20\t40", "x\t1\t20\t40", TOO_LONG]
 )
-def test_a_lost_row_of_epoch_0_leaves_the_numbering_unclear(tmp_path, row):
+def test_a_lost_row_of_epoch_0_makes_the_numbering_unclear(tmp_path, row):
     got = imported(written(tmp_path, rows=(row, *ROWS)))
     assert got.entries == ()
-    assert "what is completed is unclear" in reasons(got)[-2]
+    assert "the completed epochs are unclear" in reasons(got)[-2]
     assert imported(written(tmp_path, rows=("# remark", *ROWS))).entries[0].epochs == 7
 
 
-def test_a_few_epochs_need_not_be_a_round_number(tmp_path):
+def test_a_short_schedule_need_not_be_a_round_number_of_epochs(tmp_path):
     rows = just_under(0.01, last=5)  # five epochs and an untrained network, or six
     (entry,) = imported(
         written(tmp_path, rows=rows, header="epoch\thours\ttop1Accuracy", model="mine (CIFAR10)")

@@ -1,4 +1,4 @@
-"""OpenAI's leaderboard: what a row says, what is skipped, and there and back again."""
+"""OpenAI's leaderboard: what a row gives, what is skipped, and the round trip."""
 
 import csv
 import io
@@ -42,7 +42,7 @@ def imported(path, **options):
     return import_file_or_folder("openai", path, **options)
 
 
-def test_a_row_is_a_published_number_and_the_rest_is_unknown(tmp_path):
+def test_a_row_gives_the_compute_and_everything_else_is_unknown(tmp_path):
     entry = imported(written(tmp_path)).entries[0]
     assert (entry.tier, entry.run_id) == (
         "published",
@@ -57,7 +57,7 @@ def test_a_row_is_a_published_number_and_the_rest_is_unknown(tmp_path):
     assert entry.entry_digest == content_digest(entry)
 
 
-def test_levels_are_known_for_images_only_and_the_others_are_named(tmp_path):
+def test_only_image_levels_are_imported_and_the_others_are_reported(tmp_path):
     got = imported(written(tmp_path))
     targets = [(e.target.metric, e.target.value) for e in got.entries]
     assert targets == [("top5", 0.791)] * 3 + [("top5", 0.929)]
@@ -94,7 +94,7 @@ def test_metric_and_target_choose_a_level(tmp_path):
         (4, ""),
     ],
 )
-def test_a_malformed_row_is_named_and_skipped(tmp_path, column, value):
+def test_a_malformed_row_is_skipped_and_reported(tmp_path, column, value):
     row = list(PUBLISHED[1])
     row[column] = value
     got = imported(written(tmp_path, [PUBLISHED[0], row, PUBLISHED[2]]))
@@ -102,7 +102,7 @@ def test_a_malformed_row_is_named_and_skipped(tmp_path, column, value):
     assert [(s.path, s.line) for s in got.skipped] == [("efficiency_sota.csv", 3)]
 
 
-def test_a_row_with_other_columns_or_a_torn_quote_is_named(tmp_path):
+def test_a_row_with_missing_columns_or_an_open_quote_is_reported(tmp_path):
     path = written(tmp_path, PUBLISHED[:2])
     path.write_text(path.read_text() + 'AlexNet,9/17/2014,"GoogLeNet\nAlexNet,9/17/2014\n')
     got = imported(path)
@@ -127,7 +127,7 @@ def dated(*dates):
         (("1/6/2012", "5/5/2014"), "1/6/2012 may be day/month/year"),
     ],
 )
-def test_dates_that_may_be_day_and_month_refuse_the_whole_file(tmp_path, dates, why):
+def test_ambiguous_dates_reject_the_whole_file(tmp_path, dates, why):
     got = imported(written(tmp_path, dated(*dates)))
     assert got.entries == ()
     (skipped,) = got.skipped
@@ -142,11 +142,11 @@ def test_dates_that_may_be_day_and_month_refuse_the_whole_file(tmp_path, dates, 
         (("5/5/2014",), ["2014-05-05"]),  # the same either way
     ],
 )
-def test_one_date_shows_the_order_of_all(tmp_path, dates, read):
+def test_one_unambiguous_date_settles_the_order_of_all(tmp_path, dates, read):
     assert [entry.date for entry in imported(written(tmp_path, dated(*dates))).entries] == read
 
 
-def test_what_the_ledger_exported_needs_no_date_to_show_it(tmp_path):
+def test_our_own_export_needs_no_unambiguous_date(tmp_path):
     path = tmp_path / "ours.csv"
     run = make_entry("run", date="2012-06-01", target=make_target(metric="top1", value=0.6))
     path.write_text(export([run], "openai").text)
@@ -154,17 +154,17 @@ def test_what_the_ledger_exported_needs_no_date_to_show_it(tmp_path):
     assert [entry.date for entry in imported(path).entries] == ["2012-06-01"]
 
 
-def test_the_case_of_strangers(cases):
+def test_the_real_world_case(cases):
     assert imported(cases / "openai").entries == ()
 
 
-def test_another_table_is_not_taken_for_a_leaderboard(tmp_path):
+def test_another_table_is_not_read_as_a_leaderboard(tmp_path):
     got = imported(written(tmp_path, columns=("Metric", *["x"] * 7)))
     assert got.entries == ()
-    assert "no leaderboard" in got.skipped[0].reason
+    assert "not a leaderboard" in got.skipped[0].reason
 
 
-def test_there_and_back_again(tmp_path):
+def test_an_export_imports_to_the_same_compute(tmp_path):
     first = imported(written(tmp_path, PUBLISHED[:4])).entries
     text = export(first, "openai").text
     rows = list(csv.DictReader(io.StringIO(text)))
@@ -181,7 +181,7 @@ def test_there_and_back_again(tmp_path):
         assert [getattr(before, k) for k in kept] == [getattr(after, k) for k in kept]
 
 
-def test_seeds_of_a_measured_ledger_stay_apart(tmp_path):
+def test_seeds_of_a_measured_ledger_get_distinct_run_ids(tmp_path):
     target = make_target(metric="top1", value=0.6)
     runs = [make_entry(f"run-{seed}", seed=seed, target=target) for seed in range(3)]
     path = tmp_path / "ours.csv"

@@ -1,4 +1,4 @@
-"""Which set a table is of, by folder, model and accuracies, and in which unit it is written."""
+"""Which dataset a table is on, by folder, model and accuracies, and in which unit it is."""
 
 import pytest
 
@@ -32,7 +32,7 @@ def one_column(rows):
         ("plain", "ResNet50", HEADER, MIDDLE, "imagenet"),
     ],
 )
-def test_folder_model_and_accuracies_say_which_set_it_is(
+def test_folder_model_and_accuracies_identify_the_dataset(
     tmp_path, folder, model, header, rows, data
 ):
     got = imported(written(tmp_path / folder, rows=rows, header=header, model=model))
@@ -54,7 +54,7 @@ def test_folder_model_and_accuracies_say_which_set_it_is(
         ("plain", "mine (cifar-100)", HEADER, HIGH, "says cifar100"),
     ],
 )
-def test_where_they_disagree_or_are_silent_the_user_names_the_set(
+def test_if_they_disagree_or_say_nothing_the_user_names_the_dataset(
     tmp_path, folder, model, header, rows, why
 ):
     folder = written(tmp_path / folder, rows=rows, header=header, model=model)
@@ -68,24 +68,25 @@ def test_where_they_disagree_or_are_silent_the_user_names_the_set(
     assert "as the user named it" in entry.end_detail
 
 
-def test_a_set_that_is_none_or_that_the_format_says_itself_is_refused(tmp_path):
+def test_an_unknown_or_redundant_dataset_is_rejected(tmp_path):
     with pytest.raises(UserError, match=r"unknown data 'cifar'.*did you mean cifar10"):
         imported(written(tmp_path), data="cifar")
     with pytest.raises(UserError, match=r"leave it out: .* import mllog PATH"):
         import_file_or_folder("mllog", tmp_path, data="imagenet")
 
 
-def test_fractions_are_not_taken_for_percent(tmp_path):
+def test_fractions_are_not_read_as_percent(tmp_path):
     rows = ("1\t0.1\t0.2\t0.4", "2\t0.2\t0.55\t0.78", "3\t0.3\t0.58\t0.805")
     got = imported(written(tmp_path, rows=rows))
     assert got.entries == ()
     assert reasons(got) == [
-        "team_resnet50_gpu.tsv: no accuracy is over 1 %: fractions? the format has percent"
+        "team_resnet50_gpu.tsv: no accuracy is over 1 %: are they fractions?"
+        " the format uses percent"
     ]
 
 
-def test_the_cases_of_strangers(cases):
-    """What four tables of real layouts are, and that none is a wrong number."""
+def test_the_real_world_cases(cases):
+    """Four tables with real layouts are identified, and none gives a wrong number."""
     folder = cases / "dawn"
     assert imported(folder / "no_top5").entries == ()
     assert only(folder / "no_top5", data="imagenet").target.metric == "top1"

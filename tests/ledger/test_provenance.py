@@ -1,4 +1,4 @@
-"""Where code and machine came from."""
+"""Provenance: commit, code digest, versions and hardware."""
 
 import hashlib
 import json
@@ -34,7 +34,7 @@ def test_commit_and_dirty_flag(repository):
     assert provenance.git_state(repository / "code.py") == (commit, True)
 
 
-def test_a_repository_around_the_code_is_not_the_codes_own(repository):
+def test_an_enclosing_repository_that_does_not_track_the_code_is_ignored(repository):
     (repository / "installed.py").write_text("1\n")
     assert provenance.git_state(repository / "installed.py") == (None, None)
 
@@ -46,7 +46,7 @@ def test_no_repository_and_no_git(tmp_path, monkeypatch):
     assert provenance.git_state(tmp_path / "code.py") == (None, None)
 
 
-def test_inside_a_hook_the_codes_own_repository_counts(repository, tmp_path, monkeypatch):
+def test_inside_a_git_hook_the_repository_of_the_code_is_used(repository, tmp_path, monkeypatch):
     own = provenance.git_state(repository / "code.py")
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
     assert provenance.git_state(repository / "code.py") == own
@@ -90,7 +90,7 @@ def test_code_digest_covers_the_mapped_packages():
     } <= names.keys()
 
 
-def test_digest_json_is_that_of_canonical_json():
+def test_digest_json_hashes_canonical_json():
     text = '{"a":[1,2.5,null],"b":"x"}'
     assert provenance.digest_json({"b": "x", "a": [1, 2.5, None]}) == (
         hashlib.sha256(text.encode()).hexdigest()

@@ -55,7 +55,7 @@ def test_leaderboard_rows_keep_its_day_and_figures(model):
     assert float(entry.config["reduction_factor"]) == factor
 
 
-def test_rows_known_by_month_stand_in_its_middle():
+def test_rows_dated_by_month_use_the_middle_of_the_month():
     months = {r["model"]: r["date"] for r in reference_rows() if r["model"] not in LEADERBOARD}
     for model, month in months.items():
         if model:
@@ -79,7 +79,7 @@ def test_every_reference_row_names_its_source():
     assert all(line["source"] and line["metric"] for line in reference_rows())
 
 
-def test_openai_export_is_the_leaderboard_again():
+def test_openai_export_reproduces_the_leaderboard():
     exported = export([ENTRIES[model] for model in LEADERBOARD], "openai")
     lines = list(csv.DictReader(io.StringIO(exported.text)))
     assert exported.left_out == ()
@@ -105,18 +105,18 @@ def test_openai_export_divides_measured_by_measured_only():
 
 
 def test_openai_export_divides_by_one_row_of_the_baseline():
-    """Another AlexNet that arrived, by a later recipe, does not move the factors."""
+    """Another AlexNet that reached the target, with a later recipe, does not change the factors."""
     own = make_baseline("a-own")
     level = own.target.model_copy(update={"source": "baseline"})
     later = make_entry("a-later", model="alexnet", recipe="small_modern", date="2024-03-30")
     other = make_entry("resnet18-s0", crossing_images=2500.0)
     entries = [e.model_copy(update={"target": level}) for e in (later, other)]
     lines = list(csv.DictReader(io.StringIO(export([*entries, own], "openai").text)))
-    # 5,000 images of AlexNet's whole schedule over 4,000, 2,500 and 5,000 at one cost an image
+    # AlexNet's whole schedule of 5,000 images over 4,000, 2,500 and 5,000 at equal cost per image
     assert [float(line["Reduction Factor"]) for line in lines] == [1.25, 2, 1]
 
 
-def test_openai_export_leaves_trials_out_and_csv_says_what_they_are():
+def test_openai_export_omits_budgeted_trials_and_csv_marks_them():
     trial = make_entry("trial", estimand="budgeted")
     exported = export([trial, make_entry("run")], "openai")
     assert exported.left_out == ("trial: a budgeted trial, charged its whole schedule",)
@@ -129,12 +129,12 @@ def test_openai_export_leaves_trials_out_and_csv_says_what_they_are():
     ]
 
 
-def test_published_rows_say_nothing_of_steps():
+def test_published_rows_have_no_steps():
     """Table 3 prints epochs; 0 steps would be a claim."""
     assert {(entry.steps, row(entry)["steps"]) for entry in published_entries()} == {(None, None)}
 
 
-def test_openai_export_names_what_it_leaves_out():
+def test_openai_export_lists_the_entries_it_leaves_out():
     exported = export(
         [make_entry("missed", crossing_images=None), make_entry("undated", date=None)], "openai"
     )
@@ -197,7 +197,7 @@ def test_every_network_has_its_three_dates():
         )
 
 
-def test_who_lacks_a_preprint_or_a_conference_keeps_the_other():
+def test_a_network_without_preprint_or_conference_date_uses_the_other():
     dates = publication_dates()
     assert dates["alexnet"].preprint == dates["alexnet"].conference == "2012-12-03"
     for model in ("mobilenet_v1", "squeezenet1_1"):
@@ -205,7 +205,7 @@ def test_who_lacks_a_preprint_or_a_conference_keeps_the_other():
 
 
 def test_the_arxiv_id_agrees_with_the_day():
-    """An id begins with year and month: 1409.4842 is of September 2014."""
+    """An id begins with year and month: 1409.4842 is from September 2014."""
     lines = [line for line in reference_rows() if line["preprint_date"]]
     assert len(lines) == 21
     for line in lines:

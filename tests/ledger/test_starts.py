@@ -1,4 +1,4 @@
-"""A run's start, read back from the log that the ledger keeps, or none."""
+"""Read a run's start event from the log in the ledger, if there is one."""
 
 import gzip
 import json
@@ -15,7 +15,7 @@ def test_the_first_line_is_the_start(tmp_path):
     assert start_event(tmp_path / "ledger", "run") == {"event": "start", "suite": "card"}
 
 
-def test_a_log_that_is_absent_cut_or_no_log_has_no_start(tmp_path):
+def test_a_missing_truncated_or_invalid_log_has_no_start(tmp_path):
     assert start_event(tmp_path, "run") is None
     path = log_path(tmp_path, "run")
     path.parent.mkdir()

@@ -1,4 +1,4 @@
-"""The ledger's folder: entries appear whole and once, and one bad file spoils nothing."""
+"""The ledger's folder: entries appear complete and once; a bad file does not affect others."""
 
 import json
 import multiprocessing
@@ -11,7 +11,7 @@ from efficiency_bench.ledger.store import EntryExists, append, check_writable, f
 from tests.ledger.factory import make_baseline, make_entry
 
 
-def test_what_was_appended_is_read_equal_and_in_order(tmp_path):
+def test_appended_entries_are_read_back_equal_and_in_order(tmp_path):
     ledger = tmp_path / "runs" / "ledger"
     entries = (make_baseline("alexnet-s0"), make_entry("resnet18-s0"))
     for entry in reversed(entries):
@@ -45,7 +45,7 @@ def _race(folder, seed, barrier, results):
         results.put((seed, "lost"))
 
 
-def test_of_two_processes_one_writes_and_the_other_is_told(tmp_path):
+def test_if_two_processes_append_one_writes_and_the_other_gets_an_error(tmp_path):
     context = multiprocessing.get_context("fork")
     for attempt in range(10):
         folder = tmp_path / str(attempt)
@@ -66,7 +66,7 @@ def test_of_two_processes_one_writes_and_the_other_is_told(tmp_path):
 @pytest.mark.parametrize(
     "run_id", ["", ".hidden", "..", "a/b", "../up", "a\\b", "a b", "a\n", "a\0", "ä", "x" * 201]
 )
-def test_an_id_that_could_leave_the_folder_is_refused(tmp_path, run_id):
+def test_a_run_id_that_could_leave_the_folder_is_rejected(tmp_path, run_id):
     with pytest.raises(UserError, match="cannot name a file"):
         append(tmp_path / "ledger", make_entry(run_id))
     assert list(tmp_path.rglob("*.json")) == []
@@ -85,7 +85,7 @@ def test_an_id_that_could_leave_the_folder_is_refused(tmp_path, run_id):
         (b'{"schema_version": 1}', "not an entry: run_id"),
     ],
 )
-def test_a_file_that_is_no_entry_is_named_and_the_others_read(tmp_path, content, reason):
+def test_an_invalid_file_is_reported_and_the_others_are_read(tmp_path, content, reason):
     append(tmp_path, make_entry("good"))
     (tmp_path / "bad.json").write_bytes(content)
     ledger = read(tmp_path)
@@ -104,7 +104,7 @@ def test_a_file_that_is_no_entry_is_named_and_the_others_read(tmp_path, content,
         ("run_id", "other", "not its file name"),
     ],
 )
-def test_a_changed_entry_is_named_with_the_field(tmp_path, field, value, reason):
+def test_an_invalid_entry_is_reported_with_the_field(tmp_path, field, value, reason):
     path = append(tmp_path, make_entry("a"))
     content = json.loads(path.read_text())
     path.write_text(json.dumps({**content, field: value}))
@@ -112,13 +112,13 @@ def test_a_changed_entry_is_named_with_the_field(tmp_path, field, value, reason)
     assert reason in problem.reason
 
 
-def test_a_folder_named_like_an_entry_is_named(tmp_path):
+def test_a_folder_named_like_an_entry_is_reported(tmp_path):
     (tmp_path / "x.json").mkdir()
     (problem,) = read(tmp_path).problems
     assert "cannot be read" in problem.reason
 
 
-def test_drafts_and_other_files_are_no_entries(tmp_path):
+def test_drafts_and_other_files_are_ignored(tmp_path):
     append(tmp_path, make_entry("a"))
     for name in (".deadbeef.tmp", ".b.json", "notes.txt"):
         (tmp_path / name).write_text("half")
@@ -154,7 +154,7 @@ def test_a_full_disk_leaves_no_part_of_an_entry(small_disk):
     append(small_disk, make_entry("third"))
 
 
-def test_find_takes_an_id_or_its_unique_beginning(tmp_path):
+def test_find_takes_a_run_id_or_a_unique_prefix(tmp_path):
     for run_id in ("resnet18-s0", "resnet18-s01", "vgg11-s0"):
         append(tmp_path, make_entry(run_id))
     assert find(tmp_path, "resnet18-s0").run_id == "resnet18-s0"
@@ -173,7 +173,7 @@ def test_find_says_why_the_named_entry_cannot_be_read(tmp_path):
         find(tmp_path, "a")
 
 
-def test_an_entry_is_complete_before_it_has_its_name(tmp_path, monkeypatch):
+def test_an_entry_is_complete_before_it_gets_its_name(tmp_path, monkeypatch):
     def cut_off(descriptor):
         raise KeyboardInterrupt
 
@@ -183,8 +183,8 @@ def test_an_entry_is_complete_before_it_has_its_name(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_known_run_is_found_without_opening_the_others(tmp_path, monkeypatch):
-    """A folder of a thousand entries is asked a thousand times by a sweep's status."""
+def test_find_with_a_full_run_id_opens_only_its_file(tmp_path, monkeypatch):
+    """The status of a sweep does a thousand lookups in a folder of a thousand entries."""
     for name in ("a", "b", "c"):
         append(tmp_path, make_entry(name))
     opened = []

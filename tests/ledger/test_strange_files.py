@@ -1,4 +1,4 @@
-"""Files that are no records, and numbers that are none: named, and the rest of a ledger read."""
+"""Invalid files and numbers are reported, and the rest of a ledger is read."""
 
 import gzip
 import json
@@ -27,7 +27,7 @@ RUN = "resnet18-cifar10-s0-6394e4220c"
 
 @pytest.fixture
 def shipped(tmp_path):
-    """A ledger of one shipped run and its log."""
+    """Return a ledger with one shipped run and its log."""
     (tmp_path / "events").mkdir()
     shutil.copy(SHIPPED / f"{RUN}.json", tmp_path)
     shutil.copy(SHIPPED / "events" / f"{RUN}.jsonl.gz", tmp_path / "events")
@@ -40,7 +40,7 @@ def verified(ledger):
 
 
 def no_regular_file(kind, path, tmp_path):
-    """Something under ``path`` that is there and cannot be read as a file."""
+    """Create something at ``path`` that is not a regular file."""
     if kind == "folder":
         path.mkdir()
     elif kind == "pipe":
@@ -75,7 +75,7 @@ def test_a_file_is_read_up_to_its_bound(tmp_path):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_entry_that_is_no_regular_file_is_named(shipped, kind):
+def test_an_entry_that_is_not_a_regular_file_is_reported(shipped, kind):
     no_regular_file(kind, shipped / "x.json", shipped)
     read = store.read(shipped)
     assert [entry.run_id for entry in read.entries] == [RUN]
@@ -85,7 +85,7 @@ def test_an_entry_that_is_no_regular_file_is_named(shipped, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_log_that_is_no_regular_file_fails_by_its_name(shipped, kind):
+def test_a_log_that_is_not_a_regular_file_fails_verification(shipped, kind):
     path = shipped / "events" / f"{RUN}.jsonl.gz"
     path.unlink()
     no_regular_file(kind, path, shipped)
@@ -104,7 +104,7 @@ def test_a_log_elsewhere_is_not_followed(shipped, place):
 
 
 @pytest.mark.parametrize("name", ["a b", "ä", "x" * 201, "-\x1b[31m", "a\udcff"])
-def test_an_entry_whose_name_is_no_run_id_is_named_on_one_printable_line(shipped, name):
+def test_an_entry_with_an_invalid_file_name_is_reported_on_one_printable_line(shipped, name):
     path = shipped / f"{name}.json"
     content = json.loads((shipped / f"{RUN}.json").read_text())
     path.write_text(json.dumps({**content, "run_id": name}))
@@ -113,8 +113,8 @@ def test_an_entry_whose_name_is_no_run_id_is_named_on_one_printable_line(shipped
     assert str(read.problems[0]).isprintable()
 
 
-def test_every_flipped_byte_of_a_kept_log_is_found_and_stops_nothing(shipped):
-    """Of 590 positions 157 once ended in a traceback of zlib."""
+def test_every_flipped_byte_of_a_kept_log_is_found_without_a_traceback(shipped):
+    """157 of 590 positions once ended in a zlib traceback."""
     path = shipped / "events" / f"{RUN}.jsonl.gz"
     good = path.read_bytes()
     (before,) = verified(shipped)
@@ -137,9 +137,7 @@ def test_every_flipped_byte_of_a_kept_log_is_found_and_stops_nothing(shipped):
         (b'{"event":"a","x":' + b"[" * kept_log.MOST_VALUES + b"\n", "values"),
     ],
 )
-def test_a_log_beyond_the_bounds_is_refused_before_it_is_parsed(
-    shipped, monkeypatch, content, reason
-):
+def test_a_log_beyond_the_bounds_is_rejected_before_parsing(shipped, monkeypatch, content, reason):
     """200 KB that unpack to 200 MB of events once took 319 s and 2.9 GB."""
     path = shipped / "events" / f"{RUN}.jsonl.gz"
     path.write_bytes(gzip.compress(content, 1))
@@ -150,8 +148,8 @@ def test_a_log_beyond_the_bounds_is_refused_before_it_is_parsed(
     assert any(reason in str(f.found) for f in result.failures if f.rule.startswith("event log"))
 
 
-def test_the_bounds_hold_what_a_month_of_training_writes():
-    """10,000 progress events at once, then one every 30 s, 400 bytes each (``ledger.thinning``)."""
+def test_a_month_of_training_is_within_the_bounds():
+    """10,000 progress events at once, then one every 30 s, 400 bytes each."""
     events = 10_000 + 30 * 86_400 // 30
     assert events < kept_log.MOST_EVENTS
     assert events * 400 < kept_log.LARGEST_LOG_BYTES
@@ -178,7 +176,7 @@ def test_the_bounds_hold_what_a_month_of_training_writes():
         json.loads("[" * 25 + "]" * 25),
     ],
 )
-def test_what_no_record_holds(value):
+def test_values_out_of_bounds(value):
     assert out_of_bounds(value) is not None
     with pytest.raises(ValueError, match=r"config\.x"):
         make_entry(config={"x": value})
@@ -187,14 +185,14 @@ def test_what_no_record_holds(value):
 @pytest.mark.parametrize(
     "value", [0.0, -0.0, 3.4028235e38, 1.4e-45, 2**63 - 1, True, None, "é", {"a": [1, {"b": "c"}]}]
 )
-def test_what_a_record_holds(value):
+def test_values_within_bounds(value):
     assert out_of_bounds(value) is None
     assert make_entry(config={"x": value}).config["x"] == value
 
 
-def test_the_value_that_is_out_of_bounds_is_named():
+def test_a_value_out_of_bounds_is_reported_with_its_path():
     reason = out_of_bounds({"a": [0, {"b": math.inf}]})
-    assert reason == "a.1.b: inf has no magnitude from 1e-100 to 1e+100"
+    assert reason == "a.1.b: inf has a magnitude outside 1e-100 to 1e+100"
 
 
 @pytest.mark.parametrize(
@@ -215,7 +213,7 @@ def test_the_value_that_is_out_of_bounds_is_named():
         ("schema_version", 0),
     ],
 )
-def test_a_field_has_the_bounds_of_its_meaning(tmp_path, field, value):
+def test_each_field_has_bounds_that_fit_its_meaning(tmp_path, field, value):
     store.append(tmp_path, make_entry("good"))
     path = store.append(tmp_path, make_entry("bad"))
     path.write_text(json.dumps({**json.loads(path.read_text()), field: value}))
@@ -224,8 +222,8 @@ def test_a_field_has_the_bounds_of_its_meaning(tmp_path, field, value):
     assert field in read.problems[0].reason
 
 
-def test_a_curve_is_in_order_and_has_the_targets_accuracy():
-    with pytest.raises(ValueError, match="order of training"):
+def test_a_curve_must_be_in_order_and_have_the_targets_metric():
+    with pytest.raises(ValueError, match="not in training order"):
         make_entry(evaluations=(make_evaluation(20, 0.1), make_evaluation(10, 0.2)))
     with pytest.raises(ValueError, match="top-5"):
         make_entry(target=make_target(metric="top5"), evaluations=(make_evaluation(10, 0.2),))
@@ -234,7 +232,7 @@ def test_a_curve_is_in_order_and_has_the_targets_accuracy():
 @pytest.mark.parametrize(
     "number", ["NaN", "Infinity", "1e400", "1" + "0" * 400, "5e-324", "[" * 30 + "]" * 30]
 )
-def test_an_event_holds_no_more_than_a_record(number):
+def test_an_event_has_the_bounds_of_a_record(number):
     line = '{"event": "progress", "loss": %s}\n'
     assert parse_events((line % "1.0").encode(), "log").events[0]["loss"] == 1.0
     with pytest.raises(UserError, match="line 1"):
@@ -243,8 +241,8 @@ def test_an_event_holds_no_more_than_a_record(number):
         parse_events(b'{"event": "a", "text": "\\ud800"}\n', "log")
 
 
-def test_a_file_name_in_half_characters_does_not_spoil_the_log(tmp_path):
-    """An error message may repeat one; a log that could not be read again would lose the run."""
+def test_a_file_name_with_lone_surrogates_does_not_corrupt_the_log(tmp_path):
+    """An error message may quote one; an unreadable log would lose the run."""
     name = os.fsdecode(b"photo-\xff.jpg")
     with EventLog(tmp_path / "events.jsonl") as log:
         log.append("end", detail=f"cannot read {name}", notes=[name, {"é": name}])

@@ -1,4 +1,4 @@
-"""Progress in the event log: every one of a short run, a bounded part of a long one."""
+"""Progress events in the log: all of a short run, a bounded number of a long one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LARGEST_LOG_BYTES = 50_000_000
 
 
 class Clock:
-    """Seconds that a test moves."""
+    """A clock that the test advances, in seconds."""
 
     def __init__(self) -> None:
         self.now = 1e6
@@ -46,7 +46,7 @@ def test_a_short_run_keeps_all_its_progress(tmp_path, clock):
     assert written(tmp_path / "log") == [("progress", steps) for steps in range(20, 220, 20)]
 
 
-def test_a_long_run_keeps_one_a_while_and_the_last_before_anything_else(
+def test_a_long_run_keeps_progress_every_30_s_and_the_last_before_any_other_event(
     tmp_path, clock, monkeypatch
 ):
     monkeypatch.setattr(events, "ALL_UNTIL", 2)
@@ -73,7 +73,7 @@ def test_a_long_run_keeps_one_a_while_and_the_last_before_anything_else(
     assert read_events(tmp_path / "log").broken_at is None
 
 
-def test_an_attempt_counts_on_from_those_before_it(tmp_path, clock):
+def test_a_resumed_run_continues_the_count_of_earlier_attempts(tmp_path, clock):
     with EventLog(tmp_path / "log") as log:
         thinned = ThrottledProgress(log, ALL_UNTIL, clock)
         for steps in (20, 40, 60):
@@ -82,7 +82,7 @@ def test_an_attempt_counts_on_from_those_before_it(tmp_path, clock):
 
 
 def test_the_log_of_a_month_stays_under_fifty_megabytes(tmp_path, clock):
-    """Ten steps a second: a look every two seconds.  Counted on two days, as every day is alike."""
+    """Ten steps and half a progress event per second, measured over two days and extrapolated."""
 
     class Counting:
         def __init__(self):

@@ -1,4 +1,4 @@
-"""What is decided before the first run, and what does not keep to it."""
+"""Preregistration: what is decided before the first run, and departures from it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SETTINGS = ("experiment=resnet18", "recipe.epochs=1", "target.value=0.3", "targe
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A registration of two seeds, and the ledger of the first, trained afterwards for real."""
+    """Return a registration of two seeds, and a ledger with the first, trained afterwards."""
     folder = tmp_path_factory.mktemp("registered")
     file = folder / "decided.yaml"
     register([tiny(folder, *SETTINGS, f"seed={seed}") for seed in (0, 1)], file)
@@ -30,7 +30,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return file, folder / "ledger"
 
 
-def test_a_run_that_keeps_to_it_is_fine_and_the_others_are_missed(kept: tuple[Path, Path]) -> None:
+def test_a_registered_run_passes_and_missing_runs_are_listed(kept: tuple[Path, Path]) -> None:
     file, ledger = kept
     (result,) = verify_ledger(str(ledger), None, None, preregistration.read(file))
     assert result.failures == ()
@@ -55,7 +55,7 @@ def test_a_run_that_keeps_to_it_is_fine_and_the_others_are_missed(kept: tuple[Pa
     ],
     ids=str,
 )
-def test_what_departs_from_it_is_a_failure(
+def test_a_departure_from_the_registration_is_a_failure(
     kept: tuple[Path, Path], change: dict[str, object], rule: str
 ) -> None:
     file, ledger = kept
@@ -76,7 +76,7 @@ def _departed(entry: Entry, change: dict[str, object]) -> Entry:
     return entry.model_copy(update=change)
 
 
-def test_a_seed_may_be_repeated_after_a_fault_and_not_otherwise(kept: tuple[Path, Path]) -> None:
+def test_a_seed_may_be_repeated_only_after_a_failed_run(kept: tuple[Path, Path]) -> None:
     file, ledger = kept
     (entry,) = store.read(ledger).entries
     again = entry.model_copy(update={"repeat": 1, "run_id": "again"})
@@ -93,7 +93,7 @@ def test_a_seed_may_be_repeated_after_a_fault_and_not_otherwise(kept: tuple[Path
     assert "registered: repeat" in rules, "a fault of another configuration excuses nothing"
 
 
-def test_what_the_machine_decides_is_left_open_and_other_rows_are_noted(
+def test_machine_settings_are_free_and_unregistered_rows_are_noted(
     kept: tuple[Path, Path],
 ) -> None:
     file, ledger = kept
@@ -105,10 +105,10 @@ def test_what_the_machine_decides_is_left_open_and_other_rows_are_noted(
     assert not [f for f in result.failures if f.rule.startswith("registered")]
     exploring = entry.model_copy(update={"recipe": "of my own"})
     result = verify(ledger, exploring, LedgerIndex([exploring]), [check])
-    assert any("was not decided on before" in note.text for note in result.notes)
+    assert any("is not in the registration" in note.text for note in result.notes)
 
 
-def test_a_run_on_a_folder_is_held_to_what_was_decided_for_its_loader(
+def test_a_run_on_a_folder_is_checked_against_the_registration_of_its_loader(
     kept: tuple[Path, Path],
 ) -> None:
     """ImageNet's loaders name the data of other classes ``folder`` in the entry."""
@@ -122,19 +122,19 @@ def test_a_run_on_a_folder_is_held_to_what_was_decided_for_its_loader(
     assert preregistration.missing(decided, [there]) == ["resnet18 small_smoothed seed 1"]
 
 
-def test_what_was_decided_stays_and_must_be_of_one_piece(tmp_path: Path) -> None:
+def test_a_registration_is_never_overwritten_and_must_be_consistent(tmp_path: Path) -> None:
     one = composed(*SETTINGS)
     file = tmp_path / "decided.yaml"
     register([one], file)
     before = file.read_bytes()
-    with pytest.raises(UserError, match="what was decided stays"):
+    with pytest.raises(UserError, match="a registration is never overwritten"):
         register([one], file)
     assert file.read_bytes() == before
     two_levels = [one, composed(*SETTINGS[:-2], "target.value=0.2", "seed=1")]
     two_settings = [one, composed(*SETTINGS, "recipe.batch_size=8", "seed=1")]
     for runs, words in (
         (two_levels, "one target"),
-        (two_settings, "one setting"),
+        (two_settings, "one configuration"),
         ([one, one], "each seed once"),
         ([composed(*SETTINGS, "repeat=1")], "repeat"),
     ):
@@ -143,16 +143,16 @@ def test_what_was_decided_stays_and_must_be_of_one_piece(tmp_path: Path) -> None
     assert not (tmp_path / "other.yaml").exists()
 
 
-def test_a_file_that_is_no_registration_says_how_to_make_one(tmp_path: Path) -> None:
+def test_the_error_for_an_invalid_registration_says_how_to_write_one(tmp_path: Path) -> None:
     file = tmp_path / "decided.yaml"
     register([composed(*SETTINGS)], file)
     content = yaml.safe_load(file.read_text())
     for broken in ({**content, "rows": 3}, {**content, "sedes": 1}, []):
         file.write_text(json.dumps(broken))
-        with pytest.raises(UserError, match=r"no registration.*\n.*--register FILE"):
+        with pytest.raises(UserError, match=r"not a valid registration.*\n.*--register FILE"):
             preregistration.read(file)
     file.write_text("a: [")
-    with pytest.raises(UserError, match="is no YAML"):
+    with pytest.raises(UserError, match="is not valid YAML"):
         preregistration.read(file)
     with pytest.raises(UserError, match="cannot read"):
         preregistration.read(tmp_path / "absent.yaml")

@@ -1,4 +1,4 @@
-"""The recount of verification against the trainer's own functions, written apart from it."""
+"""The verifier's recount against the trainer's functions, which are independent of it."""
 
 import math
 from dataclasses import asdict
@@ -43,7 +43,7 @@ def test_images_after_any_step_are_the_sum_of_the_loaders_batches(train_images, 
 
 
 @given(sizes, st.integers(2, 64), st.floats(0.1, 8), growths, st.integers(0, 400))
-def test_segments_are_the_trainers_meters(train_images, batch_size, epochs, growth, steps):
+def test_segments_match_the_trainers_meters(train_images, batch_size, epochs, growth, steps):
     batch_size = min(batch_size, train_images)
     counted = plan(train_images, batch_size, epochs, growth)
     steps = min(steps, counted.total_steps)
@@ -77,7 +77,7 @@ def test_segments_are_the_trainers_meters(train_images, batch_size, epochs, grow
     st.lists(st.one_of(st.floats(0, 1), st.floats(0.7, 0.85)), max_size=60),
     st.booleans(),
 )
-def test_evaluations_are_due_where_the_trainers_cadence_has_them(
+def test_evaluations_are_due_at_the_trainers_steps(
     train_images, batch_size, cadence, accuracies, baseline
 ):
     batch_size = min(batch_size, train_images)
@@ -98,24 +98,24 @@ def test_evaluations_are_due_where_the_trainers_cadence_has_them(
     assert found == expected
 
 
-def test_an_entry_that_was_looked_at_within_a_distance_of_the_target_is_recounted_so():
+def test_an_entry_of_the_old_cadence_is_recounted_with_it():
     counted = plan(100, 10, 4.0, cadence={"per_epoch": 1, "per_epoch_near": 2, "near": 0.1})
     steps = counted.evaluated_steps(Target(metric="top1", value=0.8), [0.2, 0.75, 0.76, 0.6], 40)
     assert list(steps) == [10, 20, 25, 30, 40]
 
 
-def test_an_absurd_log_is_refused_instead_of_counted_for_days():
+def test_an_absurd_log_is_rejected_instead_of_recounted_for_days():
     with pytest.raises(ValueError, match="more than"):
         plan().segments(10**15, {})
 
 
-def test_the_crossing_lies_where_the_log_odds_do():
+def test_the_crossing_is_interpolated_in_log_odds():
     # log odds of 1/4, 1/2 and 3/4 are -log 3, 0 and log 3: half-way in images
     points = [(100, 0.25, 400), (300, 0.75, 400)]
     assert interpolated_images(0.5, points, 1) == pytest.approx(200)
     assert interpolated_images(0.2, points, 0) == 100
     assert interpolated_images(0.75, points, 1) == 300
-    # an accuracy of 1 stands half an image inside: log odds of 1 - 0.5/400
+    # an accuracy of 1 is moved inwards by half an image: log odds of 1 - 0.5/400
     full = [(100, 0.25, 400), (300, 1.0, 400)]
     share = math.log(3) / (math.log(3) + math.log(799))
     assert interpolated_images(0.5, full, 1) == pytest.approx(100 + 200 * share)

@@ -1,4 +1,4 @@
-"""Verification of ledgers trained for real, and of every edit that changes a number in them."""
+"""Verify really trained ledgers, and catch every edit that changes a number in them."""
 
 import copy
 import gzip
@@ -43,13 +43,13 @@ RUNS = {
     ),
 }
 NOT_DERIVABLE = {("progress", "loss"), ("progress", "train_seconds"), ("start", "classes")}
-"""Numbers of a log that nothing else says: a loss and a time are only what they were (a time
-never goes back), and the classes need the data."""
+"""Numbers of a log that nothing else implies: losses and times (which only must not decrease), and
+the classes, which need the data."""
 
 
 @pytest.fixture(scope="module")
 def ledger(tmp_path_factory):
-    """Four kinds of ending: the level set, reached from it, missed with growing images, a fault."""
+    """Four endings: baseline, target reached, missed with progressive resizing, diverged."""
     folder = tmp_path_factory.mktemp("verified")
     for name, options in RUNS.items():
         size = "data.train_images=600" if name in ("baseline", "reached") else "seed=3"
@@ -67,7 +67,7 @@ def originals(ledger):
 
 @pytest.fixture
 def copied(ledger, tmp_path):
-    """A copy of the ledger alone, as a clone has it: without the run folders."""
+    """Return a copy of the ledger as in a clone, without the run folders."""
     return Path(shutil.copytree(ledger, tmp_path / "ledger"))
 
 
@@ -75,18 +75,18 @@ def rules(results):
     return {failure.rule.partition(":")[0] for result in results for failure in result.failures}
 
 
-def test_what_was_trained_follows_from_its_evidence(ledger):
+def test_trained_entries_are_verified(ledger):
     results = verify_ledger(str(ledger), None, None)
     assert [r.failures for r in results] == [()] * len(RUNS)
     assert [r.skipped for r in results] == [()] * len(RUNS), "digits are always at hand"
 
 
-def test_a_ledger_alone_is_enough(copied):
+def test_a_ledger_without_run_folders_is_verified(copied):
     results = verify_ledger(str(copied), None, None)
     assert all(result.ok for result in results)
 
 
-def test_the_log_in_the_run_folder_is_looked_at_too(ledger):
+def test_the_log_in_the_run_folder_is_checked_too(ledger):
     log = ledger.parent / "reached" / "events.jsonl"
     before = log.read_text()
     try:
@@ -98,7 +98,7 @@ def test_the_log_in_the_run_folder_is_looked_at_too(ledger):
         log.write_text(before)
 
 
-def test_data_that_is_not_at_hand_is_skipped(copied, monkeypatch):
+def test_a_check_of_unavailable_data_is_skipped(copied, monkeypatch):
     path, content = next(iter((p, json.loads(p.read_text())) for p in copied.glob("*.json")))
     content["config"]["data"]["name"] = content["data"] = "cifar10"
     path.write_text(json.dumps(content))
@@ -114,7 +114,7 @@ def test_other_data_under_the_same_name_is_found(copied, monkeypatch):
     assert "data" in rules(verify_ledger(str(copied), None, None))
 
 
-def test_a_network_that_counts_otherwise_is_found(copied, monkeypatch):
+def test_a_network_with_other_counts_is_found(copied, monkeypatch):
     from efficiency_bench.reproducibility import data_and_counts
 
     wrong = {"forward_macs": 1, "first_layer_macs": 1, "backward_macs": 1}
@@ -124,7 +124,7 @@ def test_a_network_that_counts_otherwise_is_found(copied, monkeypatch):
     assert "counts" in rules(verify_ledger(str(copied), None, None))
 
 
-def test_a_network_that_the_repository_has_otherwise_is_not_confirmed(copied, monkeypatch):
+def test_a_network_that_differs_from_the_repository_is_not_confirmed(copied, monkeypatch):
     from efficiency_bench.reproducibility import data_and_counts
 
     wrong = {"forward_macs": 1, "first_layer_macs": 1, "backward_macs": 1}
@@ -142,7 +142,7 @@ def test_a_network_that_the_repository_has_otherwise_is_not_confirmed(copied, mo
 @pytest.mark.parametrize(
     ("name", "value"), [("classes", 10**9), ("counts", {"5000": {}}), ("counts", {})]
 )
-def test_a_network_that_would_take_the_machine_is_not_counted(ledger, tmp_path, name, value):
+def test_a_network_too_large_for_the_machine_is_not_counted(ledger, tmp_path, name, value):
     entry = store.read(ledger).entries[0]
     forgery = Forgery(ledger, entry.run_id)
     forgery.start[name] = value
@@ -194,14 +194,14 @@ def test_a_missing_log_is_a_failure(copied):
     assert "event log" in rules(results)
 
 
-def test_a_file_that_is_no_entry_fails_by_its_name(copied):
+def test_an_invalid_file_fails_under_its_name(copied):
     (copied / "broken.json").write_text("{")
     results = verify_ledger(str(copied), None, None)
     assert [r.run_id for r in results if not r.ok] == ["broken"]
 
 
 def numbers(value, path=()):
-    """Paths of all numbers and truth values in JSON."""
+    """Yield the paths of all numbers and booleans in JSON."""
     if isinstance(value, dict):
         return [leaf for key in value for leaf in numbers(value[key], (*path, key))]
     if isinstance(value, list):
@@ -210,7 +210,7 @@ def numbers(value, path=()):
 
 
 def changed(old, data):
-    """Another value of the same kind, from a unit in the last place to the absurd."""
+    """Draw another value of the same type, from one unit in the last place to the absurd."""
     if isinstance(old, bool):
         return not old
     if isinstance(old, int):
@@ -243,7 +243,7 @@ fuzz = settings(
 
 @contextmanager
 def replaced(files):
-    """Files with other bytes for a while, put back whatever happens."""
+    """Replace the bytes of files temporarily, and always restore them."""
     before = {path: path.read_bytes() for path in files}
     try:
         for path, content in files.items():
@@ -255,7 +255,7 @@ def replaced(files):
 
 
 def caught(folder, run_id):
-    """Whether verification of the ledger in ``folder`` fails for the entry, or cannot read it."""
+    """Return whether verifying the entry in ``folder`` fails, or the entry is unreadable."""
     read = store.read(folder)
     if any(problem.path.stem == run_id for problem in read.problems):
         return True
@@ -281,7 +281,7 @@ def test_every_edit_of_a_number_in_an_entry_is_caught(originals, copied, data):
 
 @fuzz
 @given(st.data())
-def test_an_edit_is_caught_even_where_the_entrys_digest_is_made_anew(originals, copied, data):
+def test_an_edit_is_caught_even_if_the_entry_digest_is_recomputed(originals, copied, data):
     run_id = data.draw(st.sampled_from(sorted(originals)))
     content = json.loads(originals[run_id])
     path = data.draw(st.sampled_from(numbers(content)))
@@ -297,7 +297,7 @@ def test_an_edit_is_caught_even_where_the_entrys_digest_is_made_anew(originals, 
 
 
 def edited_log(copied, run_id, data):
-    """The log's lines with one number changed, and what was changed: event, path, old, new."""
+    """Return the log's lines with one number changed, and the change: event, path, old, new."""
     content = (copied / "events" / f"{run_id}.jsonl.gz").read_bytes()
     lines = [json.loads(line) for line in gzip.decompress(content).splitlines()]
     at = data.draw(st.sampled_from(range(len(lines))))
@@ -320,7 +320,7 @@ def test_every_edit_of_a_number_in_a_log_is_caught(originals, copied, data):
 
 @fuzz
 @given(st.data())
-def test_an_edit_of_a_log_is_caught_even_where_every_digest_is_made_anew(originals, copied, data):
+def test_an_edit_of_a_log_is_caught_even_if_every_digest_is_recomputed(originals, copied, data):
     run_id = data.draw(st.sampled_from(sorted(originals)))
     lines, edit = edited_log(copied, run_id, data)
     if (edit[0], edit[1][0]) in NOT_DERIVABLE:
@@ -335,8 +335,8 @@ def test_an_edit_of_a_log_is_caught_even_where_every_digest_is_made_anew(origina
         assert caught(copied, run_id), edit
 
 
-def test_a_forged_chain_is_one_that_the_reader_takes(originals, copied):
-    """The forgery of the test above is perfect but for the number: unedited, it passes."""
+def test_the_reader_accepts_the_forged_chain(originals, copied):
+    """The forgery of the test above has no other flaw: without the edit, it passes."""
     for run_id in originals:
         log = copied / "events" / f"{run_id}.jsonl.gz"
         lines = [json.loads(line) for line in gzip.decompress(log.read_bytes()).splitlines()]
