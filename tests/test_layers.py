@@ -51,7 +51,7 @@ TERMINAL = {"typer", "rich"}
 MAY_TALK = OUTBUILDINGS | TEXT_CONSOLE | {"cli", "report", "run", "verify"}
 """``run`` shows progress, ``report`` and ``verify`` show tables; nothing else prints."""
 SHOWS_ITSELF = {"efficiency_bench/data/fetch.py"}
-"""A download takes minutes, whoever asked for it."""
+"""A download takes minutes and shows its own progress, in every command."""
 
 
 def imports(path: Path) -> set[str]:

@@ -265,7 +265,7 @@ def test_an_entry_that_names_a_device_as_its_log_is_not_read_forever(place, tmp_
     odd = make_entry(run_id="one", event_log=place)
     (copy,) = gather(tmp_path, odd, [odd]).logs
     assert copy.content is None
-    assert "no ordinary file" in copy.problem
+    assert "not opened: a log is a relative path" in copy.problem
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ def checked(arguments):
         check(job.config)
 
 
-def said(*arguments):
+def error_message(*arguments):
     """Return the error message of the command line."""
     with pytest.raises(UserError) as mistake:
         checked(arguments)
@@ -70,11 +70,11 @@ def test_a_non_finite_number_is_rejected_with_its_key(key, value):
 
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1e999"])
 def test_a_number_among_builder_arguments_is_checked_too(value):
-    line = said(
+    line = error_message(
         *TIMM, "model.name=timm:x", "model.published=2024-01-01", f"+model.arguments.a={value}"
     )
     assert line.startswith("model.arguments.a=")
-    line = said(*RUN, f"+recipe.model_arguments.a=[1,{value}]")
+    line = error_message(*RUN, f"+recipe.model_arguments.a=[1,{value}]")
     assert line.startswith("recipe.model_arguments.a[1]=")
 
 
@@ -114,7 +114,7 @@ WANTED = (
 
 @pytest.mark.parametrize("wanted", WANTED)
 def test_the_error_for_an_unquoted_argument_shows_it_quoted_for_the_shell(wanted):
-    line = said(*RUN, f"run_dir={wanted}")
+    line = error_message(*RUN, f"run_dir={wanted}")
     assert "Exception" not in line
     assert "expecting" not in line
     assert repr(f"run_dir={wanted}") in line
@@ -126,7 +126,7 @@ def test_the_error_for_an_unquoted_argument_shows_it_quoted_for_the_shell(wanted
 def test_the_error_for_a_tilde_shows_the_expanded_folder(monkeypatch):
     for home in ("/home/somebody", "/home/some body=1"):
         monkeypatch.setenv("HOME", home)
-        line = said(*RUN, "data.root=~/images")
+        line = error_message(*RUN, "data.root=~/images")
         assert "'data.root=~/images' cannot be read: ~ is not expanded" in line
         (typed,) = shlex.split(line.splitlines()[1].removeprefix("type: "))
         (job,) = hydra_app.compose([*RUN, typed])
@@ -134,7 +134,7 @@ def test_the_error_for_a_tilde_shows_the_expanded_folder(monkeypatch):
 
 
 def test_values_of_a_sweep_are_quoted_one_by_one():
-    line = said("-m", *RUN, "run_dir=a=1,b=2")
+    line = error_message("-m", *RUN, "run_dir=a=1,b=2")
     (typed,) = shlex.split(line.splitlines()[1].removeprefix("type: "))
     jobs = hydra_app.compose(["-m", *RUN, typed])
     assert [job.config.run_dir for job in jobs] == ["a=1", "b=2"]
@@ -157,11 +157,11 @@ def test_values_of_a_sweep_are_quoted_one_by_one():
         ("model.arguments.a=5", ["+model.arguments.NAME=VALUE"]),
         ("recipe.epochs=range(1,3)", ["add -m"]),
         ("++data=cifar10", ["'++data=cifar10'", "leave out the plus signs"]),
-        ("run_dir=${nowhere}", ["run_dir refers to ${nowhere}", "no key"]),
+        ("run_dir=${nowhere}", ["run_dir refers to ${nowhere}", "not a key"]),
     ],
 )
 def test_errors_do_not_use_hydras_terms(argument, words):
-    line = said(*RUN, argument)
+    line = error_message(*RUN, argument)
     for word in words:
         assert word in line
     for word in ("Exception", "mismatched", "expecting", "Union", "ListConfig", "Structured"):
@@ -170,7 +170,7 @@ def test_errors_do_not_use_hydras_terms(argument, words):
 
 @pytest.mark.parametrize("given", [(), ("model.name=timm:mobilenetv4_conv_small",)])
 def test_a_timm_network_lists_its_missing_keys_and_needs_no_others(given):
-    line = said(*TIMM, *given)
+    line = error_message(*TIMM, *given)
     assert ("model.name and " in line) == (not given)
     assert "model.published (the date of first publication)" in line
     typed = shlex.split(line.split("type for example ")[1])

@@ -98,7 +98,7 @@ def _own(ledger_dir: Path, place: str) -> LogCopy | None:
     """Read the copy that the entry names; an untrusted entry may name an endless device."""
     path = ledger_dir / place
     if path.name != OWN_LOG or Path(place).is_absolute():
-        return LogCopy(place, None, f"not followed: a log is named {OWN_LOG}, relative to here")
+        return LogCopy(place, None, f"not opened: a log is a relative path to a file {OWN_LOG}")
     try:
         content = read_regular(path, LARGEST_LOG_BYTES)
         check_size(content)

@@ -133,7 +133,7 @@ def test_cifar_has_no_top5_and_its_own_level(tmp_path):
         ("3\t1.5\t-1\t79.3", "from 0 to 100"),
         ("3\t1.5\tnan\t79.3", "from 0 to 100"),
         ("3\t1.5\t5_2\t79.3", "from 0 to 100"),
-        ("3\t1.5\t80\t79.3", "top-1 than at top-5"),
+        ("3\t1.5\t80\t79.3", "top-1 is above top-5"),
         ("3\t-1\t52\t79.3", "epoch or hours"),
         ("3\t1e308\t52\t79.3", "epoch or hours"),
         ("1e300\t1.5\t52\t79.3", "epoch or hours"),

@@ -144,7 +144,7 @@ def test_a_malformed_row_is_reported_and_rejects_a_crossing_that_may_depend_on_i
     assert 2 not in [e.epochs for e in entry.evaluations]
     assert [text.partition(":")[0] for text in entry.config["skipped"]] == ["line 3"]
     assert "of skipped lines may be part of it" in entry.config["clock"]
-    got = imported(path)  # 78 % stands beside the line, and the target is 79.1 %
+    got = imported(path)  # 78 % is next to the line, and the target is 79.1 %
     assert got.entries == ()
     assert "(line 3)" in got.skipped[-1].reason
 

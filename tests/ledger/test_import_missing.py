@@ -74,10 +74,10 @@ def test_a_crossing_that_a_likely_missing_accuracy_would_change_is_rejected(
     at = data.draw(st.integers(0, len(accuracies) - 1))
     known = without(accuracies, at, whole)
     levels = [p.top5 for p in known.points]
-    beside = levels[max(at - 1, 0) : at + 1]
+    neighbours = levels[max(at - 1, 0) : at + 1]
     falls = [a - b for a, b in pairwise(levels)]
     swing = max([NOISE, *falls])
-    assume(min(beside) - swing <= accuracies[at] <= max(beside) + swing)
+    assume(min(neighbours) - swing <= accuracies[at] <= max(neighbours) + swing)
     changed = answer(known) != answer(curve(accuracies, whole=whole))
     assert not changed or decisive(known, TARGET)
 

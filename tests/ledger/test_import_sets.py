@@ -25,7 +25,7 @@ def one_column(rows):
         ("ImageNet/CIFAR10", "mine", HEADER, MIDDLE, "cifar10"),  # the nearest
         ("plain", "ResNet18 (CIFAR10)", HEADER, HIGH, "cifar10"),
         ("plain", "mine (ImageNet)", WITHOUT_TOP5, one_column(MIDDLE), "imagenet"),
-        ("plain", "mine", HEADER, HIGH, "cifar10"),  # nobody has 94 % on ImageNet
+        ("plain", "mine", HEADER, HIGH, "cifar10"),  # no top-1 on ImageNet is 94 %
         ("plain", "mine", WITHOUT_TOP5, one_column(HIGH), "cifar10"),
         ("plain", "mine", WITHOUT_TOP5, ("1\t1\t1.2", "2\t2\t50"), "imagenet"),
         ("plain", "mine", HEADER, ("1\t1\t9\t30", "2\t2\t50\t80"), "imagenet"),

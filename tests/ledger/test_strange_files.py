@@ -100,7 +100,7 @@ def test_a_log_elsewhere_is_not_followed(shipped, place):
     (shipped / f"{RUN}.json").write_text(json.dumps({**content, "event_log": place}))
     (result,) = verified(shipped)
     found = [f.found for f in result.failures if f.rule == f"event log: {place}"]
-    assert found == ["not followed: a log is named events.jsonl, relative to here"]
+    assert found == ["not opened: a log is a relative path to a file events.jsonl"]
 
 
 @pytest.mark.parametrize("name", ["a b", "ä", "x" * 201, "-\x1b[31m", "a\udcff"])

@@ -78,7 +78,7 @@ def rules(results):
 def test_trained_entries_are_verified(ledger):
     results = verify_ledger(str(ledger), None, None)
     assert [r.failures for r in results] == [()] * len(RUNS)
-    assert [r.skipped for r in results] == [()] * len(RUNS), "digits are always at hand"
+    assert [r.skipped for r in results] == [()] * len(RUNS), "digits are always available"
 
 
 def test_a_ledger_without_run_folders_is_verified(copied):
