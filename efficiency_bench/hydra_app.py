@@ -168,7 +168,7 @@ def check_arguments(arguments: Sequence[str]) -> None:
         setting = "=" in text or text[:1] in ("+", "~")  # `--cfg hydra` sets nothing
         if setting and "hydra" in re.split(r"[./@]", key) and not ours:
             raise UserError(
-                f"{text!r} is not allowed: the only settings of Hydra are hydra/launcher,"
+                f"{text!r} is not allowed: the only Hydra settings allowed are hydra/launcher,"
                 " hydra.launcher.KEY, hydra.run,\nhydra.sweep, hydra.searchpath, hydra.mode and"
                 " hydra.verbose, and no _target_, since Hydra would run it; leave it out"
             )

@@ -40,7 +40,7 @@ def chance_level(metric: Metric, classes: int) -> float:
 CHANCE_STANDARD_ERRORS = 3.0
 """How far above chance a target must be, in binomial standard errors of one evaluation; our choice.
 Random guessing passes it in one of 740 evaluations; three in a row confirm a crossing.  A baseline
-must be ten above chance (ledger/baseline.py), since it sets the target of every other run."""
+needs ten (ledger/baseline.py), since it sets the target of every other run."""
 
 
 def least_target(metric: Metric, classes: int, val_images: int) -> float:
