@@ -1,1 +1,1 @@
-"""Runs repeated and compared: train again, kill and resume, recount the data."""
+"""Reproducibility checks: retrain a run, kill and resume one, recheck data and counts."""

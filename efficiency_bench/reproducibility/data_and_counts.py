@@ -1,4 +1,4 @@
-"""The checks of an entry that need more than the ledger: the data itself and the network."""
+"""Verifies entries of a ledger, including checks that need the data or the network."""
 
 from __future__ import annotations
 
@@ -32,26 +32,26 @@ from efficiency_bench.verify.preregistration import Registration, held_to
 PUBLISHED = "published"
 
 MOST_CLASSES = 100_000
-"""More than any set of photographs has (ImageNet-21k: 21,841): a layer for more of them would take
-the memory of this machine."""
+"""More than any image data set has (ImageNet-21k: 21,841); a layer for more classes could exhaust
+this machine's memory."""
 
 LARGEST_COUNTED_PX = 1024
-"""Side of an image: of what is published 800 px is the most (EfficientNet-L2), and a VGG's
-training step at 1024 px takes 6 GB."""
+"""Largest image side; the largest published one is 800 px (EfficientNet-L2), and a training step
+of a VGG at 1024 px takes 6 GB."""
 
 MOST_SIDES = 100
-"""Of one progressive schedule; counting each takes a second or two."""
+"""Most image sides of one progressive schedule; counting each takes one or two seconds."""
 
 
 def verify_ledger(
     source: str, run_id: str | None, data_root: Path | None, decided: Registration | None = None
 ) -> list[Verification]:
-    """Verify one entry of a ledger, or every one; a file that is no entry fails as a whole.
+    """Verify one entry of a ledger, or all of them; a file that is not a valid entry fails.
 
-    ``source`` is the ledger's folder, or ``published`` for the published rows; ``run_id`` may be
-    the beginning of one.  ``data_root`` holds the data sets, None: the default place.
-    ``decided`` is what was decided before, one more thing to be held to.  Raises UserError for a
-    ledger or a run id that is not there.
+    ``source`` is the ledger's folder, or ``published`` for the published rows; ``run_id`` may be a
+    prefix.  ``data_root`` holds the data sets, None: the default folder.  ``decided`` is a
+    preregistration that the entries are also checked against.  Raises UserError for a ledger or a
+    run id that does not exist.
     """
     checks: list[Check] = [data_check(data_root), counts_again]
     if decided is not None:
@@ -67,12 +67,12 @@ def verify_ledger(
     unreadable = [
         Verification(p.path.stem, (Failure("readable", "an entry", p.reason),)) for p in problems
     ]
-    beside = LedgerIndex(read.entries)
-    return unreadable + [verify(Path(source), e, beside, checks) for e in entries]
+    index = LedgerIndex(read.entries)
+    return unreadable + [verify(Path(source), e, index, checks) for e in entries]
 
 
 def data_check(root: Path | None) -> Check:
-    """A rule: the data under ``root`` has the digest and the sizes that the run wrote down."""
+    """A rule: the data under ``root`` has the digest and the sizes that the run recorded."""
 
     def data(evidence: Evidence) -> Iterator[Finding]:
         start = evidence.start
@@ -92,15 +92,15 @@ def data_check(root: Path | None) -> Check:
 
 
 def counts_again(evidence: Evidence) -> Iterator[Finding]:
-    """A rule: this checkout counts the network of the run to the same MACs at every side.
+    """A rule: this checkout counts the same MACs for the run's network at every side.
 
-    Where it does not, the entry is wrong, unless its network's file was another one then and the
-    repository still has that: its commit can be asked.
+    If not, the entry is wrong, unless its network's file has changed since and the repository
+    still has the old version: then that commit has to be checked.
     """
     sides, classes = evidence.start["counts"], evidence.start["classes"]
     written_config = evidence.entry.config
-    # seeds, and the trials of a search for the shortest schedule, share one count; when the run
-    # was evaluated does not matter, and entries from before 0.3 said it in another way
+    # seeds, and the trials of a search for the shortest schedule, share one count; the evaluation
+    # schedule does not matter, and entries from before 0.3 recorded it in another format
     recipe = {**written_config["recipe"], "epochs": 1}
     same = {"seed": 0, "repeat": 0, "recipe": recipe, "evaluation": {}}
     config = json.dumps({**written_config, **same})
@@ -114,21 +114,21 @@ def counts_again(evidence: Evidence) -> Iterator[Finding]:
     differing = []
     for side, count in counted.items():
         written = sides[str(side)]
-        if "by_operator" not in written:  # logs from before do not say
+        if "by_operator" not in written:  # older logs do not have it
             count = {name: macs for name, macs in count.items() if name != "by_operator"}
         if count != written:
             differing.append(Failure(f"counts: at {side} px", count, written))
     if differing and (commit := older_network(evidence.entry)) is not None:
         yield Unconfirmed(
             "counts",
-            f"the network's file was another one then: git checkout {commit}, and verify there",
+            f"the network's file has changed since: git checkout {commit}, and verify there",
         )
     else:
         yield from differing
 
 
 def _check_size(classes: int, sides_px: Sequence[int]) -> None:
-    """Raise UserError for what would take more memory or time than a network that is published."""
+    """Raise UserError for sizes that take more memory or time than any published network."""
     if classes > MOST_CLASSES:
         raise UserError(f"{classes} classes; at most {MOST_CLASSES} are counted")
     if len(sides_px) > MOST_SIDES or max(sides_px, default=0) > LARGEST_COUNTED_PX:
@@ -139,10 +139,10 @@ def _check_size(classes: int, sides_px: Sequence[int]) -> None:
 
 
 def older_network(entry: Entry) -> str | None:
-    """The commit whose network ``entry`` was counted with, where today's is another one.
+    """The commit with the network that ``entry`` was counted with, if the network has changed.
 
-    None where it is today's, or none that the repository has.  Entries of schema 2 have no digest
-    of the network's own file; where their code is that of their commit, that has it.
+    None if it has not changed, or if the repository lacks that version.  Entries of schema 2 have
+    no digest of the network's file; for them, their commit is used if its code digest matches.
     """
     from efficiency_bench.counting.network_files import (
         commit_with,
@@ -166,8 +166,8 @@ def older_network(entry: Entry) -> str | None:
 def at_hand(data: str, root: Path | None) -> tuple[str, int, int, int]:
     """Digest, training images, validation images and classes of the data; never downloads.
 
-    ``data`` is the JSON of a configuration's data part.  Raises UserError where the data, or
-    what reads it, is not here.
+    ``data`` is the JSON of a configuration's data part.  Raises UserError if the data or the
+    library that reads it is missing.
     """
     _need_torch()
     import torch
@@ -175,17 +175,17 @@ def at_hand(data: str, root: Path | None) -> tuple[str, int, int, int]:
     from efficiency_bench.data import build_data
 
     where = None if root is None else str(root)
-    # what was passed over was allowed then, or it would not have been trained on
+    # files that were skipped were allowed, or the run would not have started
     here = {"root": where, "download": False, "allow_left_out": True}
     config = DataConfig(**{**json.loads(data), **here})
-    plain = RecipeConfig(batch_size=1)  # no augmentation: only what is there is looked at
+    plain = RecipeConfig(batch_size=1)  # no augmentation: only the data is read
     built = build_data(config, plain, 0, torch.device("cpu"))
     return built.digest, built.train_images, built.val_images, len(built.classes)
 
 
 @lru_cache
 def counts(config: str, classes: int, sides_px: tuple[int, ...]) -> dict[int, dict[str, Any]]:
-    """MACs per image by side of a network, counted now on the CPU; UserError where it cannot be.
+    """MACs per image by side of a network, counted now on the CPU; UserError if that fails.
 
     ``config`` is the JSON of an entry's configuration.
     """
@@ -198,7 +198,7 @@ def counts(config: str, classes: int, sides_px: tuple[int, ...]) -> dict[int, di
         _, counted = counted_model(replace(loaded, device="cpu"), classes, sides_px)
     except (UserError, KeyboardInterrupt):
         raise
-    except Exception as error:  # a library's network may raise anything for a stranger's settings
+    except Exception as error:  # a library's network may raise anything for untrusted settings
         raise UserError(f"{type(error).__name__}: {error}") from error
     return {side: count_fields(count) for side, count in counted.items()}
 

@@ -1,4 +1,4 @@
-"""Whether two entries are of one result: all that a clock, a folder or a day cannot move."""
+"""Compares the results in two entries, ignoring dates, clocks and places."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from efficiency_bench.records import Entry
 
-OF_THE_OCCASION = (
+PER_ATTEMPT_FIELDS = (
     "created_utc",
     "clocks",
     "event_log",
@@ -18,13 +18,13 @@ OF_THE_OCCASION = (
     "repeated_seconds",
     "repeated_paper3x_tfs_days",
 )
-"""Fields that say when, where and with what interruptions; the rest says what came out."""
+"""Fields that depend on when, where and with what interruptions a run trained."""
 
-SECONDS_OF_AN_EVALUATION = ("train_seconds", "evaluation_seconds")
+EVALUATION_SECONDS = ("train_seconds", "evaluation_seconds")
 
 
 def differences(one: Entry, other: Entry) -> list[str]:
-    """What differs between two results, as ``field: value, value``; compared to the bit."""
+    """Differences between two results as ``field: value, value``; the comparison is bit-exact."""
     ours, theirs = _result(one), _result(other)
     return [
         f"{name}: {ours[name]!r}, {theirs[name]!r}" for name in ours if ours[name] != theirs[name]
@@ -32,8 +32,8 @@ def differences(one: Entry, other: Entry) -> list[str]:
 
 
 def _result(entry: Entry) -> dict[str, Any]:
-    content = entry.model_dump(mode="json", exclude=set(OF_THE_OCCASION))
+    content = entry.model_dump(mode="json", exclude=set(PER_ATTEMPT_FIELDS))
     for evaluation in content["evaluations"]:
-        for name in SECONDS_OF_AN_EVALUATION:
+        for name in EVALUATION_SECONDS:
             del evaluation[name]
     return content

@@ -1,8 +1,8 @@
-"""The proof that runs survive: one is killed again and again, and must end as an undisturbed one.
+"""Kill test: a run that is killed repeatedly must end with the result of an undisturbed run.
 
-Every attempt is a fork of a process that has imported torch and computed nothing, so that a kill
-costs a second and no import.  Half of the kills come at a random moment, half at a random write
-to the disk: just before or just after a checkpoint, an event or an entry gets its place.
+Every attempt is a fork of a process that has imported torch and computed nothing, so an attempt
+costs a second and no import.  Half of the kills come at a random time, half at a random disk
+write: just before or just after a checkpoint, an event or an entry is written.
 """
 
 from __future__ import annotations
@@ -31,32 +31,32 @@ from efficiency_bench.run.run import run
 from efficiency_bench.verify import LedgerIndex, verify
 
 WRITES = ("write", "fsync", "replace", "link")
-"""Calls of ``os`` after which the disk is another: all durable writing goes through them."""
+"""The ``os`` calls that change the disk: all durable writes go through them."""
 
 
 @dataclass(frozen=True)
 class Proof:
-    """What came of the disturbed run."""
+    """The result of a kill test."""
 
     undisturbed: Entry
     disturbed: Entry
     kills: tuple[str, ...]
-    """Each kill's place: seconds into the attempt, or the write it came at."""
+    """Where each kill came: seconds into the attempt, or the number of the write."""
     problems: tuple[str, ...]
-    """Differences between the two results, and rules of verification that fail; none: proven."""
+    """Differences between the two results, and failed verification rules; empty: passed."""
 
 
 def command(
     arguments: Sequence[str], out: Path, kills: int, seed: int
 ) -> tuple[tuple[str, ...], dict[str, Any]]:
-    """Prove it for the run that Hydra's ``arguments`` name; the problems, and a row for JSON.
+    """Kill-test the run of Hydra's ``arguments``; returns the problems, and a row for JSON.
 
-    What happens is told on standard error as it happens.
+    Progress is printed to standard error.
     """
     proofs: list[Proof] = []
 
     if is_sweep(arguments):
-        raise UserError("verify-resume takes one run: leave -m and comma lists out")
+        raise UserError("verify-resume tests a single run: leave out -m and comma lists")
     for composed in compose(arguments):
         check_config(composed.config)
         for news in prove(composed.config, out, kills, seed):
@@ -65,8 +65,8 @@ def command(
             else:
                 print(f"  {news}", file=sys.stderr)
     (proof,) = proofs[:1]
-    verdict = "differs" if proof.problems else "the same to the bit"
-    repeated = f"{proof.disturbed.repeated_images} images were processed again"
+    verdict = "differs" if proof.problems else "bit-exact"
+    repeated = f"{proof.disturbed.repeated_images} images were repeated"
     print(f"after {len(proof.kills)} kills: {verdict}; {repeated}", file=sys.stderr)
     for problem in proof.problems:
         print(f"  {problem}", file=sys.stderr)
@@ -82,11 +82,10 @@ def command(
 
 
 def prove(config: RunConfig, folder: Path, kills: int, seed: int) -> Iterator[str | Proof]:
-    """Train undisturbed and disturbed in ``folder`` and compare; yields what happens, then the
-    proof.
+    """Train a run undisturbed and with kills in ``folder``; yields messages, then the proof.
 
-    ``kills`` is how often the disturbed run is killed before it may end.  Raises UserError where
-    the undisturbed run does not end by itself.
+    ``kills`` is how often the disturbed run is killed before it may finish.  Raises UserError if
+    the undisturbed run fails.
     """
     if folder.exists() and any(folder.iterdir()):
         raise UserError(f"{folder} is not empty; name a new folder with --out DIR")
@@ -102,28 +101,28 @@ def prove(config: RunConfig, folder: Path, kills: int, seed: int) -> Iterator[st
     if status != 0:
         raise UserError(f"the undisturbed run ended with exit code {status}: see {folder}")
     writes = int(writes_file.read_text())
-    yield f"undisturbed: {seconds:.1f} s, {writes} writes to the disk"
+    yield f"undisturbed: {seconds:.1f} s, {writes} disk writes"
     places: list[str] = []
     while len(places) < kills:
         if len(places) % 2:
             place = kill_at_write(disturbed, draw.randrange(1, writes + 1), draw.random() < 0.5)
         else:
             place = kill_at_moment(disturbed, draw.uniform(0.0, seconds))
-        if place is None:  # it ended before the kill came: begin another run to kill
+        if place is None:  # it ended before the kill: start another run to kill
             yield from check(places, plain, disturbed, final=False)
             shutil.rmtree(folder / "disturbed")
             continue
         places.append(place)
         yield f"killed {len(places)}/{kills}: {place}"
     if (status := forked(lambda: run(disturbed).exit_code)) != 0:
-        raise UserError(f"the run could not be taken up again: exit code {status}, see {folder}")
+        raise UserError(f"the run could not resume: exit code {status}, see {folder}")
     yield from check(places, plain, disturbed, final=True)
 
 
 def check(
     places: list[str], plain: RunConfig, disturbed: RunConfig, final: bool
 ) -> Iterator[Proof]:
-    """The proof of the two runs; before the last only where something is wrong."""
+    """The proof for the two runs; if not ``final``, only if there is a problem."""
     one, other = entry_of(plain), entry_of(disturbed)
     ledger_dir = Path(disturbed.ledger_dir)
     failures = verify(ledger_dir, other, LedgerIndex(store.read(ledger_dir).entries)).failures
@@ -133,7 +132,7 @@ def check(
 
 
 def placed(config: RunConfig, folder: Path) -> RunConfig:
-    """The run with its folder and ledger in ``folder``, saving as often as it can."""
+    """``config`` with its folder and ledger in ``folder``, saving as often as possible."""
     return replace(
         config,
         run_dir=str(folder / "run"),
@@ -144,13 +143,13 @@ def placed(config: RunConfig, folder: Path) -> RunConfig:
 
 
 def entry_of(config: RunConfig) -> Entry:
-    """The one entry of a run's ledger."""
+    """The only entry in the ledger of ``config``."""
     (entry,) = store.read(Path(config.ledger_dir)).entries
     return entry
 
 
 def forked(child: Callable[[], int]) -> int:
-    """Run ``child`` in a fork and return its exit code; negative: the signal that ended it."""
+    """Run ``child`` in a fork and return its exit code; negative: the signal that killed it."""
     process = os.fork()
     if process == 0:
         os._exit(_code_of(child))
@@ -158,7 +157,7 @@ def forked(child: Callable[[], int]) -> int:
 
 
 def kill_at_moment(config: RunConfig, seconds: float) -> str | None:
-    """Kill an attempt ``seconds`` after its start; None if it ended before."""
+    """Kill an attempt ``seconds`` after its start; None if it ended earlier."""
     process = os.fork()
     if process == 0:
         os._exit(_code_of(lambda: run(config).exit_code))
@@ -175,7 +174,7 @@ def kill_at_moment(config: RunConfig, seconds: float) -> str | None:
 
 
 def kill_at_write(config: RunConfig, number: int, before: bool) -> str | None:
-    """Kill an attempt at its ``number``-th write; None if it ended with fewer."""
+    """Kill an attempt at its ``number``-th write; None if it ended with fewer writes."""
 
     def child() -> int:
         def at(count: int, name: str, done: bool) -> None:
@@ -193,7 +192,7 @@ def kill_at_write(config: RunConfig, number: int, before: bool) -> str | None:
 
 
 def count_writes(config: RunConfig, result: Path) -> int:
-    """Run undisturbed and write down how often the disk was written."""
+    """Run undisturbed and write the number of disk writes to ``result``."""
     counts = [0]
 
     def at(count: int, name: str, done: bool) -> None:
@@ -237,10 +236,10 @@ def _check_ended(code: int) -> None:
 
 
 def _code_of(child: Callable[[], int]) -> int:
-    """The exit code of a fork, which nothing may leave: it would go on as a second parent."""
+    """The exit code of a fork.  No exception may escape, or the fork runs on as a second parent."""
     try:
         return child()
-    except BaseException:  # SystemExit and Ctrl-C too; all of it is printed
+    except BaseException:  # SystemExit and Ctrl-C too; the traceback is printed
         traceback.print_exc()
         return 70  # EX_SOFTWARE of sysexits.h
     finally:

@@ -1,7 +1,7 @@
-"""A finished run trained once more, away from its ledger, and held against its entry.
+"""Retrains a finished run, away from its ledger, and compares the result with its entry.
 
-On the same versions and processor the bits must agree; elsewhere rounding differs, and what is
-asked is that the new run could have been one more seed of the old ones.
+With the same versions and processor the results must be bit-exact; elsewhere rounding differs, and
+the new run must lie within the 95 % prediction interval of one more seed.
 """
 
 from __future__ import annotations
@@ -27,66 +27,66 @@ from efficiency_bench.run.signals import stop_on_signal
 from efficiency_bench.run.terminal import Terminal, console_of, run_with_progress
 
 NUMERICS = ("python", "torch", "torchvision", "numpy")
-"""Packages whose version may move the last bit."""
+"""Packages whose version may change the last bit."""
 
 MACHINE = ("cpu", "device", "precision", "processes", "torch_threads")
-"""Facts of the hardware that may; cores and memory do not."""
+"""Hardware facts that may change the last bit; the number of cores and the memory do not."""
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Where one more run of these seeds would be found with 95 % confidence (Student's t)."""
+    """95 % prediction interval (Student's t) for one more seed."""
 
     quantity: str
     seeds: int
     low: float
     high: float
     found: float | None
-    """The new run's own; None: it has none, since it did not arrive."""
+    """The new run's value; None: it did not reach its target."""
 
     @property
     def holds(self) -> bool:
-        """Whether the new run lies within."""
+        """Whether the new run lies within the interval."""
         return self.found is not None and self.low <= self.found <= self.high
 
 
 @dataclass(frozen=True)
 class Reproduction:
-    """What came of it."""
+    """The comparison of a retrained run with its entry."""
 
     committed: Entry
     again: Entry
     elsewhere: tuple[str, ...]
-    """Versions and facts of the machine that differ, each as a sentence; none: the same place."""
+    """Versions and hardware facts that differ, one sentence each; empty: the same setup."""
     differences: tuple[str, ...]
-    """Fields of the results that differ; none: the same to the bit."""
+    """Fields of the results that differ; empty: bit-exact."""
     spread: Spread | None
-    """None where fewer than two seeds leave it unknown."""
+    """None with fewer than two seeds."""
 
     @property
     def ok(self) -> bool:
-        """The same bits; elsewhere, within the spread of the seeds."""
+        """Bit-exact, or on another setup within the spread of the seeds."""
         within = self.spread is not None and self.spread.holds
         return not self.differences or (bool(self.elsewhere) and within)
 
 
 def reproduce(ledger: Path, run_id: str, data_root: Path | None, out: Path) -> Reproduction | None:
-    """Train the run ``run_id`` (or its beginning) of ``ledger`` again under ``out`` and compare.
+    """Retrain the run ``run_id`` (or a prefix) of ``ledger`` under ``out`` and compare.
 
-    ``out`` gets a folder for the run and a ledger of its own, which begins with the runs that set
-    the target; the committed ledger is only read.  None where a signal stopped it: the same
-    call goes on.  Raises UserError for a run that was not trained here, or data not at hand.
+    ``out`` gets a folder for the run with its own ledger, which starts with the baseline runs that
+    set the target; the committed ledger is only read.  None if a signal stopped it: the same call
+    resumes.  Raises UserError for a run that was not trained with this harness, or missing data.
     """
     process = this_process()
     if process.world_size > 1:
-        raise UserError("a run is repeated in one process; leave torchrun or srun out")
+        raise UserError("a run is retrained in one process; leave out torchrun or srun")
     read = store.read(ledger)
     committed = store.matching(read.entries, run_id)
     if committed.tier != "measured":
         raise UserError(f"{committed.run_id} was not trained with this harness: nothing to repeat")
     folder = out / committed.run_id
     for baseline in committed.target.baseline_run_ids:
-        _lend(ledger, store.matching(read.entries, baseline), folder / "ledger")
+        _copy_to(ledger, store.matching(read.entries, baseline), folder / "ledger")
     config = _placed(committed, data_root, folder)
     with stop_on_signal(leaving=True) as stop:
         again = run_with_progress(config, Terminal(console_of(process)), stop).entry
@@ -97,18 +97,18 @@ def reproduce(ledger: Path, run_id: str, data_root: Path | None, out: Path) -> R
 
 
 def compare(committed: Entry, again: Entry, entries: Sequence[Entry]) -> Reproduction:
-    """The comparison alone; ``entries`` are those of the committed ledger."""
+    """The comparison of two entries; ``entries`` are those of the committed ledger."""
     return Reproduction(
         committed,
         again,
-        tuple(_elsewhere(committed, again)),
+        tuple(_setup_differences(committed, again)),
         tuple(differences(committed, again)),
         _spread([e for e in entries if row_key(e) == row_key(committed)], again),
     )
 
 
 def as_row(result: Reproduction) -> dict[str, Any]:
-    """JSON values of a reproduction."""
+    """A reproduction as JSON values."""
     return {
         "run_id": result.committed.run_id,
         "ok": result.ok,
@@ -121,7 +121,7 @@ def as_row(result: Reproduction) -> dict[str, Any]:
     }
 
 
-def _lend(ledger: Path, entry: Entry, to: Path) -> None:
+def _copy_to(ledger: Path, entry: Entry, to: Path) -> None:
     if not store.entry_path(to, entry.run_id).exists():
         log = store.log_path(ledger, entry.run_id)
         store.append(to, entry, log if log.exists() else None)
@@ -129,7 +129,7 @@ def _lend(ledger: Path, entry: Entry, to: Path) -> None:
 
 def _placed(entry: Entry, data_root: Path | None, folder: Path) -> RunConfig:
     config = from_plain(entry.config)
-    # a place that an entry names is not looked into
+    # a path recorded in an entry is not trusted
     here = DataConfig(root=None if data_root is None else str(data_root))
     names = [name.removeprefix("data.") for name in LOADING]
     unrecorded = {name: getattr(here, name) for name in names}
@@ -142,17 +142,17 @@ def _placed(entry: Entry, data_root: Path | None, folder: Path) -> RunConfig:
     )
 
 
-def _elsewhere(one: Entry, other: Entry) -> list[str]:
+def _setup_differences(one: Entry, other: Entry) -> list[str]:
     ours, theirs = one.provenance, other.provenance
     if ours is None or theirs is None:
-        return ["one of the two says nothing of its versions"]
+        return ["one of the two entries does not record its versions"]
     pairs = [(name, ours.versions.get(name), theirs.versions.get(name)) for name in NUMERICS]
     pairs += [(name, ours.hardware.get(name), theirs.hardware.get(name)) for name in MACHINE]
     return [f"{name}: {here} here, {there} there" for name, there, here in pairs if here != there]
 
 
 def _spread(seeds: Sequence[Entry], again: Entry) -> Spread | None:
-    """Compute to the target on a log scale; of a run that sets the target, its final level."""
+    """The spread of compute to the target on a log scale; for a baseline, of its final accuracy."""
     if again.target.source == "own_schedule":
         metric = again.target.metric
         levels = [seed.evaluations[-1].accuracy(metric) for seed in seeds]
@@ -178,19 +178,19 @@ def _one_more(values: Sequence[float]) -> tuple[float, float]:
 
 
 def print_reproduction(row: dict[str, Any], console: Console) -> None:
-    """The verdict, and under it what differs and by how much it may."""
+    """Print the verdict, and below it the interval and the differences."""
     for line in _lines(row):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def _lines(row: dict[str, Any]) -> list[str]:
     if row["same_bits"]:
-        return [f"{row['run_id']}: the same to the bit"]
+        return [f"{row['run_id']}: bit-exact"]
     spread = row["spread"]
     if not row["elsewhere"]:
-        verdict = "NOT THE SAME, though versions and processor are"
+        verdict = "NOT THE SAME, although versions and processor are"
     elif spread is None:
-        verdict = "NOT KNOWN: other bits, and a single seed has no spread"
+        verdict = "UNKNOWN: not bit-exact, and a single seed has no spread"
     else:
         verdict = "within the spread" if spread["holds"] else "OUTSIDE THE SPREAD"
     lines = [f"{row['run_id']}: {verdict}"]

@@ -1,4 +1,4 @@
-"""Energy of a run from the machine's own counters: training and evaluation apart, or unknown."""
+"""Energy of a run from hardware counters, with training and evaluation charged separately."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from efficiency_bench.run.setup import RunSetup
 log = logging.getLogger(__name__)
 
 POWERCAP = Path("/sys/class/powercap")
-"""Where Linux shows the processor's energy counters (Intel's and AMD's alike)."""
+"""Where Linux exposes the CPU energy counters (both Intel and AMD)."""
 
 
 class Meter(Protocol):
-    """A counter of energy that never goes back."""
+    """A monotonic energy counter."""
 
     source: str
-    """Which counter, over what."""
+    """Which counter it reads, and what that covers."""
 
     def joules(self) -> float:
-        """Energy since the meter was made; OSError where the counter cannot be read."""
+        """Energy since the meter was created; OSError if the counter cannot be read."""
 
 
 class RaplMeter:
-    """The processor packages of this machine, whoever uses them."""
+    """Energy of all CPU packages of this machine, including other processes' use."""
 
     def __init__(self, root: Path) -> None:
-        """Raise OSError where there is no package, or its counter is not for this user."""
+        """Raise OSError if there is no package, or this user may not read its counter."""
         zones = sorted(root.glob("intel-rapl:*"))
         # "psys" and zones inside a package would count the same energy twice
         self._packages = [z for z in zones if _text(z / "name").startswith("package")]
@@ -47,10 +47,10 @@ class RaplMeter:
         self.source = f"RAPL, {len(self._packages)} processor packages, all that ran on them"
 
     def joules(self) -> float:
-        """A counter that wrapped around is lower than before; twice in between is not seen."""
+        """Joules so far.  One wraparound between two calls is detected; a second one is not."""
         now = self._counters()
         for before, after, span in zip(self._last, now, self._ranges, strict=True):
-            # the counter counts up to its range, then goes on from 0
+            # the counter runs up to its range and restarts at 0
             self._microjoules += after - before if after >= before else after + span - before
         self._last = now
         return self._microjoules / 1e6
@@ -60,10 +60,10 @@ class RaplMeter:
 
 
 class NvmlMeter:
-    """The boards of some GPUs, whoever uses them."""
+    """Energy of some GPU boards, including other processes' use."""
 
     def __init__(self, nvml: ModuleType, uuids: list[str]) -> None:
-        """``nvml`` is pynvml; raise OSError where a board does not count its energy."""
+        """``nvml`` is pynvml; raise OSError if a board does not count its energy."""
         self._nvml = nvml
         try:
             nvml.nvmlInit()
@@ -74,7 +74,7 @@ class NvmlMeter:
         self.source = f"NVML, {len(uuids)} GPU boards without the host"
 
     def joules(self) -> float:
-        """The counter has millijoules since the driver was loaded."""
+        """Joules so far.  The board counts millijoules since the driver was loaded."""
         return (self._total() - self._began) / 1e3
 
     def _total(self) -> int:
@@ -85,7 +85,7 @@ class NvmlMeter:
 
 
 def open_meter(device: str, process: Process) -> tuple[Meter | None, str]:
-    """The meter of what the run computes on, and its source; None and the reason without one."""
+    """The meter for the run's device and its source; if there is none, None and the reason."""
     try:
         if not process.one_machine:
             raise OSError("the run's processes are on several machines")
@@ -102,29 +102,27 @@ def _gpus(process: Process) -> NvmlMeter:
         raise OSError("the package nvidia-ml-py (extra gpu) is not installed") from error
     seen = torch.cuda.device_count()
     if seen < process.world_size:
-        raise OSError(
-            f"{process.world_size} processes, but only {seen} GPUs are visible to the first"
-        )
+        raise OSError(f"{process.world_size} processes, but rank 0 sees only {seen} GPUs")
     chosen = range(process.world_size) if process.world_size > 1 else [torch.cuda.current_device()]
     return NvmlMeter(pynvml, [f"GPU-{torch.cuda.get_device_properties(i).uuid}" for i in chosen])
 
 
 class EnergyAccount:
-    """Joules of training and of evaluation, charged where the run's records change hands."""
+    """Joules of training and of evaluation, charged as the trainer yields its records."""
 
     def __init__(self, meter: Meter | None, training: float, evaluation: float) -> None:
-        """Go on from the joules of earlier attempts; without a meter nothing is known."""
+        """Start from the joules of earlier attempts; without a meter the energy is unknown."""
         self._meter = meter
         self._training, self._evaluation = training, evaluation
         self._last = 0.0
 
     @property
     def known(self) -> bool:
-        """Whether every reading so far could be taken."""
+        """Whether every reading so far succeeded."""
         return self._meter is not None
 
     def fields(self) -> dict[str, Any]:
-        """What the event log has; nothing where nothing is known."""
+        """The fields of an event; empty if the energy is unknown."""
         if not self.known:
             return {}
         return {
@@ -133,15 +131,15 @@ class EnergyAccount:
         }
 
     def charge_training(self) -> None:
-        """What was used since the last call was training."""
+        """Charge the energy since the last call to training."""
         self._training += self._lap()
 
     def charge_evaluation(self) -> None:
-        """What was used since the last call was evaluation."""
+        """Charge the energy since the last call to evaluation."""
         self._evaluation += self._lap()
 
     def charge_nothing(self) -> None:
-        """What was used since the last call, such as saving, is on no account."""
+        """Drop the energy since the last call, such as that of saving a checkpoint."""
         self._lap()
 
     def _lap(self) -> float:
@@ -167,7 +165,7 @@ UNMEASURED = f"{UNKNOWN}: an earlier attempt was not measured"
 
 
 def begin_cost(run: RunSetup, hardware: Mapping[str, Any]) -> tuple[EnergyAccount, dict[str, Any]]:
-    """The account of energy, and the ``cost`` field of the ``start`` or ``resume`` event."""
+    """The energy account, and the ``cost`` field of the ``start`` or ``resume`` event."""
     meter, source = open_meter(run.config.device, this_process())
     notes = [PROFILED] if run.config.profile else []
     fields: dict[str, Any] = {"energy_source": source, "notes": notes}
@@ -177,20 +175,20 @@ def begin_cost(run: RunSetup, hardware: Mapping[str, Any]) -> tuple[EnergyAccoun
     assert run.earlier is not None
     start = next(e for e in run.earlier.events if e["event"] == "start")
     notes += _changes(run, start, hardware)
-    taken_up = run.earlier.energy
-    if meter is None or taken_up is None:
+    resumed = run.earlier.energy
+    if meter is None or resumed is None:
         fields["energy_source"] = UNMEASURED if meter else source
         return EnergyAccount(None, 0.0, 0.0), fields
-    account = (taken_up[name] for name in ("energy_joules", "evaluation_energy_joules"))
-    return EnergyAccount(meter, *account), fields | taken_up
+    account = (resumed[name] for name in ("energy_joules", "evaluation_energy_joules"))
+    return EnergyAccount(meter, *account), fields | resumed
 
 
 def _changes(run: RunSetup, start: Mapping[str, Any], hardware: Mapping[str, Any]) -> list[str]:
-    """What makes one number of seconds or dollars speak of two machines."""
+    """Notes on changes since the start that make seconds or dollars mix two machines or prices."""
     notes = []
     if start["provenance"]["hardware"] != hardware:
-        notes.append("taken up on other hardware: seconds are of both")
+        notes.append("resumed on other hardware: seconds cover both machines")
     price, first = run.config.price_usd_per_hour, start.get("cost", {}).get("price_usd_per_hour")
     if price != first:
-        notes.append(f"taken up at {price} USD an hour: dollars are at the first price, {first}")
+        notes.append(f"resumed at {price} USD per hour: dollars use the first price, {first}")
     return notes

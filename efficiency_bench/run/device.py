@@ -1,4 +1,4 @@
-"""The device of a run and the numerics chosen for it, always resolved, shown and recorded."""
+"""Resolves a run's device and numerics, and measures the peak FLOP/s of that device."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 """Parameters of mallopt, numbered as in glibc's malloc.h."""
 
 KEPT_BYTES = 1 << 30
-"""Free memory at the heap's end that stays; our choice, several times what a step of a small
-network holds."""
+"""Free memory kept at the end of the heap; our choice, several times what one step of a small
+network uses."""
 
 BLOCK_BYTES = 32 << 20
-"""Larger blocks are mapped, and given back, one by one: the highest that glibc's own adjustment
-goes.  Kept in the heap without a limit, blocks of 240 MB let it grow to eight times their size."""
+"""Larger blocks are mapped and unmapped individually: the largest threshold that glibc's own
+adjustment reaches.  Without a limit, blocks of 240 MB grew the heap to eight times their size."""
 
 
 def keep_freed_memory() -> bool:
-    """Tell the C library so; False where it is not glibc.  A second call changes nothing."""
+    """Make malloc keep freed memory; False if the C library is not glibc.  Idempotent."""
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):  # another C library, another system
@@ -35,17 +35,17 @@ def keep_freed_memory() -> bool:
 
 
 def resolve(config: RunConfig) -> RunConfig:
-    """``config`` with device, precision, layout, kernels and threads as they will be.
+    """``config`` with every ``auto`` of device, precision, layout, kernels and threads resolved.
 
-    Defaults: CUDA where there is one; bf16 autocast there and fp32 on a CPU (bf16 on a CPU was
+    Defaults: CUDA if available; bf16 autocast on CUDA and fp32 on a CPU (bf16 on a CPU was
     twenty times slower); channels_last on both (10 to 90 % faster for small networks on a CPU);
-    the optimizer's kernel as measured on a CPU (docs/performance.md).
+    the optimizer kernel that was faster on a CPU (docs/performance.md).
     """
     device = config.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cuda" and not torch.cuda.is_available():
-        raise UserError("device=cuda, but torch sees no CUDA device; type device=cpu")
+        raise UserError("device=cuda, but torch finds no CUDA device; type device=cpu")
     precision = config.precision
     if precision == "auto":
         precision = "bf16" if device == "cuda" else "fp32"
@@ -68,7 +68,7 @@ def resolve(config: RunConfig) -> RunConfig:
 
 
 def notes(config: RunConfig) -> tuple[str, ...]:
-    """What could not be had here and costs time, for the run's notes."""
+    """Notes for the run on speed-ups that this machine does not support."""
     if config.device != "cpu" or keep_freed_memory():
         return ()
     return (
@@ -78,7 +78,7 @@ def notes(config: RunConfig) -> tuple[str, ...]:
 
 
 def hardware(config: RunConfig, processes: int) -> dict[str, Any]:
-    """Facts about the resolved device and the number of processes, for the entry."""
+    """Facts about the resolved device and the world size, for the entry."""
     facts: dict[str, Any] = {
         "device": config.device,
         "precision": config.precision,
@@ -93,28 +93,28 @@ def hardware(config: RunConfig, processes: int) -> dict[str, Any]:
 
 
 MEASURED_SECONDS = 0.3
-"""Long enough for a processor to reach its clock, too short to be noticed before a run."""
+"""Long enough for a processor to reach its full clock, too short to be noticed before a run."""
 
 SIDES = {"cpu": 1024, "cuda": 8192}
-"""Side of the square matrices.  A CPU core needs about 50 ms for 1024; a GPU is filled by 8192
-in every precision, and three of them take less than 1 GB."""
+"""Side of the square matrices.  A CPU core needs about 50 ms for 1024; 8192 saturates a GPU
+in every precision, and three such matrices take less than 1 GB."""
 
 SEED = 0
-"""Of the matrices' own stream, so that the run's stays untouched."""
+"""Seed of the matrices' own generator, so that the run's generator is not advanced."""
 
 
 @dataclass(frozen=True)
 class Peak:
-    """FLOP/s, and how they were measured."""
+    """Peak FLOP/s, and how it was measured."""
 
     flops_per_second: float
     method: str
 
 
 def measured_peak(config: RunConfig, processes: int) -> Peak:
-    """The rate in ``config``'s precision, on its device and threads, times ``processes``.
+    """The peak in ``config``'s precision, on its device and threads, times ``processes``.
 
-    One process measures, while the others wait: that each would reach the same is assumed.
+    Rank 0 measures while the other ranks wait; each is assumed to reach the same rate.
     """
     one = _one_process(config.device, config.precision, config.threads)
     if processes == 1:
@@ -124,14 +124,14 @@ def measured_peak(config: RunConfig, processes: int) -> Peak:
 
 @functools.cache
 def _one_process(device: str, precision: str, threads: int | None) -> Peak:
-    """Measured once in a process: a sweep's later runs have the same machine."""
+    """The peak of one process, measured once: later runs of a sweep use the same machine."""
     side = SIDES[device]
     kind = torch.bfloat16 if precision == "bf16" else torch.float32
     stream = torch.Generator(device).manual_seed(SEED)
-    # random numbers: a GPU draws less power, and runs faster, on constant ones
+    # random values: on constant ones a GPU draws less power and runs faster
     a, b = (torch.randn(side, side, generator=stream, device=device, dtype=kind) for _ in "ab")
     out = torch.empty_like(a)
-    torch.mm(a, b, out=out)  # the first sets up the library and its memory
+    torch.mm(a, b, out=out)  # the first call sets up the library and its memory
     fastest, left = float("inf"), MEASURED_SECONDS
     while left > 0:
         seconds = _seconds(a, b, out)
@@ -146,7 +146,7 @@ def _one_process(device: str, precision: str, threads: int | None) -> Peak:
 
 
 def _seconds(a: torch.Tensor, b: torch.Tensor, out: torch.Tensor) -> float:
-    """One product, waited for."""
+    """Seconds of one matrix product, synchronized."""
     if a.is_cuda:
         torch.cuda.synchronize()
     began = time.perf_counter()

@@ -1,4 +1,4 @@
-"""A run's folder: its finished entry, and the lock of the process that works in it."""
+"""A run's folder: its finished entry, and the lock of the process that uses it."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ LOCK = "lock"
 RUNS = Path("runs")
 
 GLANCE_SECONDS = 1.0
-"""How long taking a lock is tried: ``in_use`` holds it for a moment to see whether it is free, and
-on a busy machine a moment is long."""
+"""How long to retry taking the lock: ``in_use`` holds it briefly to test whether it is free, which
+can take longer on a busy machine."""
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold ``folder`` for this process; the lock of a process that has died is free at once.
+    """Hold the lock of ``folder``; the lock of a process that died is released at once.
 
-    Raises UserError, naming the holder, where another process has it.
+    Raises UserError naming the holder if another process has the lock.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -63,7 +63,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def _take(descriptor: int) -> None:
-    """Lock the file.  The kernel lets go of it however the process ends: no lock is ever stale."""
+    """Lock the file.  The kernel releases it however the process ends, so no lock is ever stale."""
     until = time.monotonic() + GLANCE_SECONDS
     while True:
         try:
@@ -75,10 +75,10 @@ def _take(descriptor: int) -> None:
 
 
 def in_use(folder: Path) -> bool:
-    """Whether a process holds ``folder``, on any host that shares the file system's locks."""
+    """Whether a process holds the lock of ``folder``, on any host that shares the file system."""
     try:
         descriptor = open_own(folder / LOCK, os.O_RDONLY)
-    except OSError:  # no lock was ever taken, or the folder is not ours to read
+    except OSError:  # no lock was ever taken, or this user may not read the folder
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -92,7 +92,7 @@ def in_use(folder: Path) -> bool:
 def finished_entry(folder: Path, ledger_dir: Path) -> Entry | None:
     """The entry of a run that ended in ``folder``, or None.
 
-    Where a full disk or a kill kept it from being written, it comes from the event log.
+    If a full disk or a kill prevented writing it, it is rebuilt from the event log.
     """
     path = folder / ENTRY
     try:
@@ -104,18 +104,18 @@ def finished_entry(folder: Path, ledger_dir: Path) -> Entry | None:
             f"cannot read {path}: {error.strerror or error}; move it away, or name another run_dir="
         ) from error
     except ValueError as error:
-        raise UserError(f"{path} is no entry that can be read; move the folder away") from error
+        raise UserError(f"{path} is not a valid entry; move the folder away") from error
 
 
 def logged_entry(folder: Path, ledger_dir: Path) -> Entry:
-    """The entry that the event log in ``folder`` gives; UserError as ``entry_from_log``."""
+    """The entry rebuilt from the event log in ``folder``; UserError as ``entry_from_log``."""
     path = folder / EVENTS
     content = read_regular(path, LARGEST_OWN_LOG_BYTES)
     return entry_from_log(content, whole_characters(os.path.relpath(path, ledger_dir)))
 
 
 def _has_ended(event_log: Path) -> bool:
-    """Whether a log is whole and ends with the end of its run."""
+    """Whether a log is undamaged and its last event is the end of the run."""
     try:
         content = read_regular(event_log, LARGEST_OWN_LOG_BYTES)
     except FileNotFoundError:
@@ -129,7 +129,7 @@ def _has_ended(event_log: Path) -> bool:
 
 
 def check_same(entry: Entry, config: RunConfig, folder: Path) -> None:
-    """Refuse a folder that holds another run."""
+    """Raise UserError if the finished run in ``folder`` is not the run of ``config``."""
     same = (entry.config_digest, entry.seed, entry.repeat)
     if same != (config_digest(measured_part(config)), config.seed, config.repeat):
         raise UserError(
@@ -139,9 +139,9 @@ def check_same(entry: Entry, config: RunConfig, folder: Path) -> None:
 
 
 def write_entry(folder: Path, entry: Entry) -> None:
-    """The run's own copy of its entry, put in place in one motion if it is not there yet.
+    """Write the run's own copy of its entry atomically, unless it exists already.
 
-    Raises UserError where the disk does not take it; the event log then still holds the run.
+    Raises UserError if the disk refuses the write; the event log then still holds the run.
     """
     if (folder / ENTRY).exists():
         return

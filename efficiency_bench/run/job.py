@@ -1,4 +1,4 @@
-"""What the trainer is given: the network of the configuration, counted, with data and recipe."""
+"""Builds the trainer's job: the network with its MAC counts, the data and the recipe."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def build_job(
     stop_requested: Callable[[], bool],
     ranks: Ranks = ALL_HERE,
 ) -> Job:
-    """Model, counts at every side it will see, and the rest of what the trainer takes.
+    """The trainer's job: the model, its MAC counts at every image side, and the other inputs.
 
-    A budgeted run has a target that its end is held to; nothing stops it before.
+    A budgeted run is checked against its target only at its end, so the trainer gets no target.
     """
     torch.manual_seed(derived_seed(config.seed, config.repeat, "weights"))
     sides = all_sides_px(config.recipe.progressive, config.data.image_px)
@@ -54,10 +54,9 @@ def build_job(
 def counted_model(
     config: RunConfig, classes: int, sides_px: Sequence[int]
 ) -> tuple[nn.Module, dict[int, ForwardCount]]:
-    """The network on its device, as torch's generator initialises it, and its MACs by side.
+    """The network on its device, initialised by torch's global generator, and its MACs by side.
 
-    Raises UserError where it cannot take images of such a side, or where the two counters do not
-    agree on it.
+    Raises UserError if the network does not accept a side, or if the two counters disagree.
     """
     arguments, _ = model_arguments(config)
     model = build_model(config.model.name, form=config.form, num_classes=classes, **arguments)
@@ -69,11 +68,11 @@ def counted_model(
 
 
 def model_arguments(config: RunConfig) -> tuple[dict[str, Any], list[str]]:
-    """What the builder is given, and what to say about it.
+    """The builder's arguments, and notes on those that were dropped.
 
-    A recipe's regularisation that this network has no place for (stochastic depth in a VGG) is
-    left out and said, so that models and recipes combine freely; the model's own arguments are
-    passed as they are, and the builder refuses a wrong one.
+    Regularisation of the recipe that this network does not support (stochastic depth in a VGG)
+    is dropped with a note, so that any model works with any recipe.  The model's own arguments
+    are passed unchanged, and the builder rejects an invalid one.
     """
     known = known_arguments(config.model.name, config.form)
     asked = config.recipe.model_arguments
@@ -87,6 +86,6 @@ def model_arguments(config: RunConfig) -> tuple[dict[str, Any], list[str]]:
 
 
 def derived_seed(seed: int, repeat: int, purpose: str) -> int:
-    """A 63-bit seed of its own for each purpose, so that no two share a stream."""
+    """A 63-bit seed that is different for each purpose, so that no two share a random stream."""
     digest = hashlib.sha256(f"{seed} {repeat} {purpose}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1

@@ -1,4 +1,4 @@
-"""Which of a run's processes this is, as torchrun or Slurm started it; and joining the others."""
+"""Rank and world size as set by torchrun or Slurm, and joining the process group."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ from efficiency_bench.errors import UserError
 if TYPE_CHECKING:
     from efficiency_bench.training.ranks import Ranks
 
-PATIENCE = timedelta(minutes=30)
-"""How long a process waits for the others before it gives up: gloo's own default.  The longest
-wait is for the others to list a large folder of images."""
+JOIN_TIMEOUT = timedelta(minutes=30)
+"""How long a rank waits for the others before it fails: gloo's own default.  The longest wait is
+for the other ranks to list a large image folder."""
 
-GONE = "another process of this run has gone (see what it said); the same command goes on"
+RANK_DIED = "another rank died (see its output); run the same command again to resume"
 
-LOST = ("gloo", "NCCL", "Connection reset by peer", "Connection closed by peer")
-"""Words by which torch's message about a process that has gone can be told."""
+RANK_DIED_MESSAGES = ("gloo", "NCCL", "Connection reset by peer", "Connection closed by peer")
+"""Words that identify torch's error message about a rank that died."""
 
 
 @dataclass(frozen=True)
 class Process:
-    """Number ``rank`` (from 0) of ``of``, number ``local_rank`` on its machine."""
+    """One process of a run: its rank, the world size, and its rank on its machine."""
 
     rank: int = 0
     world_size: int = 1
     local_rank: int = 0
     meeting_point: str = "env://"
-    """Where the processes find each other, in torch.distributed's terms."""
+    """``init_method`` of torch.distributed."""
     one_machine: bool = True
-    """Whether all of them run on it."""
+    """Whether all ranks run on the same machine."""
 
     @property
     def is_main(self) -> bool:
-        """Whether it is the one that writes and speaks."""
+        """Whether this is rank 0, which alone writes and prints."""
         return self.rank == 0
 
     def __str__(self) -> str:
@@ -48,10 +48,10 @@ class Process:
 
 
 def this_process(environment: Mapping[str, str] = os.environ) -> Process:
-    """What torchrun's variables say, else those of a Slurm step, else the only process.
+    """This process as set by torchrun, else by a Slurm step, else a single process.
 
     A Slurm batch script that starts the command without srun is one process, however many tasks
-    the job has: only a step's own variables count.
+    the job has: only the variables of a step count.
     """
     found = environment
     if "RANK" in found and "WORLD_SIZE" in found:
@@ -66,14 +66,14 @@ def this_process(environment: Mapping[str, str] = os.environ) -> Process:
         rank=int(found["SLURM_PROCID"]),
         world_size=of,
         local_rank=int(found["SLURM_LOCALID"]),
-        # the name of a machine that has all of them need not resolve
+        # with one machine, its name need not resolve
         meeting_point=f"tcp://{'127.0.0.1' if one_machine else _first_node(found)}:{_port(found)}",
         one_machine=one_machine,
     )
 
 
 def _first_node(found: Mapping[str, str]) -> str:
-    """The name of the node of the first process."""
+    """The host name of the node of rank 0."""
     names = subprocess.run(
         ["scontrol", "show", "hostnames", found["SLURM_STEP_NODELIST"]],
         capture_output=True,
@@ -84,15 +84,15 @@ def _first_node(found: Mapping[str, str]) -> str:
 
 
 def _port(found: Mapping[str, str]) -> int:
-    """The same in every process of a step, another one for every step and every restart."""
+    """A port that all ranks of a step derive alike, different for every step and restart."""
     keys = ("SLURM_JOB_ID", "SLURM_STEP_ID", "SLURM_RESTART_COUNT")
     return 20000 + random.Random(" ".join(found.get(key, "") for key in keys)).randrange(20000)
 
 
 def join(process: Process, device: str) -> Ranks:
-    """Meet the other processes, once; each takes a GPU of its own where ``device`` is cuda.
+    """Join the process group, once; if ``device`` is cuda, each rank selects its own GPU.
 
-    Raises UserError where they do not meet.
+    Raises UserError if the ranks do not find each other.
     """
     import torch
     import torch.distributed as dist
@@ -103,11 +103,11 @@ def join(process: Process, device: str) -> Ranks:
     if process.world_size == 1:
         return Ranks(device=torch.device(device))
     if device == "cuda":
-        # a scheduler may show each process its own GPU only
+        # a scheduler may show each rank only its own GPU
         torch.cuda.set_device(process.local_rank % torch.cuda.device_count())
     if not dist.is_initialized():
         if process.one_machine and sys.platform == "linux":
-            # gloo would look for an interface by the machine's name, which may not resolve
+            # gloo would look up its interface by host name, which may not resolve
             os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
         try:
             dist.init_process_group(
@@ -115,18 +115,18 @@ def join(process: Process, device: str) -> Ranks:
                 init_method=process.meeting_point,
                 rank=process.rank,
                 world_size=process.world_size,
-                timeout=PATIENCE,
+                timeout=JOIN_TIMEOUT,
             )
         except (RuntimeError, ValueError) as error:
             raise UserError(
-                f"{process} did not meet the others: {str(error).splitlines()[0]};\n"
-                "start all of them with torchrun or srun, and see that the first can be reached"
+                f"{process} could not join the others: {str(error).splitlines()[0]};\n"
+                "start all of them with torchrun or srun, and check that rank 0 can be reached"
             ) from error
     return Ranks(Shard(process.rank, process.world_size), torch.device(device))
 
 
 def leave() -> None:
-    """Part from the others; a process that still waits for this one hears of it."""
+    """Leave the process group; a rank that still waits for this one gets an error."""
     if joined():
         import torch.distributed as dist
 
@@ -134,11 +134,11 @@ def leave() -> None:
 
 
 def joined() -> bool:
-    """Whether this process has met the others of its run."""
+    """Whether this process has joined the process group."""
     distributed = sys.modules.get("torch.distributed")
     return distributed is not None and distributed.is_initialized()
 
 
 def is_lost_process(error: BaseException, ranks: Ranks) -> bool:
-    """Whether ``error`` says that another process of the run has gone."""
-    return not ranks.alone and any(word in str(error) for word in LOST)
+    """Whether ``error`` means that another rank of the run died."""
+    return not ranks.alone and any(word in str(error) for word in RANK_DIED_MESSAGES)

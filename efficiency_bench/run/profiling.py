@@ -12,29 +12,29 @@ from torch.profiler import ProfilerActivity, profile, record_function, schedule
 from efficiency_bench.training.trainer import Batch, Run
 
 WARM_UP_STEPS = 5
-"""Libraries choose their kernels, and memory is allocated, in the first few."""
+"""Libraries select kernels and allocate memory in the first few steps."""
 
 TRACED_STEPS = 5
-"""A trace of one small step has thousands of events; five show what repeats."""
+"""A trace of one small step has thousands of events; five steps show what repeats."""
 
 FOLDER = "profile"
 TRACE = "trace.json.gz"  # for chrome://tracing or ui.perfetto.dev
-TABLE = "operators.txt"  # torch's own table, operators and parts of a step by time
+TABLE = "operators.txt"  # torch's table of operators and parts of a step, sorted by time
 
 
 class Profile:
-    """Wraps a run's parts from outside, so that a run without a profile does no more work."""
+    """Wraps the parts of a run from outside, so that a run without a profile has no overhead."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder / FOLDER
 
     def watch(self, run: Run) -> None:
-        """Trace five steps of ``run``, from its sixth on."""
+        """Trace five steps of ``run``, starting with the sixth."""
         activities = [ProfilerActivity.CPU]
         if run.job.device.type == "cuda":
             activities.append(ProfilerActivity.CUDA)
         else:
-            # without a GPU it says on every start that it found none
+            # without a GPU, Kineto prints a warning at every start
             os.environ.setdefault("KINETO_LOG_LEVEL", "99")
         steps = schedule(
             skip_first=WARM_UP_STEPS - 1, wait=0, warmup=1, active=TRACED_STEPS, repeat=1
@@ -49,7 +49,7 @@ class Profile:
         self._profiler.start()
 
     def close(self) -> dict[str, Any]:
-        """End the trace; the fields of the ``profile`` event (null: the run was too short)."""
+        """End the trace; returns the ``profile`` event's fields (null: the run was too short)."""
         self._profiler.stop()
         files = {"trace": self._folder / TRACE, "table": self._folder / TABLE}
         return {name: f"{FOLDER}/{f.name}" if f.exists() else None for name, f in files.items()}

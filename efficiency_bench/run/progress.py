@@ -1,4 +1,4 @@
-"""A run's progress in the terminal: live where a person watches, plain lines elsewhere.
+"""A run's progress on the terminal: a live bar on a terminal, plain lines elsewhere.
 
 It consumes the events of the event log and prints to standard error, so that standard output
 stays for results.
@@ -30,7 +30,7 @@ class RunProgress:
         self.live: Progress | None = None
 
     def __call__(self, event: Event) -> None:
-        """Show one event."""
+        """Print one event."""
         match event["event"]:
             case "start":
                 self._begin(event)
@@ -39,7 +39,7 @@ class RunProgress:
             case "progress" | "evaluation":
                 self._advance(event)
             case "halted":
-                self._say(f"  note: stopped for {event['seconds']:.1f} s, which is on no clock")
+                self._say(f"  note: suspended for {event['seconds']:.1f} s, which is not counted")
             case "profile":
                 self.close()
                 found = [event[key] for key in ("trace", "table") if event[key] is not None]
@@ -96,7 +96,7 @@ class RunProgress:
             self._say(f"  {state}")
 
     def _say(self, text: str) -> None:
-        # an error's text may hold brackets, which are no markup
+        # an error message may contain brackets, which are not markup
         self.console.print(text, highlight=False, markup=False)
 
     def _name(self) -> str:
@@ -117,7 +117,7 @@ class RunProgress:
 
 
 def target_words(start: Event) -> str:
-    """The target of a run in words."""
+    """One-line description of a run's target."""
     target = start["target"]
     if target is None:
         return f"sets the target, {start['total_epochs']:g} epochs"
@@ -129,7 +129,7 @@ def target_words(start: Event) -> str:
 
 
 def ending_line(entry: Entry) -> str:
-    """What came of a run, in one line."""
+    """One-line summary of a finished run."""
     target = entry.target
     name = f"  {entry.experiment or entry.model} seed {entry.seed}"
     spent = f"{entry.epochs:.2f} epochs, {entry.paper3x_tfs_days:.2e} tfs-days"
@@ -146,7 +146,7 @@ def ending_line(entry: Entry) -> str:
         touched = entry.first_crossing_images is not None
         missed = "touched and NOT held" if touched else "NOT reached"
         return f"{name}: {missed} {value}; {spent}"
-    # before the first evaluation nothing is known: the place is an upper bound
+    # nothing is known before the first evaluation, so the crossing is an upper bound
     first = entry.sustained_crossing_images == entry.evaluations[0].images
     place = f"{'by' if first else 'at'} epoch {entry.sustained_crossing_epochs:.2f}"
     return (

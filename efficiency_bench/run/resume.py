@@ -1,4 +1,4 @@
-"""Leaving a run and taking it up again: which checkpoint fits the event log, and when to save."""
+"""Checkpointing and resuming a run: which checkpoint matches the event log, and when to save."""
 
 from __future__ import annotations
 
@@ -34,34 +34,34 @@ class PreviousAttempt:
     """What an earlier attempt left in the run's folder."""
 
     events: tuple[Mapping[str, Any], ...]
-    """Its log, and last the ``repair`` event that a damaged one will get."""
+    """Its event log; if that is damaged, followed by the ``repair`` event that it will get."""
     state: State | None
-    """None: no checkpoint fits, so the run begins again."""
+    """None: no checkpoint is usable, so the run starts over."""
     checkpoint: Path | None
-    """Where the state lies."""
-    stand: Mapping[str, Any]
-    """Where the run is taken up: steps, images, train_seconds and paper3x_tfs_days."""
+    """The file that the state was read from."""
+    position: Mapping[str, Any]
+    """Where the run resumes: steps, images, train_seconds and paper3x_tfs_days."""
     lost: RepeatedWork
-    """Work that has to be done again this time."""
+    """Work after the checkpoint, which has to be repeated."""
     problems: tuple[str, ...]
     """Checkpoints that were not used, and why."""
     energy: dict[str, float] | None
-    """Joules where the run is taken up, and those lost; None: they were not measured."""
+    """Joules up to the checkpoint, and those lost after it; None: not measured."""
 
     @property
     def steps(self) -> int:
-        """Steps after which the run is taken up."""
-        return int(self.stand["steps"])
+        """The step after which the run resumes."""
+        return int(self.position["steps"])
 
     @property
     def progress_events(self) -> int:
-        """Progress events in the log."""
+        """Number of progress events in the log."""
         return sum(event["event"] == "progress" for event in self.events)
 
     def fields(self) -> dict[str, Any]:
-        """The ``resume`` event."""
+        """The fields of the ``resume`` event."""
         return {
-            **self.stand,
+            **self.position,
             "lost": asdict(self.lost),
             "checkpoint": "none" if self.state is None else f"after step {self.steps}",
             "notes": list(self.problems),
@@ -69,11 +69,11 @@ class PreviousAttempt:
 
 
 def previous_attempt(folder: Path, run_id: str) -> PreviousAttempt | None:
-    """What is left of ``run_id`` in ``folder``; None where it never started there.
+    """The earlier attempt at ``run_id`` in ``folder``; None if it never started there.
 
-    The newest checkpoint that is whole, of this run and of the sound part of this very log is
-    taken; any other is named.  Raises UserError where another run's log lies in the folder, or
-    where a log is damaged before all that the checkpoints need of it.
+    Uses the newest checkpoint that is intact, belongs to this run, and was saved with the
+    undamaged part of this log; the others are listed in ``problems``.  Raises UserError if the
+    folder holds another run's log, or if the log is damaged before the oldest checkpoint.
     """
     path = folder / folders.EVENTS
     if not path.exists():
@@ -92,42 +92,42 @@ def previous_attempt(folder: Path, run_id: str) -> PreviousAttempt | None:
     problems: list[str] = []
     if log.damage:
         place = f"line {len(log.events) + 1}"
-        problems.append(f"{path.name}: damaged from {place} on, which is kept and not used")
+        problems.append(f"{path.name}: damaged from {place} on; that part is kept but not used")
     for found in checkpoint.usable(folder, problems):
         if misfit := _misfit(found, run_id, log):
             problems.append(f"{found.path.name}: {misfit}")
             continue
         if found.about.get("code_digest") != code_digest():
             problems.append(f"the code has changed since {found.path.name} was saved")
-        return _earlier(log, found, problems)
+        return _attempt(log, found, problems)
     if events_in(log.damage) and checkpoint.present(folder):
         raise _too_damaged(path, log)
-    return _earlier(log, None, problems)
+    return _attempt(log, None, problems)
 
 
 def _misfit(found: checkpoint.Checkpoint, run_id: str, log: SoundPart) -> str | None:
-    """Why a whole checkpoint cannot continue the sound part of this log; None: it can."""
+    """Why an intact checkpoint does not match the undamaged part of this log; None: it does."""
     about = found.about
     if about.get("run_id") != run_id:
-        return f"of another run, {about.get('run_id')}"
+        return f"belongs to another run, {about.get('run_id')}"
     link = log.chain_after(about.get("log_bytes", 0))
     if link is None or link != about.get("log_chain"):
-        return "the event log is not the one it was saved with"
+        return "was saved with a different event log"
     return None
 
 
 def _too_damaged(path: Path, log: SoundPart) -> UserError:
     return UserError(
         f"{path}, line {len(log.events) + 1} does not continue the line before it: a line is"
-        " missing or was changed,\nand no checkpoint was saved before that; put the log back from"
-        " a copy, or train from the start in another folder: run_dir=DIR"
+        " missing or was changed,\nand no checkpoint was saved before it; restore the log from a"
+        " copy, or train from the start in another folder: run_dir=DIR"
     )
 
 
-def _earlier(
+def _attempt(
     log: SoundPart, found: checkpoint.Checkpoint | None, problems: Sequence[str]
 ) -> PreviousAttempt:
-    stand = _stand(found.state) if found else _stand()
+    position = _position(found.state) if found else _position()
     events = log.events
     if log.damage:
         events = (*events, {"event": "repair", **repair_fields(log.damage)})
@@ -135,8 +135,8 @@ def _earlier(
         events=events,
         state=found.state if found else None,
         checkpoint=found.path if found else None,
-        stand=stand,
-        lost=lost_by_resuming(events, stand),
+        position=position,
+        lost=lost_by_resuming(events, position),
         problems=tuple(problems),
         energy=_energy(events, found),
     )
@@ -145,7 +145,7 @@ def _earlier(
 def _energy(
     events: Sequence[Mapping[str, Any]], found: checkpoint.Checkpoint | None
 ) -> dict[str, float] | None:
-    """The checkpoint's account; without one, zero; what the log has beyond is lost."""
+    """Joules at the checkpoint (0 without one), and the rest in the log as lost energy."""
     reached = latest_energy(events)
     if reached is None:
         return None
@@ -156,8 +156,8 @@ def _energy(
     return {**account, "lost_energy_joules": max(0.0, reached - account["energy_joules"])}
 
 
-def _stand(state: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
-    """The account of a saved state; of none, that of a run before its first step."""
+def _position(state: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
+    """Steps, images, seconds and compute of a saved state; without one, all zero."""
     segments = [Segment(**segment) for segment in state.get("segments", ())]
     return {
         "steps": state.get("steps", 0),
@@ -168,10 +168,10 @@ def _stand(state: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
 
 
 class Checkpointer:
-    """Saves a run where it rests, as often as its share of the time allows."""
+    """Saves checkpoints as often as their share of the training time allows."""
 
     def __init__(self, folder: Path, run_id: str, share: float, event_log: EventLog) -> None:
-        """``share`` is the most that saving may take of the training time, a fraction."""
+        """``share`` is the largest fraction of the training time that saving may take."""
         self.folder = folder
         self.run_id = run_id
         self.share = share
@@ -180,27 +180,27 @@ class Checkpointer:
         self._next_at = 0.0
         self._warned = False
 
-    def __call__(self, resting: CheckpointOffer, energy: Mapping[str, float]) -> None:
-        """Save if it is time, or if the run is about to be left; ``energy`` with it.
+    def __call__(self, offer: CheckpointOffer, energy: Mapping[str, float]) -> None:
+        """Save if a checkpoint is due or the run is about to stop; ``energy`` is saved with it.
 
-        A disk that does not take the checkpoint is told once and does not end the run.
+        If the disk refuses the checkpoint, that is reported once and the run continues.
         """
         began = time.monotonic()
-        if not resting.stopping and (self.share == 0 or began < self._next_at):
+        if not offer.stopping and (self.share == 0 or began < self._next_at):
             return
         try:
-            self.save(resting, energy)
+            self.save(offer, energy)
         except OSError as error:
             problem = f"no checkpoint in {self.folder}: {error.strerror or error}"
             if not self._warned:
-                log.warning("%s; training goes on, a crash would cost the work since", problem)
+                log.warning("%s; training continues, but a crash loses the work since", problem)
             self._warned = True
-            self.event_log.append("checkpoint_failed", steps=resting.steps, problem=problem)
+            self.event_log.append("checkpoint_failed", steps=offer.steps, problem=problem)
         ended = time.monotonic()
         self._next_at = ended + (ended - began) / (self.share or 1.0)
 
-    def save(self, resting: CheckpointOffer, energy: Mapping[str, float]) -> None:
-        """Write a checkpoint that knows its run and its place in the event log."""
+    def save(self, offer: CheckpointOffer, energy: Mapping[str, float]) -> None:
+        """Write a checkpoint together with its run id and its position in the event log."""
         log_bytes, log_chain = self.event_log.sync()
         about = {
             "run_id": self.run_id,
@@ -209,4 +209,4 @@ class Checkpointer:
             "code_digest": self._code_digest,
             "energy": dict(energy),
         }
-        checkpoint.save(self.folder, resting.steps, resting.state(), about)
+        checkpoint.save(self.folder, offer.steps, offer.state(), about)

@@ -1,4 +1,4 @@
-"""One run from config to entry: in which folder, on what data, towards what, and whether again."""
+"""Run one config: choose the folder, load the data, resolve the target, resume or reuse."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from efficiency_bench.run import folder as folders
 from efficiency_bench.run.cost import EnergyAccount, begin_cost
 from efficiency_bench.run.device import measured_peak
 from efficiency_bench.run.job import build_job, model_arguments
-from efficiency_bench.run.processes import GONE, is_lost_process, join, this_process
+from efficiency_bench.run.processes import RANK_DIED, is_lost_process, join, this_process
 from efficiency_bench.run.profiling import Profile
 from efficiency_bench.run.resume import Checkpointer, previous_attempt
 from efficiency_bench.run.setup import RunSetup, ending_fields, progress_fields, start_fields
@@ -49,13 +49,13 @@ log = logging.getLogger(__name__)
 
 
 class Mirror(Protocol):
-    """Shows a run elsewhere: takes every event as it is written, and must not raise."""
+    """Shows a run elsewhere: receives every event as it is written, and must not raise."""
 
     def __call__(self, event: Mapping[str, Any], /) -> None:
-        """One event of the log; after it, one ``entry`` event."""
+        """Receive one event of the log; an ``entry`` event follows the last one."""
 
     def close(self) -> None:
-        """The run is over, or was broken off."""
+        """The run has ended or was stopped."""
 
 
 Mirrors = Callable[[Path], Iterable[Mirror]]
@@ -64,14 +64,14 @@ Mirrors = Callable[[Path], Iterable[Mirror]]
 FAULTS = ("diverged", "failed")
 
 WORKER_DIED = "DataLoader worker"
-"""How torch's message begins when a loading process was killed: no fault of the run's own."""
+"""Start of torch's message when a loading process was killed, which is not the run's fault."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a run: its entry, or None when a signal stopped it before its end.
+    """The result of a run: its entry, or None if a signal stopped it before its end.
 
-    A process that only took its share of the work has no entry either, but the end reason.
+    Ranks other than 0 have no entry either, only the end reason.
     """
 
     entry: Entry | None
@@ -80,7 +80,7 @@ class Outcome:
 
     @property
     def exit_code(self) -> int:
-        """0 entry written or found, 1 ended by a fault, 75 stopped by a signal."""
+        """0: entry written or found; 1: ended by a fault; 75: stopped by a signal."""
         reason = self.end_reason if self.entry is None else self.entry.end_reason
         if reason == "interrupted":
             return 75
@@ -88,10 +88,10 @@ class Outcome:
 
 
 def execute(run: RunSetup, mirrors: tuple[Mirror, ...]) -> Outcome:
-    """Train, writing each event down as it happens, and end with an entry."""
+    """Train, logging each event as it happens, and write the entry."""
     event_log = EventLog(run.folder / folders.EVENTS)
     progress_before = run.earlier.progress_events if run.earlier else 0
-    thinned = ThrottledProgress(event_log, progress_before)
+    throttled = ThrottledProgress(event_log, progress_before)
     processes = run.job.ranks.share.world_size
     facts = provenance.collect(
         devices.hardware(run.config, processes),
@@ -100,17 +100,17 @@ def execute(run: RunSetup, mirrors: tuple[Mirror, ...]) -> Outcome:
     energy, cost = begin_cost(run, facts.hardware)
 
     def tell(kind: str, **fields: Any) -> None:
-        thinned.append(kind, **fields)
+        throttled.append(kind, **fields)
         for mirror in mirrors:
             mirror({"event": kind, **fields})
 
     with event_log:
-        keeper = Checkpointer(run.folder, run.run_id, run.config.checkpoint_share, event_log)
+        checkpointer = Checkpointer(run.folder, run.run_id, run.config.checkpoint_share, event_log)
         _begin(run, facts, cost, tell, mirrors)
         profile = Profile(run.folder) if run.config.profile else None
         if profile is not None:
             run = replace(run, job=replace(run.job, watch=profile.watch))
-        ending = _follow(run, tell, keeper, energy)
+        ending = _train_and_log(run, tell, checkpointer, energy)
         if profile is not None:
             tell("profile", **profile.close())
         if ending.reason == "interrupted":
@@ -126,12 +126,12 @@ def execute(run: RunSetup, mirrors: tuple[Mirror, ...]) -> Outcome:
 
 
 def conclude(folder: Path, ledger_dir: Path, entry: Entry) -> None:
-    """Put the entry of an ended run into its folder and the ledger.
+    """Write the entry of an ended run to its folder and the ledger.
 
-    Raises UserError where a disk does not take it; the event log then still holds the run.
+    Raises UserError if the disk refuses the write; the event log then still holds the run.
     """
     folders.write_entry(folder, entry)
-    if entry.end_reason not in FAULTS:  # of a fault the last good state is kept
+    if entry.end_reason not in FAULTS:  # after a fault, keep the last good state
         checkpoint.remove_all(folder)
     store.append(ledger_dir, entry, folder / folders.EVENTS)
 
@@ -143,7 +143,7 @@ def _begin(
     tell: Callable[..., None],
     mirrors: tuple[Mirror, ...],
 ) -> None:
-    """Write down that the run starts, or goes on."""
+    """Log that the run starts or resumes."""
     written = facts.model_dump(mode="json")
     if run.earlier is None:
         about_the_model = model_arguments(run.config)[1]
@@ -163,18 +163,18 @@ def _begin(
     processes = run.job.ranks.share.world_size
     if before != processes:
         fields["notes"] += [
-            f"{processes} processes where it began with {before}: the same batches, but sums are"
-            " rounded in another order and dropout draws anew"
+            f"started with {before} processes, resumed with {processes}: same batches, but sums are"
+            " rounded in a different order and dropout masks differ"
         ]
     tell("resume", **fields)
 
 
-def _follow(
-    run: RunSetup, tell: Callable[..., None], keeper: Checkpointer, energy: EnergyAccount
+def _train_and_log(
+    run: RunSetup, tell: Callable[..., None], checkpointer: Checkpointer, energy: EnergyAccount
 ) -> Ending:
-    """Write the trainer's records down until its ending; a fault becomes one.
+    """Train and log each record until the ending; an exception becomes a ``failed`` ending.
 
-    An evaluation begins where the record before it, always a Progress, was given.
+    An evaluation starts when the record before it, always a Progress, is yielded.
     """
     latest, evaluation_seconds = run.progress_before, run.evaluation_seconds_before
     energy.charge_nothing()
@@ -195,7 +195,7 @@ def _follow(
                     tell("halted", seconds=record.seconds, steps=record.steps)
                 case CheckpointOffer():
                     energy.charge_training()
-                    keeper(record, energy.fields())
+                    checkpointer(record, energy.fields())
                     energy.charge_nothing()
                 case Ending():
                     energy.charge_training()
@@ -204,14 +204,14 @@ def _follow(
         raise
     except Exception as error:
         lost = is_lost_process(error, run.job.ranks)
-        # the system ends a loading process most often for want of memory
+        # the system usually kills a loading process because memory ran out
         if lost or WORKER_DIED in str(error):
-            detail = GONE if lost else str(error).splitlines()[0]
+            detail = RANK_DIED if lost else str(error).splitlines()[0]
             return _failure(detail, latest, evaluation_seconds, "interrupted")
         put(run.folder / "fault.txt", traceback.format_exc().encode(errors="backslashreplace"))
         log.error("%s failed: %s (traceback in %s)", run.run_id, error, run.folder / "fault.txt")
         detail = f"{type(error).__name__}: {error}".splitlines()[0]
-        # what an error repeats may be a file's name: of any length, in half characters
+        # an error may quote a file name: of any length, with incomplete characters
         detail = whole_characters(detail)[:LONGEST_TEXT]
         return _failure(detail, latest, evaluation_seconds, "failed")
     raise AssertionError("the trainer ended without an ending")
@@ -223,7 +223,7 @@ def _failure(
     evaluation_seconds: float,
     reason: Literal["failed", "interrupted"],
 ) -> Ending:
-    """An ending at the last progress known, for a fault that the trainer did not expect."""
+    """An ending at the last known progress, for an exception that the trainer did not handle."""
     return Ending(
         reason=reason,
         detail=detail,
@@ -242,13 +242,13 @@ def run(
     stop_requested: Callable[[], bool] = lambda: False,
     tell: Tell = quiet,
 ) -> Outcome:
-    """Train what ``config`` says and append the entry to its ledger.
+    """Train the run of ``config`` and append its entry to the ledger.
 
-    A run that is finished already gives its entry again and trains nothing; one that was left
-    goes on from its newest checkpoint.  ``tell`` is given one line on the data before anything of
-    it is refused.  Raises UserError for the user's mistakes; a fault of any other kind becomes an
-    entry with reason ``failed``.  Of several processes that torchrun or Slurm has started the
-    first does all this, and the others take their share of every batch.
+    A finished run returns its existing entry without training; an unfinished one resumes from its
+    newest checkpoint.  ``tell`` gets one line on the data before any of it is rejected.  Raises
+    UserError for the user's mistakes; any other exception becomes an entry with reason ``failed``.
+    Under torchrun or Slurm, rank 0 does all this, and the other ranks process their shard of every
+    batch.
     """
     check(config)
     config = devices.resolve(config)
@@ -256,11 +256,11 @@ def run(
     ranks = join(process, config.device)
     if not process.is_main:
         return Outcome(None, end_reason=run_worker_rank(config, ranks, process, stop_requested))
-    with Rank0Broadcast(ranks) as orders:
+    with Rank0Broadcast(ranks) as rank0:
         if config.run_dir is not None:
             with folders.locked(Path(config.run_dir)):
-                return _run_in(Path(config.run_dir), config, mirrors, stop_requested, orders, tell)
-        return _run_in(None, config, mirrors, stop_requested, orders, tell)
+                return _run_in(Path(config.run_dir), config, mirrors, stop_requested, rank0, tell)
+        return _run_in(None, config, mirrors, stop_requested, rank0, tell)
 
 
 def _run_in(
@@ -268,16 +268,16 @@ def _run_in(
     config: RunConfig,
     mirrors: Mirrors,
     stop_requested: Callable[[], bool],
-    orders: Rank0Broadcast,
+    rank0: Rank0Broadcast,
     tell: Tell,
 ) -> Outcome:
-    """The run in ``folder``, which this process holds; None: in the folder of its own id."""
+    """The run in ``folder``, whose lock this process holds; None: in the folder of its run id."""
     ledger_dir = Path(config.ledger_dir)
     if folder is not None and (entry := folders.finished_entry(folder, ledger_dir)) is not None:
         folders.check_same(entry, config, folder)
         return _finished(entry, folder, ledger_dir)
     began = time.perf_counter()
-    ranks = orders.ranks
+    ranks = rank0.ranks
     data = build_data(config.data, config.recipe, config.seed, ranks.device, ranks.share, tell=tell)
     target = resolve_target(config, data)
     name = identity.data_name(config.data.name, len(data.classes))
@@ -292,22 +292,22 @@ def _run_in(
         earlier = previous_attempt(folder, run_id)
         job = build_job(config, data, target, stop_requested, ranks)
         setup_seconds = time.perf_counter() - began
-        # on no clock, and while the other processes still wait for their orders
+        # not timed; the other ranks still wait for the broadcast
         peak = None if earlier else measured_peak(config, ranks.share.world_size)
-        prepared = RunSetup(
+        setup = RunSetup(
             config, run_id, folder, ledger_dir, data, target, job, setup_seconds, earlier, peak
         )
-        watching = tuple(mirrors(folder))
-        orders.go(target, data, earlier.checkpoint if earlier else None)
+        open_mirrors = tuple(mirrors(folder))
+        rank0.go(target, data, earlier.checkpoint if earlier else None)
         try:
-            return execute(prepared, watching)
+            return execute(setup, open_mirrors)
         finally:
-            for mirror in watching:
+            for mirror in open_mirrors:
                 mirror.close()
 
 
 def _finished(entry: Entry, folder: Path, ledger_dir: Path) -> Outcome:
-    """A finished run, whose entry is put where a crash or a full disk kept it from."""
+    """The outcome of a finished run; adds its entry to the ledger if a crash prevented that."""
     if not store.entry_path(ledger_dir, entry.run_id).exists():
         conclude(folder, ledger_dir, entry)
     return Outcome(entry, already_finished=True)

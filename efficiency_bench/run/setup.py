@@ -1,4 +1,4 @@
-"""A run that is ready to start, and what its event log says about it."""
+"""A run that is ready to start, and the fields of its events."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from efficiency_bench.training.trainer import Ending, Job, Progress
 
 @dataclass(frozen=True)
 class RunSetup:
-    """A run with everything known but its result."""
+    """Everything about a run that is known before training."""
 
     config: RunConfig
     run_id: str
@@ -31,19 +31,19 @@ class RunSetup:
     job: Job
     setup_seconds: float
     earlier: PreviousAttempt | None
-    """What an attempt that was left has done already; None: there was none."""
+    """The attempt that this one resumes; None: there was none."""
     peak: Peak | None
-    """Measured where the run begins; None where it goes on."""
+    """Measured when the run starts; None when it resumes."""
 
     @property
     def evaluation_seconds_before(self) -> float:
-        """The evaluation clock where this attempt takes the run up."""
+        """Evaluation seconds at the point where this attempt resumes."""
         state = self.earlier.state if self.earlier else None
         return 0.0 if state is None else float(state["evaluation_seconds"])
 
     @property
     def progress_before(self) -> Progress | None:
-        """Where this attempt takes the run up, should it fail before it has come any further."""
+        """Progress where this attempt resumes, in case it fails before the next step."""
         if self.earlier is None or self.earlier.state is None:
             return None
         state = self.earlier.state
@@ -58,7 +58,7 @@ class RunSetup:
 
 
 def start_fields(run: RunSetup, notes: Sequence[str], facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Everything needed to recompute the entry from the log."""
+    """Fields of the ``start`` event: all that is needed to recompute the entry from the log."""
     job = run.job
     measured = measured_part(run.config)
     return {
@@ -88,7 +88,7 @@ def start_fields(run: RunSetup, notes: Sequence[str], facts: Mapping[str, Any]) 
 
 
 def count_fields(count: ForwardCount) -> dict[str, Any]:
-    """MACs per image as the event log has them; the forward ones also by operator."""
+    """MACs per image as logged; the forward MACs also by operator."""
     return {
         "forward_macs": count.forward_macs,
         "first_layer_macs": count.first_layer_macs,
@@ -98,13 +98,13 @@ def count_fields(count: ForwardCount) -> dict[str, Any]:
 
 
 def progress_fields(progress: Progress) -> dict[str, Any]:
-    """Where the run stands, with the compute so far."""
+    """Fields of a ``progress`` event, with the compute so far."""
     fields = dataclasses.asdict(progress)
     del fields["segments"]
     return fields | {"paper3x_tfs_days": paper3x_tfs_days(progress.segments)}
 
 
 def ending_fields(ending: Ending) -> dict[str, Any]:
-    """Why and where it stopped, with its segments."""
+    """Fields of the ``end`` or ``interrupted`` event: why and where it stopped, with segments."""
     fields = {f.name: getattr(ending, f.name) for f in dataclasses.fields(ending)}
     return fields | {"segments": [s.model_dump(mode="json") for s in ending.segments]}

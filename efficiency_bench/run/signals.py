@@ -1,17 +1,17 @@
-"""Stopping a run between two steps on a signal, and giving the job back to who stopped it.
+"""Stops a run between two steps on a signal, and lets the scheduler requeue its job.
 
 =================  ====================================================================
-signal             once the run has stopped and is saved
+signal             after the run has stopped and saved a checkpoint
 =================  ====================================================================
-INT (Ctrl-C)       the process leaves.  A second one is noted; a third one leaves at
+INT (Ctrl-C)       the process exits.  A second one is noted; a third one exits at
                    once, without saving
-HUP                the terminal or the connection has gone: the process leaves.  Under
+HUP                the terminal or connection is gone: the process exits.  Under
                    nohup the signal stays ignored
 USR1, USR2         the time limit is near: submitit's own handler requeues the job;
-                   without submitit the process leaves
-TERM               outside Slurm the process leaves.  In a Slurm job it waits to be
-                   killed: a preempted job that leaves by itself has ended, and Slurm
-                   requeues only what it had to end
+                   without submitit the process exits
+TERM               outside Slurm the process exits.  In a Slurm job it waits to be
+                   killed: Slurm requeues a preempted job only if it had to kill it,
+                   not if the job exits by itself
 =================  ====================================================================
 """
 
@@ -31,24 +31,24 @@ from typing import Any
 from efficiency_bench.run.processes import this_process
 
 STOPPED = 75
-"""EX_TEMPFAIL of sysexits.h: the same command continues."""
+"""EX_TEMPFAIL of sysexits.h: running the same command again resumes."""
 
 TIME_LIMIT_SIGNALS = (signal.SIGUSR1, signal.SIGUSR2)
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, *TIME_LIMIT_SIGNALS)
-"""From a person, the system, a terminal that has gone, a scheduler whose time limit comes near."""
+"""Sent by a person, the system, a terminal that closed, or a scheduler near its time limit."""
 
 REQUEUED_WITHIN_SECONDS = 60
-"""How long a rank other than the first waits for its job to be requeued by the first one, the
-time that submitit gives ``scontrol requeue``."""
+"""How long the other ranks wait for rank 0 to requeue the job: the time that submitit allows
+``scontrol requeue``."""
 
 
 class Stop:
-    """The signals received so far; true once there is one."""
+    """The stop signals received so far; true if there is one."""
 
     def __init__(self) -> None:
         self.received: list[int] = []
         self.before: dict[int, Any] = {}
-        """What handled each signal before this did: in a job of submitit, its own handlers."""
+        """The previous handler of each signal; in a submitit job, submitit's own."""
 
     def __bool__(self) -> bool:
         return bool(self.received)
@@ -62,39 +62,39 @@ class Stop:
             raise KeyboardInterrupt
         if this_process().is_main:
             if not self.received:
-                say("stopping after this step; the same command goes on from there")
+                say("stopping after this step; run the same command again to resume")
             elif number == signal.SIGINT and interrupts == 1:
-                say("still stopping; one more Ctrl-C leaves at once, without saving")
+                say("still stopping; one more Ctrl-C exits at once, without saving")
         self.received.append(number)
 
     @property
     def time_limit_near(self) -> bool:
-        """Whether a scheduler has announced the end of the job's time."""
+        """Whether a scheduler has signalled that the job's time limit is near."""
         return any(number in TIME_LIMIT_SIGNALS for number in self.received)
 
     def hand_over(self) -> None:
-        """After the run has stopped and is saved: requeue the job, or wait to be killed.
+        """After the checkpoint is saved: requeue the job, or wait to be killed.
 
-        Returns where nothing is left but to leave with ``STOPPED``.
+        Returns if the process should exit with ``STOPPED``.
         """
         if not self.received or signal.SIGINT in self.received:
-            return  # without a signal, a loading process had died
+            return  # no signal: a loading process died
         if not self.time_limit_near and "SLURM_JOB_ID" in os.environ:
             say("saved; waiting for Slurm to end this job and requeue it")
-            # the time limit: there was no kill, but the job's time is over
+            # ends at the time limit if no kill came before it
             while not self.time_limit_near and signal.SIGINT not in self.received:
                 time.sleep(1)
         requeue = self.before.get(signal.SIGUSR2)
         if self.time_limit_near and "SUBMITIT_EXECUTOR" in os.environ and callable(requeue):
-            requeue(signal.SIGUSR2, None)  # leaves by SystemExit on the first rank only
+            requeue(signal.SIGUSR2, None)  # raises SystemExit on rank 0 only
             time.sleep(REQUEUED_WITHIN_SECONDS)
 
 
 @contextmanager
 def stop_on_signal(leaving: bool = False) -> Iterator[Stop]:
-    """Note the stop signals instead of dying of them; the handlers before are put back.
+    """Record stop signals instead of dying from them; restores the previous handlers at the end.
 
-    ``leaving``: the process ends right afterwards.  Once it was stopped, further signals are then
+    ``leaving``: the process exits right afterwards.  If it was stopped, further signals are
     ignored instead, so that none of them changes its exit code.
     """
     stop = Stop()
@@ -108,12 +108,12 @@ def stop_on_signal(leaving: bool = False) -> Iterator[Stop]:
 
 
 def _hangs_up() -> bool:
-    """Whether SIGHUP is for this process: nohup starts it with the signal ignored."""
+    """Whether SIGHUP is handled: nohup starts the process with the signal ignored."""
     return signal.getsignal(signal.SIGHUP) != signal.SIG_IGN
 
 
 def say(text: str) -> None:
-    """Print to standard error, if anybody is there to read it."""
+    """Print to standard error; a terminal that is gone is not an error."""
     try:
         print(text, file=sys.stderr, flush=True)
     except OSError:
@@ -121,9 +121,9 @@ def say(text: str) -> None:
 
 
 def let_go_of_lost_terminal() -> None:
-    """Point standard streams at the null device if they were a terminal that has gone.
+    """Redirect the standard streams to the null device if they were a terminal that is gone.
 
-    Every write to it would fail, and none of them is a reason to end a run.
+    Otherwise every write would fail, and that is no reason to end a run.
     """
     for stream in (0, 1, 2):
         try:

@@ -1,4 +1,4 @@
-"""The target of a run: a setting, a published level, or the baseline's own from the ledger."""
+"""The target of a run: a setting, a published level, or the baseline's level in the ledger."""
 
 from __future__ import annotations
 
@@ -24,19 +24,20 @@ if TYPE_CHECKING:
 
 
 def metric_of(config: RunConfig, classes: int) -> Metric:
-    """The metric asked for or that of so many classes; UserError where it says nothing on them."""
+    """The configured metric, or the default for ``classes``; UserError for top-5 on 5 or fewer."""
     metric = metric_for(config.target.metric, classes)
     if metric == "top5" and classes <= 5:
         raise UserError(
-            f"target.metric=top5 says nothing on {classes} classes; type target.metric=top1"
+            f"target.metric=top5 is meaningless for {classes} classes: it needs more than 5;"
+            " type target.metric=top1"
         )
     return metric
 
 
 def is_baseline(config: RunConfig) -> bool:
-    """Whether this run measures the level that others are held to: its own model and recipe.
+    """Whether this run is the baseline, whose final accuracy is the target of the other runs.
 
-    A budgeted run of them is held to that level, like any other's.
+    A budgeted run of the baseline's model and recipe has that target too, like any other run.
     """
     if config.estimand == "budgeted":
         return False
@@ -46,10 +47,10 @@ def is_baseline(config: RunConfig) -> bool:
 
 
 def resolve_target(config: RunConfig, data: Data) -> Target | None:
-    """What this run must reach; None for a baseline, which runs to its schedule's end.
+    """The target of this run; None for a baseline, which trains to the end of its schedule.
 
-    Raises UserError for the published level on other data than ImageNet's, for a level at or
-    under chance plus its error, and for a baseline's level that is not there.
+    Raises UserError for the published level on data other than ImageNet, for a level within the
+    statistical error of chance, and if the ledger has no finished baseline.
     """
     metric = metric_of(config, len(data.classes))
     asked = config.target
@@ -84,15 +85,15 @@ def resolve_target(config: RunConfig, data: Data) -> Target | None:
 
 
 def _is_published(config: RunConfig, metric: Metric) -> bool:
-    """Whether the level asked for is AlexNet's of 2020, on what is called ImageNet."""
+    """Whether the level is AlexNet's as published in 2020, and the data is named ImageNet."""
     level = (metric, config.target.value) == (ALEXNET_LEVEL.metric, ALEXNET_LEVEL.value)
     return level and config.data.name in IMAGENET
 
 
 def _check_published(config: RunConfig, data: Data) -> None:
-    """UserError where the published level is asked for on data that it was not measured on.
+    """Raise UserError if the published level is used on data that it was not measured on.
 
-    A part of the validation set that ``data.val_images`` has cut is taken for ImageNet's.
+    A subset of the validation set chosen with ``data.val_images`` is accepted as ImageNet.
     """
     classes, val_images = len(data.classes), data.val_images
     found = f"{classes:,} classes" if classes != IMAGENET_CLASSES else f"{val_images:,} images"
@@ -108,25 +109,25 @@ def _check_published(config: RunConfig, data: Data) -> None:
 
 
 def _check_above_chance(target: Target, data: Data) -> None:
-    """UserError for a level that a network which has learned nothing may reach."""
+    """Raise UserError for a level that an untrained network may reach by chance."""
     classes = len(data.classes)
     least = least_target(target.metric, classes, data.val_images)
     if target.threshold > least:
         return
     chance = chance_level(target.metric, classes)
-    way_out = f"type target.value= over {least:.4g}" if least < 1 else "take more validation images"
+    way_out = f"type target.value= over {least:.4g}" if least < 1 else "use more validation images"
     raise UserError(
-        f"a target of {target.metric} {target.threshold:.2%} says nothing: guessing among"
-        f" {classes:,} classes reaches {chance:.2%}, and on {data.val_images:,} images by luck"
-        f" {min(least, 1.0):.2%};\n{way_out}"
+        f"a target of {target.metric} {target.threshold:.2%} is too low: guessing among"
+        f" {classes:,} classes reaches {chance:.2%}, and up to {min(least, 1.0):.2%} by luck on"
+        f" {data.val_images:,} images;\n{way_out}"
     )
 
 
 def baseline_command(config: RunConfig) -> str:
-    """What to type to measure the baseline on the same data, into the same ledger."""
+    """The command that measures the baseline on the same data, into the same ledger."""
     data = config.data
     parts = [f"efficiency-bench train experiment={config.target.baseline_model} data={data.name}"]
-    if data.name in IMAGENET:  # whose form and target would be the published ones
+    if data.name in IMAGENET:  # the defaults there are the published form and target
         parts += ["form=small"] if config.form == "small" else ["target=own"]
     keys = ["root", "train_images", "val_images"]
     keys += ["image_px"] if data.name in (*IMAGENET, FOLDER) else []

@@ -1,4 +1,4 @@
-"""One run with its progress on the terminal and its mirrors."""
+"""Trains one run with its progress on the terminal, and passes its events to its mirrors."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ if TYPE_CHECKING:
 
 
 def no_mirrors(config: RunConfig, folder: Path) -> Iterable[Mirror]:
-    """Events go to the terminal alone."""
+    """No mirrors: events go to the terminal only."""
     return ()
 
 
 @dataclass(frozen=True)
 class Terminal:
-    """What the runs of one command share: the console, and where else their events go."""
+    """What the runs of one command share: the console, and the mirrors of their events."""
 
     console: Console
     mirrors: Callable[[RunConfig, Path], Iterable[Mirror]] = no_mirrors
-    """Makes a run's further mirrors, given its configuration and its folder."""
+    """Creates the additional mirrors of a run from its configuration and folder."""
 
 
-class Unheard:
-    """A stream that nobody may be reading any more: a failed write is dropped, not raised.
+class DetachableStream:
+    """A stream whose reader may be gone: a failed write is dropped, not raised.
 
-    A closed terminal (SIGHUP) or pipe (``2>&1 | head``) is no fault of a run.
+    A closed terminal (SIGHUP) or pipe (``2>&1 | head``) is not a fault of the run.
     """
 
     def __init__(self, stream: IO[str]) -> None:
@@ -49,7 +49,7 @@ class Unheard:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
-        """All of ``text``, as far as the caller is concerned."""
+        """Write ``text``; the caller always sees success."""
         try:
             return self._stream.write(text)
         except OSError:
@@ -57,7 +57,7 @@ class Unheard:
             return len(text)
 
     def flush(self) -> None:
-        """As the stream's, but never raises OSError."""
+        """Flush the stream; never raises OSError."""
         try:
             self._stream.flush()
         except OSError:
@@ -65,13 +65,13 @@ class Unheard:
 
     def _drop(self) -> None:
         null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, self._stream.fileno())  # what is still buffered goes there as well
+        os.dup2(null, self._stream.fileno())  # buffered text goes there too
         os.close(null)
 
 
 def console_of(process: Process) -> Console:
-    """The command's console on standard error; quiet in all ranks but rank 0."""
-    return TextConsole(file=cast(IO[str], Unheard(sys.stderr)), quiet=not process.is_main)
+    """The command's console on standard error; quiet on all ranks except rank 0."""
+    return TextConsole(file=cast(IO[str], DetachableStream(sys.stderr)), quiet=not process.is_main)
 
 
 def run_with_progress(
@@ -85,7 +85,7 @@ def run_with_progress(
 
     ``begins`` is called with the run's folder before the first step.  Raises UserError.
     """
-    from efficiency_bench.run.run import run  # torch: a mistake is told before its seconds
+    from efficiency_bench.run.run import run  # imports torch: report mistakes first
 
     console = terminal.console
     progress = RunProgress(console, *place)
@@ -95,7 +95,7 @@ def run_with_progress(
         yield progress
         yield from terminal.mirrors(config, folder)
 
-    # file names may hold brackets, which are no markup
+    # file names may contain brackets, which are not markup
     tell = partial(console.print, markup=False, highlight=False, soft_wrap=True)
     outcome = run(config, mirrors, stop_requested=lambda: bool(stop), tell=tell)
     if outcome.already_finished and outcome.entry is not None:

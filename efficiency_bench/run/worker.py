@@ -1,4 +1,4 @@
-"""A run of several processes: what the first tells the others, and what those do."""
+"""What rank 0 broadcasts to the other ranks, and what they do with it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from efficiency_bench.data import Data, build_data
 from efficiency_bench.errors import UserError
 from efficiency_bench.records import Target
 from efficiency_bench.run.job import build_job
-from efficiency_bench.run.processes import GONE, Process, is_lost_process
+from efficiency_bench.run.processes import RANK_DIED, Process, is_lost_process
 from efficiency_bench.training import checkpoint
 from efficiency_bench.training.ranks import Ranks
 from efficiency_bench.training.trainer import Ending, State, train
@@ -22,23 +22,23 @@ log = logging.getLogger(__name__)
 
 
 class Rank0Broadcast:
-    """Tells the other processes to train, or, if the first never comes to it, not to."""
+    """Broadcasts the start of training to the other ranks, or that there is nothing to train."""
 
     def __init__(self, ranks: Ranks) -> None:
         self.ranks = ranks
-        self._given = False
+        self._sent = False
 
     def __enter__(self) -> Rank0Broadcast:
-        """Nothing is told yet."""
+        """Nothing is broadcast yet."""
         return self
 
-    def go(self, target: Target | None, data: Data, taken_up: Path | None) -> None:
-        """Train on ``data`` to ``target``, from the checkpoint ``taken_up`` or from the start."""
-        self._give(
+    def go(self, target: Target | None, data: Data, resume_from: Path | None) -> None:
+        """Train on ``data`` to ``target``, from the checkpoint ``resume_from`` or from scratch."""
+        self._send(
             {
                 "target": None if target is None else target.model_dump(mode="json"),
                 "data_digest": data.digest,
-                "checkpoint": None if taken_up is None else str(taken_up.absolute()),
+                "checkpoint": None if resume_from is None else str(resume_from.absolute()),
             }
         )
 
@@ -48,42 +48,42 @@ class Rank0Broadcast:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """The run is finished already, or could not begin: nobody waits for it."""
-        if not self._given:
-            self._give(None)
+        """Release the other ranks if the run is already finished or could not start."""
+        if not self._sent:
+            self._send(None)
 
-    def _give(self, order: dict[str, Any] | None) -> None:
-        self._given = True
-        self.ranks.broadcast(order)
+    def _send(self, message: dict[str, Any] | None) -> None:
+        self._sent = True
+        self.ranks.broadcast(message)
 
 
 def run_worker_rank(
     config: RunConfig, ranks: Ranks, process: Process, stop_requested: Callable[[], bool]
 ) -> str:
-    """Train this process's share of a run that the first process writes down.
+    """Train this rank's shard of a run that rank 0 logs.
 
-    Returns the run's end reason, ``finished`` where there was nothing to do.  Raises UserError
-    where this process does not have what the first one has.
+    Returns the end reason, or ``finished`` if there was nothing to train.  Raises UserError if this
+    rank's data differs from rank 0's, or if it cannot read the checkpoint.
     """
-    order = ranks.broadcast(None)
-    if order is None:
+    message = ranks.broadcast(None)
+    if message is None:
         return "finished"
     data = build_data(config.data, config.recipe, config.seed, ranks.device, ranks.share)
-    if data.digest != order["data_digest"]:
+    if data.digest != message["data_digest"]:
         raise UserError(
-            f"{process} has other data than the first; the folder data.root= must hold the same"
+            f"{process} has different data than rank 0; the folder data.root= must hold the same"
             " files on every machine"
         )
-    target = None if order["target"] is None else Target(**order["target"])
+    target = None if message["target"] is None else Target(**message["target"])
     job = build_job(config, data, target, stop_requested, ranks)
     try:
-        for record in train(job, _state(order["checkpoint"], process)):
+        for record in train(job, _state(message["checkpoint"], process)):
             if isinstance(record, Ending):
                 return record.reason
     except RuntimeError as error:
         if not is_lost_process(error, ranks):
             raise
-        log.error("%s: %s", process, GONE)
+        log.error("%s: %s", process, RANK_DIED)
         return "interrupted"
     raise AssertionError("the trainer ended without an ending")
 

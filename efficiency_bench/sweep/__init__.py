@@ -1,1 +1,1 @@
-"""Sweeps: their manifest, their jobs here or through a launcher, their status."""
+"""Sweeps: manifest, jobs on this machine or through a launcher, status."""

@@ -1,4 +1,4 @@
-"""One run of a sweep by its number."""
+"""Trains one run of a sweep, given its number."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ from efficiency_bench.sweep.manifest import Note, Sweep
 
 
 def work_on(sweep: Sweep, number: int, here: Terminal, stop: Stop) -> tuple[int, Entry | None]:
-    """Train a run, or take it up again; its exit code, and its entry where it has one.
+    """Train or resume a run; returns its exit code, and its entry if it has one.
 
-    A mistake of the user's is printed and noted, and is exit code 2.  Of several processes the
-    first one notes.
+    A user's mistake is printed and noted, and gives exit code 2.  Only rank 0 writes notes.
     """
     total = len(sweep.runs)
     note = Note(job=job_name(), run_dir=manifest.read_note(sweep.folder, number).run_dir)
@@ -45,7 +44,7 @@ def work_on(sweep: Sweep, number: int, here: Terminal, stop: Stop) -> tuple[int,
 
 
 def job_name() -> str | None:
-    """This job as Slurm names it, ``<array>_<index>`` in an array; None outside Slurm."""
+    """The Slurm job id, ``<array>_<index>`` in an array; None outside Slurm."""
     array, index = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
     return f"{array}_{index}" if array and index else os.environ.get("SLURM_JOB_ID")
 

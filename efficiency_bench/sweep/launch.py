@@ -1,4 +1,4 @@
-"""Starting the runs of a sweep through a launcher, and what it and the cluster get wrong."""
+"""Starts the runs of a sweep through a launcher, and handles the cluster's failures."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from efficiency_bench.sweep.status import FINISHED, status_of
 
 
 class Submission:
-    """The runs of ``sweep`` that are missing, on their way through ``launcher``."""
+    """Submits the missing runs of ``sweep`` through ``launcher``."""
 
     def __init__(
         self,
@@ -37,9 +37,9 @@ class Submission:
         console: Console,
         job: Callable[[Path, int], None],
     ) -> None:
-        """``job(folder, number)`` trains one run where the launcher starts it.
+        """``job(folder, number)`` is what the launcher calls to train one run.
 
-        Raises UserError where Slurm cannot be asked or still has jobs of this sweep."""
+        Raises UserError if Slurm does not respond or still has jobs of this sweep."""
         self.sweep = sweep
         self.launcher = launcher
         self.console = console
@@ -47,23 +47,23 @@ class Submission:
         if launcher.on_slurm and (queued := queue(sweep.name)):
             raise UserError(
                 f"{len(queued)} jobs of this sweep are still in the queue ({queued[0]}, ...); watch"
-                f" them: efficiency-bench status {sweep.name}\nor end them: scancel"
-                f" --name={sweep.name}, and type this command again"
+                f" them: efficiency-bench status {sweep.name}\nor cancel them: scancel"
+                f" --name={sweep.name}, and run this command again"
             )
 
     @property
-    def way_on(self) -> str:
-        """What to type when not every run has ended."""
+    def how_to_continue(self) -> str:
+        """What to type if not every run has ended."""
         return (
             f"efficiency-bench status {self.sweep.name} shows the runs; the same command again"
             " starts those that are missing"
         )
 
     def run(self) -> str | None:
-        """Start what is missing and wait; what went wrong with the launcher, None: nothing.
+        """Start the missing runs and wait; returns the launcher's error, or None.
 
-        A wave waits for the one before: runs whose target is a baseline of this sweep cannot
-        begin until that has ended.  Raises UserError where the cluster takes no job at all.
+        Each wave waits for the one before: runs whose target is a baseline of this sweep cannot
+        start until it has ended.  Raises UserError if the cluster accepts no job.
         """
         entries_of = cache(_entries_of)  # hundreds of runs share one ledger
         missing = [n for n in self.sweep.numbers if self._to_be_started(n, entries_of)]
@@ -74,7 +74,7 @@ class Submission:
                 highlight=False,
                 soft_wrap=True,
             )
-        with standing_in_for_sacct(self.console) if self.launcher.on_slurm else nullcontext():
+        with sacct_replacement(self.console) if self.launcher.on_slurm else nullcontext():
             for wave in waves(self.sweep, missing):
                 self.console.print(
                     f"submitting {len(wave)} of {total} runs of sweep {self.sweep.name};"
@@ -85,7 +85,7 @@ class Submission:
                 if problem := self._launch(wave):
                     return problem
                 if any(status_of(self.sweep, n).state not in FINISHED for n in wave):
-                    return None  # the next wave needs what these were to measure
+                    return None  # the next wave needs their results
         return None
 
     def _to_be_started(self, number: int, entries_of: Callable[[Path], Sequence[Entry]]) -> bool:
@@ -93,12 +93,12 @@ class Submission:
         if status.entry is None:
             return status.missing
         ledger_dir = Path(self.sweep.runs[number - 1].config["ledger_dir"])
-        # once a baseline was measured again, the run is another, to another level
+        # if the baseline was measured again, the target and with it the run has changed
         return not held_to_todays_baseline(status.entry, entries_of(ledger_dir))
 
     def _launch(self, numbers: Sequence[int]) -> str | None:
-        """One array of jobs; returns when the launcher does."""
-        for number in numbers:  # what was wrong the last time, or another level, is over
+        """Submit one array of jobs and wait; returns the launcher's error, or None."""
+        for number in numbers:  # clear problems and targets of earlier attempts
             status = status_of(self.sweep, number)
             kept = Note(run_dir=None if status.entry else status.run_dir)
             manifest.write_note(self.sweep.folder, number, kept)
@@ -107,16 +107,16 @@ class Submission:
         except UserError:
             raise
         except KeyboardInterrupt:
-            stay = f"; the jobs stay in the queue, scancel --name={self.sweep.name} ends them"
+            stay = f"; the jobs stay in the queue, scancel --name={self.sweep.name} cancels them"
             return f"interrupted{stay if self.launcher.on_slurm else ''}"
-        except Exception as error:  # submitit's, of many kinds, some with whole logs in them
+        except Exception as error:  # submitit raises many kinds, some with whole logs in them
             refused = [line for line in str(error).splitlines() if "sbatch: error:" in line]
             if refused:
                 raise UserError(
-                    f"Slurm did not take the jobs: {refused[0].split('sbatch: error: ', 1)[1]}\n"
+                    f"Slurm rejected the jobs: {refused[0].split('sbatch: error: ', 1)[1]}\n"
                     "set what it asks for with hydra.launcher.KEY=VALUE (docs/cluster.md)"
                 ) from error
-            return f"the launcher gave up: {str(error).splitlines()[0]}"
+            return f"the launcher failed: {str(error).splitlines()[0]}"
         return None
 
 
@@ -125,7 +125,7 @@ def _entries_of(ledger_dir: Path) -> Sequence[Entry]:
 
 
 def waves(sweep: Sweep, numbers: Sequence[int]) -> list[list[int]]:
-    """``numbers`` in the order in which they can begin: what sets a target before what needs it."""
+    """``numbers`` grouped in the order they can start: baselines before runs that need a target."""
     configs = {number: sweep.config(number) for number in numbers}
     needing = [n for n, c in configs.items() if c.target.value is None and not is_baseline(c)]
     first = [number for number in numbers if number not in needing]
@@ -135,27 +135,27 @@ def waves(sweep: Sweep, numbers: Sequence[int]) -> list[list[int]]:
 
 
 def queue(name: str) -> list[str]:
-    """Ids of the user's jobs of that name.  Raises UserError where Slurm does not answer."""
+    """Ids of the user's queued jobs named ``name``.  Raises UserError if Slurm does not respond."""
     if shutil.which("sbatch") is None:
         raise UserError(
-            "there is no Slurm here (no sbatch on PATH): type this on a login node of the cluster,"
-            "\nor leave the launcher out; hydra/launcher=slurm_local starts the runs here"
+            "Slurm is not installed here (no sbatch on PATH): run this on a login node of the"
+            " cluster,\nor leave the launcher out; hydra/launcher=slurm_local starts the runs here"
         )
     command = ["squeue", "--noheader", "--me", f"--name={name}", "--format=%i"]
     asked = subprocess.run(command, capture_output=True, text=True, check=False)
     if asked.returncode != 0:
-        raise UserError(f"Slurm does not answer: {asked.stderr.strip().splitlines()[-1]}")
+        raise UserError(f"Slurm does not respond: {asked.stderr.strip().splitlines()[-1]}")
     return asked.stdout.split()
 
 
 @contextmanager
-def standing_in_for_sacct(console: Console) -> Iterator[None]:
-    """Put our sacct first on PATH where the cluster's own does not work."""
+def sacct_replacement(console: Console) -> Iterator[None]:
+    """Put our sacct first on PATH if the cluster's own does not work."""
     if shutil.which("sacct") and _works(["sacct", "--noheader", "--jobs=1"]):
         yield
         return
     console.print(
-        "sacct does not work here: scontrol is asked about the jobs",
+        "sacct does not work here: using scontrol to query the jobs",
         highlight=False,
         soft_wrap=True,
     )

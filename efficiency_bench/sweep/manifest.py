@@ -1,7 +1,7 @@
-"""A sweep on the disk: what runs it has, written before any starts, and where each has got to.
+"""A sweep on disk: its manifest, written before any run starts, and a note per run.
 
-``runs/sweeps/<name>/sweep.json`` is the manifest.  ``<number>.json`` beside it is the note that
-run ``<number>`` leaves about itself: its folder, or why it could not begin.
+``runs/sweeps/<name>/sweep.json`` is the manifest.  ``<number>.json`` in the same folder is the
+note of run ``<number>``: its folder, or why it could not start.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from efficiency_bench.run.folder import RUNS
 SWEEPS = RUNS / "sweeps"
 MANIFEST = "sweep.json"
 FORMAT = 1
-"""Of the manifest: one of another format is refused."""
+"""Format version of the manifest; other versions are rejected."""
 
 LARGEST_BYTES = 1 << 26
 """64 MiB: a sweep of ten thousand runs takes 30."""
@@ -39,9 +39,9 @@ class PlannedRun(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
-    """What it has of its own in the sweep: ``experiment=resnet18 seed=1``."""
+    """The overrides that distinguish it in the sweep: ``experiment=resnet18 seed=1``."""
     config: dict[str, Any]
-    """The whole configuration, as plain values."""
+    """The full configuration, as plain values."""
 
 
 class Sweep(BaseModel):
@@ -51,15 +51,15 @@ class Sweep(BaseModel):
 
     format: int = FORMAT
     name: str
-    """The same for the same runs, whatever starts them."""
+    """Depends only on the runs, not on how they are started."""
     command: str
-    """What was typed last to start it."""
+    """The command that last started it."""
     written_utc: str
     runs: tuple[PlannedRun, ...]
 
     @property
     def folder(self) -> Path:
-        """Where the sweep's own records lie."""
+        """The folder of the manifest and the notes."""
         return SWEEPS / self.name
 
     @property
@@ -68,9 +68,10 @@ class Sweep(BaseModel):
         return range(1, len(self.runs) + 1)
 
     def config(self, number: int) -> RunConfig:
-        """The configuration of run ``number``, checked against today's keys.
+        """The configuration of run ``number``, checked against the current keys.
 
-        The runs of a sweep are shown together: under the group named, the suite, or the sweep.
+        The runs of a sweep share a tracking group: the configured one, else the suite's name, else
+        the sweep's name.
         """
         config = configuration.from_plain(self.runs[number - 1].config)
         config.tracking.group = config.tracking.group or config.suite or self.name
@@ -78,24 +79,24 @@ class Sweep(BaseModel):
 
 
 class Note(BaseModel):
-    """What a run of a sweep has left about itself."""
+    """What a run of a sweep records about itself."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     run_dir: str | None = None
     """The run's folder, once it is known."""
     run_id: str | None = None
-    """Of an entry that was found or written."""
+    """Run id of the entry that was found or written."""
     problem: str | None = None
-    """Why it could not begin or end: a mistake in its configuration, data that is missing."""
+    """Why it could not start or finish: a mistake in its configuration, missing data."""
     job: str | None = None
-    """The job that worked on it last, as Slurm names it."""
+    """Slurm id of the last job that trained it."""
 
 
 def planned(runs: Sequence[tuple[RunConfig, Sequence[str]]], command: str) -> Sweep:
-    """The sweep of these configurations, each with Hydra's overrides; named by what it measures.
+    """The sweep of these configurations with their Hydra overrides; its name hashes the runs.
 
-    Raises UserError where two runs would work in the same folder.
+    Raises UserError if two runs have the same folder.
     """
     configs = [config for config, _ in runs]
     folders = [config.run_dir for config in configs if config.run_dir is not None]
@@ -123,7 +124,7 @@ def planned(runs: Sequence[tuple[RunConfig, Sequence[str]]], command: str) -> Sw
 
 
 def write(sweep: Sweep) -> None:
-    """Put the manifest in place, in one motion.  Raises UserError where the disk refuses it."""
+    """Write the manifest atomically.  Raises UserError if the disk refuses the write."""
     try:
         sweep.folder.mkdir(parents=True, exist_ok=True)
         put(sweep.folder / MANIFEST, f"{sweep.model_dump_json(indent=2)}\n".encode())
@@ -135,7 +136,7 @@ def write(sweep: Sweep) -> None:
 
 
 def read(folder: Path) -> Sweep:
-    """The manifest in ``folder``.  Raises UserError where there is none that can be read."""
+    """The manifest in ``folder``.  Raises UserError if there is no valid one."""
     path = folder / MANIFEST
     try:
         sweep = Sweep.model_validate_json(read_regular(path, LARGEST_BYTES))
@@ -143,8 +144,8 @@ def read(folder: Path) -> Sweep:
         raise UserError(f"no sweep to read at {path}: {error.strerror}") from error
     except ValidationError as error:
         raise UserError(
-            f"{path} is no manifest that can be read; the command that started the sweep writes"
-            " it anew"
+            f"{path} is not a valid manifest; to rewrite it, run the command that started the sweep"
+            " again"
         ) from error
     if sweep.format != FORMAT or sweep.name != folder.name:
         raise UserError(f"{path} is of another version, or of another sweep ({sweep.name})")
@@ -152,9 +153,9 @@ def read(folder: Path) -> Sweep:
 
 
 def find(name: str | None) -> Sweep:
-    """The sweep whose name is ``name`` or alone begins with it; None: the one written last.
+    """The sweep named ``name`` or the only one with that prefix; None: the latest.
 
-    Raises UserError where there is none, and says how to start one.
+    Raises UserError if there is none, with the command that starts one.
     """
     paths = sorted(SWEEPS.glob(f"*/{MANIFEST}"), key=lambda path: path.lstat().st_mtime)
     if not paths:
@@ -167,14 +168,16 @@ def find(name: str | None) -> Sweep:
         return read(SWEEPS / names[-1])
     matches = [name] if name in names else [n for n in names if name and n.startswith(name)]
     if len(matches) > 1:
-        raise UserError(f"{name!r} begins several sweeps; give more of one: {', '.join(matches)}")
+        raise UserError(
+            f"{name!r} matches several sweeps; type more of one name: {', '.join(matches)}"
+        )
     if not matches or not _SAFE_NAME.fullmatch(matches[0]):
         raise unknown("sweep", name, names)
     return read(SWEEPS / matches[0])
 
 
 def write_note(folder: Path, number: int, note: Note) -> None:
-    """Replace the note of run ``number``.  Raises UserError where the disk refuses it."""
+    """Replace the note of run ``number``.  Raises UserError if the disk refuses the write."""
     path = folder / f"{number}.json"
     try:
         put(path, f"{note.model_dump_json(indent=2)}\n".encode())
@@ -183,11 +186,13 @@ def write_note(folder: Path, number: int, note: Note) -> None:
 
 
 def read_note(folder: Path, number: int) -> Note:
-    """The note of run ``number``; an empty one where it has left none."""
+    """The note of run ``number``; empty if there is none."""
     path = folder / f"{number}.json"
     try:
         return Note.model_validate_json(read_regular(path, LARGEST_BYTES))
     except FileNotFoundError:
         return Note()
     except (OSError, ValidationError) as error:
-        raise UserError(f"{path} is no note of a run; remove it, the run writes it anew") from error
+        raise UserError(
+            f"{path} is not a valid note of a run; remove it, the run writes it again"
+        ) from error

@@ -1,7 +1,7 @@
-"""Stands in for Slurm's sacct where a cluster keeps no accounts: the answers are scontrol's.
+"""Replaces Slurm's sacct on clusters without accounting, using scontrol.
 
-submitit asks ``sacct -o JobID,State,NodeList --parsable2 -j ID [-j ID ...]`` and, without an
-answer, takes a job that died for one that is still running.
+submitit runs ``sacct -o JobID,State,NodeList --parsable2 -j ID [-j ID ...]``.  If that fails, it
+assumes that a job that died is still running.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ ENDED = (
     *("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT"),
     *("NODE_FAIL", "OUT_OF_MEMORY", "BOOT_FAIL", "DEADLINE"),
 )
-"""States of a job that will not go on.  scontrol also shows passing ones (COMPLETING, SIGNALING),
-which submitit would take for an end: all others but PENDING are answered as RUNNING."""
+"""Final states of a job.  scontrol also shows transient ones (COMPLETING, SIGNALING), which
+submitit would take for final: all others except PENDING are reported as RUNNING."""
 
 FORGOTTEN = "Invalid job id"
-"""What scontrol says of a job that ended more than MinJobAge seconds ago."""
+"""scontrol's error for a job that ended more than MinJobAge seconds ago."""
 
 MOST_TASKS = 10_000
-"""Indices for which a forgotten array is answered; Slurm's own limit is 1,001, sites raise it."""
+"""Largest index reported for a forgotten array; Slurm's default limit is 1,001, sites raise it."""
 
 
 def main() -> int:
-    """Answer for the jobs on the command line; 1 where the controller cannot be asked."""
+    """Print the states of the jobs on the command line; 1 if the controller does not respond."""
     print("JobID|State|NodeList")
     asked_for = [job for flag, job in itertools.pairwise(sys.argv) if flag == "-j"]
     for job in asked_for:
@@ -39,14 +39,14 @@ def main() -> int:
         if asked.returncode != 0 and FORGOTTEN not in asked.stderr:
             print(asked.stderr.strip(), file=sys.stderr)
             return 1
-        # tasks leave scontrol's memory one by one: what it does not name has ended
+        # scontrol forgets tasks one by one: those that it does not list have ended
         gone = (f"{job}|COMPLETED|", f"{job}_[0-{MOST_TASKS}]|COMPLETED|")
         print("\n".join([*gone, *lines(asked.stdout.splitlines())]))
     return 0
 
 
 def lines(jobs: Sequence[str]) -> list[str]:
-    """sacct's lines for ``scontrol --oneliner show job``'s."""
+    """The output lines of ``scontrol --oneliner show job`` in sacct's format."""
     found = []
     for job in jobs:
         fields = dict(word.split("=", 1) for word in job.split() if "=" in word)

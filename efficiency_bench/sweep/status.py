@@ -1,4 +1,4 @@
-"""How far each run of a sweep has got, read from the runs' own records: no scheduler is asked."""
+"""Status of each run of a sweep, read from the runs' own files without asking a scheduler."""
 
 from __future__ import annotations
 
@@ -22,9 +22,8 @@ from efficiency_bench.sweep import manifest
 from efficiency_bench.sweep.manifest import Note, Sweep
 
 STATES = ("running", "preempted", "waiting", "arrived", "ended", "failed")
-"""``preempted`` was stopped, or killed without a word, and goes on when it is started again;
-``ended`` ran its schedule to the end without reaching its target; ``failed`` has an entry that
-says so, or could not begin."""
+"""``preempted``: stopped or killed, resumes when started again; ``ended``: completed its schedule
+without reaching its target; ``failed``: ended by a fault, or could not start."""
 
 FINISHED = ("arrived", "ended", "failed")
 FAULTS = ("diverged", "failed")
@@ -34,22 +33,22 @@ Event = Mapping[str, Any]
 
 @dataclass(frozen=True, config=ConfigDict(allow_inf_nan=False))
 class RunStatus:
-    """One run of a sweep, as its records have it; ValueError for what no record can say."""
+    """Status of one run of a sweep; ValueError for impossible values in its files."""
 
     number: int
     name: str
     state: str
     detail: str = ""
-    """Why it failed, or how it was stopped."""
+    """Why it failed or how it stopped."""
     epochs: float = 0.0
     total_epochs: float | None = None
     metric: str | None = None
     accuracy: float | None = None
-    """Of the latest evaluation, a fraction."""
+    """At the latest evaluation, a fraction."""
     target: float | None = None
-    """A fraction; None: it sets the target, or has not begun."""
+    """A fraction; None: the run is a baseline, or has not started."""
     left_seconds: float | None = None
-    """To the schedule's end at its own pace so far; a run that reaches its target ends sooner."""
+    """To the end of the schedule at the average speed so far; less if it reaches its target."""
     paper3x_tfs_days: float = 0.0
     run_id: str | None = None
     run_dir: str | None = None
@@ -58,12 +57,12 @@ class RunStatus:
 
     @property
     def missing(self) -> bool:
-        """Whether it has to be started, or started again."""
+        """Whether it has to be started or restarted."""
         return self.entry is None and self.state != "running"
 
     @property
     def exit_code(self) -> int:
-        """As ``train`` would have it: 75 not ended, 2 could not begin, 1 ended by a fault, 0."""
+        """As in ``train``: 75 not ended, 2 could not start, 1 ended by a fault, else 0."""
         if self.state not in FINISHED:
             return STOPPED
         if self.entry is None:
@@ -72,9 +71,9 @@ class RunStatus:
 
 
 def sweep_row(name: str | None) -> dict[str, Any]:
-    """The sweep of that name (None: the latest) as JSON values, with totals.
+    """The sweep ``name`` (None: the latest) as JSON values, with totals.
 
-    Raises UserError where there is no such sweep.
+    Raises UserError if there is no such sweep.
     """
     sweep = manifest.find(name)
     statuses = [status_of(sweep, number) for number in sweep.numbers]
@@ -96,7 +95,7 @@ def _row(status: RunStatus) -> dict[str, Any]:
 
 
 def status_of(sweep: Sweep, number: int) -> RunStatus:
-    """What the records of run ``number`` say of it."""
+    """The status of run ``number``, from its files."""
     name = sweep.runs[number - 1].name
     try:
         note = manifest.read_note(sweep.folder, number)
@@ -123,7 +122,7 @@ def status_of(sweep: Sweep, number: int) -> RunStatus:
 
 
 def _entry(folder: Path | None, ledger_dir: Path, note: Note) -> Entry | None:
-    """The run's entry: its folder's own, or the ledger's, of a run trained elsewhere before."""
+    """The run's entry, from its folder or, if it was trained elsewhere, from the ledger."""
     if folder is not None and (entry := folders.finished_entry(folder, ledger_dir)):
         return entry
     if note.run_id is not None and store.entry_path(ledger_dir, note.run_id).exists():
@@ -153,7 +152,7 @@ def _of_entry(entry: Entry, known: Mapping[str, Any]) -> RunStatus:
 def _of_events(
     events: Sequence[Event], running: bool, note: Note, known: Mapping[str, Any]
 ) -> RunStatus:
-    """A run without an entry, from its event log."""
+    """The status of a run without an entry, from its event log."""
     start = next((event for event in events if event["event"] == "start"), None)
     if start is None:
         return RunStatus(**known, state="running" if running else "preempted")
@@ -186,11 +185,11 @@ def _spent_tfs_days(event: Event) -> float:
 def _how_it_stopped(last: Event) -> str:
     if last["event"] == "interrupted":
         return f"after step {last['steps']}: {last['detail']}"
-    return "killed; work since its last checkpoint is done again"
+    return "killed; work since its last checkpoint will be repeated"
 
 
 def _left_seconds(start: Event, evaluations: Sequence[Event], latest: Event | None) -> float | None:
-    """Seconds to the schedule's end if every step takes as long as those so far did."""
+    """Seconds to the end of the schedule at the average step time so far."""
     if latest is None:
         return None
     spent = latest["train_seconds"] + sum(event["evaluation_seconds"] for event in evaluations)

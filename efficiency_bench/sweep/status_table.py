@@ -16,13 +16,13 @@ STYLES = {"failed": "bold red", "preempted": "yellow", "running": "green", "wait
 
 
 def print_status(sweep: Mapping[str, Any], console: Console) -> None:
-    """Print a row a run, what went wrong, and the totals; fits 80 columns."""
+    """Print one row per run, the problems and the totals; fits 80 columns."""
     for part in status_parts(sweep):
         console.print(part)
 
 
 def status_parts(sweep: Mapping[str, Any]) -> list[RenderableType]:
-    """The table of the runs, and the lines under it."""
+    """The table of the runs, and the lines below it."""
     table = bare_table(f"Sweep {sweep['sweep']}")
     table.add_column("run", overflow="fold")
     table.add_column("state", no_wrap=True)
@@ -49,11 +49,11 @@ def _cells(run: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def totals(sweep: Mapping[str, Any]) -> str:
-    """How many runs are in which state, and what they took and may still take."""
+    """Number of runs per state, compute so far and time left."""
     counts = [f"{count} {state}" for state, count in sweep["states"].items() if count]
     left = sweep["left_seconds"]
     spent = f"{number(sweep['paper3x_tfs_days'])} tfs-days so far" if _begun(sweep) else ""
-    time = f"at most {clock(left)} left for those that have begun" if left else ""
+    time = f"at most {clock(left)} left for those that have started" if left else ""
     return "; ".join(filter(None, (f"{', '.join(counts)}", spent, time)))
 
 
@@ -61,22 +61,22 @@ def _begun(sweep: Mapping[str, Any]) -> bool:
     return any(run["total_epochs"] is not None for run in sweep["runs"])
 
 
-LASTING = ("running", "preempted", "waiting")
+UNFINISHED = ("running", "preempted", "waiting")
 """States of runs that have not ended."""
 
 
 def watch(
     read: Callable[[], Mapping[str, Any]], console: Console, pause: Callable[[], None]
 ) -> None:
-    """Show what ``read`` gives after each ``pause`` until every run has ended.
+    """Show the result of ``read`` after each ``pause`` until every run has ended.
 
-    A terminal has one table that changes; elsewhere a line of totals is printed when it is
-    another than the last, and the whole table at the end.
+    On a terminal, one table is redrawn; elsewhere a line of totals is printed whenever it changes,
+    and the full table at the end.
     """
     sweep = read()
     if not console.is_terminal:
         latest = ""
-        while _going_on(sweep):
+        while _unfinished(sweep):
             if (line := totals(sweep)) != latest:
                 print_lines([line], console)
             latest = line
@@ -85,11 +85,11 @@ def watch(
         print_status(sweep, console)
         return
     with Live(Group(*status_parts(sweep)), console=console, auto_refresh=False) as live:
-        while _going_on(sweep):
+        while _unfinished(sweep):
             pause()
             sweep = read()
             live.update(Group(*status_parts(sweep)), refresh=True)
 
 
-def _going_on(sweep: Mapping[str, Any]) -> bool:
-    return any(sweep["states"][state] for state in LASTING)
+def _unfinished(sweep: Mapping[str, Any]) -> bool:
+    return any(sweep["states"][state] for state in UNFINISHED)

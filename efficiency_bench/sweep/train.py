@@ -1,4 +1,4 @@
-"""The runs of a sweep, trained here one after the other or through a launcher."""
+"""Trains the runs of a sweep, one after the other on this machine or through a launcher."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def train_sweep(
     job: Callable[[Path, int], None],
     leaving: bool,
 ) -> tuple[tuple[Entry, ...], int]:
-    """Train the runs of a sweep, here or through the launcher in ``arguments``.
+    """Train the runs of a sweep, on this machine or through the launcher in ``arguments``.
 
-    Returns the entries and the worst exit code: a run that fails does not keep the others from
-    running.  A signal ends the running one at its next step and starts no other.  ``job`` is what
-    a launcher calls for each run.  Raises UserError for a mistake in any of them, before the first.
+    Returns the entries and the worst exit code; a failing run does not stop the others.  On a
+    signal the current run stops after its step and no other starts.  A launcher calls ``job`` for
+    each run.  Raises UserError for a mistake in any run, before the first one starts.
     """
     process = this_process()
     launcher = hydra_app.launcher(arguments)
@@ -49,8 +49,8 @@ def train_sweep(
         return train_here(sweep, here, process, leaving)
     if in_use(sweep.folder):
         raise UserError(
-            f"another process is working on sweep {sweep.name}; watch it: efficiency-bench status"
-            f" {sweep.name}\nor end it, and type the same command again"
+            f"another process is training sweep {sweep.name}; watch it: efficiency-bench status"
+            f" {sweep.name}\nor end it, and run the same command again"
         )
     with locked(sweep.folder):
         if launcher is None:
@@ -64,13 +64,15 @@ def train_sweep(
 def train_here(
     sweep: Sweep, here: Terminal, process: Process, leaving: bool
 ) -> tuple[tuple[Entry, ...], int]:
-    """The runs of a sweep one after the other, in this process.
+    """Train the runs of a sweep one after the other, in this process.
 
-    Several processes stop at the first run that does not end well, since they may not be at the
-    same place any more; the same command goes on from there.
+    With several ranks, the sweep stops at the first run that fails, since the ranks may be out of
+    step; running the same command again resumes there.
     """
     here.console.print(
-        f"sweep {sweep.name}: efficiency-bench status shows it", highlight=False, soft_wrap=True
+        f"sweep {sweep.name}: efficiency-bench status shows its progress",
+        highlight=False,
+        soft_wrap=True,
     )
     codes: list[int] = []
     entries: list[Entry] = []
@@ -86,7 +88,7 @@ def train_here(
 
 
 def submitted(submission: Submission) -> tuple[tuple[Entry, ...], int]:
-    """The runs of a sweep through a launcher; what came of them is read from their records."""
+    """Train the runs of a sweep through a launcher; the results are read from their files."""
     problem = submission.run()
     console = submission.console
     statuses = [status_of(submission.sweep, number) for number in submission.sweep.numbers]
@@ -95,18 +97,18 @@ def submitted(submission: Submission) -> tuple[tuple[Entry, ...], int]:
     if problem is not None:
         console.print(problem, highlight=False, markup=False, soft_wrap=True)
     if any(status.entry is None for status in statuses):
-        console.print(submission.way_on, highlight=False, markup=False, soft_wrap=True)
+        console.print(submission.how_to_continue, highlight=False, markup=False, soft_wrap=True)
     entries = tuple(status.entry for status in statuses if status.entry is not None)
     return entries, worst([status.exit_code for status in statuses])
 
 
 def outcome_line(status: RunStatus) -> str:
-    """What came of a run, in one line."""
+    """One-line summary of a run."""
     if status.entry is not None:
         return ending_line(status.entry)
     return f"  {status.name}: {status.state}{f', {status.detail}' if status.detail else ''}"
 
 
 def worst(codes: Sequence[int]) -> int:
-    """One exit code for several runs: stopped, then the user's mistake, then a fault."""
+    """The exit code of several runs: stopped before user's mistake before fault before 0."""
     return next((code for code in (STOPPED, 2, 1) if code in codes), 0)
