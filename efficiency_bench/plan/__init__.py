@@ -1,1 +1,1 @@
-"""What runs would cost: hours, energy, money, disk."""
+"""Estimates what runs will cost: hours, energy, money, disk."""

@@ -1,4 +1,4 @@
-"""What a budget buys of a sweep, and in which order its runs are worth their cost."""
+"""Orders the runs of a sweep by value for money, and says how many a budget pays for."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from efficiency_bench.errors import UserError
 Unit = Literal["usd", "gpu-hours"]
 
 RULE = (
-    "AlexNet first, since every row is held against it; then one run of each row that looks to be"
-    " on the frontier, each time the one that spreads the dates most per hour, because the"
-    " halving time's standard error goes with one over the root of that spread; then the rows off"
-    " the frontier, cheapest first; then second seeds in the same way, and so on. The first run"
-    " that no longer fits ends it"
+    "AlexNet first, since every row is compared with it; then one run of each row expected on the"
+    " frontier, each time the one that spreads the dates most per hour, because the standard error"
+    " of the halving time is proportional to one over the root of that spread; then the rows off"
+    " the frontier, cheapest first; then second seeds in the same way, and so on. The list ends at"
+    " the first run that does not fit"
 )
 
 
 @dataclass(frozen=True)
 class Budget:
-    """So many dollars or GPU-hours."""
+    """An amount of dollars or GPU-hours."""
 
     amount: float
     unit: Unit
@@ -31,14 +31,14 @@ class Budget:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One run of the sweep, as the order needs it."""
+    """What the ordering needs to know about one run of the sweep."""
 
     row: str
-    """Runs that share it are seeds of one row of the fit."""
+    """Runs with the same value are seeds of one row of the fit."""
     is_first: bool
-    """Whether it is of the baseline's network and recipe."""
+    """Whether it uses the baseline's network and recipe."""
     day: int
-    """The row's date as a count of days."""
+    """The row's date as a day number."""
     compute: float
     """To the target, in any unit."""
     hours: float
@@ -48,13 +48,13 @@ def parse_budget(text: str) -> Budget:
     """``500usd`` or ``200gpu-hours``; UserError for anything else."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?) ?(usd|gpu-hours)", text.strip().lower())
     if found is None or float(found[1]) == float("inf"):
-        raise UserError(f"--budget {text!r} is no budget; type 500usd, or 200gpu-hours")
+        raise UserError(f"--budget {text!r} is not a budget; type 500usd or 200gpu-hours")
     unit: Unit = "usd" if found[2] == "usd" else "gpu-hours"
     return Budget(float(found[1]), unit)
 
 
 def order(candidates: Sequence[Candidate]) -> list[int]:
-    """Places of the candidates in the order of ``RULE``."""
+    """Indices of the candidates in the order of ``RULE``."""
     frontier = _frontier(candidates)
     left = sorted(range(len(candidates)), key=lambda i: (not candidates[i].is_first, i))
     ordered = [i for i in left if candidates[i].is_first]
@@ -67,8 +67,8 @@ def order(candidates: Sequence[Candidate]) -> list[int]:
     return ordered
 
 
-def bought(costs: Sequence[float], budget: float) -> int:
-    """How many runs, in the order of their ``costs``, the budget pays for."""
+def runs_bought(costs: Sequence[float], budget: float) -> int:
+    """How many of the first runs, with these ``costs``, the budget pays for."""
     spent = 0.0
     for count, cost in enumerate(costs):
         spent += cost
@@ -80,7 +80,7 @@ def bought(costs: Sequence[float], budget: float) -> int:
 def _rank(
     candidate: Candidate, taken: Sequence[Candidate], frontier: set[str]
 ) -> tuple[int, bool, float]:
-    """Smaller is sooner: fewer seeds of it taken, on the frontier, more spread an hour."""
+    """Sort key: fewer seeds taken first, then the frontier, then more date spread per hour."""
     seeds = sum(other.row == candidate.row for other in taken)
     if candidate.row not in frontier:
         return seeds, True, candidate.hours
@@ -88,9 +88,9 @@ def _rank(
 
 
 def _spread_gained(candidate: Candidate, taken: Sequence[Candidate]) -> float:
-    """What one more date adds to the sum of squares about the mean, in square days.
+    """The increase of the dates' sum of squares about their mean, in square days.
 
-    With n dates of mean m a date d adds n / (n + 1) (d - m)^2.
+    Adding a date d to n dates of mean m increases it by n / (n + 1) (d - m)^2.
     """
     days = [other.day for other in taken]
     if not days:
@@ -99,7 +99,7 @@ def _spread_gained(candidate: Candidate, taken: Sequence[Candidate]) -> float:
 
 
 def _frontier(candidates: Sequence[Candidate]) -> set[str]:
-    """Rows that need less compute than every row before them."""
+    """Rows that need less compute than every earlier row."""
     rows, best = set(), math.inf
     for candidate in sorted(candidates, key=lambda c: (c.day, c.compute)):
         if candidate.compute < best:

@@ -1,4 +1,4 @@
-"""How long a run takes: the slower of arithmetic and loading, training and evaluation apart."""
+"""Estimates a run's training and evaluation time: the slower of arithmetic and loading."""
 
 from __future__ import annotations
 
@@ -24,35 +24,35 @@ LOADED_IMAGES_PER_SECOND = {
     ("imagenet", "simplejpeg"): 917.3 / 2,
     ("imagenet_ffcv", "pillow"): 1526 / 2,
 }
-"""Of one process or thread: docs/performance.md, two of them on two quiet cores, images of 500 px.
-Sets that lie in memory are augmented on the device, within a step."""
+"""Per process or thread: half of what two reached on two idle cores with images of 500 px
+(docs/performance.md).  Data sets in memory are augmented on the device, within a step."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """What a run processes."""
+    """The images that a run processes."""
 
     to_target: tuple[Segment, ...]
-    """Training images until the target: what the row is charged."""
+    """Training images up to the target: the compute that the row is charged."""
     trained: tuple[Segment, ...]
-    """Until it stops: confirmed, or at the schedule's end."""
+    """Training images until the run stops: target confirmed, or end of schedule."""
     evaluations: int
-    """At the finer cadence throughout, where the run has a target: an upper bound."""
+    """Upper bound: assumes the finer evaluation schedule throughout if the run has a target."""
 
 
 @dataclass(frozen=True)
 class Loader:
-    """Images a second up to the ready batch; None: no loader stands before the device."""
+    """Images per second that can be loaded; None: the data is in memory, without a loader."""
 
     images_per_second: float | None
     shares_cores: bool
-    """Whether it takes the cores that train: then both times add up."""
+    """Whether it uses the same cores as training, so that the two times add up."""
     source: str
 
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds of one run."""
+    """Estimated seconds of one run, and which part limits it."""
 
     train_seconds: float
     evaluation_seconds: float
@@ -62,9 +62,9 @@ class Timing:
 def work(
     config: RunConfig, size: SetSize, counts: Mapping[int, ForwardCount], epochs: Epochs
 ) -> Work:
-    """Images by side until the target and until the stop.
+    """Images per side up to the target and up to the stop.
 
-    A run with a target goes on until its confirmations, each one evaluation later.
+    After reaching its target, a run continues until it is confirmed, one evaluation each.
     """
     near, whole = config.evaluation.per_epoch_near, config.recipe.epochs
     stop = epochs.epochs
@@ -79,7 +79,7 @@ def work(
 
 
 def loader(config: RunConfig, machine: Hardware | None) -> Loader:
-    """What can be loaded on ``machine``; None: here."""
+    """The loading speed on ``machine``; None: this machine."""
     each = LOADED_IMAGES_PER_SECOND.get((config.data.name, config.data.decode))
     if each is None:
         return Loader(None, False, "in memory: augmented on the device, within a step")
@@ -93,9 +93,10 @@ def loader(config: RunConfig, machine: Hardware | None) -> Loader:
 def timing(
     work: Work, size: SetSize, count: ForwardCount, images_per_second: float, loader: Loader
 ) -> Timing:
-    """``images_per_second``: arithmetic alone, of the full side, whose ``count`` this is.
+    """The time of a run whose arithmetic reaches ``images_per_second`` at the side of ``count``.
 
-    Smaller sides are taken to cost by their MACs, an evaluation the forward part of a step.
+    Other sides are assumed to take time in proportion to their MACs, and an evaluation the
+    forward share of a step.
     """
     step_macs = count.forward_macs + count.backward_macs
     seconds_a_mac = 1 / (images_per_second * step_macs)
@@ -116,7 +117,7 @@ def timing(
 def _segments(
     config: RunConfig, size: SetSize, counts: Mapping[int, ForwardCount], epochs: float
 ) -> tuple[Segment, ...]:
-    """Training images of that many epochs, by side; a side changes between epochs."""
+    """Training images of ``epochs`` epochs per side; the side changes between epochs only."""
     images: dict[int, float] = {}
     for epoch in range(math.ceil(epochs)):
         progress = min(1.0, epoch / config.recipe.epochs)
@@ -137,5 +138,5 @@ def _segment(count: ForwardCount, images: int) -> Segment:
 
 
 def steps(segments: Sequence[Segment], batch_size: int) -> int:
-    """Batches of these images, about."""
+    """Approximate number of steps for these images."""
     return math.ceil(sum(segment.images for segment in segments) / batch_size)

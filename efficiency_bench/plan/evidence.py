@@ -1,4 +1,4 @@
-"""What is known of how far a run will have to train: epochs to the target, chance to arrive."""
+"""Estimates a run's epochs to the target and its probability of reaching it."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from efficiency_bench.run.target import is_baseline
 
 @dataclass(frozen=True)
 class Epochs:
-    """Epochs to the target, and from what they are known."""
+    """Epochs to the target, and the source of that estimate."""
 
     epochs: float
     source: Literal["published", "ledger", "schedule"]
-    """``schedule``: nothing is known, so the whole of it; a baseline always trains that."""
+    """``schedule``: unknown, so the full schedule; a baseline always trains all of it."""
 
 
 @dataclass(frozen=True)
 class Chance:
-    """How often runs of this row arrived, and the 95 % interval of their chance to."""
+    """How many runs of this row reached the target, and the 95 % interval of that probability."""
 
     arrived: int
     runs: int
@@ -36,7 +36,7 @@ class Chance:
 
 
 def epochs_to_target(config: RunConfig, entries: Iterable[Entry]) -> Epochs:
-    """From table 3 of 2020, else the mean of the row's own runs in the ledger, else unknown."""
+    """Epochs from table 3 of 2020, else the mean of the row's runs, else the full schedule."""
     whole = config.recipe.epochs
     if is_baseline(config):
         return Epochs(whole, "schedule")
@@ -51,10 +51,10 @@ def epochs_to_target(config: RunConfig, entries: Iterable[Entry]) -> Epochs:
 
 
 def chance_to_arrive(config: RunConfig, entries: Iterable[Entry]) -> Chance | None:
-    """Jeffreys' interval over the row's runs in the ledger; None where there are none.
+    """Jeffreys interval over the row's runs in the ledger; None without runs or for a baseline.
 
-    Beta(k + 1/2, n - k + 1/2), its ends 0 and 1 where none or all arrived (Brown, Cai and
-    DasGupta 2001, Statistical Science 16).  A baseline arrives by definition: None.
+    Beta(k + 1/2, n - k + 1/2), with bounds 0 and 1 if no run or every run reached the target
+    (Brown, Cai and DasGupta 2001, Statistical Science 16).  A baseline sets the target itself.
     """
     own = of_row(config, entries)
     if is_baseline(config) or not own:
@@ -67,15 +67,15 @@ def chance_to_arrive(config: RunConfig, entries: Iterable[Entry]) -> Chance | No
 
 
 def of_row(config: RunConfig, entries: Iterable[Entry]) -> Sequence[Entry]:
-    """Measured runs of the row's configuration; the data's content is not known beforehand."""
+    """Measured runs with the row's configuration; data digests are not compared."""
     wanted = row_settings(measured_part(config))
     return [e for e in entries if e.tier == "measured" and row_settings(e.config) == wanted]
 
 
 def _published_epochs(config: RunConfig) -> float | None:
-    """Of table 3, where this is its network, on all of ImageNet, to its level, by its recipe.
+    """Epochs of table 3 for the same network, recipe and level on all of ImageNet, else None.
 
-    A recipe that is later than the network is another than the one of 2020.
+    A recipe newer than the network is not the recipe of 2020.
     """
     data, target = config.data, config.target
     whole_imagenet = data.name in IMAGENET and data.train_images is None

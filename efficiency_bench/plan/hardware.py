@@ -1,4 +1,4 @@
-"""Machines that a run can be planned for: peak, utilisation, power, price, each with a source."""
+"""Machines that runs can be planned for: peak, utilisation, power and price, with sources."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, V
 from efficiency_bench.errors import UserError, unknown
 
 HERE = "here"
-"""The machine that the plan is made on: measured, in no table."""
+"""The machine that makes the plan: measured instead of read from a table."""
 
 
 class Hardware(BaseModel):
-    """One machine.  What is unknown is None; every other figure says where it is from."""
+    """One machine.  Unknown values are None; every other figure has a source."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     name: str
     devices: PositiveInt
-    """Processes of one run: one a device."""
+    """Number of devices; a run uses one process per device."""
     peak_flops_per_second: dict[str, PositiveFloat]
     """Precision -> FLOP/s of one device, dense."""
     peak_source: str
     utilisation: float = Field(gt=0, le=1)
-    """Share of the peak that training's products reach."""
+    """Fraction of the peak that training reaches."""
     utilisation_source: str
     board_power_watts: PositiveFloat | None = None
-    """Of one device, without the host."""
+    """Per device, without the host."""
     board_power_source: str | None = None
     cpu_threads: PositiveInt | None = None
-    """Of the whole machine: more loading processes than these bring nothing."""
+    """Of the whole machine: more loading processes than this do not help."""
     cpu_threads_source: str | None = None
     price_usd_per_hour: float | None = Field(default=None, ge=0)
     """Of the whole machine."""
@@ -41,7 +41,7 @@ class Hardware(BaseModel):
     """ISO date on which the price was read."""
 
     def flops_per_second(self, precision: str) -> float:
-        """What training's products reach on all devices; UserError for another precision."""
+        """FLOP/s that training reaches on all devices; UserError for an unlisted precision."""
         if precision not in self.peak_flops_per_second:
             raise UserError(
                 f"hardware={self.name} has no figures for precision={precision}; it has:"
@@ -51,9 +51,9 @@ class Hardware(BaseModel):
 
 
 def load_hardware(asked: str) -> Hardware:
-    """The machine of that name in ``configs/hardware``, or in the YAML file of that path.
+    """The machine named ``asked`` in ``configs/hardware``, or in the YAML file at that path.
 
-    Raises UserError for an unknown name, and for a file that is no such table.
+    Raises UserError for an unknown name and for an invalid file.
     """
     own = Path(asked)
     if own.suffix in (".yaml", ".yml"):
@@ -65,7 +65,7 @@ def load_hardware(asked: str) -> Hardware:
     names = {Path(file.name).stem for file in tables.iterdir() if file.name.endswith(".yaml")}
     if asked not in names:
         wrong = unknown("hardware", asked, {HERE, *names})
-        raise UserError(f"{wrong};\nor a file of your own: hardware=FILE.yaml (docs/plan.md)")
+        raise UserError(f"{wrong};\nor type hardware=FILE.yaml with your own file (docs/plan.md)")
     return _parsed((tables / f"{asked}.yaml").read_text(encoding="utf-8"), asked)
 
 
@@ -73,7 +73,9 @@ def _parsed(text: str, asked: str) -> Hardware:
     try:
         return Hardware.model_validate(yaml.safe_load(text))
     except yaml.YAMLError as error:
-        raise UserError(f"hardware={asked} is no YAML: {' '.join(str(error).split())}") from error
+        raise UserError(
+            f"hardware={asked} is not valid YAML: {' '.join(str(error).split())}"
+        ) from error
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "the file"

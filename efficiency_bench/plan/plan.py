@@ -1,4 +1,4 @@
-"""What the runs of a command line would take, before any is started."""
+"""Plans the runs of a command line before any is started."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from efficiency_bench import hydra_app
 from efficiency_bench.config import RunConfig
 from efficiency_bench.config_checks import check
 from efficiency_bench.errors import UserError
-from efficiency_bench.plan.budget import RULE, Budget, Candidate, bought, order, parse_budget
+from efficiency_bench.plan.budget import RULE, Budget, Candidate, order, parse_budget, runs_bought
 from efficiency_bench.plan.hardware import HERE, Hardware, load_hardware
 from efficiency_bench.plan.row import Place, RunPlanner
 from efficiency_bench.plan.sizes import set_size
@@ -29,18 +29,18 @@ def plan(
     tell: Callable[[str], None],
     registration: Path | None = None,
 ) -> Json:
-    """The plan of Hydra's ``arguments``, among them ``hardware=NAME``, as JSON values.
+    """The plan for Hydra's ``arguments``, including ``hardware=NAME``, as JSON values.
 
-    Nothing is trained but by the probe, and nothing is written but kept counts and the file
-    ``registration``, which says what is decided.  Raises UserError for what ``train`` would
-    refuse, an unknown machine, and a budget that cannot be told.
+    Only the probe trains, and only cached counts and the preregistration file ``registration`` are
+    written.  Raises UserError for anything that ``train`` would reject, an unknown machine, and an
+    invalid budget.
     """
     asked, rest = _hardware_asked(arguments)
     machine = None if asked == HERE else load_hardware(asked)
     limits = None if budget is None else parse_budget(budget)
     configs = [job.config for job in hydra_app.compose(rest)]
     if not configs:
-        raise UserError("a plan shows no settings: leave --cfg out")
+        raise UserError("plan does not print settings: leave --cfg out")
     for config in configs:
         check(config)
     price = configs[0].price_usd_per_hour
@@ -50,7 +50,7 @@ def plan(
     if registration is not None:
         decided = register(configs, registration)
         tell(
-            f"decided: {len(decided.rows)} rows, in {registration}; commit it before the first run"
+            f"registered {len(decided.rows)} rows in {registration}; commit it before the first run"
         )
     rows = RunPlanner(Place(machine, probe_seconds), price, tell)
     ordered = _ordered([rows(config) for config in configs], configs, limits)
@@ -65,7 +65,7 @@ def plan(
 
 
 def _hardware_asked(arguments: Sequence[str]) -> tuple[str, list[str]]:
-    """The machine's name, and the arguments that are Hydra's; a suite is a sweep by its nature."""
+    """The machine's name, and the arguments for Hydra; a suite is always a sweep."""
     key = "hardware="
     named = [text.removeprefix(key) for text in arguments if text.startswith(key)]
     rest = [text for text in arguments if not text.startswith(key)]
@@ -86,16 +86,16 @@ def _check_budget(
     if budget.unit == "usd" and price is None:
         raise UserError(
             f"--budget in usd needs a price, and hardware={asked} has none; type"
-            " price_usd_per_hour=2.5,\nof all that one run uses together"
+            " price_usd_per_hour=2.5,\nthe price of everything that one run uses"
         )
     if budget.unit == "gpu-hours" and machine is None and devices.resolve(config).device == "cpu":
-        raise UserError("--budget in gpu-hours: there is no GPU here; name one with hardware=")
+        raise UserError("--budget in gpu-hours: this machine has no GPU; name one with hardware=")
 
 
 def _ordered(
     rows: Sequence[Json], configs: Sequence[RunConfig], budget: Budget | None
 ) -> list[Json]:
-    """The rows, with a budget in the order in which it buys them."""
+    """The rows; with a budget, in the order in which it pays for them."""
     if budget is None:
         return list(rows)
     candidates = [
@@ -115,7 +115,7 @@ def _ordered(
 def _budget_row(budget: Budget, ordered: Sequence[Json]) -> Json:
     key = "cost_usd" if budget.unit == "usd" else "device_hours"
     costs = [row[key] for row in ordered]
-    count = bought(costs, budget.amount)
+    count = runs_bought(costs, budget.amount)
     return {
         "amount": budget.amount,
         "unit": budget.unit,
@@ -126,7 +126,7 @@ def _budget_row(budget: Budget, ordered: Sequence[Json]) -> Json:
 
 
 def _total(rows: Sequence[Json]) -> Json:
-    """Over all runs, one after the other; a checkpoint is gone before the next run's."""
+    """Totals of all runs, one after the other; only one run's checkpoints exist at a time."""
 
     def whole(key: str) -> float | None:
         values = [row[key] for row in rows]

@@ -1,4 +1,4 @@
-"""How fast a network trains here: real steps of its recipe on made-up images."""
+"""Measures how fast a network trains on this machine: real steps on synthetic images."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from efficiency_bench.training.step import Numerics, Step
 from efficiency_bench.training.trainer import READ_EVERY_STEPS
 
 WARM_UP_STEPS = 2
-"""Not timed: the first sets up the libraries and the optimizer's state."""
+"""Not timed: the first step sets up the libraries and the optimizer's state."""
 
 CPU_BATCH_PIXELS = 16 * 224 * 224
-"""A CPU's batch is cut to these: at 256 photographs a step would take minutes and all memory."""
+"""Limit of a batch on a CPU: with 256 photographs a step would take minutes and all memory."""
 
 BATCHES = 4
-"""Of different made-up images, used in turn."""
+"""Number of different synthetic batches, used in turn."""
 
 
 @dataclass(frozen=True)
 class Rate:
-    """Training speed, and what it was seen on."""
+    """Training speed, and how it was obtained."""
 
     images_per_second: float
-    """Of the training resolution, arithmetic alone; on all devices together."""
+    """At the training resolution, without loading; all devices together."""
     source: str
     batch_size: int | None = None
     steps: int | None = None
@@ -46,9 +46,9 @@ class Rate:
 
 
 def probed(config: RunConfig, model: nn.Module, classes: int, seconds: float) -> Rate:
-    """Train ``model``, which is spoiled by it, for about ``seconds`` s and at least one step.
+    """Measure ``model`` for about ``seconds`` s and at least one step; changes its weights.
 
-    ``config`` is resolved.  Nothing is written.  Raises UserError where a batch does not fit
+    ``config`` must be resolved.  Nothing is written.  Raises UserError if a batch does not fit
     into the device's memory.
     """
     step = Step(
@@ -72,7 +72,7 @@ def probed(config: RunConfig, model: nn.Module, classes: int, seconds: float) ->
 
 
 def probe_batch_size(config: RunConfig) -> int:
-    """The recipe's batch; on a CPU at most as many images as ``CPU_BATCH_PIXELS`` has room for."""
+    """The recipe's batch size; on a CPU limited to ``CPU_BATCH_PIXELS``."""
     if config.device != "cpu":
         return config.recipe.batch_size
     return min(config.recipe.batch_size, max(2, CPU_BATCH_PIXELS // config.data.image_px**2))
@@ -85,7 +85,7 @@ def _timed(
     device: torch.device,
     seconds: float,
 ) -> Rate:
-    # a run on CUDA waits for the device as rarely as this
+    # a run on CUDA synchronizes as rarely as this
     round_steps = READ_EVERY_STEPS if device.type == "cuda" else 1
     meter, energy_source = open_meter(device.type, this_process())
     began, steps = _now(device), 0
@@ -114,10 +114,10 @@ def _train(
 
 
 def _made_up(config: RunConfig, batch_size: int, classes: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Batches without end.
+    """Endless synthetic batches.
 
-    Sets in memory go through their own loader, whose augmentation is on a run's training clock;
-    other photographs are augmented by other processes or threads, so they come ready.
+    Data sets in memory use their real loader, whose augmentation counts as training time; other
+    photographs are augmented by other processes or threads, so their batches are ready-made.
     """
     device, side = torch.device(config.device), config.data.image_px
     count = BATCHES * batch_size

@@ -1,4 +1,4 @@
-"""What one run would take: its work, the time for it, and what that costs."""
+"""Plans one run: its work, time and cost."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ JOULES_PER_KILOWATT_HOUR = 3.6e6
 
 @dataclass(frozen=True)
 class Network:
-    """A row's network, counted, with its speed."""
+    """A row's network, its MAC counts and its speed."""
 
     model: nn.Module
     counts: dict[int, ForwardCount]
@@ -39,24 +39,24 @@ class Network:
 
 @dataclass(frozen=True)
 class Place:
-    """Where it would run: a machine of the table, or here (None)."""
+    """Where the run is planned for: a machine of the table, or this machine (None)."""
 
     machine: Hardware | None
     probe_seconds: float
 
     def resolved(self, config: RunConfig) -> RunConfig:
-        """``config`` as it can be built here; its precision is that of the machine."""
+        """``config`` resolved so that its network can be built on this machine."""
         if self.machine is None:
             return devices.resolve(config)
         return replace(config, device="cpu", channels_last=True, optimizer_kernel="foreach")
 
     @property
     def devices(self) -> int:
-        """Processes of one run; here it is one."""
+        """World size of a run; 1 on this machine."""
         return self.machine.devices if self.machine else 1
 
     def rate(self, config: RunConfig, model: nn.Module, size: SetSize, count: ForwardCount) -> Rate:
-        """Measured here, or the machine's utilised peak over an image's exact FLOPs."""
+        """Measured speed, or the machine's utilised peak divided by the exact FLOPs per image."""
         if self.machine is None:
             return probed(config, model, size.classes, self.probe_seconds)
         precision = "bf16" if config.precision == "auto" else config.precision
@@ -71,7 +71,7 @@ class Place:
 
 
 class RunPlanner:
-    """Calling it with a configuration gives the run's row, JSON values with units in the keys."""
+    """Callable that maps a configuration to its row of the plan."""
 
     def __init__(
         self, place: Place, price_usd_per_hour: float | None, tell: Callable[[str], None]
@@ -83,7 +83,7 @@ class RunPlanner:
         self.ledgers: dict[str, Sequence[Entry]] = {}
 
     def __call__(self, asked: RunConfig) -> dict[str, Any]:
-        """What the run needs, how long that takes, and from what it is known."""
+        """The row of a run as JSON values, with units in the keys and sources."""
         size, entries = set_size(asked.data), self._entries(asked.ledger_dir)
         config = self.place.resolved(asked)
         network = self._network(config, size)
@@ -138,7 +138,7 @@ class RunPlanner:
         return disk(config, network.model, batches, todo.evaluations, seconds)
 
     def _network(self, config: RunConfig, size: SetSize) -> Network:
-        """Counted and timed once for all seeds of a row."""
+        """The network of a row, counted and timed once for all seeds."""
         key = config_digest(measured_part(config))
         if key not in self.networks:
             self.tell(f"counting {config.model.name}")

@@ -1,4 +1,4 @@
-"""How many images a data set has and what it takes on the disk, without reading an image."""
+"""Image counts and disk use of a data set, and disk use of a run, without reading images."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from efficiency_bench.training.trainer import READ_EVERY_STEPS
 
 @dataclass(frozen=True)
 class SetSize:
-    """A data set's images and bytes."""
+    """A data set's image counts and bytes on disk."""
 
     train_images: int
     val_images: int
@@ -49,20 +49,20 @@ PUBLISHED = {
     "cifar10": _published(CIFAR10, CIFAR_BYTES),
     "cifar100": _published(CIFAR100, CIFAR_BYTES),
     "imagenet": _published(IMAGENET, IMAGENET_BYTES),
-    # how large the files are depends on how they are written
+    # the file size depends on how the files were written
     "imagenet_ffcv": _published(IMAGENET, None),
     "imagenet_memory": _published(IMAGENET, None),
 }
 
 WRITTEN = {"imagenet_ffcv": "*.beton", "imagenet_memory": "*.npy"}
-"""Files in the folder of a set whose size depends on how it was written."""
+"""Files of data sets whose size depends on how they were written."""
 
 
 def set_size(data: DataConfig) -> SetSize:
-    """The set that ``data`` names: counted where its folder is at hand, else as published.
+    """The size of the data set: counted if its folder exists, else as published.
 
-    Raises UserError for an unknown name, and for a folder that cannot be what it should be;
-    ``data=folder`` has no published size, so that its folder must be there.
+    Raises UserError for an unknown name and for an invalid folder; ``data=folder`` has no
+    published size, so its folder must exist.
     """
     root = Path(data.root or DEFAULT_ROOT)
     if data.name == FOLDER or (data.name == "imagenet" and root.is_dir()):
@@ -93,32 +93,33 @@ def _counted(root: Path, allow_left_out: bool) -> SetSize:
 
 
 EVENT_BYTES = 400
-"""A line of the event log: progress has about 310 bytes, an evaluation 370 (runs on digits)."""
+"""Bytes per line of the event log: progress takes about 310, an evaluation 370 (digits)."""
 
 WANDB_SHARE = 2.5
-"""W&B's offline file over the event log: 2.1 to 2.5 in four runs on digits and CIFAR-10."""
+"""Size of W&B's offline file over that of the event log: 2.1 to 2.5 in four runs on digits and
+CIFAR-10."""
 
 BYTES_A_VALUE = 4
-"""Weights, their average and the optimizer's state are kept in fp32 in either precision."""
+"""Weights, their moving average and the optimizer's state are fp32 in either precision."""
 
 SLOTS = {"sgd": 0, "rmsprop": 1, "rmsprop_tf": 1, "adamw": 2}
-"""Values an optimizer keeps for each weight, momentum of the first three apart."""
+"""Values an optimizer keeps per weight, without the momentum of the first three."""
 
 
 @dataclass(frozen=True)
 class Disk:
-    """Bytes of one run."""
+    """Disk use of one run."""
 
     checkpoint_bytes: int
-    """All that are kept while it trains; removed when the run has ended."""
+    """All checkpoints kept during training; removed when the run ends."""
     event_log_bytes: int
     wandb_bytes: int
 
 
 def disk(config: RunConfig, model: nn.Module, steps: int, evaluations: int, seconds: float) -> Disk:
-    """What ``config``'s run of ``model`` takes, with that many steps, in that many seconds."""
+    """Disk use of ``config``'s run of ``model`` with so many steps, evaluations and seconds."""
     progress = math.ceil(steps / READ_EVERY_STEPS)
-    if progress > ALL_UNTIL:  # then at most one in some seconds
+    if progress > ALL_UNTIL:  # from then on they are throttled by time
         progress = min(progress, ALL_UNTIL + math.ceil(seconds / AT_MOST_EVERY_SECONDS))
     log = EVENT_BYTES * (progress + evaluations)
     return Disk(
@@ -129,7 +130,7 @@ def disk(config: RunConfig, model: nn.Module, steps: int, evaluations: int, seco
 
 
 def checkpoint_bytes(config: RunConfig, model: nn.Module) -> int:
-    """Of one: weights and buffers, their average where there is one, the optimizer's state."""
+    """Bytes of one checkpoint: weights and buffers, their moving average, optimizer state."""
     optimizer = config.recipe.optimizer
     momentum = optimizer.momentum > 0 and optimizer.name != "adamw"
     weights = sum(p.numel() for p in model.parameters() if p.requires_grad)

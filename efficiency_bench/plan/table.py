@@ -1,4 +1,4 @@
-"""The plan of a sweep as a terminal table, and from what each of its columns is estimated."""
+"""The plan of a sweep as a terminal table, and the source of each column."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ GIGABYTE = 1e9
 
 
 def print_plan(plan: Mapping[str, Any], console: Console) -> None:
-    """Print a row a run, the totals, what a budget buys, and the assumptions; fits 80 columns."""
+    """Print one row per run, totals, what a budget buys, and assumptions; fits 80 columns."""
     console.print(plan_table(plan))
     console.print("epochs: p published in 2020, l this ledger, s the whole schedule", style="dim")
     console.print("images/s: limited by a arithmetic, l loading", style="dim", highlight=False)
@@ -34,7 +34,7 @@ def print_plan(plan: Mapping[str, Any], console: Console) -> None:
 
 
 def plan_table(plan: Mapping[str, Any]) -> Table:
-    """A line a run; with a budget in the order of buying, what it does not pay for dimmed."""
+    """One line per run; with a budget, in buying order, and runs beyond the budget are dimmed."""
     hardware, budget = plan["hardware"]["name"], plan["budget"]
     table = plain_table(f"Plan for hardware={hardware}", "run", *COLUMNS)
     seeds = len({(row["seed"], row["repeat"]) for row in plan["runs"]}) > 1
@@ -95,7 +95,7 @@ def _bought(budget: Mapping[str, Any], runs: int) -> list[str]:
 
 
 def assumptions(plan: Mapping[str, Any]) -> list[str]:
-    """A sentence a column: what it is made of, and how sure that is."""
+    """One sentence per column: how it is estimated and how reliable that is."""
     hardware, rows = plan["hardware"], plan["runs"]
     here = "utilisation" not in hardware
     return [
@@ -119,7 +119,7 @@ def assumptions(plan: Mapping[str, Any]) -> list[str]:
 def _speed(plan: Mapping[str, Any], here: bool) -> str:
     if here:
         seen = _distinct(plan["runs"], "arithmetic_source")
-        return f"images/s: real steps on made-up images here, {seen}"
+        return f"images/s: real steps on synthetic images here, {seen}"
     hardware = plan["hardware"]
     return (
         f"images/s: {hardware['utilisation']:.1%} of the peak ({hardware['peak_source']}):"

@@ -1,1 +1,1 @@
-"""Mirrors of the event log elsewhere; none of them can stop, slow or alter a run."""
+"""Mirrors of the event log in other services; they cannot stop, slow or alter a run."""

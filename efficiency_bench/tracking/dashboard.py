@@ -1,4 +1,4 @@
-"""The W&B workspace that the curves belong on: accuracy against compute, images, epochs, seconds.
+"""Builds a W&B workspace: accuracy against compute, images, epochs and seconds.
 
 wandb-workspaces is imported here and nowhere else.
 """
@@ -21,11 +21,11 @@ AXIS_TITLES = {
 }
 
 RANDOM_KEYS = ("__id__", "id", "viewId", "ref")
-"""Drawn anew for every panel, section and view."""
+"""Random ids of panels, sections and views."""
 
 
 def workspace(entity: str, project: str) -> Any:
-    """The workspace of ``project``, not saved yet; UserError without wandb-workspaces."""
+    """The unsaved workspace of ``project``; UserError if wandb-workspaces is not installed."""
     ws, wr = _library()
     curves = [
         wr.LinePlot(
@@ -35,7 +35,7 @@ def workspace(entity: str, project: str) -> Any:
             log_x=axis == AXES[0],
             title_x=AXIS_TITLES[axis],
             title_y="top-1, fraction",
-            smoothing_type="none",  # an accuracy is a measurement
+            smoothing_type="none",  # show accuracies as measured
         )
         for axis in AXES
     ]
@@ -65,19 +65,19 @@ def workspace(entity: str, project: str) -> Any:
 
 
 def as_json(built: Any) -> dict[str, Any]:
-    """What would be saved, as JSON values, without the ids that are drawn at random."""
+    """The workspace as JSON values, without random ids."""
     plain = json.loads(built._to_model().model_dump_json())
     without: dict[str, Any] = _without_ids(plain)
     return without
 
 
 def save(built: Any) -> str:
-    """Save it to the project and return its address; UserError where W&B does not take it."""
+    """Save the workspace and return its URL; UserError if W&B rejects it."""
     try:
         return str(built.save().url)
-    except Exception as error:  # the library raises whatever its client does
+    except Exception as error:  # the library raises whatever its client raises
         raise UserError(
-            f"W&B did not take the workspace: {type(error).__name__}:"
+            f"W&B rejected the workspace: {type(error).__name__}:"
             f" {str(error).splitlines()[0] if str(error) else 'no reason given'}\n"
             "it needs a key (WANDB_API_KEY, or `wandb login`) and a project with runs"
         ) from error

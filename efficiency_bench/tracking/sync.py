@@ -1,4 +1,4 @@
-"""Runs shown in W&B later, from their event logs: those that had no server, or no wandb."""
+"""Uploads runs to W&B later, from their event logs."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ from efficiency_bench.verify.neighbours import LedgerIndex
 Event = Mapping[str, Any]
 
 UPLOAD_TIMEOUT_SECONDS = 300.0
-"""For one run over a slow line: no measurement waits for it here."""
+"""For one run over a slow connection: no measurement waits for it here."""
 
-WITH_A_KEY = "set WANDB_API_KEY, or let `wandb login` store a key, and type the same command again"
+WITH_A_KEY = "set WANDB_API_KEY or run `wandb login`, then run the same command again"
 
 
 @dataclass(frozen=True)
-class Recorded:
-    """A run as its log tells it."""
+class LoggedRun:
+    """A run as read from its event log."""
 
     run_id: str
     folder: Path
-    """Takes wandb's own files."""
+    """Folder for wandb's own files."""
     events: Sequence[Event]
     entry: Entry | None
-    """None: it has not ended yet."""
+    """None: the run has not ended."""
 
 
-def of_folder(folder: Path) -> Recorded:
-    """The run in ``folder``, ended or not.  UserError where there is none."""
+def of_folder(folder: Path) -> LoggedRun:
+    """The run in ``folder``, finished or not.  UserError if there is none."""
     events: Sequence[Event] = read_events(folder / "events.jsonl").events
     start = next((event for event in events if event["event"] == "start"), None)
     if start is None:
@@ -49,47 +49,47 @@ def of_folder(folder: Path) -> Recorded:
     try:
         run_id, events = str(start["run_id"]), useful(events)
     except UNREADABLE as error:
-        raise UserError(f"the event log of {folder} lacks something: {error!r}") from error
-    store.entry_path(folder, run_id)  # wandb names its own folder by it
+        raise UserError(f"the event log of {folder} is incomplete: {error!r}") from error
+    store.entry_path(folder, run_id)  # checks the id: wandb names its own folder by it
     try:
         entry = Entry.model_validate_json(read_regular(path, store.LARGEST_ENTRY_BYTES))
     except FileNotFoundError:
         entry = None
     except (OSError, ValidationError) as error:
-        raise UserError(f"{path} is no entry that can be read; move it away") from error
-    return Recorded(run_id, folder, events, entry)
+        raise UserError(f"{path} is not a valid entry; move it away") from error
+    return LoggedRun(run_id, folder, events, entry)
 
 
-def of_ledger(ledger_dir: Path) -> tuple[list[Recorded], list[str]]:
-    """The runs of a ledger that have their event log, and what was left out and why.
+def of_ledger(ledger_dir: Path) -> tuple[list[LoggedRun], list[str]]:
+    """The runs of a ledger that have an event log, and which were left out and why.
 
-    Raises UserError where there is no ledger.
+    Raises UserError if there is no ledger.
     """
     ledger = store.read(ledger_dir)
     left_out = [str(problem) for problem in ledger.problems]
     found = []
-    beside = LedgerIndex(ledger.entries)
+    index = LedgerIndex(ledger.entries)
     for entry in ledger.entries:
-        evidence = gather(ledger_dir, entry, beside)
+        evidence = gather(ledger_dir, entry, index)
         try:
             events = evidence.useful if evidence.start else []
         except UNREADABLE as error:
-            left_out.append(f"{entry.run_id}: its log lacks something: {error!r}")
+            left_out.append(f"{entry.run_id}: its event log is incomplete: {error!r}")
             continue
         if events:
-            found.append(Recorded(entry.run_id, ledger_dir, events, entry))
+            found.append(LoggedRun(entry.run_id, ledger_dir, events, entry))
         else:
             left_out.append(f"{entry.run_id}: no event log")
     return found, left_out
 
 
 def sync(
-    runs: Sequence[Recorded], project: str, group: str | None, session: Session
+    runs: Sequence[LoggedRun], project: str, group: str | None, session: Session
 ) -> Iterator[dict[str, Any]]:
-    """Show each run under its own id; what W&B has of it already is not sent again.
+    """Upload each run under its own id, without what W&B has already.
 
-    ``group`` None: the suite that the run was part of.  Yields JSON values of a run: ``run_id``,
-    ``mode`` (online or offline) and ``failure``.
+    ``group`` None: the run's suite.  Yields JSON values per run: ``run_id``, ``mode`` (online or
+    offline) and ``failure``.
     """
     for run in runs:
         where = group or run.events[0].get("suite")
@@ -97,7 +97,8 @@ def sync(
             project, where, run.folder, session, WITH_A_KEY, UPLOAD_TIMEOUT_SECONDS
         )
         for event in run.events:
-            if event["event"] != "resume":  # nothing is missing that a resumption could fill in
+            # all events are sent, so a resume has no gap to fill
+            if event["event"] != "resume":
                 mirror(event)
         if run.entry is not None:
             mirror({"event": "entry", "entry": run.entry})

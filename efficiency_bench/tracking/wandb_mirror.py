@@ -1,8 +1,8 @@
-"""Weights & Biases as a mirror of a run's event log: the run's side.
+"""Mirrors a run's event log to Weights & Biases: the side of the training process.
 
-The run only queues events; a thread passes them to a process of their own
-(``wandb_process.py``), which is killed if it is not done in time.  Whatever happens to it, the
-run goes on and its event log holds everything.
+The run only queues events; a thread passes them to a separate process (``wandb_process.py``),
+which is killed if it does not finish in time.  Whatever happens to it, the run continues and its
+event log is complete.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ from efficiency_bench.records import Entry
 Event = Mapping[str, Any]
 
 CLOSE_TIMEOUT_SECONDS = 20.0
-"""How long the end of a run waits for the mirror at most; then it goes on without."""
+"""The longest time that the end of a run waits for the mirror."""
 
 KEY_VARIABLES = ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE")
 PROCESS = (sys.executable, "-P", "-m", "efficiency_bench.tracking.wandb_process")
 
 
 def mode() -> str:
-    """``WANDB_MODE`` where it is set; else online with a key at hand and offline without."""
+    """``WANDB_MODE`` if set; else online if there is an API key, else offline."""
     if chosen := os.environ.get("WANDB_MODE"):
         return chosen
     return "online" if has_key() else "offline"
 
 
 def has_key() -> bool:
-    """Whether the environment or a netrc entry would let wandb log in; the key is not used."""
+    """Whether the environment or netrc has a key for wandb; the key itself is not used."""
     if any(os.environ.get(name) for name in KEY_VARIABLES):
         return True
     try:
@@ -54,21 +54,21 @@ def has_key() -> bool:
 
 @dataclass
 class Session:
-    """What the runs of one command share: a server that failed is not tried by each of them."""
+    """State shared by the runs of one command, so that a failed server is tried only once."""
 
     say: Callable[[str], None]
     mode: str = field(default_factory=mode)
-    told: set[str] = field(default_factory=set)
+    printed: set[str] = field(default_factory=set)
 
     def tell(self, text: str) -> None:
-        """Say it, once."""
-        if text not in self.told:
-            self.told.add(text)
+        """Print ``text``, once per session."""
+        if text not in self.printed:
+            self.printed.add(text)
             self.say(text)
 
 
 class WandbMirror:
-    """Takes events as they are written and passes them on to a process of their own."""
+    """Receives events as they are written and passes them to a separate process."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class WandbMirror:
         upload_later: str,
         wait_seconds: float = CLOSE_TIMEOUT_SECONDS,
     ) -> None:
-        """``folder`` takes wandb's files; ``upload_later`` is the command that does so."""
+        """``folder`` is for wandb's files; ``upload_later`` is the command that uploads the run."""
         self.project = project
         self.group = group
         self.folder = folder
@@ -102,7 +102,7 @@ class WandbMirror:
         self._events.put(event)
 
     def close(self) -> None:
-        """Let the mirror finish, for a while; what it could not do is said, not raised."""
+        """Wait for the mirror up to its time limit; a failure is printed, not raised."""
         if self._thread.ident is None:
             return
         self._events.put(None)
@@ -111,51 +111,51 @@ class WandbMirror:
             with self._starting:
                 self._given_up = True
                 if self._process is not None:
-                    self._process.kill()  # wandb's own process watches it and ends with it
+                    self._process.kill()  # wandb's own process watches it and exits with it
             self._thread.join()
         if self.failure is not None:
             if self.session.mode == "online":
-                self.session.mode = "offline"  # the next run of this command need not wait too
-            self._say(f"W&B mirror incomplete: {self.failure}; the event log is whole")
-        elif self.session.mode == "offline" and not self.session.told:
-            self._say("W&B was recorded offline")
+                self.session.mode = "offline"  # the next run of this command need not wait
+            self._say(f"W&B mirror incomplete: {self.failure}; the event log is complete")
+        elif self.session.mode == "offline" and not self.session.printed:
+            self._say("W&B recorded offline")
 
     def _say(self, what: str) -> None:
         self.session.tell(f"{what}; upload later: {self.upload_later}")
 
     def _work(self) -> None:
-        """The thread: open the run, pass every event on, and hear how it ended."""
+        """Thread body: open the run, pass on every event, and wait for the result."""
         try:
             start = self._events.get()
             if start is None or not self._opened(start):
                 return
-            with contextlib.suppress(BrokenPipeError):  # it has ended, and said why
+            with contextlib.suppress(BrokenPipeError):  # the process has ended and reported why
                 while (event := self._events.get()) is not None:
                     self._send(event)
                 self._send(None)
-            self._heard("finished")
-        except OSError as error:  # no folder, no process
+            self._replied("finished")
+        except OSError as error:  # the folder or the process could not be created
             self.failure = str(error)
         finally:
             self._reap()
 
     def _opened(self, start: Event) -> bool:
-        """Have a process open the run; where online fails, another one offline."""
+        """Start a process that opens the run; if online fails, another one offline."""
         self._begin(start)
-        if self._heard("opened"):
+        if self._replied("opened"):
             return True
         self._reap()
         if self.session.mode == "offline" or self._given_up:
             return False
         self.session.mode = "offline"
-        self._say(f"W&B does not answer: {self.failure}; recorded offline")
+        self._say(f"W&B does not respond: {self.failure}; recording offline")
         self.failure = None
         self._begin(start)
-        return self._heard("opened")
+        return self._replied("opened")
 
     def _begin(self, start: Event) -> None:
-        """Start a process; its complaints go into a file beside wandb's own."""
-        order = {
+        """Start a process; its stderr goes to a file in wandb's folder."""
+        settings = {
             "project": self.project,
             "group": self.group,
             "folder": str(self.folder.absolute()),
@@ -165,20 +165,20 @@ class WandbMirror:
         }
         log = self.folder / "wandb" / "mirror.log"
         log.parent.mkdir(parents=True, exist_ok=True)
-        with self._starting, open(log, "a", opener=open_own) as complaints:
+        with self._starting, open(log, "a", opener=open_own) as stderr:
             if self._given_up:
                 return
             self._process = subprocess.Popen(
                 PROCESS,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=complaints,
+                stderr=stderr,
                 text=True,
                 env=_environment(self.folder),
                 start_new_session=True,  # Ctrl-C is for the run alone
             )
         with contextlib.suppress(BrokenPipeError):
-            self._send(order)
+            self._send(settings)
             self._send(start)
 
     def _send(self, line: Event | None) -> None:
@@ -186,18 +186,18 @@ class WandbMirror:
         assert self._process.stdin is not None
         print(json.dumps(line, default=_json_of), file=self._process.stdin, flush=True)
 
-    def _heard(self, word: str) -> bool:
-        """Whether the process says ``word`` next; what it says instead is the failure."""
-        said: dict[str, Any] = {}
+    def _replied(self, word: str) -> bool:
+        """Whether the next reply of the process has the key ``word``; if not, keep the failure."""
+        reply: dict[str, Any] = {}
         if self._process is not None and self._process.stdout is not None:
             line = self._process.stdout.readline()
-            said = json.loads(line) if line.endswith("\n") else {}
-        if word not in said:
-            self.failure = said.get("failure", f"no answer within {self.wait_seconds:g} s")
-        return word in said
+            reply = json.loads(line) if line.endswith("\n") else {}
+        if word not in reply:
+            self.failure = reply.get("failure", f"no answer within {self.wait_seconds:g} s")
+        return word in reply
 
     def _reap(self) -> None:
-        """Let go of a process that has ended, or is to end now."""
+        """Kill the process if it is still running, and wait for it."""
         process, self._process = self._process, None
         if process is not None:
             process.kill()
@@ -210,7 +210,7 @@ def _json_of(entry: Entry) -> dict[str, Any]:
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """This process's environment, with wandb's own files kept together and out of the home."""
+    """This process's environment, with wandb's own files in one folder outside the home."""
     aside = str((folder.parent / ".wandb").absolute())
     kept = {"WANDB_DATA_DIR": aside, "WANDB_CACHE_DIR": aside, "WANDB_ERROR_REPORTING": "false"}
     return kept | os.environ

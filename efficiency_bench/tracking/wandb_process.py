@@ -1,8 +1,8 @@
-"""The process that shows one run in W&B: it reads the run's events as JSON lines from its input.
+"""The process that mirrors one run to W&B: it reads the run's events as JSON lines from stdin.
 
-wandb is imported here and nowhere else.  A process of its own, because wandb may hang, raise or
-hold the interpreter at its exit for as long as a server is silent: none of that can reach a run.
-It also outlives a run that is killed, and then still hands over what it was told.
+wandb is imported here and nowhere else.  It runs in a separate process because it may hang, raise,
+or block the interpreter's exit while a server does not respond; none of that can affect the run.
+This process also outlives a run that is killed, and still uploads what it has received.
 """
 
 from __future__ import annotations
@@ -26,67 +26,67 @@ from efficiency_bench.ledger.history import useful
 CURVES = ("top1", "top5", "validation_loss", "train_loss")
 
 AXES = ("paper3x_tfs_days", "images", "epochs", "train_seconds")
-"""The first is the one that curves are drawn against unless a panel says otherwise."""
+"""The first is the default x axis of the curves."""
 
 
 Event = Mapping[str, Any]
 
 NICENESS = 10
-"""Training comes first: this process and wandb's own take what it leaves."""
+"""Training has priority over this process and wandb's own."""
 
 INIT_TIMEOUT_SECONDS = 8
-"""wandb's own default is 90 s.  It must leave time to open the run offline within the time that
-the end of a run waits (``wandb_mirror.CLOSE_TIMEOUT_SECONDS``)."""
+"""wandb's default is 90 s.  It must leave time to open the run offline before the end of the run
+stops waiting (``wandb_mirror.CLOSE_TIMEOUT_SECONDS``)."""
 
 FLUSH_SECONDS = 2.0
-"""How often wandb's file is written; its own 15 s is what a cut of the power would cost."""
+"""How often wandb writes its file; with its default of 15 s a power cut loses 15 s."""
 
 EXIT_SECONDS = 4.0
-"""Kept of the time to finish for all but the upload: closing the file, and the exit itself."""
+"""Part of the time to finish that is reserved for closing the file and exiting."""
 
 FACTS = ("target", "counts", "classes", "train_images", "total_steps", "data_digest", "provenance")
-"""What stands in the configuration beside the run's own keys."""
+"""Fields added to the run's configuration in W&B."""
 
-NOT_FOR_US = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP)
-"""Meant for the run: it stops, says so, and the end of its events ends this process."""
+IGNORED_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP)
+"""Ignored here: the run handles them, and this process exits after its last event."""
 
 EXIT_CODES = {"target": 0, "schedule": 0, "diverged": 1, "failed": 1}
-UNNAMED = "efficiency-bench"  # wandb sends the host's name and the program's path otherwise
+UNNAMED = "efficiency-bench"  # otherwise wandb sends the host name and the program path
 TAG_LENGTH = 64  # wandb refuses longer ones
 
 
 @dataclass(frozen=True)
-class Order:
-    """What the run's side asks for, in the first line."""
+class MirrorSettings:
+    """Settings from the training process, sent as the first line."""
 
     project: str
     group: str | None
     folder: str
     mode: Literal["online", "offline", "shared", "disabled"]
     wait_seconds: float
-    """How long this process may go on after its last event."""
+    """How long this process may run after its last event."""
     watched_process: int
-    """Whose processor and memory the system metrics are of."""
+    """Process id whose CPU and memory use W&B records."""
 
 
-class Shown:
+class RunMirror:
     """One run in W&B, built up event by event."""
 
-    def __init__(self, order: Order, news: TextIO) -> None:
-        self.order = order
-        self.news = news
+    def __init__(self, settings: MirrorSettings, replies: TextIO) -> None:
+        self.settings = settings
+        self.replies = replies
         self.run: Any = None
         self.row: dict[str, Any] = {}
         self.first_step = 0
-        self.exit_code = 1  # unless it ends by itself: it was killed
+        self.exit_code = 1  # killed, unless an event says otherwise
 
-    def all_of(self, events: queue.SimpleQueue[Event | None]) -> None:
-        """Take events until None."""
+    def take_all(self, events: queue.SimpleQueue[Event | None]) -> None:
+        """Process events until None."""
         while (event := events.get()) is not None:
             self.take(event)
 
     def take(self, event: Event) -> None:
-        """Take one event."""
+        """Process one event."""
         match event["event"]:
             case "start":
                 self.run = self._open(event)
@@ -104,20 +104,20 @@ class Shown:
                 self.exit_code = EXIT_CODES[event["entry"]["end_reason"]]
 
     def finish(self) -> None:
-        """Hand everything over; TimeoutError where the server did not take it in time.
+        """Finish the upload; TimeoutError if the server is too slow.
 
-        A row that was not complete when the run was killed is left out: the resumed run does
-        that step again, and W&B takes no step twice.
+        A row that was incomplete when the run was killed is dropped: the resumed run repeats that
+        step, and W&B accepts each step only once.
         """
         if self.run is not None:
             self.run.finish(exit_code=self.exit_code)
 
-    def tell(self, **news: Any) -> None:
-        """One line to the run's side."""
-        print(json.dumps(news), file=self.news, flush=True)
+    def reply(self, **fields: Any) -> None:
+        """Send one line to the training process."""
+        print(json.dumps(fields), file=self.replies, flush=True)
 
     def _open(self, start: Event) -> Any:
-        """Open the run and say so; the run's side waits for it before it sends more."""
+        """Open the run and reply; the training process waits for the reply before it sends more."""
         import wandb
 
         experiment = start["experiment"] or f"{start['model']}-{start['recipe']}"
@@ -125,7 +125,7 @@ class Shown:
         tags = dict.fromkeys((experiment, start["model"], start["recipe"], start["data"]))
         settings = wandb.Settings(
             init_timeout=INIT_TIMEOUT_SECONDS,
-            finish_timeout=max(1.0, self.order.wait_seconds - EXIT_SECONDS),
+            finish_timeout=max(1.0, self.settings.wait_seconds - EXIT_SECONDS),
             finish_timeout_raises=True,
             console="off",
             silent=True,
@@ -134,43 +134,43 @@ class Shown:
             host=UNNAMED,
             program=UNNAMED,
             x_disable_meta=True,  # paths, arguments, user
-            x_stats_pid=self.order.watched_process,
+            x_stats_pid=self.settings.watched_process,
             x_transaction_log_flush_interval=FLUSH_SECONDS,
         )
         run = wandb.init(
-            project=self.order.project,
-            group=self.order.group,
+            project=self.settings.project,
+            group=self.settings.group,
             job_type="train",
             name=f"{experiment} seed {start['seed']}{repeat}",
             id=start["run_id"],
             resume="allow",
             tags=[tag[:TAG_LENGTH] for tag in tags],
             config={**start["config"], **{name: start[name] for name in FACTS}},
-            dir=self.order.folder,
-            mode=self.order.mode,
+            dir=self.settings.folder,
+            mode=self.settings.mode,
             settings=settings,
         )
-        self.first_step = run.starting_step  # past what earlier attempts have handed over
+        self.first_step = run.starting_step  # after the last step that earlier attempts uploaded
         for curve in CURVES:
             run.define_metric(curve, step_metric=AXES[0])
-        self.tell(opened=True)
+        self.reply(opened=True)
         return run
 
     def _fill(self, steps: int) -> None:
-        """What an earlier attempt did up to ``steps`` but could not hand over.
+        """Add what an earlier attempt did up to ``steps`` but could not upload.
 
-        Offline there is nobody to ask; its own file, beside this one's, holds it.
+        Offline, the file of that attempt already holds it.
         """
         if self.run.offline:
             return
-        for event in useful(read_events(Path(self.order.folder) / "events.jsonl").events):
+        for event in useful(read_events(Path(self.settings.folder) / "events.jsonl").events):
             if event["event"] in ("progress", "evaluation") and event["steps"] <= steps:
                 self._add(event)
 
     def _add(self, event: Event) -> None:
-        """Progress and the evaluation after it make one row of their step.
+        """Merge a progress event and the evaluation after it into one row per step.
 
-        Progress alone waits for the next event: W&B takes no step twice.
+        A progress event waits for the next event, because W&B accepts each step only once.
         """
         if event["steps"] != self.row.get("steps"):
             self._log_row()
@@ -189,7 +189,7 @@ class Shown:
             self.run.log({k: v for k, v in row.items() if v is not None}, step=row["steps"])
 
     def _close_with(self, entry: Event) -> None:
-        """The crossing and the account into the summary, the entry as an artifact."""
+        """Put the crossing and the compute into the summary, and save the entry as an artifact."""
         import wandb
 
         plain = {k: v for k, v in entry.items() if isinstance(v, str | int | float | bool)}
@@ -202,46 +202,45 @@ class Shown:
 
 
 def main() -> None:
-    """Show what the input tells until its end, then exit without waiting for anybody."""
-    for number in NOT_FOR_US:
+    """Mirror the events from stdin until its end, then exit without waiting for wandb."""
+    for number in IGNORED_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     os.nice(NICENESS)
-    lines, news = _own_pipes()
-    order = Order(**json.loads(lines.readline()))
-    shown = Shown(order, news)
+    lines, replies = _own_pipes()
+    settings = MirrorSettings(**json.loads(lines.readline()))
+    mirror = RunMirror(settings, replies)
     events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
-    threading.Thread(target=_read, args=(lines, events, order.wait_seconds), daemon=True).start()
+    threading.Thread(target=_read, args=(lines, events, settings.wait_seconds), daemon=True).start()
     failure = None
-    for part in (lambda: shown.all_of(events), shown.finish):
+    for part in (lambda: mirror.take_all(events), mirror.finish):
         try:
             part()
-        except Exception as error:  # whatever wandb raises ends the mirror and nothing else
+        except Exception as error:  # an error in wandb ends the mirror and nothing else
             traceback.print_exc()
             failure = failure or f"{type(error).__name__}: {error}".splitlines()[0]
-    shown.tell(**{"finished": True} if failure is None else {"failure": failure})
+    mirror.reply(**{"finished": True} if failure is None else {"failure": failure})
     sys.stderr.flush()
-    os._exit(0)  # wandb's exit hooks wait for a server that may be dead
+    os._exit(0)  # wandb's exit hooks would wait for a server that may be dead
 
 
 def _own_pipes() -> tuple[TextIO, TextIO]:
-    """Input and output of this process alone: wandb's own process would inherit the standard
-    ones and keep them open."""
-    lines, news = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
+    """Copies of stdin and stdout that wandb's own process does not inherit and keep open."""
+    lines, replies = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.dup2(2, 1)
-    return lines, news
+    return lines, replies
 
 
 def _read(lines: TextIO, events: queue.SimpleQueue[Event | None], wait_seconds: float) -> None:
-    """Queue events until the line ``null``, or the end of the input when the run was killed.
+    """Queue events until the line ``null``, or until the input ends because the run was killed.
 
-    From then on it is the clock: a finish that does not end is broken off.
+    Afterwards it acts as a timeout: it exits the process if the upload does not finish.
     """
     for line in lines:
         try:
             event = json.loads(line)
-        except ValueError:  # cut short by a kill
+        except ValueError:  # truncated by a kill
             break
         if event is None:
             break

@@ -18,7 +18,7 @@ from efficiency_bench.config import measured_part
 from efficiency_bench.counting import ForwardCount
 from efficiency_bench.errors import UserError
 from efficiency_bench.plan import evidence
-from efficiency_bench.plan.budget import Candidate, bought, order, parse_budget
+from efficiency_bench.plan.budget import Candidate, runs_bought, order, parse_budget
 from efficiency_bench.plan.duration import LOADED_IMAGES_PER_SECOND, Loader, timing, work
 from efficiency_bench.plan.evidence import Epochs, epochs_to_target
 from efficiency_bench.plan.hardware import load_hardware
@@ -274,9 +274,9 @@ def test_a_budget_buys_the_baseline_first_and_never_more_than_it_has(candidates,
     firsts = [candidates[i].is_first for i in ordered]
     assert firsts == sorted(firsts, reverse=True)
     costs = [candidates[i].hours for i in ordered]
-    count = bought(costs, low)
+    count = runs_bought(costs, low)
     assert math.fsum(costs[:count]) <= low * (1 + 1e-12)
-    assert count <= bought(costs, low + more), "with more money nothing is given back"
+    assert count <= runs_bought(costs, low + more), "with more money nothing is given back"
 
 
 def test_the_order_spreads_the_dates_and_leaves_rows_off_the_frontier_for_later():
