@@ -1,4 +1,4 @@
-"""A real Slurm for the tests that need one; they skip with the reason where it cannot be."""
+"""A real Slurm for the tests that need one; without it they are skipped with the reason."""
 
 import os
 
@@ -12,7 +12,7 @@ from tests.tiny import tiny
 
 @pytest.fixture(scope="session")
 def slurm_environment(tmp_path_factory):
-    """A cluster for this session: what its commands need in their environment."""
+    """The environment variables of a cluster for this session."""
     if reason := slurm.why_not():
         pytest.skip(f"no Slurm here: {reason}")
     folder = tmp_path_factory.mktemp("slurm")
@@ -25,14 +25,14 @@ def slurm_environment(tmp_path_factory):
 
 @pytest.fixture
 def cluster(slurm_environment, tmp_path):
-    """The cluster as a user in an empty folder finds it; ends what the test has left running."""
+    """The cluster as seen by a user in an empty folder; ends what the test left running."""
     with Cluster(tmp_path, {**os.environ, **slurm_environment}) as cluster:
         yield cluster
 
 
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory):
-    """The digest of the weights that the tests' run ends with when nothing disturbs it."""
+    """The weights digest of the tests' run without any disturbance."""
     folder = tmp_path_factory.mktemp("undisturbed")
     outcome = run(tiny(folder, *RUN, f"run_dir={folder / 'run'}"))
     return outcome.entry.weights_digest

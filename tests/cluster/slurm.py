@@ -1,11 +1,11 @@
-"""A whole Slurm on this machine: its daemons on loopback, its files in one private folder.
+"""A complete Slurm on this machine: its daemons on loopback, its files in one private folder.
 
     python -m tests.cluster.slurm start FOLDER     prints what to export to use it
     python -m tests.cluster.slurm stop FOLDER
 
 Needs slurmctld, slurmd, slurm-client and munge, no root and no service manager.  One node of eight
 CPUs (jobs share the real ones) and two GPUs that are only files.  Three partitions: ``main``,
-``urgent``, whose jobs throw those of ``spare`` out with ten seconds' notice.
+``spare``, and ``urgent``, whose jobs preempt those of ``spare`` with ten seconds' notice.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ DAEMONS = ("slurmd", "slurmctld", "munged")
 
 START_SECONDS = 60
 SBIN = "/usr/sbin:/sbin"
-"""Where Debian has the daemons; the PATH of a user lacks it."""
+"""Where Debian installs the daemons; a user's PATH lacks it."""
 
 CONFIGURATION = """\
 ClusterName=test
@@ -77,7 +77,7 @@ PartitionName=urgent Nodes=ALL PriorityTier=100 PreemptMode=OFF DefaultTime=10 S
 
 
 def why_not() -> str | None:
-    """Why no Slurm can be started here; None: it can."""
+    """Why Slurm cannot be started here; None: it can."""
     missing = [program for program in PROGRAMS if _which(program) is None]
     if missing:
         return f"{', '.join(missing)} not installed: apt-get install {PACKAGES}"
@@ -86,13 +86,13 @@ def why_not() -> str | None:
         address = socket.gethostbyname(host)
     except OSError:
         address = "nothing"
-    if not address.startswith("127."):  # Slurm listens on what the host's name stands for
+    if not address.startswith("127."):  # Slurm listens on the address of the host name
         return f"the host name {host} stands for {address}, not for a loopback address"
     return None
 
 
 def start(folder: Path) -> dict[str, str]:
-    """Start a cluster of its own in ``folder``; the environment for its commands."""
+    """Start a private cluster in ``folder``; returns the environment for its commands."""
     folder = folder.absolute()
     for name in ("state", "spool"):
         (folder / name).mkdir(parents=True, exist_ok=True)
@@ -103,7 +103,7 @@ def start(folder: Path) -> dict[str, str]:
     (folder / "slurm.conf").write_text(text)
     gpus = []
     for number in range(2):
-        device = folder / f"gpu{number}"  # has to be a device; its last digit is what jobs see
+        device = folder / f"gpu{number}"  # must be a device; jobs see its last digit
         device.symlink_to("/dev/null")
         gpus.append(f"Name=gpu File={device}\n")
     (folder / "gres.conf").write_text("".join(gpus))
@@ -120,7 +120,7 @@ def start(folder: Path) -> dict[str, str]:
 
 
 def environment_of(folder: Path) -> dict[str, str]:
-    """What a command needs to find the cluster in ``folder``."""
+    """The environment of commands that use the cluster in ``folder``."""
     return {
         "SLURM_CONF": str(folder.absolute() / "slurm.conf"),
         "PATH": f"{os.environ['PATH']}:{SBIN}",
@@ -128,7 +128,7 @@ def environment_of(folder: Path) -> dict[str, str]:
 
 
 def stop(folder: Path) -> None:
-    """End the jobs and the daemons of ``folder``, by the pids that they have written there."""
+    """End the jobs and the daemons of ``folder``, using the pid files there."""
     environment = {**os.environ, **environment_of(folder)}
     with contextlib.suppress(subprocess.TimeoutExpired):
         subprocess.run(["scancel", "--me"], env=environment, timeout=10, check=False)
@@ -213,7 +213,7 @@ def _which(program: str) -> str | None:
 
 
 def main() -> None:
-    """The two commands of the first lines."""
+    """Run the command line described in the module docstring."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("verb", choices=("start", "stop"))
     parser.add_argument("folder", type=Path)

@@ -1,4 +1,4 @@
-"""A user in front of a cluster: types commands, watches runs by their records."""
+"""Plays a user of a cluster: types commands and watches runs through their files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from efficiency_bench.ledger.events import read_events
 from tests.tiny import TINY
 
 RUN = ("experiment=alexnet", "recipe.batch_size=16", "recipe.epochs=20", "target.value=1.0")
-"""380 steps: a few seconds of training, long enough to be caught in the middle."""
+"""380 steps: a few seconds of training, long enough to interrupt."""
 
 QUIET = ("tracking.wandb=false",)
 SLURM = (
@@ -25,11 +25,11 @@ SLURM = (
     "hydra.launcher.cpus_per_task=1",
 )
 LONGEST_SECONDS = 300
-"""Patience with a busy machine; on a quiet one everything waited for comes within some seconds."""
+"""Timeout for a busy machine; on an idle one every wait ends within seconds."""
 
 
 class Cluster:
-    """A folder, and the environment in which commands are typed there."""
+    """A folder, and the environment of the commands typed there."""
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         self.folder = folder
@@ -77,39 +77,39 @@ class Cluster:
         return process
 
     def ended(self, process: subprocess.Popen[str]) -> str:
-        """What the command has printed, once it has ended."""
+        """The output of the command, after it has ended."""
         output, _ = process.communicate(timeout=LONGEST_SECONDS)
         assert "Traceback" not in output, output
         return output
 
     def status(self) -> dict[str, Any]:
-        """What ``efficiency-bench status --json`` says of the latest sweep."""
+        """The output of ``efficiency-bench status --json`` for the latest sweep."""
         result = self.typed("efficiency-bench", "status", "--json")
         assert result.returncode == 0, result.stderr
         return json.loads(result.stdout)
 
     def events(self, run_dir: str) -> list[Mapping[str, Any]]:
-        """The events of a run so far; it may be writing the next."""
+        """The events of a run so far, which may be running."""
         log = self.folder / run_dir / "events.jsonl"
         return list(read_events(log).events) if log.exists() else []
 
     def evaluated(self, run_dir: str) -> bool:
-        """Whether a run has looked at the validation set: it is in the middle of training."""
+        """Whether a run has evaluated once, and so is in the middle of training."""
         return any(event["event"] == "evaluation" for event in self.events(run_dir))
 
     def job_of(self, run_number: int) -> str:
-        """The Slurm job that works on a run, from the run's note."""
+        """The Slurm job that trains a run, from the run's note."""
         (folder,) = (self.folder / "runs" / "sweeps").iterdir()
         return str(json.loads((folder / f"{run_number}.json").read_text())["job"])
 
     def kinds(self, run_dir: str) -> list[str]:
-        """A run's events but those that only say how far it is."""
+        """A run's events except those that only report progress."""
         events = (event["event"] for event in self.events(run_dir))
         return [kind for kind in events if kind not in ("progress", "evaluation")]
 
 
 def until(condition: Callable[[], object], seconds: float = LONGEST_SECONDS) -> None:
-    """Wait until something is the case."""
+    """Wait until ``condition`` holds."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"not the case after {seconds} s"

@@ -1,4 +1,4 @@
-"""The page on clusters, followed command by command on a real Slurm."""
+"""The commands of the cluster page, run one by one on a real Slurm."""
 
 import json
 import re
@@ -9,12 +9,12 @@ ROOT = Path(__file__).parents[2]
 
 
 def commands():
-    """The page's blocks that can run anywhere, in order."""
+    """The page's code blocks that can run anywhere, in order."""
     page = (ROOT / "docs" / "cluster.md").read_text()
     return re.findall(r"^```bash\n(.*?)^```$", page, flags=re.MULTILINE | re.DOTALL)
 
 
-def test_every_command_of_the_page_does_what_the_page_says(cluster):
+def test_every_command_of_the_cluster_page_works_as_described(cluster):
     shutil.copytree(ROOT / "launch", cluster.folder / "launch")
     blocks = commands()
     printed = []

@@ -1,4 +1,4 @@
-"""The stand-in for sacct: what submitit's own reader makes of its answers, on a real Slurm."""
+"""The sacct replacement: submitit's own parser reads its output, on a real Slurm."""
 
 import re
 import subprocess
@@ -11,8 +11,8 @@ from efficiency_bench.sweep.sacct import lines
 from tests.cluster.sweeps import until
 
 
-def test_an_array_partly_run_is_read_task_by_task():
-    # as scontrol 22.05.8 prints them, shortened
+def test_a_partly_finished_array_is_read_task_by_task():
+    # as printed by scontrol 22.05.8, shortened
     pending = "JobId=5 ArrayJobId=5 ArrayTaskId=2-9%2 JobName=s JobState=PENDING Reason=None"
     passing = "JobId=7 ArrayJobId=5 ArrayTaskId=1 JobState=COMPLETING NodeList=n1 ExitCode=0:0"
     dead = "JobId=6 ArrayJobId=5 ArrayTaskId=0 JobName=a=b JobState=FAILED NodeList=n1"
@@ -27,7 +27,7 @@ def test_an_array_partly_run_is_read_task_by_task():
 
 @pytest.fixture
 def read(cluster):
-    """What submitit reads from the stand-in about a job."""
+    """What submitit reads about a job from the sacct replacement."""
     from submitit.slurm.slurm import SlurmInfoWatcher
 
     def answers(job):
@@ -44,7 +44,7 @@ def read(cluster):
     return answers
 
 
-def test_jobs_that_wait_run_fail_or_are_forgotten(cluster, read):
+def test_states_of_waiting_running_failed_and_forgotten_jobs(cluster, read):
     sbatch = ("sbatch", "--parsable", "--output=/dev/null", "--array=0-2%2")
     job = cluster.typed(*sbatch, "--wrap", '[ "$SLURM_ARRAY_TASK_ID" = 0 ] || sleep 60').stdout
     job = job.strip()
@@ -57,7 +57,7 @@ def test_jobs_that_wait_run_fail_or_are_forgotten(cluster, read):
     assert read("999999")["999999_3"]["State"] == read("999999")["999999"]["State"] == "COMPLETED"
 
 
-def test_a_controller_that_does_not_answer_is_no_end_of_a_job(cluster):
+def test_a_controller_that_does_not_respond_is_not_the_end_of_a_job(cluster):
     working = Path(cluster.environment["SLURM_CONF"]).read_text()
     nobody = re.sub(r"SlurmctldPort=\d+", "SlurmctldPort=1\nMessageTimeout=1", working)
     (cluster.folder / "slurm.conf").write_text(nobody)

@@ -1,4 +1,4 @@
-"""One run of several processes in a Slurm job: ranks from Slurm, one entry, requeued as one."""
+"""One run with several ranks in a Slurm job: ranks set by Slurm, one entry, requeued as one."""
 
 import json
 
@@ -13,7 +13,7 @@ def entry_of(cluster, ledger):
     return json.loads(entry.read_text())
 
 
-def test_srun_starts_the_processes_of_one_run(cluster):
+def test_srun_starts_the_ranks_of_one_run(cluster):
     started = cluster.typed(
         *("srun", "--ntasks=2", "efficiency-bench", "train"),
         *("experiment=alexnet", "recipe.epochs=2", "target.value=1.0"),

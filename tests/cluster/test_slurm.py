@@ -1,4 +1,4 @@
-"""Sweeps on a real Slurm: requeued, at their time limit, preempted, failed, and typed again."""
+"""Sweeps on a real Slurm: requeued, at their time limit, preempted, failed, and restarted."""
 
 import json
 import signal
@@ -6,7 +6,7 @@ import signal
 from tests.cluster.sweeps import RUN, SLURM, until
 
 PLACES = ("run_dir=in-${ledger_dir}",)
-"""The same run several times: in ledgers of their own."""
+"""The same run several times, each in its own ledger."""
 
 
 def digest(cluster, ledger):
@@ -14,7 +14,7 @@ def digest(cluster, ledger):
     return json.loads(entry.read_text())["weights_digest"]
 
 
-def test_a_sweep_of_four_is_disturbed_in_three_ways_and_ends_the_same(cluster, undisturbed):
+def test_a_sweep_disturbed_in_three_ways_ends_with_the_same_weights(cluster, undisturbed):
     (cluster.folder / "broken").write_text("a file where a ledger is to be made")
     swept = "ledger_dir=calm,requeued,limited,broken"
     command = (*RUN, swept, *PLACES, *SLURM)
@@ -22,12 +22,12 @@ def test_a_sweep_of_four_is_disturbed_in_three_ways_and_ends_the_same(cluster, u
     until(lambda: cluster.evaluated("in-requeued"))
     assert cluster.typed("scontrol", "requeue", cluster.job_of(2)).returncode == 0
     until(lambda: cluster.evaluated("in-limited"))
-    # what Slurm sends when the time limit is near
+    # the signal that Slurm sends near the time limit
     assert cluster.typed("scancel", "--signal=USR2", cluster.job_of(3)).returncode == 0
     until(lambda: "interrupted" in cluster.kinds("in-limited"))
 
     output = cluster.ended(sweep)
-    assert sweep.returncode == 2, output  # the broken one's mistake
+    assert sweep.returncode == 2, output  # because of the mistake in the broken run
     assert output.count("sacct does not work here") == 1
     assert "broken" in output
     assert "same command" in output
@@ -53,12 +53,12 @@ def test_a_sweep_of_four_is_disturbed_in_three_ways_and_ends_the_same(cluster, u
     assert cluster.status()["states"]["ended"] == 4
 
 
-def test_a_preempted_job_saves_waits_to_be_killed_and_comes_back(cluster, undisturbed):
+def test_a_preempted_job_saves_waits_to_be_killed_and_is_requeued(cluster, undisturbed):
     sweep = cluster.start(*RUN, "run_dir=run", *SLURM, "hydra.launcher.partition=spare")
     until(lambda: cluster.evaluated("run"))
     urgent = ("sbatch", "--partition=urgent", "--cpus-per-task=8", "--output=/dev/null")
     job = cluster.typed(*urgent, "--parsable", "--wrap", "sleep 600").stdout.strip()
-    # it holds all cores, so that the preempted one cannot come back before it was looked at
+    # it uses all cores, so that the preempted job cannot restart before it was checked
     until(lambda: cluster.status()["runs"][0]["state"] == "preempted")
     assert cluster.kinds("run") == ["start", "interrupted"]
     assert cluster.typed("scancel", job).returncode == 0
@@ -68,8 +68,8 @@ def test_a_preempted_job_saves_waits_to_be_killed_and_comes_back(cluster, undist
     assert digest(cluster, "runs/ledger") == undisturbed
 
 
-def test_a_run_that_meets_its_real_time_limit_goes_on_in_the_next_job(cluster):
-    # Slurm looks at the limits every 30 s and signals in the look before: 25 to 55 s into the job
+def test_a_run_that_hits_its_real_time_limit_resumes_in_the_next_job(cluster):
+    # Slurm checks the limits every 30 s and signals one check earlier: 25 to 55 s into the job
     limit = ("hydra.launcher.timeout_min=1", "hydra.launcher.signal_delay_s=5")
     longer = ("recipe.epochs=1000", "run_dir=run")
     cluster.start(*RUN, *longer, *SLURM, *limit)
@@ -81,7 +81,7 @@ def test_a_run_that_meets_its_real_time_limit_goes_on_in_the_next_job(cluster):
     assert resumed["lost"]["images"] == 0
 
 
-def test_while_jobs_are_queued_the_same_command_is_refused_and_says_how_to_go_on(cluster):
+def test_while_jobs_are_queued_the_same_command_is_rejected_with_a_way_to_continue(cluster):
     command = (*RUN, "run_dir=run", *SLURM, "+hydra.launcher.additional_parameters.hold=true")
     first = cluster.start(*command)
     until(lambda: cluster.typed("squeue", "--noheader", "--states=PENDING").stdout)
@@ -95,7 +95,7 @@ def test_while_jobs_are_queued_the_same_command_is_refused_and_says_how_to_go_on
     assert again.returncode == 2
 
 
-def test_what_slurm_refuses_is_one_message(cluster):
+def test_a_job_rejected_by_slurm_gives_one_message(cluster):
     refused = cluster.start(*RUN, *SLURM, "hydra.launcher.partition=nowhere")
     output = cluster.ended(refused)
     assert refused.returncode == 2
@@ -103,7 +103,7 @@ def test_what_slurm_refuses_is_one_message(cluster):
     assert "hydra.launcher.KEY=VALUE" in output
 
 
-def test_a_job_that_is_cancelled_does_not_hold_the_command_up(cluster):
+def test_a_cancelled_job_does_not_block_the_command(cluster):
     sweep = cluster.start(*RUN, "run_dir=run", *SLURM)
     until(lambda: cluster.evaluated("run"))
     assert cluster.typed("scancel", cluster.job_of(1)).returncode == 0

@@ -1,1 +1,1 @@
-"""Two real processes that train one run."""
+"""Runs trained by two real processes."""

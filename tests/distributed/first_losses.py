@@ -1,7 +1,7 @@
-"""Run in each of several processes: the first losses of a recipe in float64, into a file.
+"""Writes the first losses of a recipe in float64 to a file; runs in each of several processes.
 
-In float64 the rounding of sums taken in another order stays near 1e-12, so that a slip of any
-size (a batch not shared, a gradient not averaged, an image augmented anew) stands out.
+In float64 the rounding of sums in a different order stays near 1e-12, so that any bug (a batch
+not sharded, a gradient not averaged, an image augmented differently) stands out.
 """
 
 import json
@@ -17,7 +17,7 @@ from efficiency_bench.training.trainer import Run, batches
 from tests.tiny import TINY, composed
 
 STEPS = 11
-"""One more than an epoch of 300 images in batches of 32: the partial batch is among them."""
+"""One more than an epoch of 300 images in batches of 32: includes the partial batch."""
 
 
 def write_first_losses(experiment: str, out: Path) -> None:

@@ -1,4 +1,4 @@
-"""Start the processes of one run: under torchrun, or one by one so that one can be ended."""
+"""Starts the ranks of one run: under torchrun, or one by one so that one can be killed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
 def torchrun(
     processes: int, *command: str | Path, cwd: Path = Path()
 ) -> subprocess.CompletedProcess[str]:
-    """Run ``command`` (what follows torchrun's own options) in several processes."""
+    """Run ``command`` (the arguments after torchrun's own options) in several processes."""
     return subprocess.run(
         [BIN / "torchrun", "--standalone", f"--nproc-per-node={processes}", *command],
         cwd=cwd,
@@ -32,8 +32,8 @@ def torchrun(
     )
 
 
-def meeting(processes: int) -> list[dict[str, str]]:
-    """What torchrun would tell each of so many processes."""
+def rank_environments(processes: int) -> list[dict[str, str]]:
+    """The variables that torchrun sets for each of ``processes`` ranks."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -42,14 +42,15 @@ def meeting(processes: int) -> list[dict[str, str]]:
 
 
 def one_by_one(processes: int, *arguments: str, cwd: Path) -> list[Running]:
-    """Start `efficiency-bench` in several processes, as torchrun would, without its watching."""
-    return [Running(*arguments, cwd=cwd, **told) for told in meeting(processes)]
+    """Start `efficiency-bench` in several processes, like torchrun but without supervision."""
+    return [Running(*arguments, cwd=cwd, **variables) for variables in rank_environments(processes)]
 
 
 def together(processes: int, function: Callable[..., None], *arguments: object) -> None:
-    """Call ``function`` in so many processes, which then find each other as under torchrun."""
+    """Call ``function`` in ``processes`` ranks, which can join as under torchrun."""
     started = [
-        WARM.Process(target=_told, args=(told, function, *arguments)) for told in meeting(processes)
+        WARM.Process(target=_with_environment, args=(variables, function, *arguments))
+        for variables in rank_environments(processes)
     ]
     for process in started:
         process.start()
@@ -58,13 +59,15 @@ def together(processes: int, function: Callable[..., None], *arguments: object) 
         assert process.exitcode == 0, process
 
 
-def _told(environment: dict[str, str], function: Callable[..., None], *arguments: object) -> None:
+def _with_environment(
+    environment: dict[str, str], function: Callable[..., None], *arguments: object
+) -> None:
     os.environ.update(environment)
     torch.set_num_threads(1)
     function(*arguments)
 
 
 def wait_for_line(process: Running, words: str) -> None:
-    """Read the process's errors until a line that holds ``words``."""
+    """Read the process's stderr up to a line that contains ``words``."""
     if not any(words in line for line in process.stderr):
-        raise AssertionError(f"it never said {words!r}; exit code {process.wait()}")
+        raise AssertionError(f"it never printed {words!r}; exit code {process.wait()}")

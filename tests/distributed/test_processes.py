@@ -1,4 +1,4 @@
-"""What torchrun and Slurm say of a process, and what its network and its draws become."""
+"""Ranks from torchrun and Slurm, synchronized batch norm, and random numbers per rank."""
 
 from types import SimpleNamespace
 
@@ -31,7 +31,7 @@ def test_torchruns_variables_are_read():
     assert found == Process(5, 8, 1, "env://", one_machine=False)
 
 
-def test_a_slurm_step_is_read_and_all_its_processes_meet_at_one_place():
+def test_the_ranks_of_a_slurm_step_derive_the_same_address():
     found = this_process(STEP)
     assert (found.rank, found.world_size, found.local_rank) == (2, 4, 2)
     assert found.meeting_point.startswith("tcp://127.0.0.1:")
@@ -50,11 +50,11 @@ def test_a_slurm_step_is_read_and_all_its_processes_meet_at_one_place():
         STEP | {"SLURM_STEP_NUM_TASKS": "1"},
     ],
 )
-def test_elsewhere_a_process_is_alone(environment):
+def test_without_torchrun_or_slurm_the_world_size_is_1(environment):
     assert this_process(environment) == Process()
 
 
-def test_a_norm_that_holds_more_than_a_norm_is_refused():
+def test_a_norm_layer_that_holds_more_than_a_norm_is_rejected():
     class NormAndActivation(nn.BatchNorm2d):
         pass
 
@@ -63,7 +63,7 @@ def test_a_norm_that_holds_more_than_a_norm_is_refused():
         synchronise_batch_norm(model, torch.device("cpu"))
 
 
-def test_a_synchronised_network_keeps_its_names_and_its_very_weights():
+def test_sync_batch_norm_keeps_parameter_names_and_the_same_tensors():
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4, eps=0.1, momentum=0.3))
     before = dict(model.state_dict(keep_vars=True))
     after = synchronise_batch_norm(model, torch.device("cpu"))
@@ -73,13 +73,13 @@ def test_a_synchronised_network_keeps_its_names_and_its_very_weights():
     assert (after[1].eps, after[1].momentum) == (0.1, 0.3)
 
 
-def test_each_process_draws_its_own_dropout_which_a_resumption_repeats():
+def test_each_rank_draws_its_own_dropout_which_a_resumed_run_repeats():
     def draw(rank: int, steps: int) -> float:
         torch.manual_seed(1)
         job = SimpleNamespace(seed=3, ranks=Ranks(Shard(rank, 3)))
         Run.reseed_rank(SimpleNamespace(job=job, steps=steps))
         return float(torch.rand(()))
 
-    assert draw(0, 20) == draw(0, 40)  # the first draws on, as in a run of one process
+    assert draw(0, 20) == draw(0, 40)  # rank 0 draws the same numbers as a run of one process
     assert len({draw(0, 20), draw(1, 20), draw(2, 20), draw(1, 40)}) == 4
     assert draw(1, 20) == draw(1, 20)

@@ -1,4 +1,4 @@
-"""One process and several take the same steps: in float64 their losses differ by rounding alone."""
+"""One and several ranks train alike: in float64 their losses differ only by rounding."""
 
 import json
 from pathlib import Path
@@ -17,14 +17,14 @@ def run_of(processes: int, experiment: str, folder: Path) -> dict:
 
 @pytest.mark.parametrize(
     ("experiment", "processes"),
-    # three share no batch of 32 evenly; EfficientNet brings the average, smoothing, RMSprop
+    # 3 ranks shard no batch of 32 evenly; EfficientNet adds EMA, label smoothing and RMSprop
     [("resnet18", 3), ("efficientnet_b0", 2)],
 )
-def test_several_processes_have_the_losses_of_one(experiment, processes, tmp_path):
+def test_several_ranks_have_the_losses_of_one_process(experiment, processes, tmp_path):
     one = run_of(1, experiment, tmp_path)
     several = run_of(processes, experiment, tmp_path)
     assert several["sizes"] == one["sizes"] == [32] * 9 + [12, 32]
-    # differences of 1e-15 in the first step grow tenfold in a few: 1e-12 after eleven
+    # differences of 1e-15 in the first step grow tenfold every few steps: 1e-12 after eleven
     assert several["losses"] == pytest.approx(one["losses"], rel=0, abs=1e-9)
     assert several["buffers"] == pytest.approx(one["buffers"], rel=1e-6)
     assert len(one["buffers"]) > 10

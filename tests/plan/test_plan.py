@@ -1,4 +1,4 @@
-"""A plan's numbers against closed forms, the paper's table and a run that was really saved."""
+"""A plan's numbers checked against closed forms, the paper's table and a real checkpoint."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from efficiency_bench.config import measured_part
 from efficiency_bench.counting import ForwardCount
 from efficiency_bench.errors import UserError
 from efficiency_bench.plan import evidence
-from efficiency_bench.plan.budget import Candidate, runs_bought, order, parse_budget
+from efficiency_bench.plan.budget import Candidate, order, parse_budget, runs_bought
 from efficiency_bench.plan.duration import LOADED_IMAGES_PER_SECOND, Loader, timing, work
 from efficiency_bench.plan.evidence import Epochs, epochs_to_target
 from efficiency_bench.plan.hardware import load_hardware
@@ -47,13 +47,13 @@ def counted(forward: int, first: int = 0, side_px: int = 224) -> ForwardCount:
 
 
 @pytest.mark.parametrize("fact", TABLE_3, ids=lambda fact: fact["model"])
-def test_table_3_gives_its_own_compute_again(fact):
+def test_the_plan_reproduces_the_compute_of_table_3(fact):
     config = composed(f"experiment={fact['model']}", "data=imagenet")
     epochs = epochs_to_target(config, ())
     assert (epochs.epochs, epochs.source) == (int(fact["epochs"]), "published")
     paper = replace(PUBLISHED["imagenet"], train_images=1_280_000)
     todo = work(config, paper, {224: counted(int(fact["forward_macs"]))}, epochs)
-    # the paper prints whole petaflops; 0.5 % is what docs and MACs with two digits leave open
+    # the paper rounds to whole petaflops; MACs with two digits leave an error of 0.5 %
     assert paper3x_tfs_days(todo.to_target) == pytest.approx(
         float(fact["table3_pflop"]) / 86.4, rel=0.005, abs=0.05 / 86.4
     )
@@ -69,12 +69,12 @@ def test_table_3_gives_its_own_compute_again(fact):
         ("recipe.epochs=5",),
     ],
 )
-def test_the_papers_epochs_hold_only_for_its_recipe_level_and_data(overrides):
+def test_the_published_epochs_apply_only_to_their_recipe_level_and_data(overrides):
     config = composed("experiment=resnet18", "data=imagenet", *overrides)
     assert epochs_to_target(config, ()) == Epochs(config.recipe.epochs, "schedule")
 
 
-def test_compute_throughput_and_price_are_closed_forms():
+def test_compute_throughput_and_price_match_closed_forms():
     config = composed("experiment=resnet18", "data=imagenet", "target.confirmations=0")
     size, count = set_size(config.data), counted(1_000_000_000)
     todo = work(config, size, {224: count}, Epochs(2.0, "published"))
@@ -90,7 +90,7 @@ def test_compute_throughput_and_price_are_closed_forms():
     assert shared.train_seconds == pytest.approx(3 * 2562.334)
 
 
-def test_a_run_goes_on_until_it_is_confirmed_but_is_charged_to_its_target():
+def test_a_run_trains_until_confirmed_but_is_charged_up_to_its_target():
     config = composed("experiment=resnet18", "data=imagenet", "target.confirmations=2")
     todo = work(config, PUBLISHED["imagenet"], {224: counted(10)}, Epochs(3.0, "ledger"))
     further = 2 / config.evaluation.per_epoch_near
@@ -98,7 +98,7 @@ def test_a_run_goes_on_until_it_is_confirmed_but_is_charged_to_its_target():
     assert sum(s.images for s in todo.trained) == round((3 + further) * 1_281_167)
 
 
-def test_progressive_resizing_is_charged_side_by_side():
+def test_progressive_resizing_is_charged_by_image_side():
     # four epochs: the side is 64 px in the first two and 128 px from half of the schedule on
     growing = ("start_fraction=0.5", "until=0.5", "stages=2")
     config = composed(
@@ -117,7 +117,7 @@ def test_progressive_resizing_is_charged_side_by_side():
 
 @settings(deadline=None)
 @given(st.integers(1, 12), st.data())
-def test_jeffreys_interval_holds_95_percent_of_its_posterior(runs, data):
+def test_the_jeffreys_interval_holds_95_percent_of_its_posterior(runs, data):
     arrived = data.draw(st.integers(0, runs))
     entries = [_Seed(reached) for reached in [True] * arrived + [False] * (runs - arrived)]
     config = composed_once()
@@ -140,7 +140,7 @@ def composed_once():
 
 
 class _Seed:
-    """What the chance reads of an entry of the same row."""
+    """The fields of an entry that ``chance_to_arrive`` reads."""
 
     tier = "measured"
 
@@ -149,11 +149,11 @@ class _Seed:
         self.config = measured_part(composed_once())
 
 
-def test_the_ledgers_own_runs_say_how_far_and_how_surely(tmp_path):
+def test_runs_in_the_ledger_give_epochs_and_probability_to_the_target(tmp_path):
     asked = ("experiment=resnet18", "target.value=0.3", "recipe.epochs=4", "threads=1")
     entry = run(tiny(tmp_path, *asked, f"run_dir={tmp_path / 'run'}")).entry
     assert entry.reached
-    again = tiny(tmp_path, *asked, "seed=7", "precision=bf16")  # a seed, on another machine
+    again = tiny(tmp_path, *asked, "seed=7", "precision=bf16")  # another seed, on another machine
     epochs = epochs_to_target(again, [entry])
     assert epochs == Epochs(entry.sustained_crossing_epochs, "ledger")
     assert evidence.chance_to_arrive(again, [entry]).runs == 1
@@ -179,13 +179,13 @@ def test_a_checkpoint_is_as_large_as_planned(experiment, tmp_path):
     assert run(config, stop_requested=lambda: next(looks, True)).entry is None
     saved = next((tmp_path / "run").glob("checkpoint-*.pt")).stat().st_size
     model, _ = counted_model(config, 10, [])
-    # names, shapes and the generator's state come on top of the numbers
+    # names, shapes and the generator's state come on top of the values
     assert checkpoint_bytes(config, model) < saved < 1.2 * checkpoint_bytes(config, model)
     assert checkpoint.read(next((tmp_path / "run").glob("checkpoint-*.pt")))
 
 
 @pytest.mark.parametrize("path", MACHINES, ids=lambda path: path.stem)
-def test_every_figure_of_the_table_says_where_it_is_from(path):
+def test_every_figure_of_a_hardware_table_has_a_source(path):
     machine = load_hardware(path.stem)
     assert machine.name == path.stem
     for figure, source in (
@@ -198,7 +198,7 @@ def test_every_figure_of_the_table_says_where_it_is_from(path):
         assert (getattr(machine, figure) is None) == (getattr(machine, source) is None)
 
 
-def test_the_utilisation_is_that_of_the_measured_images_a_second():
+def test_the_utilisation_matches_the_measured_images_per_second():
     resnet50 = next(row for row in TABLE_3 if row["model"] == "resnet50")
     forward, first = int(resnet50["exact_forward_macs"]), int(resnet50["first_layer_macs"])
     flops = 2 * (3 * forward - first)
@@ -213,7 +213,7 @@ def test_the_utilisation_is_that_of_the_measured_images_a_second():
         ), name
 
 
-def test_the_loaders_rates_are_those_of_the_page():
+def test_the_loading_rates_match_the_performance_page():
     page = (ROOT / "docs" / "performance.md").read_text()
     for start, key in (
         ("folder/pillow", ("imagenet", "pillow")),
@@ -226,7 +226,7 @@ def test_the_loaders_rates_are_those_of_the_page():
         assert float(line.split("|")[2]) == 2 * LOADED_IMAGES_PER_SECOND[key]
 
 
-def test_a_folder_is_counted_and_must_be_there(tmp_path):
+def test_a_folder_is_counted_and_must_exist(tmp_path):
     config = composed("experiment=resnet18", "data=folder", f"data.root={tmp_path / 'images'}")
     with pytest.raises(UserError, match=r"no folder .*images"):
         set_size(config.data)
@@ -235,7 +235,7 @@ def test_a_folder_is_counted_and_must_be_there(tmp_path):
     assert (size.train_images, size.val_images, size.classes) == (10, 6, 2)
 
 
-def test_a_machine_of_ones_own_is_a_file(tmp_path):
+def test_a_custom_machine_is_read_from_a_file(tmp_path):
     own = yaml.safe_load(MACHINES[0].read_text()) | {"price_usd_per_hour": None}
     own |= {"price_source": None, "price_date": None}
     path = tmp_path / "mine.yaml"
@@ -245,7 +245,7 @@ def test_a_machine_of_ones_own_is_a_file(tmp_path):
     with pytest.raises(UserError, match="utilisation"):
         load_hardware(str(path))
     path.write_text("a: [")
-    with pytest.raises(UserError, match="no YAML"):
+    with pytest.raises(UserError, match="not valid YAML"):
         load_hardware(str(path))
     with pytest.raises(UserError, match="cannot read"):
         load_hardware(str(tmp_path / "none.yaml"))
@@ -268,7 +268,7 @@ CANDIDATES = st.lists(
 
 @settings(deadline=None)
 @given(CANDIDATES, st.floats(0, 500), st.floats(0, 500))
-def test_a_budget_buys_the_baseline_first_and_never_more_than_it_has(candidates, low, more):
+def test_a_budget_buys_the_baseline_first_and_is_never_exceeded(candidates, low, more):
     ordered = order(candidates)
     assert sorted(ordered) == list(range(len(candidates)))
     firsts = [candidates[i].is_first for i in ordered]
@@ -279,7 +279,7 @@ def test_a_budget_buys_the_baseline_first_and_never_more_than_it_has(candidates,
     assert count <= runs_bought(costs, low + more), "with more money nothing is given back"
 
 
-def test_the_order_spreads_the_dates_and_leaves_rows_off_the_frontier_for_later():
+def test_the_order_spreads_the_dates_and_puts_rows_off_the_frontier_later():
     def row(name, day, compute, hours, is_first=False):
         return Candidate(name, is_first, 735_000 + day, compute, hours)
 

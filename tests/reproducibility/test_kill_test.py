@@ -1,4 +1,4 @@
-"""The proof that runs survive, as a user runs it, and that it can fail."""
+"""The kill test as a user runs it, and that it can fail."""
 
 import json
 
@@ -10,7 +10,7 @@ from tests.tiny import TINY
 RUN = (
     "experiment=resnet18",
     "recipe.epochs=1",
-    "evaluation.per_epoch=2",  # so that there is something to lose half-way
+    "evaluation.per_epoch=2",  # so that a kill can lose something half-way
     "recipe.batch_size=16",
     "target.value=0.99",
     "tracking.wandb=false",
@@ -18,7 +18,7 @@ RUN = (
 )
 
 
-def test_twenty_kills_leave_the_result_the_same_to_the_bit(tmp_path):
+def test_the_result_after_twenty_kills_is_bit_exact(tmp_path):
     result = command("verify-resume", *RUN, "--kills", "20", "--json", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     row = json.loads(result.stdout)
@@ -29,8 +29,8 @@ def test_twenty_kills_leave_the_result_the_same_to_the_bit(tmp_path):
     assert row["images"] == 300
 
 
-def test_a_run_that_loses_its_state_is_told(tmp_path):
-    """The same proof, with a resumption that forgets the optimizer's momentum."""
+def test_a_run_that_loses_state_on_resume_is_detected(tmp_path):
+    """The kill test fails if resuming forgets the optimizer's momentum."""
     (tmp_path / "sitecustomize.py").write_text(
         "import sys\n"
         "class Forget:\n"
@@ -54,7 +54,7 @@ def test_a_run_that_loses_its_state_is_told(tmp_path):
     assert any("weights_digest" in problem for problem in row["problems"])
 
 
-def test_a_folder_in_use_is_refused(tmp_path):
+def test_a_non_empty_folder_is_rejected(tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "something").write_text("")
     result = command("verify-resume", *RUN, "--out", "out", cwd=tmp_path)
@@ -62,7 +62,7 @@ def test_a_folder_in_use_is_refused(tmp_path):
     assert "not empty" in result.stderr
 
 
-def test_differences_are_named_and_times_are_none():
+def test_differences_are_listed_and_times_are_ignored():
     one = make_entry("a", seed=1)
     later = one.model_copy(update={"created_utc": "2026-01-01T00:00:00+00:00"})
     assert differences(one, later) == []

@@ -1,4 +1,4 @@
-"""A run trained again: to the bit here, and within one more seed's reach elsewhere."""
+"""A retrained run: bit-exact here, and within the interval of one more seed elsewhere."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ def ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "ledger"
 
 
-def test_a_run_ends_as_its_entry_and_the_ledger_is_only_read(ledger: Path, tmp_path: Path) -> None:
+def test_a_retrained_run_matches_its_entry_and_leaves_the_ledger_alone(
+    ledger: Path, tmp_path: Path
+) -> None:
     before = {file: file.read_bytes() for file in ledger.rglob("*") if file.is_file()}
     for model in ("resnet18", "alexnet"):
         result = reproduce(ledger, model, None, tmp_path)
@@ -43,8 +45,8 @@ def test_a_run_ends_as_its_entry_and_the_ledger_is_only_read(ledger: Path, tmp_p
     assert {file: file.read_bytes() for file in ledger.rglob("*") if file.is_file()} == before
 
 
-def test_the_verb_says_what_is_not_the_same(ledger: Path, tmp_path: Path) -> None:
-    """An entry whose run was another: its numbers do not come out again."""
+def test_the_command_prints_what_differs(ledger: Path, tmp_path: Path) -> None:
+    """An entry of a different run: retraining does not reproduce its numbers."""
     forged = tmp_path / "forged"
     for entry in store.read(ledger).entries:
         if entry.model == "resnet18":
@@ -69,8 +71,8 @@ def _moved(entry: Entry, cost: float | None, torch: str) -> Entry:
     return entry.model_copy(update={"paper3x_to_target_tfs_days": cost, "provenance": provenance})
 
 
-def test_elsewhere_a_run_must_lie_where_one_more_seed_would() -> None:
-    """Three seeds at 1, 2 and 4: mean 2, factor 2 each way, t of 2 degrees 4.3027."""
+def test_on_another_machine_a_run_must_lie_within_the_interval_of_one_more_seed() -> None:
+    """Three seeds at 1, 2 and 4: geometric mean 2, factor 2 each way, t of 2 degrees 4.3027."""
     costs = (1e-6, 2e-6, 4e-6)
     seeds = [
         _moved(make_entry(model="resnet18", seed=seed), cost, "2.14.1")
@@ -92,8 +94,8 @@ def test_elsewhere_a_run_must_lie_where_one_more_seed_would() -> None:
     assert not alone.ok
 
 
-def test_seeds_of_other_machines_make_a_spread_too() -> None:
-    """Threads, device and words are recorded with a run and are not of its row."""
+def test_seeds_from_other_machines_count_towards_the_spread() -> None:
+    """Threads, device and labels are recorded with a run but do not define its row."""
     here = {"recipe": {"epochs": 3.0, "citation": "here"}, "device": "cpu", "threads": 2}
     there = {"recipe": {"epochs": 3.0, "citation": "there"}, "device": "cuda", "threads": 8}
     longer = {**here, "recipe": {"epochs": 4.0, "citation": "here"}}
@@ -106,7 +108,7 @@ def test_seeds_of_other_machines_make_a_spread_too() -> None:
     assert result.spread.seeds == 3
 
 
-def test_of_a_run_that_sets_the_target_the_final_level_is_compared() -> None:
+def test_for_a_baseline_the_final_accuracy_is_compared() -> None:
     seeds = [make_baseline(f"run{seed}", seed=seed) for seed in SEEDS]
     result = compare(seeds[0], _moved(seeds[1], 1.0, "2.9.0"), seeds)
     assert result.spread is not None
@@ -114,7 +116,7 @@ def test_of_a_run_that_sets_the_target_the_final_level_is_compared() -> None:
     assert result.spread.seeds == len(SEEDS)
 
 
-def test_a_row_that_was_not_trained_here_cannot_be_repeated(tmp_path: Path) -> None:
+def test_a_published_row_cannot_be_retrained(tmp_path: Path) -> None:
     entry = make_entry().model_copy(update={"tier": "imported", "event_log": None})
     store.append(tmp_path, entry)
     with pytest.raises(UserError, match="nothing to repeat"):

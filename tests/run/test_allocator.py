@@ -1,4 +1,4 @@
-"""Freed memory that stays: the system's own count of pages that it had to hand out."""
+"""Keeping freed memory, checked against the kernel's count of page faults."""
 
 import ctypes
 import json
@@ -45,10 +45,10 @@ def _faults(how: str) -> list[int]:
 
 
 @glibc
-def test_memory_is_handed_out_once_and_not_at_every_step() -> None:
-    """200 MB in blocks of 100 kB, 48,828 pages of 4 KiB: glibc itself keeps 64 MiB at the most."""
+def test_memory_is_faulted_in_once_and_not_at_every_step() -> None:
+    """200 MB in blocks of 100 kB, 48,828 pages of 4 KiB: glibc by itself keeps at most 64 MiB."""
     given_back, kept = _faults("given back"), _faults("kept")
-    assert min(given_back) > 10_000, "glibc gives a part back: there is something to keep"
+    assert min(given_back) > 10_000, "glibc returns some memory, so there is something to keep"
     assert kept[0] > 10_000
     assert max(kept[-3:]) < 100
 
@@ -59,8 +59,8 @@ def test_a_second_call_changes_nothing() -> None:
     assert keep_freed_memory()
 
 
-def test_another_c_library_is_no_error_but_a_note(monkeypatch, tmp_path) -> None:
-    """A stand-in: no other C library can be had in this process."""
+def test_without_glibc_there_is_a_note_and_no_error(monkeypatch, tmp_path) -> None:
+    """Uses a stand-in, since this process cannot load another C library."""
     config = devices.resolve(tiny(tmp_path, "experiment=resnet18"))
     assert config.device != "cpu" or not devices.notes(config)
     monkeypatch.setattr(device.ctypes, "CDLL", lambda name: object())

@@ -5,7 +5,7 @@ from efficiency_bench.run.run import run
 from tests.tiny import composed
 
 
-def test_resnet_arrives_and_its_account_equals_a_recount(cifar10_root, tmp_path):
+def test_resnet_reaches_its_target_and_its_compute_equals_a_recount(cifar10_root, tmp_path):
     target = 0.4
     config = composed(
         "experiment=resnet18",
@@ -25,7 +25,7 @@ def test_resnet_arrives_and_its_account_equals_a_recount(cifar10_root, tmp_path)
     (entry,) = store.read(tmp_path / "ledger").entries
     assert entry.reached
     assert entry.end_reason == "target"
-    # recount: 5,000 images are 78 batches of 64 and one of 8; each epoch starts anew
+    # recount: 5,000 images are 78 batches of 64 and one of 8 per epoch
     whole_epochs, steps = divmod(entry.steps, 79)
     images = whole_epochs * 5000 + steps * 64
     assert entry.images == images

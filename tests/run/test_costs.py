@@ -1,7 +1,7 @@
-"""What a run records of its cost: the peak, energy charged to the right account, resumption.
+"""Costs that a run records: the peak, training and evaluation energy, and resuming.
 
-The energy counter is a stand-in: files in the layout of Linux's powercap, which a test turns up by
-hand, since few test machines let a user read the real one.
+The energy counter is a stand-in: files in the layout of Linux's powercap that a test increments,
+since few test machines let a user read the real one.
 """
 
 import json
@@ -25,7 +25,7 @@ OPTIONS = ("experiment=shufflenet_v2_x1_0", "recipe.epochs=1", "recipe.batch_siz
 
 
 class Counter:
-    """Two processor packages, and two zones that must not be added to them."""
+    """Two CPU packages, and two zones that must not be added to them."""
 
     def __init__(self, folder, start=0):
         self.folder, self.value = folder, start
@@ -38,14 +38,14 @@ class Counter:
             (folder / zone / "energy_uj").write_text(f"{start}\n")
 
     def add(self, joules):
-        """To the first package."""
+        """Add energy to the first package."""
         self.value = (self.value + round(joules * 1e6)) % RANGE
         (self.folder / "intel-rapl:0/energy_uj").write_text(f"{self.value}\n")
 
 
 @pytest.fixture
 def counter(tmp_path, monkeypatch):
-    """A step costs 1 J, told after it; an evaluation 7 J."""
+    """A counter on which a step costs 1 J and an evaluation 7 J."""
     counter = Counter(tmp_path / "powercap")
     evaluate = trainer.evaluate
 
@@ -59,7 +59,7 @@ def counter(tmp_path, monkeypatch):
 
 
 class Steps:
-    """Asked after every step whether to stop: adds its joule, and acts at one of them."""
+    """A ``stop_requested`` that adds 1 J per step and calls ``act`` at step ``at``."""
 
     def __init__(self, counter, at=None, act=lambda: True):
         self.counter, self.at, self.act, self.asked = counter, at, act, 0
@@ -70,7 +70,7 @@ class Steps:
         return self.act() if self.asked == self.at else False
 
 
-def test_packages_are_added_and_a_wrapped_counter_goes_on(tmp_path):
+def test_packages_are_summed_and_a_counter_may_wrap_around(tmp_path):
     counter = Counter(tmp_path, start=RANGE - 3_000_000)
     meter = RaplMeter(tmp_path)
     assert meter.joules() == 0.0
@@ -83,7 +83,7 @@ def test_packages_are_added_and_a_wrapped_counter_goes_on(tmp_path):
     assert meter.joules() == 6.25
 
 
-def test_training_evaluation_and_the_rest_are_apart(tmp_path):
+def test_training_and_evaluation_energy_are_charged_separately(tmp_path):
     counter = Counter(tmp_path)
     account = EnergyAccount(RaplMeter(tmp_path), 100.0, 10.0)
     for charge, joules in (("nothing", 4), ("training", 2), ("evaluation", 3), ("training", 0.5)):
@@ -92,7 +92,7 @@ def test_training_evaluation_and_the_rest_are_apart(tmp_path):
     assert account.fields() == {"energy_joules": 102.5, "evaluation_energy_joules": 13.0}
 
 
-def test_a_counter_that_fails_on_the_way_leaves_the_energy_unknown(tmp_path, caplog):
+def test_energy_is_unknown_if_the_counter_fails_during_the_run(tmp_path, caplog):
     counter = Counter(tmp_path)
     account = EnergyAccount(RaplMeter(tmp_path), 0.0, 0.0)
     counter.add(2)
@@ -102,7 +102,7 @@ def test_a_counter_that_fails_on_the_way_leaves_the_energy_unknown(tmp_path, cap
     assert "unknown" in caplog.text
 
 
-def test_where_nothing_can_be_read_the_energy_is_unknown_and_says_why(tmp_path, monkeypatch):
+def test_energy_is_unknown_with_a_reason_if_there_is_no_counter(tmp_path, monkeypatch):
     (tmp_path / "empty").mkdir()
     monkeypatch.setattr(energy, "POWERCAP", tmp_path / "empty")
     meter, source = open_meter("cpu", Process())
@@ -131,7 +131,7 @@ class FakeNvml:
         return self.totals[handle]
 
 
-def test_gpu_boards_are_added_in_joules():
+def test_gpu_boards_are_summed_in_joules():
     nvml = FakeNvml()
     meter = NvmlMeter(nvml, ["GPU-a", "GPU-b"])
     nvml.totals = {"GPU-a": 5_001_500, "GPU-b": 7_002_000}
@@ -143,7 +143,7 @@ def test_gpu_boards_are_added_in_joules():
 def test_a_run_records_the_energy_of_its_steps_and_of_its_evaluations(counter, tmp_path):
     config = tiny(tmp_path, *OPTIONS, "target.value=0.999", "price_usd_per_hour=2.5")
     entry = run(config, stop_requested=Steps(counter)).entry
-    # the last step ends the schedule, and nobody asks after it
+    # stop_requested is not called after the last step
     assert entry.cost.energy_joules == pytest.approx(entry.steps - 1)
     assert entry.cost.evaluation_energy_joules == pytest.approx(7 * len(entry.evaluations))
     assert entry.cost.repeated_energy_joules == 0.0
@@ -153,10 +153,10 @@ def test_a_run_records_the_energy_of_its_steps_and_of_its_evaluations(counter, t
     assert [r.failures for r in verify_ledger(config.ledger_dir, None, None)] == [()]
 
 
-def test_energy_of_a_run_that_was_left_adds_up(counter, tmp_path):
+def test_energy_of_a_resumed_run_adds_up(counter, tmp_path):
     config = tiny(tmp_path, *OPTIONS, "target.value=0.999", f"run_dir={tmp_path / 'run'}")
     assert run(config, stop_requested=Steps(counter, at=13)).entry is None
-    counter.add(1000)  # somebody else's, between the attempts
+    counter.add(1000)  # used by other processes between the attempts
     entry = run(config, stop_requested=Steps(counter)).entry
     assert entry.cost.energy_joules == pytest.approx(entry.steps - 1)
     assert entry.cost.evaluation_energy_joules == pytest.approx(7 * len(entry.evaluations))
@@ -164,8 +164,8 @@ def test_energy_of_a_run_that_was_left_adds_up(counter, tmp_path):
     assert [r.failures for r in verify_ledger(config.ledger_dir, None, None)] == [()]
 
 
-def test_energy_of_work_done_again_is_apart(counter, tmp_path):
-    """Broken off without a checkpoint, it begins anew; the log reached step 20 by then."""
+def test_energy_of_repeated_work_is_recorded_separately(counter, tmp_path):
+    """Stopped without a checkpoint after the log reached step 20, the run starts over."""
 
     def broken():
         raise KeyboardInterrupt
@@ -194,7 +194,7 @@ def test_energy_of_work_done_again_is_apart(counter, tmp_path):
     assert [f.rule for f in result.failures] == ["cost: repeated_energy_joules"]
 
 
-def test_an_attempt_that_was_not_measured_leaves_the_whole_unknown(counter, tmp_path, monkeypatch):
+def test_one_unmeasured_attempt_makes_the_total_energy_unknown(counter, tmp_path, monkeypatch):
     config = tiny(tmp_path, *OPTIONS, "target.value=0.999", f"run_dir={tmp_path / 'run'}")
     with monkeypatch.context() as patch:
         patch.setattr(costs, "open_meter", lambda *_: (None, "unknown: no counter here"))
@@ -206,7 +206,7 @@ def test_an_attempt_that_was_not_measured_leaves_the_whole_unknown(counter, tmp_
     assert [r.failures for r in verify_ledger(config.ledger_dir, None, None)] == [()]
 
 
-def test_another_price_or_machine_on_resumption_is_noted(tmp_path):
+def test_another_price_or_machine_on_resume_is_noted(tmp_path):
     options = (*OPTIONS, "target.value=0.999", f"run_dir={tmp_path / 'run'}")
     stops = iter([True])
     assert run(tiny(tmp_path, *options), stop_requested=lambda: next(stops)).entry is None

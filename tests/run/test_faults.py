@@ -1,4 +1,4 @@
-"""Faults of the machine: what each one costs, and that the run can go on."""
+"""Faults of the machine: what each one costs, and that the run can resume."""
 
 import contextlib
 import datetime
@@ -27,16 +27,14 @@ from tests.tiny import events_of, tiny
 SHORT = ("experiment=alexnet", "recipe.epochs=3", "target.value=1.0")
 
 
-def test_a_disk_too_full_for_a_checkpoint_costs_no_more_than_the_checkpoint(
-    small_disk, tmp_path, caplog
-):
-    """64 KiB hold the event log and the entry, but no weights."""
+def test_a_disk_too_full_for_a_checkpoint_does_not_stop_the_run(small_disk, tmp_path, caplog):
+    """64 KiB have room for the event log and the entry, but not for weights."""
     config = tiny(tmp_path, *SHORT, f"run_dir={small_disk / 'run'}", "checkpoint_share=1")
     with caplog.at_level(logging.WARNING):
         outcome = run(config)
     assert outcome.entry.images == 900
     assert "no checkpoint" in caplog.text
-    assert caplog.text.count("no checkpoint") == 1, "told once"
+    assert caplog.text.count("no checkpoint") == 1, "reported once"
     failed = [e for e in events_of(small_disk / "run") if e["event"] == "checkpoint_failed"]
     assert failed
     assert "No space left" in failed[0]["problem"]
@@ -47,7 +45,7 @@ def test_a_disk_too_full_for_a_checkpoint_costs_no_more_than_the_checkpoint(
     }
 
 
-def test_a_disk_too_full_for_an_event_stops_the_run_which_goes_on_where_there_is_room(
+def test_a_disk_too_full_for_an_event_stops_the_run_which_resumes_once_there_is_room(
     small_disk, tmp_path
 ):
     ballast = small_disk / "ballast"
@@ -63,14 +61,14 @@ def test_a_disk_too_full_for_an_event_stops_the_run_which_goes_on_where_there_is
     assert all(result.ok for result in verify_ledger(str(tmp_path / "ledger"), None, None))
 
 
-def test_a_ledger_that_fills_up_leaves_the_entry_in_the_run_folder(
+def test_if_the_ledger_disk_is_full_the_entry_stays_in_the_run_folder(
     small_disk, tmp_path, monkeypatch
 ):
     config = tiny(tmp_path, *SHORT, f"run_dir={tmp_path / 'run'}", f"ledger_dir={small_disk}")
     real_append = store.append
 
     def filled(*arguments):
-        (small_disk / "ballast").write_bytes(b"x" * 60_000)  # in the meantime, by others
+        (small_disk / "ballast").write_bytes(b"x" * 60_000)  # filled by others in the meantime
         return real_append(*arguments)
 
     monkeypatch.setattr(store, "append", filled)
@@ -84,17 +82,17 @@ def test_a_ledger_that_fills_up_leaves_the_entry_in_the_run_folder(
 
 
 def fill(folder):
-    """Take what is left of a small disk."""
+    """Fill the rest of a small disk."""
     with contextlib.suppress(OSError), (folder / "ballast").open("wb", buffering=0) as ballast:
         while True:
             ballast.write(b"x" * 512)
 
 
 @pytest.mark.parametrize("fault", [False, True])
-def test_a_disk_that_is_full_when_the_entry_is_written_costs_nothing(
+def test_a_disk_that_is_full_when_the_entry_is_written_loses_nothing(
     fault, small_disk, tmp_path, monkeypatch
 ):
-    """The same command makes the entry from the event log, and trains no step."""
+    """The same command writes the entry from the event log without training."""
     config = tiny(tmp_path, *SHORT, f"run_dir={small_disk / 'run'}", "checkpoint_share=0")
     if fault:
         real = trainer.Run.losses_finite
@@ -102,7 +100,7 @@ def test_a_disk_that_is_full_when_the_entry_is_written_costs_nothing(
     real_write = folders.write_entry
 
     def filled(*arguments):
-        fill(small_disk)  # in the meantime, by others
+        fill(small_disk)  # by others in the meantime
         return real_write(*arguments)
 
     monkeypatch.setattr(folders, "write_entry", filled)
@@ -121,8 +119,8 @@ def test_a_disk_that_is_full_when_the_entry_is_written_costs_nothing(
     assert all(result.ok for result in verify_ledger(str(tmp_path / "ledger"), None, None))
 
 
-def test_a_run_killed_before_its_entry_was_written_is_finished_by_its_log(tmp_path):
-    """As after a kill between two writes: the log has the end, and a checkpoint is still there."""
+def test_a_run_killed_before_its_entry_was_written_is_finished_from_its_log(tmp_path):
+    """After a kill between two writes, the log has the end and a checkpoint still exists."""
     config = tiny(tmp_path, *SHORT, f"run_dir={tmp_path / 'run'}", "checkpoint_share=1")
     entry = run(config).entry
     (tmp_path / "run" / "entry.json").unlink()
@@ -135,13 +133,13 @@ def test_a_run_killed_before_its_entry_was_written_is_finished_by_its_log(tmp_pa
     assert not list((tmp_path / "run").glob("checkpoint-*")), "an ended run keeps no checkpoint"
 
 
-def test_a_read_only_run_folder_is_refused_before_anything_is_trained(read_only_folder, tmp_path):
+def test_a_read_only_run_folder_is_rejected_before_training(read_only_folder, tmp_path):
     with pytest.raises(UserError, match="cannot work in"):
         run(tiny(tmp_path, *SHORT, f"run_dir={read_only_folder / 'run'}"))
 
 
-def test_a_loss_that_is_not_finite_keeps_the_last_good_state(tmp_path, monkeypatch):
-    """The rate explodes in the third epoch; the checkpoint before it is still there."""
+def test_a_non_finite_loss_keeps_the_last_good_checkpoint(tmp_path, monkeypatch):
+    """The loss becomes infinite in the third epoch; the checkpoint before it still exists."""
     real = trainer.Step.__call__
 
     def exploding(self, images, labels, whole, progress):
@@ -180,8 +178,8 @@ PHOTOS = (
 )
 
 
-def test_a_killed_loading_process_leaves_a_run_that_goes_on(tmp_path):
-    """A real process: torch tells of a dead worker by a signal, wherever its parent is."""
+def test_a_run_resumes_after_a_loading_process_was_killed(tmp_path):
+    """In a real process, since torch reports a dead worker by a signal to its parent."""
     plant(tmp_path / "photos", train=40, val=10)
     with started(tmp_path, *PHOTOS, "run_dir=run") as process:
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
@@ -199,8 +197,8 @@ def test_a_killed_loading_process_leaves_a_run_that_goes_on(tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_a_signal_to_the_run_and_its_loading_processes_costs_no_work(number, tmp_path):
-    """Slurm and a terminal send it to all of them."""
+def test_a_signal_to_the_run_and_its_loading_processes_loses_no_work(number, tmp_path):
+    """Slurm and a terminal send the signal to all of these processes."""
     plant(tmp_path / "photos", train=40, val=10)
     options = (*PHOTOS, "run_dir=run", "checkpoint_share=0")
     with started(tmp_path, *options) as process:
@@ -213,7 +211,7 @@ def test_a_signal_to_the_run_and_its_loading_processes_costs_no_work(number, tmp
     assert Entry.model_validate_json(again.stdout).repeated_images == 0
 
 
-def test_a_clock_that_jumps_back_moves_no_number(tmp_path, monkeypatch):
+def test_a_clock_that_jumps_back_changes_no_result(tmp_path, monkeypatch):
     class Jumping(datetime.datetime):
         calls = 0
 
@@ -236,7 +234,7 @@ def _append(folder, number):
     store.append(folder, make_entry(f"run-{number}", seed=number))
 
 
-def test_fifty_processes_append_at_once_and_nothing_is_lost(tmp_path):
+def test_fifty_processes_append_at_once_without_losing_an_entry(tmp_path):
     context = multiprocessing.get_context("fork")
     folder = tmp_path / "ledger"
     everyone = [context.Process(target=_append, args=(folder, n)) for n in range(50)]
@@ -248,10 +246,10 @@ def test_fifty_processes_append_at_once_and_nothing_is_lost(tmp_path):
     read = store.read(folder)
     assert read.problems == ()
     assert {entry.seed for entry in read.entries} == set(range(50))
-    assert all(path.suffix == ".json" for path in folder.iterdir()), "no drafts are left"
+    assert all(path.suffix == ".json" for path in folder.iterdir()), "no temporary files are left"
 
 
-def test_a_stop_right_after_the_start_is_taken_up_too(tmp_path):
+def test_a_run_stopped_right_after_its_start_resumes(tmp_path):
     config = tiny(tmp_path, *SHORT, f"run_dir={tmp_path / 'run'}")
     assert run(config, stop_requested=StopAt(1)).entry is None
     assert run(config).entry.images == 900

@@ -1,4 +1,4 @@
-"""Runs that went wrong honestly: their entries are borne out by their logs too."""
+"""Runs that failed: their entries are still consistent with their logs."""
 
 import pytest
 
@@ -24,7 +24,7 @@ def verified(folder) -> Entry:
 @pytest.mark.parametrize("kind", RUNS)
 @pytest.mark.parametrize("fails_at", [1, 2])
 def test_a_run_whose_evaluation_fails(kind, fails_at, tmp_path, monkeypatch):
-    """The first evaluation of two, or the last, after the schedule's last step."""
+    """The first of two evaluations fails, or the last, after the last step of the schedule."""
     calls = []
 
     def broken(*arguments):
@@ -46,7 +46,7 @@ def test_a_run_whose_evaluation_fails(kind, fails_at, tmp_path, monkeypatch):
     verified(tmp_path)
 
 
-def test_a_log_that_was_torn_in_its_very_first_line(tmp_path):
+def test_a_log_truncated_in_its_first_line(tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "events.jsonl").write_bytes(b'{"event": "sta')
     options = (*RUNS["other"], "recipe.epochs=1")
@@ -56,7 +56,7 @@ def test_a_log_that_was_torn_in_its_very_first_line(tmp_path):
     verified(tmp_path)
 
 
-def test_a_crossing_confirmed_by_the_schedules_end_has_a_place():
+def test_a_crossing_confirmed_by_the_end_of_the_schedule_is_recorded():
     """Its entry ends with reason ``target``, like one that two further evaluations confirmed."""
     entry = make_entry(
         end_reason="target",

@@ -1,4 +1,4 @@
-"""Real runs on a CUDA device: the target is met in any arithmetic, and the account is the same."""
+"""Real runs on a CUDA device: in any precision they reach the target, with the CPU's MACs."""
 
 import itertools
 from dataclasses import replace
@@ -32,7 +32,7 @@ def on_the_gpu(folder, *overrides):
     ],
     ids=" ".join,
 )
-def test_it_arrives_and_the_entry_follows_from_its_log(arithmetic, tmp_path):
+def test_it_reaches_its_target_and_the_entry_follows_from_its_log(arithmetic, tmp_path):
     outcome = run(on_the_gpu(tmp_path, *arithmetic, f"run_dir={tmp_path / 'run'}"))
     assert outcome.exit_code == 0
     assert outcome.entry.reached
@@ -42,7 +42,7 @@ def test_it_arrives_and_the_entry_follows_from_its_log(arithmetic, tmp_path):
     assert all(result.ok for result in verify_ledger(str(tmp_path / "ledger"), None, None))
 
 
-def test_a_run_that_was_stopped_goes_on_where_it_was(tmp_path):
+def test_a_stopped_run_resumes_where_it_stopped(tmp_path):
     config = replace(on_the_gpu(tmp_path), run_dir=str(tmp_path / "run"))
     looks = itertools.count()
     stopped = run(config, stop_requested=lambda: next(looks) > 20)
@@ -53,8 +53,8 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(tmp_path):
     assert outcome.entry.repeated_images == 0
 
 
-def test_a_step_waits_for_the_device_as_rarely_as_it_reads_the_loss(tmp_path):
-    """torch refuses every hidden wait while a block of steps is queued."""
+def test_steps_synchronize_only_when_the_loss_is_read(tmp_path):
+    """torch raises on any synchronization while a block of steps is queued."""
     from efficiency_bench.data import build_data
     from efficiency_bench.run.device import resolve
     from efficiency_bench.run.job import build_job
@@ -65,7 +65,7 @@ def test_a_step_waits_for_the_device_as_rarely_as_it_reads_the_loss(tmp_path):
     job = build_job(config, data, None, lambda: False)
     run_ = Run(job)
     for step, (images, labels, whole, _) in enumerate(itertools.islice(batches(job), 12)):
-        if step == 3:  # libraries and the optimizer are set up
+        if step == 3:  # the libraries and the optimizer are set up by then
             torch.cuda.set_sync_debug_mode("error")
         run_.step(images, labels, whole, 0.1)
     torch.cuda.set_sync_debug_mode("default")

@@ -15,7 +15,7 @@ OPTIONS = ("experiment=resnet18", "recipe.epochs=1", "recipe.batch_size=16", "ta
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """The same run plain and profiled, each in its folder."""
+    """The same run with and without profiling, each in its own folder."""
     folder = tmp_path_factory.mktemp("profiled")
     places = {name: folder / name for name in ("plain", "profiled")}
     entries = {
@@ -35,7 +35,7 @@ def test_a_profiled_run_has_the_same_result(runs):
     assert differences(plain, profiled) == []
 
 
-def test_its_entry_says_that_its_seconds_mislead_and_verifies(runs):
+def test_its_entry_notes_that_its_seconds_are_not_representative_and_verifies(runs):
     folder, entries = runs
     assert entries["plain"].cost.notes == ()
     assert "not representative" in entries["profiled"].cost.notes[0]

@@ -1,4 +1,4 @@
-"""A run that is left and taken up again ends as one never left, to the bit."""
+"""A stopped and resumed run ends bit-exactly like an undisturbed one."""
 
 import hashlib
 import os
@@ -33,14 +33,14 @@ RECIPES = {
         "recipe.epochs=2",
         "target.value=0.99",
         "recipe.batch_size=16",
-        "evaluation.per_epoch=2",  # so that one comes before the first place where it is left
+        "evaluation.per_epoch=2",  # so that one comes before the first stop
     ),
 }
 TIMES = {"train_seconds", "evaluation_seconds"}
 
 
 def comparable(entry):
-    """Everything of an entry that a clock or a folder does not move."""
+    """All fields of an entry that do not depend on clocks or folders."""
     content = entry.model_dump(mode="json")
     for name in (
         "created_utc",
@@ -61,7 +61,7 @@ def comparable(entry):
 
 
 class StopAt:
-    """A signal that comes before the given steps, counted over the process."""
+    """A stop signal before each of the given steps, counted over all attempts."""
 
     def __init__(self, *steps):
         self.steps = set(steps)
@@ -73,7 +73,7 @@ class StopAt:
 
 
 @pytest.mark.parametrize("options", RECIPES.values(), ids=RECIPES)
-def test_left_and_taken_up_again_it_ends_the_same(options, tmp_path):
+def test_a_resumed_run_ends_as_an_undisturbed_one(options, tmp_path):
     undisturbed = run(tiny(tmp_path / "a", *options, f"run_dir={tmp_path / 'a/run'}")).entry
     stops = StopAt(7, 8, 20)
     config = tiny(tmp_path / "b", *options, f"run_dir={tmp_path / 'b/run'}")
@@ -90,8 +90,8 @@ def test_left_and_taken_up_again_it_ends_the_same(options, tmp_path):
     assert all(result.ok for result in verify_ledger(str(tmp_path / "b/ledger"), None, None))
 
 
-def test_left_between_two_evaluations_of_the_fine_cadence_it_keeps_to_them(tmp_path):
-    """A target just over what guessing may reach, and more confirmations than there is time for."""
+def test_a_run_stopped_between_fine_evaluations_keeps_its_evaluation_schedule(tmp_path):
+    """Uses a target just above chance, and more confirmations than the schedule has room for."""
     options = ("experiment=resnet18", "recipe.epochs=2", "target.value=0.2")
     often = (
         "target.confirmations=50",
@@ -107,7 +107,7 @@ def test_left_between_two_evaluations_of_the_fine_cadence_it_keeps_to_them(tmp_p
 
 @pytest.fixture(scope="module")
 def left(tmp_path_factory):
-    """A run left twice, with two checkpoints; the undisturbed entry to compare with."""
+    """A run stopped twice, with two checkpoints, and the entry of the undisturbed run."""
     folder = tmp_path_factory.mktemp("left")
     options = RECIPES["growing images"]
     entry = run(tiny(folder / "a", *options, f"run_dir={folder / 'a/run'}")).entry
@@ -151,7 +151,7 @@ def spoil_empty(path):
 def spoil_pickle(path):
     data = pickle.dumps(
         {"format": 1, "state": os.system}, protocol=2
-    )  # code to run, were it unpickled
+    )  # code that unpickling would run
     path.write_bytes(data)
     path.with_suffix(".sha256").write_text(hashlib.sha256(data).hexdigest())
 
@@ -167,7 +167,7 @@ SPOILS = {
 
 
 @pytest.mark.parametrize("spoil", SPOILS)
-def test_a_spoiled_checkpoint_is_named_and_the_one_before_is_used(spoil, left, tmp_path):
+def test_a_corrupt_checkpoint_is_reported_and_the_previous_one_is_used(spoil, left, tmp_path):
     config, entry = copied(left, tmp_path)
     change, word = SPOILS[spoil]
     newest = sorted((tmp_path / "b/run").glob("checkpoint-*.pt"))[-1]
@@ -183,7 +183,7 @@ def test_a_spoiled_checkpoint_is_named_and_the_one_before_is_used(spoil, left, t
     assert outcome.entry.repeated_paper3x_tfs_days > 0
 
 
-def test_without_any_checkpoint_it_begins_again_and_says_so(left, tmp_path):
+def test_without_a_checkpoint_it_starts_over_and_says_so(left, tmp_path):
     config, entry = copied(left, tmp_path)
     for path in (tmp_path / "b/run").glob("checkpoint-*.pt"):
         spoil_truncate(path)
@@ -193,7 +193,7 @@ def test_without_any_checkpoint_it_begins_again_and_says_so(left, tmp_path):
     assert all(result.ok for result in verify_ledger(str(tmp_path / "b/ledger"), None, None))
 
 
-def test_a_torn_last_line_of_the_log_is_repaired_and_the_run_goes_on(left, tmp_path):
+def test_a_truncated_last_line_of_the_log_is_repaired_and_the_run_resumes(left, tmp_path):
     config, entry = copied(left, tmp_path)
     log = tmp_path / "b/run/events.jsonl"
     with log.open("ab") as file:
@@ -204,7 +204,7 @@ def test_a_torn_last_line_of_the_log_is_repaired_and_the_run_goes_on(left, tmp_p
 
 
 def without(number):
-    """Take away line ``number`` (from 0) of a log."""
+    """Remove line ``number`` (from 0) of a log."""
 
     def damage(log):
         lines = log.read_bytes().splitlines(keepends=True)
@@ -214,7 +214,7 @@ def without(number):
 
 
 def changed(number):
-    """Change the year in line ``number`` (from 0) of a log, whose length stays."""
+    """Change the year in line ``number`` (from 0) of a log without changing its length."""
 
     def damage(log):
         lines = log.read_bytes().splitlines(keepends=True)
@@ -225,7 +225,7 @@ def changed(number):
 
 
 @pytest.mark.parametrize("harm", [without, changed])
-def test_a_log_damaged_in_the_middle_goes_on_from_the_checkpoint_before(harm, left, tmp_path):
+def test_a_log_damaged_in_the_middle_resumes_from_the_checkpoint_before(harm, left, tmp_path):
     """The first checkpoint was saved before the first ``interrupted``, the other one after it."""
     config, entry = copied(left, tmp_path)
     folder = tmp_path / "b/run"
@@ -240,13 +240,13 @@ def test_a_log_damaged_in_the_middle_goes_on_from_the_checkpoint_before(harm, le
     sound = (folder / "events.jsonl").read_bytes()[: len(rest) - len(kept)]
     assert sound + kept == rest, "nothing is thrown away"
     assert before.startswith(sound)
-    # 24 steps are 380 images, and the checkpoint that is left was saved after 12, which are 192
+    # 24 steps are 380 images; the remaining checkpoint was saved after 12 steps, 192 images
     assert outcome.entry.repeated_images == 380 - 192
     assert all(result.ok for result in verify_ledger(str(tmp_path / "b/ledger"), None, None))
 
 
 @pytest.mark.parametrize("harm", [without, changed])
-def test_a_log_damaged_before_every_checkpoint_is_refused_and_left_as_it_is(harm, left, tmp_path):
+def test_a_log_damaged_before_every_checkpoint_is_rejected_and_not_changed(harm, left, tmp_path):
     config, _ = copied(left, tmp_path)
     folder = tmp_path / "b/run"
     harm(1)(folder / "events.jsonl")
@@ -261,7 +261,7 @@ def test_a_log_damaged_before_every_checkpoint_is_refused_and_left_as_it_is(harm
     assert store.read(tmp_path / "b/ledger").entries == ()
 
 
-def test_a_damaged_log_without_any_checkpoint_begins_again_and_counts_what_was_lost(left, tmp_path):
+def test_a_damaged_log_without_a_checkpoint_starts_over_and_counts_the_lost_work(left, tmp_path):
     config, entry = copied(left, tmp_path)
     folder = tmp_path / "b/run"
     for path in folder.glob("checkpoint-*"):
@@ -274,7 +274,7 @@ def test_a_damaged_log_without_any_checkpoint_begins_again_and_counts_what_was_l
 
 
 @pytest.mark.parametrize("block", [b"\0" * 4096, b"\0" * 4096 + b"\n", b'{"eve\0\0\n\0\0'])
-def test_what_a_power_cut_leaves_at_the_end_of_the_log_costs_nothing(block, left, tmp_path):
+def test_a_log_tail_damaged_by_a_power_cut_loses_nothing(block, left, tmp_path):
     config, entry = copied(left, tmp_path)
     with (tmp_path / "b/run/events.jsonl").open("ab") as log:
         log.write(block)
@@ -284,7 +284,7 @@ def test_what_a_power_cut_leaves_at_the_end_of_the_log_costs_nothing(block, left
     assert all(result.ok for result in verify_ledger(str(tmp_path / "b/ledger"), None, None))
 
 
-def test_a_log_that_is_not_the_checkpoints_makes_it_unusable(left, tmp_path):
+def test_a_checkpoint_of_another_log_is_not_used(left, tmp_path):
     config, entry = copied(left, tmp_path)
     log = tmp_path / "b/run/events.jsonl"
     start = log.read_text().splitlines(keepends=True)[0]
@@ -295,7 +295,7 @@ def test_a_log_that_is_not_the_checkpoints_makes_it_unusable(left, tmp_path):
     assert sum("event log" in note for note in notes) == 2
 
 
-def test_another_run_in_the_folder_is_refused(left, tmp_path):
+def test_a_folder_with_another_run_is_rejected(left, tmp_path):
     copied(left, tmp_path)
     other = tiny(
         tmp_path / "b", *RECIPES["growing images"], "seed=5", f"run_dir={tmp_path / 'b/run'}"

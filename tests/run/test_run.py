@@ -1,4 +1,4 @@
-"""One run from config to entry, each number against a recount made here."""
+"""One run from config to entry, with each number checked against a recount made here."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ from tests.tiny import events_of, tiny
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A ledger with AlexNet's level on 700 digits, measured for real over twelve epochs."""
+    """A ledger with AlexNet's measured level on 700 digits, trained for twelve epochs."""
     folder = tmp_path_factory.mktemp("runs")
     run(baseline(folder))
     return folder
@@ -42,7 +42,7 @@ def test_a_baseline_sets_the_target_by_its_final_evaluation(folder):
 
 def test_steps_images_and_compute_equal_a_recount(folder):
     entry = entry_of(folder, "alexnet")
-    steps = 12 * 44  # 700 images in batches of 16: 43 whole ones and one of 12
+    steps = 12 * 44  # 700 images in batches of 16: 43 full batches and one of 12
     assert (entry.steps, entry.images, entry.epochs) == (steps, 8400, 12.0)
     # the small AlexNet at 16 px, layer by layer (models/alexnet.py): counted by hand
     convolutions = hand_counted_alexnet_macs()
@@ -51,7 +51,7 @@ def test_steps_images_and_compute_equal_a_recount(folder):
 
 
 def hand_counted_alexnet_macs() -> int:
-    """Output elements times filter size, over a network built here only to read its shapes."""
+    """Sum of output elements times filter size; a network is built only to read its shapes."""
     from efficiency_bench.models import build_model
 
     model = build_model("alexnet", form="small", num_classes=10)
@@ -102,7 +102,7 @@ def test_the_event_log_holds_what_the_entry_says(folder):
     assert seconds == sorted(seconds)
 
 
-def test_a_finished_run_gives_its_entry_again_and_adds_none(folder):
+def test_a_finished_run_returns_its_entry_and_adds_none(folder):
     before = sorted((folder / "ledger").iterdir())
     outcome = run(baseline(folder))
     assert outcome.already_finished
@@ -110,20 +110,20 @@ def test_a_finished_run_gives_its_entry_again_and_adds_none(folder):
     assert sorted((folder / "ledger").iterdir()) == before
 
 
-def test_a_finished_folder_refuses_another_run(folder):
+def test_the_folder_of_a_finished_run_rejects_another_run(folder):
     other = tiny(folder, "experiment=alexnet", f"run_dir={folder / 'alexnet'}")
     with pytest.raises(UserError, match="another configuration"):
         run(other)
 
 
-def test_an_entry_lost_before_the_ledger_is_written_by_the_same_command(folder, tmp_path):
+def test_an_entry_missing_from_the_ledger_is_restored_by_the_same_command(folder, tmp_path):
     config = baseline(folder)
     config.ledger_dir = str(tmp_path / "another")
     run(config)
     assert len(store.read(tmp_path / "another").entries) == 1
 
 
-def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tmp_path):
+def test_the_same_seed_gives_the_same_weights_and_another_seed_different_ones(tmp_path):
     digests = []
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         options = ("experiment=shufflenet_v2_x1_0", "recipe.epochs=0.5", "target.value=1.0")
@@ -133,7 +133,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tmp_path):
     assert digests[0] == digests[1] != digests[2]
 
 
-def test_a_target_not_reached_is_an_entry_that_says_so(tmp_path):
+def test_an_entry_records_that_its_target_was_not_reached(tmp_path):
     options = ("experiment=vgg11", "recipe.epochs=0.5", "target.value=1.0")
     outcome = run(tiny(tmp_path, *options, f"run_dir={tmp_path / 'run'}"))
     assert outcome.exit_code == 0
@@ -142,7 +142,7 @@ def test_a_target_not_reached_is_an_entry_that_says_so(tmp_path):
     assert outcome.entry.paper3x_to_target_tfs_days is None
 
 
-def test_a_loss_that_is_not_finite_ends_the_run_with_an_entry(tmp_path):
+def test_a_non_finite_loss_ends_the_run_with_an_entry(tmp_path):
     options = ("experiment=vgg11", "recipe.optimizer.lr=1e9", "target.value=0.9")
     outcome = run(tiny(tmp_path, *options, f"run_dir={tmp_path / 'run'}"))
     assert outcome.exit_code == 1
@@ -183,7 +183,7 @@ def test_a_progressive_recipe_is_charged_by_resolution(tmp_path):
     assert outcome.entry.date == "2024-03-30", "the recipe is later than the model"
 
 
-def test_an_entry_says_what_it_ran_on(folder):
+def test_an_entry_records_its_hardware(folder):
     provenance = json.loads(entry_of(folder, "alexnet").model_dump_json())["provenance"]
     assert provenance["versions"]["torch"] == torch.__version__.split("+")[0]
     assert provenance["hardware"]["device"] == "cpu"
@@ -191,7 +191,7 @@ def test_an_entry_says_what_it_ran_on(folder):
     assert len(provenance["code_digest"]) == 64
 
 
-def test_a_recipes_regularisation_that_the_network_lacks_is_left_out_and_said(tmp_path):
+def test_regularisation_that_the_network_does_not_support_is_dropped_with_a_note(tmp_path):
     options = ("model=resnet18", "recipe=small_efficientnet", "recipe.epochs=0.3")
     place = f"run_dir={tmp_path / 'run'}"
     assert run(tiny(tmp_path, *options, "target.value=1.0", place)).exit_code == 0

@@ -1,4 +1,4 @@
-"""What becomes of a process after its run was stopped, by signal and by who started it."""
+"""What a process does after its run was stopped, by signal and by launcher."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ from efficiency_bench.run.signals import STOP_SIGNALS, stop_on_signal
 
 
 class Requeued(BaseException):
-    """What submitit's handler does after `scontrol requeue`: it leaves."""
+    """Raised in place of the exit of submitit's handler after `scontrol requeue`."""
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +22,7 @@ def _outside_slurm(monkeypatch):
 
 @pytest.fixture
 def in_submitit(monkeypatch):
-    """Handlers as submitit puts them before it calls the job."""
+    """The environment and handlers that submitit sets before it calls the job."""
 
     def requeue(number, frame):
         raise Requeued(number)
@@ -36,7 +36,7 @@ def in_submitit(monkeypatch):
 
 @pytest.fixture
 def connected():
-    """A process that SIGHUP would end, also where the tests themselves run under nohup."""
+    """A process that SIGHUP would kill, even if the tests run under nohup."""
     before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
     signal.signal(signal.SIGHUP, before)
@@ -44,7 +44,7 @@ def connected():
 
 @pytest.mark.usefixtures("connected")
 @pytest.mark.parametrize("number", STOP_SIGNALS)
-def test_outside_slurm_the_process_just_leaves_and_the_handlers_are_put_back(number, capsys):
+def test_outside_slurm_the_process_exits_and_the_handlers_are_restored(number, capsys):
     before = [signal.getsignal(each) for each in STOP_SIGNALS]
     with stop_on_signal() as stop:
         assert not stop
@@ -55,11 +55,11 @@ def test_outside_slurm_the_process_just_leaves_and_the_handlers_are_put_back(num
     assert capsys.readouterr().err.count("same command") == 1
 
 
-def test_a_second_ctrl_c_is_noted_and_a_third_ends_the_process_at_once(capsys):
+def test_a_second_ctrl_c_is_noted_and_a_third_exits_at_once(capsys):
     with stop_on_signal():
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
-        assert "one more Ctrl-C leaves at once" in capsys.readouterr().err
+        assert "one more Ctrl-C exits at once" in capsys.readouterr().err
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
 
@@ -75,7 +75,7 @@ def test_under_nohup_a_hangup_stays_ignored():
         signal.signal(signal.SIGHUP, before)
 
 
-def test_a_process_that_leaves_ignores_what_comes_after_it_was_stopped():
+def test_an_exiting_process_ignores_signals_after_it_was_stopped():
     before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
     try:
         with stop_on_signal(leaving=True):
@@ -95,9 +95,7 @@ def test_a_process_that_was_not_stopped_gets_its_handlers_back():
 
 
 @pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2])
-def test_near_the_time_limit_submitits_own_handler_requeues_but_only_at_the_end(
-    number, in_submitit
-):
+def test_near_the_time_limit_submitits_handler_requeues_only_at_the_end(number, in_submitit):
     with stop_on_signal() as stop:
         signal.raise_signal(number)  # inside a training step: nothing happens yet
         with pytest.raises(Requeued) as requeued:
@@ -115,7 +113,7 @@ def test_a_rank_that_does_not_requeue_waits_for_the_one_that_does(in_submitit, m
     assert waited == [signals.REQUEUED_WITHIN_SECONDS]
 
 
-def test_a_preempted_job_waits_to_be_killed_and_is_requeued_if_its_time_comes_first(in_submitit):
+def test_a_preempted_job_waits_to_be_killed_or_is_requeued_at_its_time_limit(in_submitit):
     with stop_on_signal() as stop:
         signal.raise_signal(signal.SIGTERM)
         later = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGUSR2))
@@ -124,7 +122,7 @@ def test_a_preempted_job_waits_to_be_killed_and_is_requeued_if_its_time_comes_fi
             with pytest.raises(Requeued):
                 stop.hand_over()
         finally:
-            later.join()  # the signal must not come when its handler is gone
+            later.join()  # the signal must not arrive after its handler is removed
         assert stop.received == [signal.SIGTERM, signal.SIGUSR2]
 
 
@@ -140,12 +138,12 @@ def test_ctrl_c_ends_the_wait_for_slurm(in_submitit):
         assert stop.received == [signal.SIGTERM, signal.SIGINT]
 
 
-def test_ctrl_c_in_a_slurm_job_leaves(in_submitit):
+def test_ctrl_c_in_a_slurm_job_exits(in_submitit):
     with stop_on_signal() as stop:
         signal.raise_signal(signal.SIGINT)
         stop.hand_over()
 
 
-def test_a_run_that_stopped_without_a_signal_waits_for_nobody(in_submitit):
+def test_a_run_that_stopped_without_a_signal_does_not_wait(in_submitit):
     with stop_on_signal() as stop:
         stop.hand_over()

@@ -1,4 +1,4 @@
-"""A run on stored photographs: left and taken up again it ends the same, and it verifies."""
+"""A run on stored photographs: a resumed run ends like an undisturbed one, and verifies."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ TRAIN, VAL = 81, 30
 
 
 def pictures(count):
-    """Dark ones and light ones of odd sizes."""
+    """Dark and light images of odd sizes."""
     generator = np.random.default_rng(count)
     for i in range(count):
         light = 128 * (2 * i >= count)
@@ -23,12 +23,12 @@ def pictures(count):
 
 
 def as_betons(folder):
-    """FFCV's files of JPEGs."""
+    """FFCV files that store JPEGs."""
     return plant_betons(folder, list(pictures(TRAIN)), list(pictures(VAL)), quality=90)
 
 
 def as_squares(folder):
-    """Squares of pixels, made of image folders."""
+    """Square pixel arrays made from image folders."""
     for split, count in (("train", TRAIN), ("val", VAL)):
         for i, pixels in enumerate(pictures(count)):
             place = folder / "source" / split / ("light" if 2 * i >= count else "dark")
@@ -69,13 +69,14 @@ def config(folder, name, root, *options):
 @pytest.mark.parametrize(
     "name", [pytest.param("imagenet_ffcv", marks=needs_ffcv), "imagenet_memory"]
 )
-def test_left_and_taken_up_again_it_ends_the_same(name, tmp_path):
-    """With a remainder of one in each epoch, and another number of workers."""
+def test_a_resumed_run_ends_as_an_undisturbed_one(name, tmp_path):
+    """Each epoch has a remainder of one image; the resumed run has another number of workers."""
     store, note = STORED[name]
     root = store(tmp_path)
     undisturbed = run(config(tmp_path / "a", name, root)).entry
-    assert undisturbed.reached, "dark and light are easily told apart"
-    epochs, steps = divmod(undisturbed.steps, 5)  # of 16 images, the last of an epoch of 17
+    assert undisturbed.reached, "dark and light images are easy to distinguish"
+    # an epoch has five batches: four of 16 images and a last one of 17
+    epochs, steps = divmod(undisturbed.steps, 5)
     assert undisturbed.images == 81 * epochs + 16 * steps
     again = config(tmp_path / "b", name, root, "data.workers=1")
     assert run(again, stop_requested=StopAt(4)).exit_code == 75

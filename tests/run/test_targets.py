@@ -1,4 +1,4 @@
-"""Which target a run is held to."""
+"""The target of a run."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ def digits(config):
     return build_data(config.data, config.recipe, 0, torch.device(config.device))
 
 
-def test_top5_from_a_hundred_classes_on_and_top1_below():
+def test_the_metric_is_top5_from_a_hundred_classes_on_and_top1_below():
     config = composed("experiment=resnet18")
     assert [metric_of(config, classes) for classes in (10, 99, 100, 1000)] == [
         "top1",
@@ -25,20 +25,20 @@ def test_top5_from_a_hundred_classes_on_and_top1_below():
     ]
 
 
-def test_imagenets_target_is_the_published_level_with_its_rounding():
+def test_the_target_on_imagenet_is_the_published_level_with_its_rounding():
     config = composed("experiment=resnet18", "data=imagenet")
     assert config.target.metric == "top5"
     assert config.target.value == 0.791
     assert config.target.tolerance == 0.0005
 
 
-def test_a_setting_needs_no_baseline(tmp_path):
+def test_a_configured_target_needs_no_baseline(tmp_path):
     config = tiny(tmp_path, "experiment=resnet18", "target.value=0.6")
     target = resolve_target(config, digits(config))
     assert (target.value, target.source, target.tolerance) == (0.6, "setting", 0.0)
 
 
-def test_without_a_baseline_the_error_names_the_command_that_measures_it(tmp_path):
+def test_without_a_baseline_the_error_gives_the_command_that_measures_it(tmp_path):
     config = tiny(tmp_path, "experiment=resnet18")
     with pytest.raises(UserError, match="efficiency-bench train experiment=alexnet data=digits"):
         resolve_target(config, digits(config))
@@ -54,7 +54,7 @@ def test_alexnet_with_its_own_recipe_is_the_baseline_and_no_other_run_is():
     assert not is_baseline(composed("experiment=alexnet", "data=imagenet"))
 
 
-def test_top5_on_five_classes_is_refused():
+def test_top5_on_five_classes_is_rejected():
     config = composed("experiment=resnet18", "target.metric=top5")
     with pytest.raises(UserError, match=r"target\.metric=top1"):
         metric_of(config, 5)
@@ -62,7 +62,7 @@ def test_top5_on_five_classes_is_refused():
 
 @dataclass
 class Found:
-    """What of the data a target depends on."""
+    """The part of the data that a target depends on."""
 
     classes: tuple[str, ...]
     val_images: int
@@ -74,7 +74,7 @@ def found(classes, val_images):
 
 
 @pytest.mark.parametrize("name", ["imagenet", "imagenet_ffcv", "imagenet_memory"])
-def test_the_published_level_is_that_of_imagenets_classes_and_validation_set(name):
+def test_the_published_level_requires_imagenets_classes_and_validation_set(name):
     config = composed("experiment=resnet18", f"data={name}", "data.root=DIR")
     target = resolve_target(config, found(1000, 50_000))
     assert (target.value, target.source) == (0.791, "published")
@@ -90,7 +90,7 @@ def test_the_published_level_is_that_of_imagenets_classes_and_validation_set(nam
         assert "type target=own" in str(refused.value)
 
 
-def test_what_the_refusal_of_the_published_level_says_to_type_works(tmp_path):
+def test_the_command_in_the_error_about_the_published_level_works(tmp_path):
     asked = ("experiment=resnet18", "data=imagenet", f"ledger_dir={tmp_path}", "target=own")
     with pytest.raises(UserError, match="no finished alexnet run") as refused:
         resolve_target(composed(*asked), found(20, 1000))
@@ -104,7 +104,7 @@ def test_what_the_refusal_of_the_published_level_says_to_type_works(tmp_path):
     assert level.source == "setting"
 
 
-def test_the_command_for_a_folders_baseline_names_its_side():
+def test_the_command_for_the_baseline_of_a_folder_includes_its_image_size():
     config = composed("experiment=resnet18", "data=folder", "form=small", "data.image_px=32")
     assert "data=folder data.root=data/folder data.image_px=32" in baseline_command(config)
 
@@ -119,18 +119,18 @@ def test_the_command_for_a_folders_baseline_names_its_side():
         (20, 1000, 0.08, False),
     ],
 )
-def test_a_level_that_guessing_may_reach_is_refused(classes, val_images, level, refused):
+def test_a_level_that_guessing_may_reach_is_rejected(classes, val_images, level, refused):
     config = composed("experiment=resnet18", f"target.value={level}")
     data = found(classes, val_images)
     if not refused:
         assert resolve_target(config, data).value == level
         return
-    with pytest.raises(UserError, match="says nothing: guessing among") as error:
+    with pytest.raises(UserError, match="is too low: guessing among") as error:
         resolve_target(config, data)
     assert len(str(error.value).splitlines()) == 2
 
 
-def test_a_tolerance_counts_against_a_level():
+def test_the_tolerance_is_subtracted_before_comparing_with_chance():
     config = composed("experiment=resnet18", "target.value=0.2", "target.tolerance=0.05")
-    with pytest.raises(UserError, match=r"top1 15\.00% says nothing"):
+    with pytest.raises(UserError, match=r"top1 15\.00% is too low"):
         resolve_target(config, found(10, 100))

@@ -1,4 +1,4 @@
-"""A sweep that is watched: what is shown anew, and when it ends."""
+"""Watching a sweep: what is redrawn, and when watching ends."""
 
 import io
 
@@ -33,7 +33,7 @@ def sweep(epochs, **states):
 
 
 def watched(*reads, terminal):
-    """What is shown of the ``reads`` in turn, and how often it waited between two."""
+    """The output for these successive ``reads``, and the number of pauses between them."""
     left, pauses, stream = iter(reads), [], io.StringIO()
     console = Console(file=stream, width=80, force_terminal=terminal, color_system=None)
     watch(lambda: next(left), console, lambda: pauses.append(None))
@@ -42,7 +42,7 @@ def watched(*reads, terminal):
 
 
 @pytest.mark.parametrize("terminal", [True, False])
-def test_it_goes_on_until_every_run_has_ended(terminal):
+def test_watching_continues_until_every_run_has_ended(terminal):
     going_on = (sweep(1, waiting=1), sweep(1, preempted=1), sweep(2, running=1))
     text, pauses = watched(*going_on, sweep(4, ended=1), terminal=terminal)
     assert pauses == 3
@@ -52,13 +52,13 @@ def test_it_goes_on_until_every_run_has_ended(terminal):
 
 @pytest.mark.parametrize("terminal", [True, False])
 @pytest.mark.parametrize("state", ["arrived", "ended", "failed"])
-def test_a_sweep_that_is_over_is_shown_once(state, terminal):
+def test_a_finished_sweep_is_shown_once(state, terminal):
     text, pauses = watched(sweep(4, **{state: 1}), terminal=terminal)
     assert pauses == 0
     assert "4.00/4" in text
 
 
-def test_without_a_terminal_only_what_changed_is_a_new_line():
+def test_without_a_terminal_a_line_is_printed_only_on_a_change():
     same = sweep(1, running=1)
     text, _ = watched(same, same, same, sweep(2, running=1), sweep(4, ended=1), terminal=False)
     assert text.count("1 running; 1.00e-6") == 1

@@ -1,4 +1,4 @@
-"""The manifest of a sweep, and the states that its runs' records add up to."""
+"""The manifest of a sweep, and the states derived from its runs' files."""
 
 import fcntl
 import json
@@ -38,7 +38,7 @@ def sweep_of(tmp_path, monkeypatch):
 
 
 def trained(sweep, number, stop_requested=lambda: False):
-    """Train a run of the sweep for real and leave its note."""
+    """Train a run of the sweep and write its note."""
     config = sweep.config(number)
 
     def begins(folder):
@@ -48,14 +48,14 @@ def trained(sweep, number, stop_requested=lambda: False):
     return run(config, begins, stop_requested)
 
 
-def test_the_same_runs_are_the_same_sweep_and_any_other_is_another(sweep_of):
+def test_the_name_of_a_sweep_depends_on_its_runs_only(sweep_of):
     name = sweep_of("seed=0,1").name
     assert sweep_of("tracking.group=x", "seed=0,1").name == name
     assert sweep_of("seed=0,1", "recipe.optimizer.lr=0.3").name != name
     assert sweep_of("seed=0,1", "ledger_dir=x").name != name
 
 
-def test_a_plan_survives_the_disk_and_names_each_run_by_what_it_has_of_its_own(sweep_of):
+def test_a_manifest_is_read_back_and_names_each_run_by_its_own_overrides(sweep_of):
     sweep = sweep_of("seed=0,1", "recipe.optimizer.lr=0.1,0.2")
     assert manifest.find(None) == sweep
     assert [planned.name for planned in sweep.runs][1:3] == [
@@ -67,12 +67,12 @@ def test_a_plan_survives_the_disk_and_names_each_run_by_what_it_has_of_its_own(s
     assert len({json.dumps(planned.config) for planned in sweep.runs}) == 4
 
 
-def test_two_runs_in_one_folder_are_refused(sweep_of):
+def test_two_runs_in_one_folder_are_rejected(sweep_of):
     with pytest.raises(UserError, match="run_dir=same"):
         sweep_of("seed=0,1", "run_dir=same")
 
 
-def test_a_name_that_is_no_sweeps_is_refused(sweep_of, tmp_path):
+def test_an_unknown_sweep_name_is_rejected(sweep_of, tmp_path):
     sweep_of("seed=0,1")
     sweep_of("seed=2,3")
     (tmp_path / "runs" / "secret").mkdir()
@@ -82,14 +82,14 @@ def test_a_name_that_is_no_sweeps_is_refused(sweep_of, tmp_path):
             manifest.find(name)
 
 
-def test_a_manifest_that_was_spoiled_is_said(sweep_of):
+def test_a_corrupt_manifest_is_reported(sweep_of):
     sweep = sweep_of("seed=0,1")
     (sweep.folder / "sweep.json").write_text("{")
-    with pytest.raises(UserError, match="no manifest"):
+    with pytest.raises(UserError, match="not a valid manifest"):
         manifest.find(sweep.name)
 
 
-def test_a_sweep_that_has_ended_reads_its_ledger_once(sweep_of, monkeypatch):
+def test_for_a_finished_sweep_the_ledger_is_read_once(sweep_of, monkeypatch):
     sweep = sweep_of("seed=0,1,2")
     for number in sweep.numbers:
         trained(sweep, number)
@@ -100,7 +100,7 @@ def test_a_sweep_that_has_ended_reads_its_ledger_once(sweep_of, monkeypatch):
     assert len(reads) == 1
 
 
-def test_the_states_of_runs_that_wait_end_are_stopped_killed_or_fail(sweep_of, tmp_path):
+def test_states_of_waiting_ended_stopped_killed_and_failed_runs(sweep_of, tmp_path):
     sweep = sweep_of("seed=0,1,2,3", "recipe.optimizer.lr=0.01")
     assert {status_of(sweep, number).state for number in sweep.numbers} == {"waiting"}
     entry = trained(sweep, 1).entry
@@ -123,7 +123,7 @@ def test_the_states_of_runs_that_wait_end_are_stopped_killed_or_fail(sweep_of, t
     assert row["paper3x_tfs_days"] == ended["paper3x_tfs_days"] + stopped["paper3x_tfs_days"]
 
 
-def test_reached_diverged_and_an_entry_that_only_the_ledger_has(sweep_of, tmp_path):
+def test_states_of_reached_and_diverged_runs_and_of_an_entry_only_in_the_ledger(sweep_of, tmp_path):
     sweep = sweep_of("target.value=0.2,0.21", "recipe.batch_size=16", "recipe.epochs=8")
     reached = trained(sweep, 1).entry
     assert reached.reached
@@ -138,7 +138,7 @@ def test_reached_diverged_and_an_entry_that_only_the_ledger_has(sweep_of, tmp_pa
     assert status_of(sweep, 2).state == "arrived"
 
 
-def test_the_time_left_is_the_steps_left_at_the_runs_own_pace(sweep_of, tmp_path):
+def test_the_time_left_is_the_remaining_steps_at_the_average_speed(sweep_of, tmp_path):
     sweep = sweep_of("seed=0,1", "run_dir='in/${seed}'")
     where = {"train_seconds": 6.0, "epochs": 1.0, "steps": 10, "images": 100}
     with EventLog(tmp_path / "in" / "0" / "events.jsonl") as log:
@@ -157,7 +157,7 @@ def test_the_time_left_is_the_steps_left_at_the_runs_own_pace(sweep_of, tmp_path
         assert (status.state, status.detail, status.missing) == ("running", "", False)
 
 
-def test_looking_at_a_lock_does_not_keep_a_run_from_taking_it(tmp_path, monkeypatch):
+def test_checking_a_lock_does_not_prevent_a_run_from_taking_it(tmp_path, monkeypatch):
     look = (tmp_path / "lock").open("w")
     fcntl.flock(look, fcntl.LOCK_SH)  # as `status` holds it for a moment
     monkeypatch.setattr(folders.time, "sleep", lambda seconds: look.close())
@@ -167,7 +167,7 @@ def test_looking_at_a_lock_does_not_keep_a_run_from_taking_it(tmp_path, monkeypa
     assert not folders.in_use(tmp_path)
 
 
-def test_what_sets_a_target_is_submitted_before_what_needs_it(sweep_of):
+def test_baselines_are_submitted_before_the_runs_that_need_their_target(sweep_of):
     networks = "experiment=resnet18,alexnet,vgg11"
     needing = sweep_of(networks, "target.value=null")
     assert waves(needing, needing.numbers) == [[2], [1, 3]]

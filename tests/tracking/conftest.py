@@ -1,4 +1,4 @@
-"""One short run for all tests of mirrors, and an environment in which wandb knows no key."""
+"""One short run for all tests of mirrors, and an environment in which wandb has no key."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OPTIONS = (
 
 @dataclass(frozen=True)
 class Trained:
-    """A run that no mirror has seen."""
+    """A run trained without a mirror."""
 
     folder: Path
     ledger_dir: Path
@@ -32,7 +32,7 @@ class Trained:
     entry: Entry
 
     def shown_to(self, mirror: WandbMirror) -> None:
-        """Every event to a mirror, as the run would have."""
+        """Send every event to a mirror, as the run would have."""
         for event in self.events:
             mirror(event)
         mirror({"event": "entry", "entry": self.entry})
@@ -50,7 +50,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 
 @pytest.fixture
 def said() -> list[str]:
-    """What a session told its user."""
+    """The messages that a session printed."""
     return []
 
 
@@ -61,7 +61,7 @@ def session(keyless: None, said: list[str]) -> Session:
 
 @pytest.fixture
 def keyless(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No key, no mode, and a home of its own."""
+    """No key, no mode, and an empty home directory."""
     for name in ("WANDB_MODE", "WANDB_API_KEY", "WANDB_BASE_URL", "NETRC"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))

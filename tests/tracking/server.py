@@ -1,6 +1,6 @@
-"""A W&B server on loopback, as far as wandb's client needs one: it stands in for api.wandb.ai.
+"""A stand-in for api.wandb.ai on loopback, with as much as wandb's client needs.
 
-No server of W&B's own runs without Docker and a licence.  The client is the real one.
+W&B's own server needs Docker and a licence.  The client is the real one.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import Any
 
 
 class Server(ThreadingHTTPServer):
-    """Answers, hangs or fails; keeps what it was told."""
+    """Answers, hangs or fails; keeps the requests that it received."""
 
     daemon_threads = True
     block_on_close = False
 
     def __init__(self, behaviour: str, fails_after: int) -> None:
-        """``behaviour``: answers, errors or hangs; ``fails_after`` requests the first stops."""
+        """``behaviour``: answers, errors or hangs; after ``fails_after`` requests, answers fail."""
         super().__init__(("127.0.0.1", 0), Handler)
         self.behaviour = behaviour
         self.fails_after = fails_after
@@ -115,7 +115,7 @@ class Handler(BaseHTTPRequestHandler):
         return {"errors": [{"message": "not known here"}]}
 
     def resume_status(self, run: dict[str, Any]) -> dict[str, Any]:
-        """What a run that was left has handed over so far."""
+        """What an unfinished run has uploaded so far."""
         rows = self.server.rows
         return {
             "id": "r",
@@ -129,13 +129,14 @@ class Handler(BaseHTTPRequestHandler):
             "logLineCount": 0,
             "config": run.get("config", "{}"),
             "tags": [],
-            "wandbConfig": json.dumps({"t": 1}),  # without it no run has begun yet
+            # without it, the client assumes that no run has started
+            "wandbConfig": json.dumps({"t": 1}),
         }
 
 
 @contextmanager
 def serving(behaviour: str, fails_after: int = 10**9) -> Iterator[Server]:
-    """A server for the while."""
+    """A server that runs during the ``with`` block."""
     server = Server(behaviour, fails_after)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()

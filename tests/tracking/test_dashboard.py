@@ -1,4 +1,4 @@
-"""The workspace as the real library builds it; saving needs a key and is not tried here."""
+"""The workspace as the real library builds it; saving needs a key and is not tested."""
 
 import json
 import sys
@@ -9,7 +9,7 @@ from efficiency_bench.errors import UserError
 from efficiency_bench.tracking import dashboard
 from efficiency_bench.tracking.wandb_process import AXES
 
-# wandb-workspaces is written for the pydantic before
+# wandb-workspaces is written for an older pydantic
 pytestmark = pytest.mark.filterwarnings("ignore:Pydantic V1 style")
 
 
@@ -18,7 +18,7 @@ def panels_of(plain):
     return {section["name"]: section["panels"] for section in sections}
 
 
-def test_accuracy_is_drawn_against_every_axis_that_runs_have():
+def test_accuracy_is_plotted_against_every_axis():
     plain = dashboard.as_json(dashboard.workspace("someone", "project"))
     panels = panels_of(plain)
     configs = [panel["config"] for panel in panels["Accuracy"]]
@@ -33,7 +33,7 @@ def test_accuracy_is_drawn_against_every_axis_that_runs_have():
     assert (plain["entity"], plain["project"]) == ("someone", "project")
 
 
-def test_it_is_the_same_every_time():
+def test_the_workspace_is_deterministic():
     one, other = (
         json.dumps(dashboard.as_json(dashboard.workspace("someone", "project"))) for _ in range(2)
     )
@@ -42,14 +42,14 @@ def test_it_is_the_same_every_time():
     assert json.dumps(ids) != one, "the library itself draws ids"
 
 
-def test_without_the_library_it_says_what_to_install(monkeypatch):
+def test_without_the_library_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "wandb_workspaces.workspaces", None)
     monkeypatch.setitem(sys.modules, "wandb_workspaces", None)
     with pytest.raises(UserError, match=r"efficiency-bench\[dashboard\]"):
         dashboard.workspace("someone", "project")
 
 
-def test_what_refuses_to_save_it_is_named():
+def test_an_error_on_saving_is_reported_with_its_reason():
     class Refusing:
         def save(self):
             raise RuntimeError("no such entity\nand more")

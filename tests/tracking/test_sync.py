@@ -1,4 +1,4 @@
-"""Runs shown in W&B later from their logs, with the real wandb, offline."""
+"""Uploading runs to W&B later from their logs, with the real wandb, offline."""
 
 import shutil
 
@@ -16,7 +16,7 @@ def ledger(trained, tmp_path):
     return shutil.copytree(trained.ledger_dir, tmp_path / "ledger")
 
 
-def test_a_ledger_is_shown_as_its_runs_would_have_been_also_twice(trained, session, ledger):
+def test_a_synced_ledger_looks_as_if_mirrored_live_even_when_synced_twice(trained, session, ledger):
     runs, left_out = of_ledger(ledger)
     assert left_out == []
     for _ in range(2):
@@ -33,7 +33,7 @@ def test_a_ledger_is_shown_as_its_runs_would_have_been_also_twice(trained, sessi
     assert [run.run_id for run in of_ledger(ledger)[0]] == [trained.entry.run_id]
 
 
-def test_a_run_that_has_not_ended_is_shown_without_what_was_taken_back(trained, session, tmp_path):
+def test_an_unfinished_run_is_shown_without_repeated_work(trained, session, tmp_path):
     lines = (trained.folder / "events.jsonl").read_text().splitlines(keepends=True)
     assert len(lines) > 6
     resumed = '{"event": "resume", "steps": 5, "notes": [], "lost": {}}\n'
@@ -45,7 +45,7 @@ def test_a_run_that_has_not_ended_is_shown_without_what_was_taken_back(trained, 
     assert wandb_files.rows(path) == wandb_files.expected_rows(trained.events[:5])
 
 
-def test_the_command_takes_a_ledger_or_folders_and_says_what_is_none(
+def test_the_command_takes_a_ledger_or_folders_and_reports_invalid_ones(
     trained, keyless, ledger, tmp_path, monkeypatch, capsys
 ):
     (ledger / "broken.json").write_text("{}")
@@ -73,11 +73,11 @@ def test_the_command_takes_a_ledger_or_folders_and_says_what_is_none(
     assert typed("--ledger", ledger)[0] == 2
 
 
-def test_a_log_without_a_start_and_an_entry_that_is_none_are_refused(trained, tmp_path):
+def test_a_log_without_a_start_and_an_invalid_entry_are_rejected(trained, tmp_path):
     (tmp_path / "events.jsonl").write_text("")
     with pytest.raises(UserError, match="never started"):
         of_folder(tmp_path)
     shutil.copy(trained.folder / "events.jsonl", tmp_path)
     (tmp_path / "entry.json").write_text("{}")
-    with pytest.raises(UserError, match=r"entry\.json is no entry"):
+    with pytest.raises(UserError, match=r"entry\.json is not a valid entry"):
         of_folder(tmp_path)

@@ -1,4 +1,4 @@
-"""The W&B mirror with the real wandb, offline; what it wrote is read back by wandb itself."""
+"""The W&B mirror with the real wandb, offline; wandb itself reads back what it wrote."""
 
 import os
 import signal
@@ -25,7 +25,7 @@ def test_without_a_key_it_is_offline_and_with_one_online(keyless, monkeypatch, t
     assert mode() == "offline"
     netrc = tmp_path / "home" / ".netrc"
     netrc.write_text("machine api.wandb.ai login user password x\n")
-    netrc.chmod(0o600)  # Python's netrc refuses one that others can read
+    netrc.chmod(0o600)  # Python's netrc rejects a file that others can read
     assert mode() == "online"
     monkeypatch.setenv("WANDB_BASE_URL", "https://wandb.example.org")
     assert mode() == "offline", "the key is another server's"
@@ -36,7 +36,7 @@ def test_without_a_key_it_is_offline_and_with_one_online(keyless, monkeypatch, t
     assert mode() == "disabled"
 
 
-def test_a_run_appears_whole_and_is_the_one_that_would_have_been(trained, session, said, tmp_path):
+def test_a_run_appears_complete_and_the_mirror_does_not_change_it(trained, session, said, tmp_path):
     folder = tmp_path / "run"
     config = tiny(tmp_path, *OPTIONS, f"run_dir={folder}")
     outcome = run(config, lambda place: [mirrored(place, session)])
@@ -66,11 +66,11 @@ def test_a_run_appears_whole_and_is_the_one_that_would_have_been(trained, sessio
     assert artifact["name"] == f"entry-{outcome.entry.run_id}"
     (stats, *_) = wandb_files.of_kind(read, "stats")
     assert stats["item"]["proc.memory.rssMB"] > 300, "system metrics of the run, which has torch"
-    assert said == [f"W&B was recorded offline; upload later: {LATER}"]
+    assert said == [f"W&B recorded offline; upload later: {LATER}"]
     assert not list((tmp_path / "home").iterdir())
 
 
-def test_the_crossing_of_a_run_that_arrived_is_in_its_summary(trained, session, tmp_path):
+def test_the_summary_has_the_crossing_of_a_run_that_reached_its_target(trained, session, tmp_path):
     arrived = {"reached": True, "sustained_crossing_epochs": 0.53}
     entry = trained.entry.model_copy(update=arrived)
     mirror = mirrored(tmp_path, session)
@@ -82,7 +82,7 @@ def test_the_crossing_of_a_run_that_arrived_is_in_its_summary(trained, session, 
     assert any(arrived.items() <= update.items() for update in updates)
 
 
-def test_a_resumed_run_goes_on_under_its_id_and_no_step_is_shown_twice(session, tmp_path):
+def test_a_resumed_run_keeps_its_id_and_no_step_is_shown_twice(session, tmp_path):
     folder = tmp_path / "run"
     config = tiny(tmp_path, *OPTIONS, f"run_dir={folder}")
     looks = []
@@ -116,7 +116,7 @@ LONG = (
 
 
 @pytest.mark.parametrize("ending", ["ctrl-c", "killed"])
-def test_a_run_that_is_stopped_or_killed_loses_nothing_it_had_written_down(
+def test_a_stopped_or_killed_run_loses_nothing_that_it_had_logged(
     keyless, monkeypatch, tmp_path, ending
 ):
     monkeypatch.setenv("EFFICIENCY_BENCH_TEST", marker := f"marker-{os.getpid()}-{ending}")
@@ -127,14 +127,15 @@ def test_a_run_that_is_stopped_or_killed_loses_nothing_it_had_written_down(
         if ending == "killed":
             process.kill()
         else:
-            os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of its processes
+            os.killpg(process.pid, signal.SIGINT)  # to all of its processes, as a terminal does
         process.stderr.read()
     assert process.returncode == (-signal.SIGKILL if ending == "killed" else 75)
     wandb_files.wait_for(lambda: not wandb_files.processes(marker))
     (path,) = wandb_files.files(folder)
     (end,) = wandb_files.of_kind(wandb_files.records(path), "exit")
     shown, written = wandb_files.rows(path), wandb_files.expected_rows(events_of(folder))
-    if ending == "killed":  # what was on its way to the mirror is not shown, nor half a row
+    # after a kill, events still on their way to the mirror and incomplete rows are not shown
+    if ending == "killed":
         assert end["exit_code"] == 1
         assert shown == written[: len(shown)] != []
     else:
@@ -142,17 +143,17 @@ def test_a_run_that_is_stopped_or_killed_loses_nothing_it_had_written_down(
         assert shown == written
 
 
-def test_a_python_that_cannot_start_is_said_and_nothing_else(
+def test_a_python_that_cannot_start_is_reported_and_nothing_else_happens(
     trained, session, said, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(wandb_mirror, "PROCESS", (str(tmp_path / "no-such-python"),))
     mirror = mirrored(tmp_path, session)
     trained.shown_to(mirror)
     assert "no-such-python" in mirror.failure
-    assert "the event log is whole" in said[0]
+    assert "the event log is complete" in said[0]
 
 
-def test_disabled_it_starts_nothing(trained, keyless, monkeypatch, tmp_path, said):
+def test_a_disabled_mirror_starts_no_process(trained, keyless, monkeypatch, tmp_path, said):
     monkeypatch.setenv("WANDB_MODE", "disabled")
     trained.shown_to(mirrored(tmp_path / "run", Session(said.append)))
     assert said == []

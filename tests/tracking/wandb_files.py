@@ -1,4 +1,4 @@
-"""What wandb wrote, read back by wandb itself; and what is left of its processes."""
+"""Reads back what wandb wrote, with wandb itself, and finds its remaining processes."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 LIMIT_SECONDS = 120
-"""Generous: waiting ends as soon as the condition holds."""
+"""Generous, since waiting ends as soon as the condition holds."""
 
 
 def files(folder: Path) -> list[Path]:
-    """The offline files in a run's folder, in order of their start."""
+    """The offline files in a run's folder, oldest first."""
     return sorted(folder.glob("wandb/offline-run-*/*.wandb"))
 
 
@@ -30,13 +30,13 @@ def of_kind(read: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
 
 
 def rows(path: Path) -> list[dict[str, Any]]:
-    """Rows of curves, without wandb's own clock."""
+    """The logged rows, without wandb's own clock."""
     items = [history["item"] for history in of_kind(records(path), "history")]
     return [{k: v for k, v in i.items() if k not in ("_runtime", "_timestamp")} for i in items]
 
 
 def expected_rows(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows that an event log should show as: one a step, of its progress and evaluation."""
+    """The rows expected for an event log: one per step, with its progress and evaluation."""
     by_step: dict[int, dict[str, Any]] = {}
     for event in events:
         if event["event"] not in ("progress", "evaluation"):
@@ -52,7 +52,7 @@ def expected_rows(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def processes(marker: str) -> list[str]:
-    """Command lines of the living processes with ``marker`` in their environment."""
+    """Command lines of the running processes with ``marker`` in their environment."""
     found = []
     for place in Path("/proc").glob("[0-9]*"):
         try:
