@@ -37,17 +37,17 @@ class Chance:
 
 def epochs_to_target(config: RunConfig, entries: Iterable[Entry]) -> Epochs:
     """Epochs from table 3 of 2020, else the mean of the row's runs, else the full schedule."""
-    whole = config.recipe.epochs
+    schedule_epochs = config.recipe.epochs
     if is_baseline(config):
-        return Epochs(whole, "schedule")
+        return Epochs(schedule_epochs, "schedule")
     published = _published_epochs(config)
-    if published is not None and published <= whole:
+    if published is not None and published <= schedule_epochs:
         return Epochs(published, "published")
     own = [entry for entry in of_row(config, entries) if entry.reached]
     crossings = [e.sustained_crossing_epochs for e in own if e.sustained_crossing_epochs]
     if crossings:
         return Epochs(math.fsum(crossings) / len(crossings), "ledger")
-    return Epochs(whole, "schedule")
+    return Epochs(schedule_epochs, "schedule")
 
 
 def chance_to_arrive(config: RunConfig, entries: Iterable[Entry]) -> Chance | None:

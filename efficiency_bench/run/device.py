@@ -72,8 +72,8 @@ def notes(config: RunConfig) -> tuple[str, ...]:
     if config.device != "cpu" or keep_freed_memory():
         return ()
     return (
-        "freed memory goes back to the system after every step, which takes some of its time:"
-        " only glibc can be told to keep it",
+        "freed memory is returned to the system after every step, which costs time: keeping it"
+        " needs glibc",
     )
 
 

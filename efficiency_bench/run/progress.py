@@ -78,7 +78,7 @@ class RunProgress:
 
     def _resume(self, event: Event) -> None:
         lost = event["lost"]["images"]
-        again = f"; {lost} images are processed again" if lost else ""
+        again = f"; {lost} images will be repeated" if lost else ""
         text = f"  goes on after step {event['steps']} ({event['images']} images){again}"
         self._say(text)
         for note in event["notes"]:

@@ -106,9 +106,9 @@ def test_a_run_stopped_between_fine_evaluations_keeps_its_evaluation_schedule(tm
 
 
 @pytest.fixture(scope="module")
-def left(tmp_path_factory):
+def stopped_run(tmp_path_factory):
     """A run stopped twice, with two checkpoints, and the entry of the undisturbed run."""
-    folder = tmp_path_factory.mktemp("left")
+    folder = tmp_path_factory.mktemp("stopped_run")
     options = RECIPES["growing images"]
     entry = run(tiny(folder / "a", *options, f"run_dir={folder / 'a/run'}")).entry
     config = tiny(folder / "b", *options, f"run_dir={folder / 'b/run'}", "checkpoint_share=0")
@@ -118,37 +118,37 @@ def left(tmp_path_factory):
     return folder, options, entry
 
 
-def copied(left, tmp_path):
-    folder, options, entry = left
+def copied(stopped_run, tmp_path):
+    folder, options, entry = stopped_run
     shutil.copytree(folder / "b", tmp_path / "b")
     return tiny(tmp_path / "b", *options, f"run_dir={tmp_path / 'b/run'}"), entry
 
 
-def spoil_truncate(path):
+def corrupt_truncate(path):
     path.write_bytes(path.read_bytes()[:-100])
 
 
-def spoil_flip(path):
+def corrupt_flip(path):
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
 
 
-def spoil_digest(path):
+def corrupt_digest(path):
     path.with_suffix(".sha256").unlink()
 
 
-def spoil_foreign(path):
+def corrupt_foreign(path):
     (found, *_) = [c for c in checkpoint.usable(path.parent, []) if c.path == path]
     checkpoint.save(path.parent, found.steps, found.state, {**found.about, "run_id": "another"})
 
 
-def spoil_empty(path):
+def corrupt_empty(path):
     path.write_bytes(b"")
     path.with_suffix(".sha256").write_text(hashlib.sha256(b"").hexdigest())
 
 
-def spoil_pickle(path):
+def corrupt_pickle(path):
     data = pickle.dumps(
         {"format": 1, "state": os.system}, protocol=2
     )  # code that unpickling would run
@@ -156,20 +156,22 @@ def spoil_pickle(path):
     path.with_suffix(".sha256").write_text(hashlib.sha256(data).hexdigest())
 
 
-SPOILS = {
-    "truncated": (spoil_truncate, "digest"),
-    "changed": (spoil_flip, "digest"),
-    "unfinished": (spoil_digest, "unfinished"),
-    "foreign": (spoil_foreign, "another"),
-    "empty": (spoil_empty, "not a checkpoint"),
-    "malicious": (spoil_pickle, "not a checkpoint"),
+CORRUPTIONS = {
+    "truncated": (corrupt_truncate, "digest"),
+    "changed": (corrupt_flip, "digest"),
+    "unfinished": (corrupt_digest, "unfinished"),
+    "foreign": (corrupt_foreign, "another"),
+    "empty": (corrupt_empty, "not a checkpoint"),
+    "malicious": (corrupt_pickle, "not a checkpoint"),
 }
 
 
-@pytest.mark.parametrize("spoil", SPOILS)
-def test_a_corrupt_checkpoint_is_reported_and_the_previous_one_is_used(spoil, left, tmp_path):
-    config, entry = copied(left, tmp_path)
-    change, word = SPOILS[spoil]
+@pytest.mark.parametrize("corruption", CORRUPTIONS)
+def test_a_corrupt_checkpoint_is_reported_and_the_previous_one_is_used(
+    corruption, stopped_run, tmp_path
+):
+    config, entry = copied(stopped_run, tmp_path)
+    change, word = CORRUPTIONS[corruption]
     newest = sorted((tmp_path / "b/run").glob("checkpoint-*.pt"))[-1]
     change(newest)
     outcome = run(config)
@@ -183,18 +185,18 @@ def test_a_corrupt_checkpoint_is_reported_and_the_previous_one_is_used(spoil, le
     assert outcome.entry.repeated_paper3x_tfs_days > 0
 
 
-def test_without_a_checkpoint_it_starts_over_and_says_so(left, tmp_path):
-    config, entry = copied(left, tmp_path)
+def test_without_a_checkpoint_it_starts_over_and_says_so(stopped_run, tmp_path):
+    config, entry = copied(stopped_run, tmp_path)
     for path in (tmp_path / "b/run").glob("checkpoint-*.pt"):
-        spoil_truncate(path)
+        corrupt_truncate(path)
     outcome = run(config)
     assert comparable(outcome.entry) == comparable(entry)
     assert outcome.entry.repeated_images > 0
     assert all(result.ok for result in verify_ledger(str(tmp_path / "b/ledger"), None, None))
 
 
-def test_a_truncated_last_line_of_the_log_is_repaired_and_the_run_resumes(left, tmp_path):
-    config, entry = copied(left, tmp_path)
+def test_a_truncated_last_line_of_the_log_is_repaired_and_the_run_resumes(stopped_run, tmp_path):
+    config, entry = copied(stopped_run, tmp_path)
     log = tmp_path / "b/run/events.jsonl"
     with log.open("ab") as file:
         file.write(b'{"event": "progress", "images": 4')
@@ -225,9 +227,11 @@ def changed(number):
 
 
 @pytest.mark.parametrize("harm", [without, changed])
-def test_a_log_damaged_in_the_middle_resumes_from_the_checkpoint_before(harm, left, tmp_path):
+def test_a_log_damaged_in_the_middle_resumes_from_the_checkpoint_before(
+    harm, stopped_run, tmp_path
+):
     """The first checkpoint was saved before the first ``interrupted``, the other one after it."""
-    config, entry = copied(left, tmp_path)
+    config, entry = copied(stopped_run, tmp_path)
     folder = tmp_path / "b/run"
     before = (folder / "events.jsonl").read_bytes()
     first_stop = [event["event"] for event in events_of(folder)].index("interrupted")
@@ -246,8 +250,10 @@ def test_a_log_damaged_in_the_middle_resumes_from_the_checkpoint_before(harm, le
 
 
 @pytest.mark.parametrize("harm", [without, changed])
-def test_a_log_damaged_before_every_checkpoint_is_rejected_and_not_changed(harm, left, tmp_path):
-    config, _ = copied(left, tmp_path)
+def test_a_log_damaged_before_every_checkpoint_is_rejected_and_not_changed(
+    harm, stopped_run, tmp_path
+):
+    config, _ = copied(stopped_run, tmp_path)
     folder = tmp_path / "b/run"
     harm(1)(folder / "events.jsonl")
     as_it_is = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "lock"}
@@ -261,8 +267,10 @@ def test_a_log_damaged_before_every_checkpoint_is_rejected_and_not_changed(harm,
     assert store.read(tmp_path / "b/ledger").entries == ()
 
 
-def test_a_damaged_log_without_a_checkpoint_starts_over_and_counts_the_lost_work(left, tmp_path):
-    config, entry = copied(left, tmp_path)
+def test_a_damaged_log_without_a_checkpoint_starts_over_and_counts_the_lost_work(
+    stopped_run, tmp_path
+):
+    config, entry = copied(stopped_run, tmp_path)
     folder = tmp_path / "b/run"
     for path in folder.glob("checkpoint-*"):
         path.unlink()
@@ -274,8 +282,8 @@ def test_a_damaged_log_without_a_checkpoint_starts_over_and_counts_the_lost_work
 
 
 @pytest.mark.parametrize("block", [b"\0" * 4096, b"\0" * 4096 + b"\n", b'{"eve\0\0\n\0\0'])
-def test_a_log_tail_damaged_by_a_power_cut_loses_nothing(block, left, tmp_path):
-    config, entry = copied(left, tmp_path)
+def test_a_log_tail_damaged_by_a_power_cut_loses_nothing(block, stopped_run, tmp_path):
+    config, entry = copied(stopped_run, tmp_path)
     with (tmp_path / "b/run/events.jsonl").open("ab") as log:
         log.write(block)
     outcome = run(config)
@@ -284,8 +292,8 @@ def test_a_log_tail_damaged_by_a_power_cut_loses_nothing(block, left, tmp_path):
     assert all(result.ok for result in verify_ledger(str(tmp_path / "b/ledger"), None, None))
 
 
-def test_a_checkpoint_of_another_log_is_not_used(left, tmp_path):
-    config, entry = copied(left, tmp_path)
+def test_a_checkpoint_of_another_log_is_not_used(stopped_run, tmp_path):
+    config, entry = copied(stopped_run, tmp_path)
     log = tmp_path / "b/run/events.jsonl"
     start = log.read_text().splitlines(keepends=True)[0]
     log.write_text(start)
@@ -295,8 +303,8 @@ def test_a_checkpoint_of_another_log_is_not_used(left, tmp_path):
     assert sum("event log" in note for note in notes) == 2
 
 
-def test_a_folder_with_another_run_is_rejected(left, tmp_path):
-    copied(left, tmp_path)
+def test_a_folder_with_another_run_is_rejected(stopped_run, tmp_path):
+    copied(stopped_run, tmp_path)
     other = tiny(
         tmp_path / "b", *RECIPES["growing images"], "seed=5", f"run_dir={tmp_path / 'b/run'}"
     )
@@ -304,7 +312,7 @@ def test_a_folder_with_another_run_is_rejected(left, tmp_path):
         run(other)
 
 
-def test_a_finished_run_keeps_no_checkpoint(left):
-    folder, _, _ = left
+def test_a_finished_run_keeps_no_checkpoint(stopped_run):
+    folder, _, _ = stopped_run
     names = {path.name for path in (folder / "a/run").iterdir()}
     assert names == {"events.jsonl", "entry.json", "lock"}
