@@ -92,7 +92,7 @@ def test_an_entry_behind_a_link_is_not_used_as_the_runs_own(run_dir, tmp_path):
     elsewhere.write_text(make_entry().model_dump_json())
     (run_dir / "entry.json").symlink_to(elsewhere)
     with pytest.raises(UserError, match=r"entry\.json is a link"):
-        folders.finished_entry(run_dir)
+        folders.finished_entry(run_dir, run_dir)
     folders.write_entry(run_dir, make_entry())
     assert json.loads((run_dir / "entry.json").read_text())["run_id"] == make_entry().run_id
 

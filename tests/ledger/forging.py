@@ -86,7 +86,7 @@ class Forgery:
         self.both("config_digest", identity.config_digest(config))
         target = Target(**self.entry["target"])
         level = None if target.source == "own_schedule" else target
-        run_id = identity.run_id(config, self.entry["data_digest"], level)
+        run_id = identity.run_id(config, self.entry["data"], self.entry["data_digest"], level)
         self.both("run_id", run_id)
         log = chained(self.events)
         self.entry["event_log_digest"] = hashlib.sha256(log).hexdigest()

@@ -60,7 +60,7 @@ KINDS = ["folder", "pipe", "device", "loop", "link"]
 @pytest.mark.parametrize("kind", KINDS)
 def test_only_regular_files_are_read(tmp_path, kind):
     no_regular_file(kind, tmp_path / "it", tmp_path)
-    with pytest.raises(OSError, match=r"not a regular file|a link; only regular files are read"):
+    with pytest.raises(OSError, match=r"is not a regular file|is a link, which is not followed"):
         read_regular(tmp_path / "it", 100)
 
 
@@ -235,10 +235,10 @@ def test_a_curve_must_be_in_order_and_have_the_targets_metric():
 def test_an_event_has_the_bounds_of_a_record(number):
     line = '{"event": "progress", "loss": %s}\n'
     assert parse_events((line % "1.0").encode(), "log").events[0]["loss"] == 1.0
-    with pytest.raises(UserError, match="line 1"):
-        parse_events((line % number).encode(), "log")
-    with pytest.raises(UserError, match="line 1"):
-        parse_events(b'{"event": "a", "text": "\\ud800"}\n', "log")
+    for outside in ((line % number).encode(), b'{"event": "a", "text": "\\ud800"}\n'):
+        assert parse_events(outside, "log").events == ()  # as a last line cut short by a crash
+        with pytest.raises(UserError, match="line 1"):
+            parse_events(outside + (line % "1.0").encode(), "log")
 
 
 def test_a_file_name_with_lone_surrogates_does_not_corrupt_the_log(tmp_path):
