@@ -41,7 +41,7 @@ CONFIG_DIR = ("--config-dir", "-cd")
 """As an argument of its own, followed by the folder."""
 
 OWN_SETTINGS = re.compile(
-    r"hydra/launcher|hydra\.(launcher|run|sweep|searchpath|mode|verbose)(\.[\w.]+)?"
+    r"hydra/launcher|hydra\.(launcher|run|sweep|searchpath|mode|verbose)(\.[\w.-]+)?"
 )
 """The settings of Hydra itself that may be changed.  Its other settings (callbacks, loggers, the
 job's environment) can name programs that Hydra would start."""
@@ -163,10 +163,9 @@ def check_arguments(arguments: Sequence[str]) -> None:
     A command may be pasted from an untrusted page.
     """
     for text in arguments:
-        key = text.lstrip("+~").partition("=")[0]
+        key, equal, _ = text.lstrip("+~").partition("=")
         ours = OWN_SETTINGS.fullmatch(key) and "_target_" not in text
-        setting = "=" in text or text[:1] in ("+", "~")  # `--cfg hydra` sets nothing
-        if setting and "hydra" in re.split(r"[./@]", key) and not ours:
+        if equal and "hydra" in re.split(r"[./@]", key) and not ours:
             raise UserError(
                 f"{text!r} is not allowed: the only Hydra settings allowed are hydra/launcher,"
                 " hydra.launcher.KEY, hydra.run,\nhydra.sweep, hydra.searchpath, hydra.mode and"

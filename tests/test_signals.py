@@ -175,7 +175,7 @@ def test_the_time_in_which_a_process_was_stopped_is_on_no_clock_and_in_the_log(t
         process.send_signal(signal.SIGCONT)
         rest = process.stderr.read()
     assert process.returncode == 0, rest
-    assert "stopped for" in rest
+    assert "suspended for" in rest
     events = events_of(tmp_path / "run")
     (halted,) = [event for event in events if event["event"] == "halted"]
     # what two threads may have computed since the last look is not taken for a halt

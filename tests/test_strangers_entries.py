@@ -59,6 +59,14 @@ def test_train_starts_no_program_named_in_an_argument(program, sweep, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_hydras_settings_can_be_shown_and_those_of_a_launcher_set(tmp_path):
+    slurm = ("hydra/launcher=slurm", "+hydra.launcher.additional_parameters.gres-flags=none")
+    show = ("--cfg", "hydra", "--package", "hydra.launcher")
+    done = command("train", *RUN, *slurm, *show, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "gres-flags: none" in done.stdout
+
+
 @pytest.mark.parametrize("flag", ["--experimental-rerun", "--exp"])
 def test_train_unpickles_no_configuration(flag, tmp_path):
     class Program:

@@ -44,7 +44,6 @@ VERBS = (
     ("ledger", "crossings", "--ledger", "LEDGER"),
     ("ledger", "export", "--ledger", "LEDGER"),
     ("ledger", "export", "--ledger", "LEDGER", "--format", "openai"),
-    ("ledger", "submit", "RUN", "--ledger", "LEDGER"),
     ("fit", "LEDGER", *ANYTIME),
     ("fit", "LEDGER", "--json"),
     ("fit", "LEDGER", *ANYTIME, "--currency", "exact", "--json"),

@@ -59,7 +59,7 @@ def test_a_norm_layer_that_holds_more_than_a_norm_is_rejected():
         pass
 
     model = nn.Sequential(nn.Conv2d(3, 4, 3), NormAndActivation(4))
-    with pytest.raises(UserError, match=r"1 is a NormAndActivation.*in one"):
+    with pytest.raises(UserError, match=r"1 is a NormAndActivation.*with a single process"):
         synchronise_batch_norm(model, torch.device("cpu"))
 
 

@@ -44,8 +44,8 @@ def test_a_run_that_loses_state_on_resume_is_detected(tmp_path):
         "            Step.restore = restore\n"
         "sys.meta_path.insert(0, Forget())\n"
     )
-    # of this draw a kill comes between a checkpoint and the end, which the log alone would do for
-    options = ("--kills", "3", "--draw", "10", "--json")
+    # enough kills that one comes between a checkpoint and the end, which the log alone would do for
+    options = ("--kills", "8", "--draw", "10", "--json")
     result = command(
         "verify-resume", *RUN, *options, cwd=tmp_path, cold=True, PYTHONPATH=str(tmp_path)
     )

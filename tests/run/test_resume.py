@@ -157,8 +157,8 @@ def corrupt_pickle(path):
 
 
 CORRUPTIONS = {
-    "truncated": (corrupt_truncate, "digest"),
-    "changed": (corrupt_flip, "digest"),
+    "truncated": (corrupt_truncate, "does not match its .sha256 file"),
+    "changed": (corrupt_flip, "does not match its .sha256 file"),
     "unfinished": (corrupt_digest, "unfinished"),
     "foreign": (corrupt_foreign, "another"),
     "empty": (corrupt_empty, "not a checkpoint"),
