@@ -10,6 +10,23 @@ import torch
 
 pytest_plugins = ["tests.data_at_hand", "tests.disks"]
 
+SLOW = (
+    *("tests/cluster", "tests/distributed", "tests/docs/test_result", "tests/docs/test_commands"),
+    *("tests/tracking/test_wandb", "tests/run", "tests/reproducibility", "tests/horizon"),
+    *("tests/test_signals", "tests/test_rehearsal", "tests/test_interface", "tests/benchmarks"),
+    *("tests/counting/test_audit", "tests/cli/test_sweeps", "tests/cli/test_verify"),
+    *("tests/cli/test_terminal", "tests/cli/test_any_ledger", "tests/report/test_page"),
+    *("tests/data/ffcv", "tests/verify/test_verification"),
+)
+"""What needs a browser, Slurm, FFCV or many seconds, by the beginning of a test's id."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the slow tests, which `make check` leaves out."""
+    for item in items:
+        if item.nodeid.startswith(SLOW):
+            item.add_marker("slow")
+
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """What is marked gpu needs one."""
