@@ -27,7 +27,7 @@ def train(overrides: Overrides = None, as_json: Json = False) -> None:
     """Train a run, or with -m a sweep, to its target and write the ledger entry.
 
     KEY=VALUE arguments are Hydra's: experiment=NAME or model=NAME recipe=NAME; data=digits,
-    cifar10, cifar100 or imagenet, data.root=DIR; recipe.epochs=N, recipe.batch_size=N;
+    cifar10, cifar100, folder or imagenet, data.root=DIR; recipe.epochs=N, recipe.batch_size=N;
     target.metric=top1 or top5, target.value=0.6; seed=N, device=cpu, run_dir=DIR,
     ledger_dir=DIR, repeat=N; -m with suite=smoke, card or paper, or seed=0,1,2.
     """

@@ -26,6 +26,19 @@ def _copied(root: Path, count: int) -> None:
         shutil.copy(path, root / "val" / "ant" / f"copy_{path.name}")
 
 
+def _watched(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Files that are opened from here on."""
+    opened: list[Path] = []
+    digest = in_both._digest
+
+    def watched(path: Path, last: int | None) -> bytes:
+        opened.append(path)
+        return digest(path, last)
+
+    monkeypatch.setattr(in_both, "_digest", watched)
+    return opened
+
+
 def _by_hand(root: Path) -> int:
     """Every file read whole."""
     train, val = (
@@ -63,28 +76,23 @@ def test_nobody_opens_a_file_whose_size_is_in_one_set_alone(
     _copied(plant(tmp_path, train=6, val=4), 1)
     splits = folder.load(tmp_path, None, None)
     sizes = [set(part.sizes.tolist()) for part in (splits.train, splits.val)]
-    opened: list[Path] = []
-    digest = in_both._digest
-
-    def watched(path: Path, last: int | None) -> bytes:
-        opened.append(path)
-        return digest(path, last)
-
-    monkeypatch.setattr(in_both, "_digest", watched)
+    opened = _watched(monkeypatch)
     assert in_both.of_files(splits.train, splits.val).found == 1
     assert {path.stat().st_size for path in opened} <= sizes[0] & sizes[1]
 
 
 @pytest.mark.parametrize("most", [4, 10, 30, 400])
 def test_no_more_files_are_opened_than_allowed_and_the_rest_is_said(
-    tmp_path: Path, most: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:
     """Every validation image is a copy: however few are compared, all of those are found."""
     plant(tmp_path, train=30, val=2)
     shutil.rmtree(tmp_path / "val")
     shutil.copytree(tmp_path / "train", tmp_path / "val")
     splits = folder.load(tmp_path, None, None)
+    opened = _watched(monkeypatch)
     result = in_both.of_files(splits.train, splits.val, most)
+    assert 0 < len(set(opened)) <= most
     assert result.found == result.compared
     assert result.compared == 60 if most == 400 else 0 < result.compared <= most
     if most < 400:
