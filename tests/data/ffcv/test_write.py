@@ -146,7 +146,10 @@ def test_a_worker_that_fails_between_two_looks_is_seen(
     plant(tmp_path / "source", train=30)
     for photo in (tmp_path / "source" / "train" / "bee").iterdir():
         photo.write_bytes(photo.read_bytes()[:-300])
-    slow = "from efficiency_bench.data.ffcv import writer_process as it; it.REPORT_SECONDS = 60; it.main()"
+    slow = (
+        "from efficiency_bench.data.ffcv import writer_process as it;"
+        " it.REPORT_SECONDS = 60; it.main()"
+    )
     monkeypatch.setattr(write, "WRITER", ("-c", slow))
     monkeypatch.setattr(write, "STALLED_SECONDS", 30.0)
     with pytest.raises(UserError, match="cannot read the image"):
