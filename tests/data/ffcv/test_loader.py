@@ -172,9 +172,9 @@ def test_the_table_is_the_normalisation(tmp_path: Path) -> None:
 
 
 def _folders(root: Path, pictures: list[np.ndarray]) -> Path:
-    """The same pictures as lossless files in ImageNet's layout."""
-    for split in ("train", "val"):
-        for i, picture in enumerate(pictures):
+    """The same pictures as lossless validation files in ImageNet's layout; others to train on."""
+    for split, shown in (("train", noise(len(pictures), seed=1)), ("val", pictures)):
+        for i, picture in enumerate(shown):
             path = root / split / ("ant" if 2 * i < len(pictures) else "bee") / f"{i:03}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(picture).save(path)
@@ -184,7 +184,7 @@ def _folders(root: Path, pictures: list[np.ndarray]) -> Path:
 def test_validation_equals_that_of_folders_where_nothing_is_resized(tmp_path: Path) -> None:
     """Shorter side 28, as resize_px: both paths crop 24 px from the centre and no more."""
     pictures = noise(5, height=28, width=33) + noise(2, height=45, width=28)[:1]
-    ours = _built(plant_betons(tmp_path / "betons", pictures, pictures))
+    ours = _built(plant_betons(tmp_path / "betons", noise(6, seed=1), pictures))
     root = str(_folders(tmp_path / "folders", pictures))
     theirs = build(data_config("imagenet", 24, root=root, resize_px=28))
     assert same_batches(list(ours.train.validation(4)), list(theirs.train.validation(4)))
