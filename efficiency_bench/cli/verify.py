@@ -56,8 +56,10 @@ def verify(
 ) -> None:
     """Recompute every number of the entries from their event logs and configurations.
 
-    Exit code 1 if a rule fails.  What cannot be checked here (data that is not at hand) is
-    skipped and said; `--ledger published` verifies the published rows.
+    Exit code 1 unless every entry is verified: it fails if something disagrees, and is not
+    confirmed if something that matters cannot be checked.  Data that is not here is skipped.
+    Entries are shown to be consistent; that a run happened, only `reproduce` by somebody else
+    shows.  `--ledger published` verifies the published rows.
     """
     from efficiency_bench.reproducibility.data_and_counts import verify_ledger
     from efficiency_bench.verify import preregistration
