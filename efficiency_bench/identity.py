@@ -55,7 +55,7 @@ EVALUATION_BATCH: Fields = frozenset({"data.eval_batch_size"})
 """How many validation images go through the network at once; each image still counts once."""
 
 SCHEDULE_LENGTH: Fields = frozenset({"recipe.epochs"})
-"""What the trials of one horizon search differ in; ``row_key`` does not ignore it by default."""
+"""What the rungs of one ladder differ in; ``row_key`` does not ignore it by default."""
 
 NOT_OF_A_ROW: Fields = RESULTS | LOADING | REPLICATE | PROSE | LABELS | MACHINE | EVALUATION_BATCH
 """Every field in which seeds of one row may differ.  All other fields affect the measurement."""

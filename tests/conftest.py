@@ -12,7 +12,7 @@ pytest_plugins = ["tests.data_at_hand", "tests.disks"]
 
 SLOW = (
     *("tests/cluster", "tests/distributed", "tests/docs/test_result", "tests/docs/test_commands"),
-    *("tests/tracking/test_wandb", "tests/run", "tests/reproducibility", "tests/horizon"),
+    *("tests/tracking/test_wandb", "tests/run", "tests/reproducibility"),
     *("tests/test_signals", "tests/test_rehearsal", "tests/test_interface", "tests/benchmarks"),
     *("tests/counting/test_audit", "tests/cli/test_sweeps", "tests/cli/test_verify"),
     *("tests/cli/test_terminal", "tests/cli/test_any_ledger", "tests/report/test_page"),

@@ -30,7 +30,7 @@ CORRIDOR = {
 }
 """Package -> the packages that it may import, for the core packages."""
 
-OUTBUILDINGS = {"sweep", "plan", "reproducibility", "tracking", "horizon"}
+OUTBUILDINGS = {"sweep", "plan", "reproducibility", "tracking"}
 """Optional packages: each can be deleted with ``rm -r`` and one line of the command line."""
 
 HYDRA_APP = {"hydra_app"}

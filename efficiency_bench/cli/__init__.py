@@ -25,7 +25,6 @@ app = typer.Typer(
 )
 HYDRAS_ARGUMENTS = {"allow_extra_args": True, "ignore_unknown_options": True}
 app.command(context_settings=HYDRAS_ARGUMENTS, epilog=runs.TRAIN_EXAMPLES)(runs.train)
-app.command(context_settings=HYDRAS_ARGUMENTS)(runs.horizon)
 app.command(context_settings=HYDRAS_ARGUMENTS, epilog=plan.EXAMPLES)(plan.plan)
 app.command()(runs.status)
 app.command()(runs.models)

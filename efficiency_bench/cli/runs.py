@@ -43,23 +43,6 @@ def train(overrides: Overrides = None, as_json: Json = False) -> None:
     raise typer.Exit(exit_code)
 
 
-def horizon(overrides: Overrides = None, as_json: Json = False) -> None:
-    """Find the shortest schedule, annealed to its end, whose final accuracy meets the target.
-
-    KEY=VALUE arguments are those of `train`; recipe.epochs=N is where the search begins.  seeds=N:
-    seeds a schedule at most (3); budget=200epochs or budget=5e7images: of all trials together.
-    Every trial is a run in the ledger (estimand=budgeted); the same command goes on after a kill.
-    """
-    with stoppable():
-        from efficiency_bench.cli.train import terminal
-        from efficiency_bench.horizon.search import search
-
-        row, exit_code = search(overrides or [], terminal())
-    if as_json and row is not None:
-        print_json(row)
-    raise typer.Exit(exit_code)
-
-
 def status(
     sweep: Annotated[
         str | None, typer.Argument(help="A sweep's name or its beginning; the latest.")

@@ -69,7 +69,7 @@ def select(
     """
     groups = _gathered(entries)
     left = [group for group in sorted(groups) if _admits(selection, group)]
-    if selection.estimand is None:  # the default; trials of a horizon search change no fit
+    if selection.estimand is None:  # the default
         left = [group for group in left if group.estimand == "anytime"] or left
     if len(left) == 1:
         chosen = left[0]

@@ -18,11 +18,9 @@ from efficiency_bench.fitting.currencies import (
     whole_cost,
 )
 from efficiency_bench.fitting.groups import Group, Selection, select
-from efficiency_bench.fitting.horizon import horizon_cost
-from efficiency_bench.identity import SCHEDULE_LENGTH, RowKey, row_key
+from efficiency_bench.identity import RowKey, row_key
 from efficiency_bench.records import (
     Entry,
-    Estimand,
     Target,
     exact_flops,
     paper3x_tfs_days,
@@ -61,23 +59,12 @@ class FitRow:
     is_baseline: bool
     run_ids: tuple[str, ...]
     seed_computes: Mapping[str, float] = field(default_factory=dict, hash=False)
-    """Run id -> compute to target, of the seeds that reached; of a horizon that was found, its
-    compute under the first trial's name."""
-    estimand: Estimand = "anytime"
-    """``budgeted``: it stands at the horizon of its trials."""
-
-    @property
-    def is_horizon(self) -> bool:
-        """Whether it stands at a horizon that was searched, and found."""
-        return self.estimand == "budgeted" and self.compute is not None
+    """Run id -> compute to target, of the seeds that reached."""
 
     @property
     def arrived_in_part(self) -> bool:
-        """Whether some of its seeds reached the target and others did not.
-
-        A horizon comes from trials that were meant to miss.
-        """
-        return self.estimand == "anytime" and 0 < self.reached_seeds < self.seeds
+        """Whether some of its seeds reached the target and others did not."""
+        return 0 < self.reached_seeds < self.seeds
 
     @property
     def reached(self) -> bool:
@@ -131,8 +118,7 @@ def fit_rows(
     """Gather the entries that ``selection`` leaves into rows.
 
     Seeds of one row (``identity.row_key``) stand at the geometric mean of their compute to
-    target; trials of one horizon search stand at its horizon, whatever their schedules' length.
-    The baseline's runs that set the target join it, charged their whole schedule.  Raises
+    target.  The baseline's runs that set the target join it, charged their whole schedule.  Raises
     UserError where several groups or none are left (``groups.select``).  In seconds, joules or
     dollars only runs of one kind of machine stand together: ``currencies.comparable``; compute
     has no machine, so ``hardware`` beside it is refused.
@@ -153,26 +139,13 @@ def fit_rows(
     if currency in OF_A_MACHINE:
         charged, without = comparable(charged, currency, hardware)
         notes += without
-    budgeted = group.estimand == "budgeted"
-    if budgeted:
-        charged, without = _searched_or_whole(charged)
-        notes += without
     gathered: dict[RowKey, list[Entry]] = {}
     for entry in charged:
-        ignoring = SCHEDULE_LENGTH if entry.estimand == "budgeted" else frozenset()
-        gathered.setdefault(row_key(entry, ignoring), []).append(entry)
-    rows = [
-        _horizon_row(runs, currency)
-        if runs[0].estimand == "budgeted"
-        else _row(runs, crossing, currency)
-        for runs in gathered.values()
-    ]
+        gathered.setdefault(row_key(entry), []).append(entry)
+    rows = [_row(runs, crossing, currency) for runs in gathered.values()]
     rows.sort(key=lambda row: (row.date or "9999", row.model, row.recipe))
     target = min((entry.target for entry in members), key=lambda target: target.tolerance)
     notes += _remarks(members, rows)
-    aside = sum(entry.estimand == "budgeted" for entry in entries)
-    if not budgeted and selection.estimand is None and aside:
-        notes.append(f"{aside} budgeted trials stand aside: --estimand budgeted fits horizons")
     return RowSet(group, target, tuple(rows), crossing, currency, tuple(notes))
 
 
@@ -258,40 +231,6 @@ def _row(seeds: Sequence[Entry], crossing: Crossing, currency: Currency) -> FitR
     )
 
 
-def _searched_or_whole(entries: Sequence[Entry]) -> tuple[list[Entry], list[str]]:
-    """A baseline stands at its own horizon where that was searched, else at its schedule."""
-    searched = {(e.model, e.recipe) for e in entries if e.estimand == "budgeted"}
-    kept = [e for e in entries if e.estimand == "budgeted" or (e.model, e.recipe) not in searched]
-    whole = sorted({e.model for e in kept if e.estimand != "budgeted"})
-    return kept, [f"{name}: no horizon was searched; charged its whole schedule" for name in whole]
-
-
-def _horizon_row(trials: Sequence[Entry], currency: Currency) -> FitRow:
-    """One network at the shortest schedule that arrives, with its interval as the spread."""
-    trials = sorted(trials, key=lambda entry: entry.run_id)
-    first = trials[0]
-    cost = horizon_cost(trials, lambda entry: _whole(entry, currency))
-    longest = max(trials, key=lambda entry: entry.epochs or 0.0)
-    return FitRow(
-        model=first.model,
-        recipe=first.recipe,
-        date=first.date,
-        compute=cost.compute,
-        compute_low=cost.low,
-        compute_high=cost.high,
-        compute_spent=_whole(longest, currency) or 0.0,
-        compute_at_least=cost.compute or _whole(longest, currency) or 0.0,
-        seeds=len(trials),
-        reached_seeds=sum(entry.reached for entry in trials),
-        epochs_to_target=cost.horizon.epochs,
-        forward_macs=math.fsum(entry.forward_macs or 0.0 for entry in trials) / len(trials),
-        is_baseline=False,
-        run_ids=tuple(entry.run_id for entry in trials),
-        seed_computes={} if cost.compute is None else {f"horizon {first.run_id}": cost.compute},
-        estimand="budgeted",
-    )
-
-
 def _remarks(members: Sequence[Entry], rows: Iterable[FitRow]) -> list[str]:
     notes = []
     tolerances = sorted({entry.target.tolerance for entry in members})
@@ -305,12 +244,6 @@ def _remarks(members: Sequence[Entry], rows: Iterable[FitRow]) -> list[str]:
         uncounted = row.compute_spent == 0
         if uncounted:
             notes.append(f"{name}: nobody counted its compute: shown, not fitted")
-        elif row.is_horizon:
-            low, high = row.compute_low, row.compute_high
-            ends = f"{low or 0:.3g} to {'open' if high is None else f'{high:.3g}'}"
-            notes.append(f"{name}: horizon of {row.seeds} trials, 95 % interval {ends}")
-        elif row.compute is None and row.reached_seeds:
-            notes.append(f"{name}: no trial missed the target: its horizon is not bracketed")
         elif row.reached_seeds == 0:
             never.append(name)
         elif row.reached_seeds < row.seeds:

@@ -62,7 +62,7 @@ def test_bash_completes_what_hydra_will_find():
     two = in_bash("train", "-m", "experiment", "=", "alexnet,resnet1")
     assert two == ["alexnet,resnet18"]
     assert in_bash("plan", "hardware", "=", "h100x8") == ["h100x8"]
-    assert set(in_bash("horizon", "recip")) >= {"recipe=", "recipe.epochs=", "recipe.batch_size="}
+    assert set(in_bash("train", "recip")) >= {"recipe=", "recipe.epochs=", "recipe.batch_size="}
     assert set(in_bash("train", "exp")) == {f"experiment={name}" for name in files("experiment")}
     assert in_bash("train", "experiment", "=", "nothing-like-it") == []
 

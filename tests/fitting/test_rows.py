@@ -14,8 +14,6 @@ from tests.fitting.curve_factory import run_with_curve, sigmoid, straight
 from tests.ledger.factory import (
     make_baseline,
     make_entry,
-    make_evaluation,
-    make_segment,
     make_target,
 )
 
@@ -198,7 +196,7 @@ def test_another_configuration_is_another_row_and_not_a_seed():
     assert sorted(row.seeds for row in rows) == [1, 2]
 
 
-def test_rewording_or_another_machine_splits_neither_seeds_nor_trials():
+def test_rewording_or_another_machine_does_not_split_a_row():
     here = {"recipe": {"epochs": 4.0, "citation": "one"}, "device": "cpu", "experiment": "a"}
     there = {"recipe": {"epochs": 4.0, "citation": "two"}, "device": "cuda", "experiment": None}
     seeds = [
@@ -206,12 +204,6 @@ def test_rewording_or_another_machine_splits_neither_seeds_nor_trials():
     ]
     (row,) = fit_rows(seeds, Selection()).rows
     assert row.seeds == 2
-    reworded = [
-        trial.model_copy(update={"config": {"recipe": {**trial.config["recipe"], "expects": text}}})
-        for trial, text in zip(TRIALS, ("91 %", "92 %", "92 %"), strict=True)
-    ]
-    (row,) = fit_rows(reworded, Selection()).rows
-    assert row.run_ids == ("t2", "t4", "t8")
 
 
 def test_a_failed_seed_of_another_configuration_does_not_join_the_baseline():
@@ -221,53 +213,6 @@ def test_a_failed_seed_of_another_configuration_does_not_join_the_baseline():
     row_set = fit_rows([*own, failed, run("r")], Selection())
     assert row_of(row_set, "alexnet").run_ids == ("a0", "a1")
     assert row_set.notes == ("baseline run a2 is not part of this target: left out",)
-
-
-def budgeted(run_id, images, accuracy, **overrides):
-    """A trial of ``images`` images, held to 90 % at its end."""
-    return make_entry(
-        run_id,
-        estimand="budgeted",
-        end_reason="schedule",
-        crossing_images=images if accuracy >= 0.9 else None,
-        segments=(make_segment(images),),
-        evaluations=(make_evaluation(images, accuracy, val_images=10_000),),
-        config_digest=run_id,
-        config={"recipe": {"epochs": images / 1000}},
-        **overrides,
-    )
-
-
-TRIALS = [budgeted("t2", 2000, 0.8), budgeted("t4", 4000, 0.9), budgeted("t8", 8000, 0.95)]
-
-
-def test_anytime_is_the_default_and_trials_of_a_horizon_search_stand_aside():
-    row_set = fit_rows([make_entry("r"), *TRIALS], Selection())
-    assert row_set.group.estimand == "anytime"
-    assert [row.run_ids for row in row_set.rows] == [("r",)]
-    assert "3 budgeted trials stand aside: --estimand budgeted fits horizons" in row_set.notes
-
-
-def test_a_budgeted_row_stands_at_the_horizon_of_its_trials():
-    row_set = fit_rows([make_entry("r"), *TRIALS], Selection(estimand="budgeted"))
-    (row,) = row_set.rows
-    assert row.run_ids == ("t2", "t4", "t8")
-    # the middle trial ends at the target exactly: 4 epochs of 1000 images at 1 MMAC
-    assert row.epochs_to_target == pytest.approx(4, rel=0.03)
-    assert row.compute == pytest.approx(3e6 * 4000 / 8.64e16, rel=0.03)
-    assert row.compute_low < row.compute < row.compute_high
-    assert any("horizon of 3 trials, 95 % interval" in note for note in row_set.notes)
-
-
-def test_a_run_whose_name_begins_with_horizon_is_no_horizon():
-    entries = [run("horizon_net-digits-s0", experiment="horizon_net"), run("other", seed=1)]
-    row_set = fit_rows(entries, Selection())
-    assert [row.is_horizon for row in row_set.rows] == [False]
-    assert row_set.notes == ("baseline runs named by the target are not in the ledger: a0, a1",)
-    budgeted_rows = fit_rows(TRIALS, Selection(estimand="budgeted")).rows
-    assert [row.is_horizon for row in budgeted_rows] == [True]
-    missed = fit_rows(TRIALS[:1], Selection(estimand="budgeted")).rows
-    assert [row.is_horizon for row in missed] == [False]
 
 
 def test_a_row_that_arrived_in_part_is_known_to_lie_above_a_mean():
@@ -298,21 +243,6 @@ def test_at_another_accuracy_the_seed_that_misses_it_stands_at_what_it_spent():
     assert row.compute_at_least == pytest.approx(
         3e6 * (5.1972e9 * 4.3e9) ** 0.5 / 8.64e16, rel=1e-4
     )
-
-
-def test_a_baseline_without_trials_pays_its_schedule_in_a_budgeted_fit_and_is_said():
-    trials = [entry.model_copy(update={"target": AT_90}) for entry in TRIALS]
-    baselines = [make_baseline("a0"), make_baseline("a1", seed=1)]
-    row_set = fit_rows([*baselines, *trials], Selection(estimand="budgeted"))
-    assert row_of(row_set, "alexnet").compute == pytest.approx(3e6 * 5000 / 8.64e16)
-    assert "alexnet: no horizon was searched; charged its whole schedule" in row_set.notes
-
-
-def test_a_baseline_with_trials_stands_at_its_own_horizon():
-    own = {"model": "alexnet", "recipe": "small_alexnet", "date": "2012-06-01", "target": AT_90}
-    trials = [entry.model_copy(update=own) for entry in TRIALS]
-    row_set = fit_rows([make_baseline("a0"), *trials], Selection(estimand="budgeted"))
-    assert row_of(row_set, "alexnet").epochs_to_target == pytest.approx(4, rel=0.03)
 
 
 def test_rows_published_later_are_left_out_and_said_and_the_day_itself_counts():

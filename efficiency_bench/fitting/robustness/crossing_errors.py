@@ -25,16 +25,11 @@ def crossing_errors(entries: Sequence[Entry], row_set: RowSet) -> SeedErrors:
     wanted = {run_id for row in row_set.rows for run_id in row.run_ids}
     if len(wanted) > MOST_CURVES:
         return {}
-    errors = {
+    return {
         entry.run_id: crossing_error(entry, row_set.crossing)
         for entry in entries
         if entry.run_id in wanted and entry.estimand == "anytime"
     }
-    for row in row_set.rows:
-        if row.is_horizon and row.compute_low and row.compute_high:
-            width = math.log2(row.compute_high / row.compute_low)
-            errors |= dict.fromkeys(row.seed_computes, width / (2 * NORMAL_QUANTILE))
-    return errors
 
 
 def crossing_error(entry: Entry, crossing: Crossing) -> float:

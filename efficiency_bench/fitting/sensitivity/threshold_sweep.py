@@ -124,9 +124,8 @@ def sweep(
     row_set = fit_rows(entries, selection, crossing=crossing, currency=currency)
     if row_set.group.estimand == "budgeted":
         raise UserError(
-            "budgeted trials were annealed for one target, so no other threshold can be read from"
-            " them\nsearch again at the other: efficiency-bench horizon experiment=resnet18"
-            " target.value=0.6"
+            "budgeted runs have no sweep: it reads curves, of which only their ends count\n"
+            "name the level: efficiency-bench fit --target 0.6"
         )
     ids = {run_id for row in row_set.rows for run_id in row.run_ids}
     runs = unpacked(entry for entry in entries if entry.run_id in ids)
