@@ -38,9 +38,8 @@ from torchvision.transforms import v2
 from efficiency_bench import config, hydra_app  # noqa: F401  (hydra_app: the schema)
 from efficiency_bench.data import Data, build_data
 from efficiency_bench.data.ffcv.beton_record import Storage
-from efficiency_bench.data.ffcv.write import Order, write_ffcv
-from efficiency_bench.data.squares import Order as SquaresOrder
-from efficiency_bench.data.squares import write_squares
+from efficiency_bench.data.ffcv.write import FfcvOptions, write_ffcv
+from efficiency_bench.data.memmap_images import MemmapOptions, write_memmap
 
 WORKERS = 2
 BATCH = 64
@@ -113,12 +112,12 @@ def rows(
     }
     for name, storage in STORAGES.items() if importlib.util.find_spec("ffcv") else ():
         out = folder / name.replace("/", "-")
-        write_ffcv(Order(photographs, out, storage, WORKERS), progress)
+        write_ffcv(FfcvOptions(photographs, out, storage, WORKERS), progress)
         competitors[name] = ours(data("imagenet_ffcv", out))
     opponent = image_folder(photographs, IMAGE_PX)
     races = {name: (epoch, opponent) for name, epoch in competitors.items()}
     squares = folder / "squares"
-    write_squares(SquaresOrder(photographs, squares, SQUARES_PX, WORKERS), progress)
+    write_memmap(MemmapOptions(photographs, squares, SQUARES_PX, WORKERS), progress)
     races[f"memory/{SQUARES_PX}px"] = (
         ours(data("imagenet_memory", squares), OF_SQUARES_PX),
         image_folder(photographs, OF_SQUARES_PX),

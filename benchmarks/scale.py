@@ -28,7 +28,7 @@ from efficiency_bench.fitting.rows import fit_rows
 from efficiency_bench.ledger import store
 from efficiency_bench.ledger.events import read_events
 from efficiency_bench.ledger.export import row as listed
-from efficiency_bench.ledger.history import useful
+from efficiency_bench.ledger.history import effective_events
 from efficiency_bench.records import Entry
 from efficiency_bench.report.page.page import write_page
 from efficiency_bench.reproducibility.data_and_counts import verify_ledger
@@ -70,7 +70,7 @@ def log_rows(original: Original, folder: Path, events: Sequence[int]) -> Iterato
     """Reading a log, and verifying a run that has it."""
     ledgers = {size: plant_long_log(original, folder / f"log-{size}", size) for size in events}
     logs = {size: next(ledger.parent.rglob("events.jsonl")) for size, ledger in ledgers.items()}
-    tasks = {"read a log": lambda path: useful(read_events(path).events)}
+    tasks = {"read a log": lambda path: effective_events(read_events(path).events)}
     for name, task in tasks.items():
         yield growth(f"scale/{name}", "events", task, logs)
     yield growth("scale/verify a log", "events", verify_all, ledgers)

@@ -17,7 +17,7 @@ from typing import Any
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from efficiency_bench import config_words
+from efficiency_bench import config_messages
 from efficiency_bench.errors import UserError
 from efficiency_bench.identity import leaves, recorded_settings
 
@@ -208,7 +208,7 @@ def load(composed: DictConfig) -> RunConfig:
             check_references(f"{key}={text}")
         resolved = OmegaConf.to_container(composed, resolve=True)
     except OmegaConfBaseException as error:
-        raise UserError(config_words.dangling(error)) from error
+        raise UserError(config_messages.dangling(error)) from error
     assert isinstance(resolved, dict)
     return from_plain({str(key): value for key, value in resolved.items()})
 
@@ -238,10 +238,10 @@ def from_plain(values: Mapping[str, Any]) -> RunConfig:
     try:
         merged = OmegaConf.merge(OmegaConf.structured(RunConfig), OmegaConf.create(dict(values)))
         if missing := sorted(OmegaConf.missing_keys(merged)):
-            raise UserError(config_words.missing(missing))
+            raise UserError(config_messages.missing(missing))
         config = OmegaConf.to_object(merged)
     except OmegaConfBaseException as error:
-        raise UserError(config_words.invalid(error, RunConfig)) from error
+        raise UserError(config_messages.invalid(error, RunConfig)) from error
     assert isinstance(config, RunConfig)
     return config
 

@@ -26,7 +26,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
 from efficiency_bench import config as configuration
-from efficiency_bench import config_words
+from efficiency_bench import config_messages
 from efficiency_bench.config import FOLDER_FORM_FROM_PX, FREE_TABLES, RunConfig
 from efficiency_bench.errors import UserError
 from efficiency_bench.identity import FOLDER
@@ -226,7 +226,7 @@ def _main(config_name: str, arguments: Sequence[str], task: Callable[[DictConfig
     except OverrideParseException as error:
         raise UserError(unreadable(str(error.override), is_sweep(arguments))) from error
     except InterpolationResolutionError as error:
-        raise UserError(config_words.dangling(error)) from error
+        raise UserError(config_messages.dangling(error)) from error
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(one_message(error, arguments)) from error
     except ValueError as error:
@@ -277,7 +277,7 @@ def one_message(error: Exception, arguments: Sequence[str]) -> str:
             )
         return f"unknown key {name!r}; {_known_keys(name)}"
     merging = re.match(r"Error merging override \+*([\w.]+)=(.*)", text)
-    if merging and (rule := config_words.must_be(RunConfig, merging[1])):
+    if merging and (rule := config_messages.must_be(RunConfig, merging[1])):
         return f"{merging[1]}={merging[2]} is not allowed: {rule}"
     if error.__cause__ is not None:
         cause = str(error.__cause__).splitlines()[0]
@@ -297,7 +297,7 @@ def unreadable(text: str, sweeping: bool) -> str:
     if not value.isprintable():
         return f"{text!r} cannot be read: it holds a control character; type the value without it"
     odd = " ".join(dict.fromkeys(re.sub(r"[\w/\\+.$%*@?|:,-]", "", value, flags=re.ASCII)))
-    rule = config_words.must_be(RunConfig, key.lstrip("+~"))
+    rule = config_messages.must_be(RunConfig, key.lstrip("+~"))
     if value.startswith(("[", "{")) and rule is not None and "must be text" not in rule:
         return f"{text!r} cannot be read, a bracket does not close: {rule}"
     values = value.split(",") if sweeping else [value]
@@ -319,7 +319,7 @@ def _quoted(value: str) -> str:
             value = str(Path(value).expanduser())
     if re.fullmatch(r"[A-Za-z_/.][\w/.-]*", value, re.ASCII):
         return value
-    return config_words.quoted(re.sub(r"^(['\"])(?!.*\1$)", "", value))
+    return config_messages.quoted(re.sub(r"^(['\"])(?!.*\1$)", "", value))
 
 
 def _nothing_to_train(arguments: Sequence[str]) -> str:

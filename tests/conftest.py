@@ -8,7 +8,7 @@ os.environ["NO_COLOR"] = "1"
 import pytest
 import torch
 
-pytest_plugins = ["tests.data_at_hand", "tests.disks"]
+pytest_plugins = ["tests.data_fixtures", "tests.disks"]
 
 SLOW = (
     *("tests/cluster", "tests/distributed", "tests/docs/test_result", "tests/docs/test_commands"),

@@ -43,7 +43,7 @@ def test_a_signal_stops_the_run_at_a_step_and_the_same_command_goes_on(number, t
 
     again = command("train", *LONG, "--json", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
-    assert "goes on after step" in again.stderr
+    assert "resumes after step" in again.stderr
     entry = json.loads(again.stdout)
     assert entry["images"] == 8 * 300
     assert entry["repeated_images"] == 0

@@ -75,12 +75,12 @@ def write_ffcv(
     file that is finished already is kept.
     """
     from efficiency_bench.data.ffcv.beton_record import Storage
-    from efficiency_bench.data.ffcv.write import Order
+    from efficiency_bench.data.ffcv.write import FfcvOptions
     from efficiency_bench.data.ffcv.write import write_ffcv as write
 
     storage = Storage(mode=mode, jpeg_quality=quality if mode == "jpg" else None, max_px=max_px)
     with stoppable(), stderr_progress() as progress:
-        order = Order(source, out, storage, _within_cores(workers), allow_left_out)
+        order = FfcvOptions(source, out, storage, _within_cores(workers), allow_left_out)
         records = write(order, progress, _tell)
     for record in records:
         print_line(f"{out / record.file}: {record.images} images, {record.bytes / 1e6:.1f} MB")
@@ -113,11 +113,11 @@ def write_memory(
     102 GB at 160 px.  A file gets its name when it was read again; its record lies beside it as
     JSON.  A file that is finished already is kept.
     """
-    from efficiency_bench.data.squares import Order, write_squares
+    from efficiency_bench.data.memmap_images import MemmapOptions, write_memmap
 
     with stoppable(), stderr_progress() as progress:
-        order = Order(source, out, side_px, _within_cores(workers), allow_left_out)
-        records = write_squares(order, progress, _tell)
+        order = MemmapOptions(source, out, side_px, _within_cores(workers), allow_left_out)
+        records = write_memmap(order, progress, _tell)
     for record in records:
         print_line(f"{out / record.file}: {record.images} images, {record.bytes / 1e6:.1f} MB")
 
@@ -127,7 +127,7 @@ def check_memory(
     root: Annotated[Path, typer.Argument(help="Folder with train.npy and val.npy.")],
 ) -> None:
     """Check structure and content of stored squares against their records, reading every byte."""
-    from efficiency_bench.data.squares import check_whole
+    from efficiency_bench.data.memmap_images import check_whole
 
     for record in check_whole(root):
         print_line(f"{root / record.file}: {record.images} images as they were written")

@@ -84,11 +84,11 @@ def train_job(folder: Path, number: int) -> None:
     that raises counts as completed in Slurm.
     """
     from efficiency_bench.sweep import manifest
-    from efficiency_bench.sweep.job import work_on
+    from efficiency_bench.sweep.job import train_run
 
     try:
         with stop_on_signal() as stop:
-            code, _ = work_on(manifest.read(folder), number, terminal(), stop)
+            code, _ = train_run(manifest.read(folder), number, terminal(), stop)
             if code == STOPPED:
                 stop.hand_over()
     finally:

@@ -59,23 +59,23 @@ class Draws:
     however many processes there are.
     """
 
-    def __init__(self, generator: torch.Generator, images: int, share: Shard = WHOLE_BATCH) -> None:
+    def __init__(self, generator: torch.Generator, images: int, shard: Shard = WHOLE_BATCH) -> None:
         """``images`` is the size of the whole batch."""
         self._generator = generator
         self._images = images
-        self._share = share
+        self._shard = shard
 
     def uniform(self) -> Tensor:
         """Float32 in [0, 1), one an image: [B]."""
         draws = torch.rand(self._images, generator=self._generator, device=self._generator.device)
-        return self._share.take(draws)
+        return self._shard.take(draws)
 
     def integers(self, below: int, each: int) -> Tensor:
         """Whole numbers from 0 to ``below`` - 1, ``each`` an image: int64 [each, B]."""
         shape = (each, self._images)
         device = self._generator.device
         draws = torch.randint(below, shape, generator=self._generator, device=device)
-        return self._share.take(draws.T).T
+        return self._shard.take(draws.T).T
 
 
 def augment(images: Tensor, config: AugmentationConfig, flip: bool, draws: Draws) -> Tensor:

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from efficiency_bench.config import DataConfig, RecipeConfig
-from efficiency_bench.data import cifar, folder, in_both, squares
+from efficiency_bench.data import cifar, folder, memmap_images, train_val_overlap
 from efficiency_bench.data.augment import Normalisation
 from efficiency_bench.data.crops import Views
 from efficiency_bench.data.ffcv import splits as ffcv_splits
@@ -41,10 +41,10 @@ def build_data(
     recipe: RecipeConfig,
     seed: int,
     device: torch.device,
-    share: Shard = WHOLE_BATCH,
+    shard: Shard = WHOLE_BATCH,
     tell: Tell = quiet,
 ) -> Data:
-    """Load what ``data`` names and serve a process's ``share`` with ``recipe``'s augmentation.
+    """Load what ``data`` names and serve a process's ``shard`` with ``recipe``'s augmentation.
 
     ``tell`` is given one line on what is there, before anything of it is refused.
     Raises UserError for an unknown name, data that is missing or broken, fewer than two classes, a
@@ -53,17 +53,17 @@ def build_data(
     """
     if data.name not in BUILDERS:
         raise unknown("data", data.name, BUILDERS)
-    built = BUILDERS[data.name](data, recipe, seed, device, share, tell)
+    built = BUILDERS[data.name](data, recipe, seed, device, shard, tell)
     if recipe.batch_size > built.train_images:
         raise UserError(
             f"recipe.batch_size={recipe.batch_size} is larger than the training set of"
             f" {built.train_images} images; type recipe.batch_size={built.train_images} or less"
         )
-    check_shares(built, recipe.batch_size, share.world_size)
+    check_shard_sizes(built, recipe.batch_size, shard.world_size)
     return built
 
 
-def check_shares(data: Data, batch_size: int, processes: int) -> None:
+def check_shard_sizes(data: Data, batch_size: int, processes: int) -> None:
     """Refuse a set of which some batch has fewer images than there are processes."""
     least = min(*batch_sizes(data.train_images, batch_size), data.val_images)
     if least < processes:
@@ -83,7 +83,7 @@ def in_memory(read: Callable[[DataConfig], DataSplits]) -> Builder:
         recipe: RecipeConfig,
         seed: int,
         device: torch.device,
-        share: Shard,
+        shard: Shard,
         tell: Tell,
     ) -> Data:
         found = read(data)
@@ -95,10 +95,10 @@ def in_memory(read: Callable[[DataConfig], DataSplits]) -> Builder:
             val=cut(whole.val, data.val_images, "data.val_images"),
         )
         notes: tuple[str, ...] = ()
-        if share.rank == 0:
-            both = in_both.of_pixels(splits.train.images, splits.val.images)
+        if shard.rank == 0:
+            both = train_val_overlap.compare_pixels(splits.train.images, splits.val.images)
             notes = both.check(data.name).notes
-        built = served(splits, data, recipe, seed, device, share)
+        built = served(splits, data, recipe, seed, device, shard)
         return dataclasses.replace(built, notes=notes + built.notes)
 
     return build
@@ -110,14 +110,14 @@ def served(
     recipe: RecipeConfig,
     seed: int,
     device: torch.device,
-    share: Shard,
+    shard: Shard,
     views: Views | None = None,
 ) -> Data:
     """Sets in memory, with everything that a run needs to know of them."""
     flip = recipe.augmentation.flip and data.flip_keeps_class
     normalise = Normalisation(data.mean, data.std, device)
     loader = MemoryLoader(
-        splits, recipe.augmentation, flip, normalise, data.image_px, seed, device, share, views
+        splits, recipe.augmentation, flip, normalise, data.image_px, seed, device, shard, views
     )
     return Data(
         train=loader,
@@ -169,7 +169,7 @@ def _folder(
     recipe: RecipeConfig,
     seed: int,
     device: torch.device,
-    share: Shard,
+    shard: Shard,
     tell: Tell,
 ) -> Data:
     """ImageNet and whatever else lies in train/CLASS/ and val/CLASS/."""
@@ -178,8 +178,8 @@ def _folder(
         root, data.train_images, data.val_images, allow_left_out=data.allow_left_out, tell=tell
     )
     both: tuple[str, ...] = ()
-    if share.rank == 0:
-        both = in_both.of_files(splits.train, splits.val).check(str(root)).notes
+    if shard.rank == 0:
+        both = train_val_overlap.compare_files(splits.train, splits.val).check(str(root)).notes
     workers, fewer = within_cores(data.workers, f"data.workers={data.workers}")
     wanted = recipe.augmentation
     loader = FolderLoader(
@@ -195,7 +195,7 @@ def _folder(
         seed=seed,
         device=device,
         workers=workers,
-        share=share,
+        shard=shard,
         decode=data.decode,
     )
     return Data(
@@ -218,7 +218,7 @@ def _ffcv(
     recipe: RecipeConfig,
     seed: int,
     device: torch.device,
-    share: Shard,
+    shard: Shard,
     tell: Tell,
 ) -> Data:
     """Photographs in the two .beton files that ``data write-ffcv`` has written."""
@@ -236,7 +236,7 @@ def _ffcv(
         seed=seed,
         device=device,
         workers=workers,
-        share=share,
+        shard=shard,
     )
     off = off_notes(data, recipe, ("auto_augment", "crop_pad_px", "cutout_px"))
     return Data(
@@ -255,21 +255,21 @@ def _squares(
     recipe: RecipeConfig,
     seed: int,
     device: torch.device,
-    share: Shard,
+    shard: Shard,
     tell: Tell,
 ) -> Data:
     """Photographs as the squares that ``data write-memory`` has stored.
 
     Processes of one machine share the files' pages.
     """
-    whole, notes = squares.load(Path(data.root or DEFAULT_ROOT), tell)
+    whole, notes = memmap_images.load(Path(data.root or DEFAULT_ROOT), tell)
     counts = (data.train_images, data.val_images)
     splits = DataSplits(
         train=cut(whole.train, data.train_images, "data.train_images"),
         val=cut(whole.val, data.val_images, "data.val_images"),
         stored_digest=digest_json([whole.digest(), counts]),
     )
-    built = served(splits, data, recipe, seed, device, share, photo_views(data, recipe))
+    built = served(splits, data, recipe, seed, device, shard, photo_views(data, recipe))
     return dataclasses.replace(built, notes=notes + enlarged_note(whole, data) + built.notes)
 
 

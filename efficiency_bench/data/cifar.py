@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from efficiency_bench.data import fetch, restricted_pickle
-from efficiency_bench.data.fetch import Source
+from efficiency_bench.data.fetch import RemoteArchive
 from efficiency_bench.data.image_set import DataSplits, ImageSet
 from efficiency_bench.errors import UserError
 
@@ -28,7 +28,7 @@ CHANNELS = 3
 class Archive:
     """Where an archive keeps what (Krizhevsky 2009, cs.toronto.edu/~kriz/cifar.html)."""
 
-    source: Source
+    source: RemoteArchive
     train_files: tuple[str, ...]
     test_file: str
     label_key: str
@@ -38,7 +38,7 @@ class Archive:
 
 # Addresses and checksums as torchvision.datasets.cifar has them; a test compares both.
 CIFAR10 = Archive(
-    source=Source(
+    source=RemoteArchive(
         name="CIFAR-10",
         url="https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
         md5="c58f30108f718f92721af3b95e74349a",
@@ -51,7 +51,7 @@ CIFAR10 = Archive(
     class_names_key="label_names",
 )
 CIFAR100 = Archive(
-    source=Source(
+    source=RemoteArchive(
         name="CIFAR-100",
         url="https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz",
         md5="eb9058c3a382ffc7106e4002c42a8d85",

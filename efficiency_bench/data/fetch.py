@@ -29,7 +29,7 @@ CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
-class Source:
+class RemoteArchive:
     """Where an archive is, and what it must be."""
 
     name: str
@@ -40,7 +40,7 @@ class Source:
     """The one folder in the archive."""
 
 
-def fetch(source: Source, root: Path) -> Path:
+def fetch(source: RemoteArchive, root: Path) -> Path:
     """The folder ``root / source.folder``, fetched unless it is there; progress on stderr.
 
     It appears complete and checked, or not at all.  Broken off, what came so far is kept aside
@@ -73,7 +73,7 @@ def _held(path: Path) -> Iterator[BufferedRandom]:
         yield part
 
 
-def _download(source: Source, part: BufferedRandom) -> None:
+def _download(source: RemoteArchive, part: BufferedRandom) -> None:
     """Append to ``part`` what it lacks; from the start where the server cannot continue."""
     part.seek(0, os.SEEK_END)
     start = part.tell()
@@ -106,7 +106,7 @@ def _continues(response: http.client.HTTPResponse, start: int) -> bool:
 
 
 def _copy(
-    source: Source,
+    source: RemoteArchive,
     response: http.client.HTTPResponse,
     part: BufferedRandom,
     start: int,
@@ -120,7 +120,7 @@ def _copy(
             shown.advance(task, len(chunk))
 
 
-def _check(source: Source, part: BufferedRandom) -> None:
+def _check(source: RemoteArchive, part: BufferedRandom) -> None:
     """Refuse an archive that is not the published one; nothing of it is kept."""
     if (found := _md5(part)) != source.md5:
         part.truncate(0)  # not deleted: another process may be waiting for this very file
@@ -137,7 +137,7 @@ def _md5(part: BufferedRandom) -> str:
     return hashlib.file_digest(part, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
-def _unpack(source: Source, part: BufferedRandom, final: Path) -> None:
+def _unpack(source: RemoteArchive, part: BufferedRandom, final: Path) -> None:
     """Unpack aside, force it to the disk, and put it in place by one rename."""
     aside = final.parent / f".{source.folder}.unpacking"
     shutil.rmtree(aside, ignore_errors=True)  # what a killed attempt left
@@ -162,7 +162,7 @@ def _unpack(source: Source, part: BufferedRandom, final: Path) -> None:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _broken_off(source: Source, root: Path, reason: str) -> UserError:
+def _broken_off(source: RemoteArchive, root: Path, reason: str) -> UserError:
     return UserError(
         f"{source.name} could not be fetched from {source.url}: {reason}\n"
         f"the same command goes on from there; or name a folder with {source.folder} in it:"

@@ -13,7 +13,7 @@ from torch import Tensor
 from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from efficiency_bench.data.image_set import Tell, balanced_indices, check_classes, quiet, set_line
-from efficiency_bench.data.passed_over import PassedOver, words
+from efficiency_bench.data.skipped_files import SkippedFiles, words
 from efficiency_bench.errors import UserError
 
 LAYOUT = "train/CLASS/IMAGE.JPEG and val/CLASS/IMAGE.JPEG"
@@ -32,7 +32,7 @@ class PhotoSet:
     labels: Tensor
     """int64 [N], places in ``classes``."""
     classes: tuple[str, ...]
-    passed_over: PassedOver = field(default_factory=PassedOver)
+    skipped: SkippedFiles = field(default_factory=SkippedFiles)
     """What lies there and is not read."""
 
     def __len__(self) -> int:
@@ -66,9 +66,9 @@ class PhotoSplits:
     def notes(self) -> tuple[str, ...]:
         """What was passed over, a sentence a split; none where nothing was."""
         return tuple(
-            f"passed over in {split.folder.name}: {words(split.passed_over.reasons)}"
+            f"passed over in {split.folder.name}: {words(split.skipped.reasons)}"
             for split in (self.train, self.val)
-            if split.passed_over.reasons
+            if split.skipped.reasons
         )
 
     def digest(self) -> str:
@@ -104,7 +104,7 @@ def load(
     if not root.is_dir():
         raise UserError(f"no folder {root}; data.root=DIR names the one with {LAYOUT}")
     train, val = scan(root / "train"), scan(root / "val")
-    reasons = train.passed_over.reasons + val.passed_over.reasons
+    reasons = train.skipped.reasons + val.skipped.reasons
     counts = [(len(part), len(part.classes)) for part in (train, val)]
     tell(f"{root}: {set_line(*counts)}; passed over: {words(reasons) or 'nothing'}")
     for part in (train, val):
@@ -113,7 +113,7 @@ def load(
     if not allow_left_out:
         for part in (train, val):
             kept = torch.bincount(part.labels, minlength=len(part.classes)).tolist()
-            part.passed_over.check(part.folder, dict(zip(part.classes, kept, strict=True)), switch)
+            part.skipped.check(part.folder, dict(zip(part.classes, kept, strict=True)), switch)
     return PhotoSplits(
         _subset(splits.train, train_images, "data.train_images"),
         _subset(splits.val, val_images, "data.val_images"),
@@ -128,16 +128,16 @@ def scan(folder: Path) -> PhotoSet:
     """
     if not folder.is_dir():
         raise UserError(f"no folder {folder}; expected {LAYOUT} under data.root")
-    passed_over, classes = PassedOver(), []
+    skipped, classes = SkippedFiles(), []
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
                 if entry.is_dir() and not entry.name.startswith("."):
                     classes.append(entry.name)
                 else:
-                    passed_over.add_beside(entry)
+                    skipped.add_outside_classes(entry)
         classes.sort()
-        listed = [sorted(_images(folder, name, passed_over)) for name in classes]
+        listed = [sorted(_images(folder, name, skipped)) for name in classes]
     except OSError as error:
         raise UserError(f"cannot list {error.filename or folder}: {error.strerror}") from error
     labels = [label for label, files in enumerate(listed) for _ in files]
@@ -147,7 +147,7 @@ def scan(folder: Path) -> PhotoSet:
         sizes=np.array([size for files in listed for _, size in files], dtype=np.int64),
         labels=torch.tensor(labels, dtype=torch.int64),
         classes=tuple(classes),
-        passed_over=passed_over,
+        skipped=skipped,
     )
 
 
@@ -159,13 +159,13 @@ def check_listed(photos: PhotoSet) -> None:
     counts = torch.bincount(photos.labels, minlength=len(photos.classes))
     if counts.min() == 0:
         empty = photos.classes[int(counts.argmin())]
-        left = photos.passed_over.images[empty]
+        left = photos.skipped.images[empty]
         there = f", but {left:,} others that are passed over" if left else ""
         known = " ".join(IMG_EXTENSIONS)
         raise UserError(f"{folder / empty} holds no images (files ending in {known}){there}")
 
 
-def _images(folder: Path, name: str, passed_over: PassedOver) -> list[tuple[bytes, int]]:
+def _images(folder: Path, name: str, skipped: SkippedFiles) -> list[tuple[bytes, int]]:
     """Path under ``folder`` and size in bytes of each image of a class."""
     found = []
     with os.scandir(folder / name) as entries:
@@ -174,7 +174,7 @@ def _images(folder: Path, name: str, passed_over: PassedOver) -> list[tuple[byte
             if known and entry.is_file():
                 found.append((os.fsencode(f"{name}/{entry.name}"), entry.stat().st_size))
             else:
-                passed_over.add(entry, name)
+                skipped.add(entry, name)
     return found
 
 

@@ -30,14 +30,14 @@ from torchvision.transforms import v2
 from efficiency_bench.data.augment import Normalisation, derived_seed, epoch_order
 from efficiency_bench.data.folder import PhotoSet, PhotoSplits
 from efficiency_bench.data.loader import WHOLE_BATCH, Batch, Shard, batch_sizes
-from efficiency_bench.data.picture import rgb
+from efficiency_bench.data.rgb_image import open_rgb
 from efficiency_bench.errors import UserError
 
 RESIZE_OVER_CROP = 256 / 224
 """Shorter side before the validation crop over the crop's, where not told: ImageNet's custom."""
 
-SQUARES_AT_ONCE = 64
-"""Images that ``squares`` hands over together: a few MB, so that progress moves."""
+SQUARES_PER_BATCH = 64
+"""Images that ``resized_squares`` hands over together: a few MB, so that progress moves."""
 
 Sample = tuple[Tensor, int] | str
 """An image, uint8 [3, px, px], with its label, or why it could not be read."""
@@ -48,12 +48,12 @@ def by_simplejpeg(path: str) -> Tensor:
     try:
         pixels = simplejpeg.decode_jpeg(Path(path).read_bytes())
     except ValueError:
-        pixels = np.array(rgb(path))
+        pixels = np.array(open_rgb(path))
     return torch.from_numpy(pixels).permute(2, 0, 1)
 
 
 DECODERS: dict[str, Callable[[str], Image.Image | Tensor]] = {
-    "pillow": rgb,
+    "pillow": open_rgb,
     "simplejpeg": by_simplejpeg,
 }
 """What ``data.decode`` names: from a file's name to an RGB image."""
@@ -97,7 +97,7 @@ class FolderLoader:
         device: torch.device,
         workers: int,
         decode: str,
-        share: Shard = WHOLE_BATCH,
+        shard: Shard = WHOLE_BATCH,
     ) -> None:
         """Validation resizes the shorter side to ``resize_px`` and crops ``image_px``."""
         resize_px = resize_px or round(image_px * RESIZE_OVER_CROP)
@@ -105,7 +105,7 @@ class FolderLoader:
         self._normalise = normalise
         self._seed = seed
         self._device = device
-        self._share = share
+        self._shard = shard
         train, val = _Photos(splits.train, decode), _Photos(splits.val, decode)
         self._train = _Reader(_TrainPhotos(train, augmentation, seed), workers, device)
         self._val = _Reader(_ValPhotos(val, image_px, resize_px), workers, device)
@@ -118,14 +118,14 @@ class FolderLoader:
         parts = order.split(batch_sizes(len(order), batch_size))
         return self._normalised(
             self._train.read(
-                [(epoch, index, image_px) for index in self._share.take(whole).tolist()]
+                [(epoch, index, image_px) for index in self._shard.take(whole).tolist()]
                 for whole in parts[start_step:]
             )
         )
 
     def validation(self, batch_size: int) -> Iterator[Batch]:
         """See Loader.validation."""
-        indices = self._share.take(torch.arange(len(self._splits.val))).split(batch_size)
+        indices = self._shard.take(torch.arange(len(self._splits.val))).split(batch_size)
         return self._normalised(self._val.read(part.tolist() for part in indices))
 
     def _normalised(self, batches: Iterable[Batch]) -> Iterator[Batch]:
@@ -135,14 +135,14 @@ class FolderLoader:
             yield self._normalise(images), labels.to(self._device, non_blocking=True)
 
 
-def squares(photos: PhotoSet, side_px: int, workers: int) -> Iterator[Tensor]:
+def resized_squares(photos: PhotoSet, side_px: int, workers: int) -> Iterator[Tensor]:
     """Every photograph in order, in batches, uint8 [n, 3, side_px, side_px].
 
     The shorter side is resized by Pillow and the centre kept.  UserError for an image that
     cannot be read.
     """
     images = _ValPhotos(_Photos(photos, "pillow"), side_px, side_px)
-    batches = torch.arange(len(photos)).split(SQUARES_AT_ONCE)
+    batches = torch.arange(len(photos)).split(SQUARES_PER_BATCH)
     reader = _Reader(images, workers, torch.device("cpu"))
     for pixels, _ in reader.read(part.tolist() for part in batches):
         yield pixels

@@ -61,28 +61,28 @@ class MemoryLoader:
         image_px: int,
         seed: int,
         device: torch.device,
-        share: Shard = WHOLE_BATCH,
+        shard: Shard = WHOLE_BATCH,
         views: Views | None = None,
     ) -> None:
         """``image_px`` is the side of validation images; a set of another side is resized.
 
         Photographs have ``views``: random crops to train on, and the centre to be validated on.
         """
-        val_images = share.take(splits.val.images)
+        val_images = shard.take(splits.val.images)
         pixels = splits.train.images.numel() + val_images.numel()
         home = device if fits(pixels, free_bytes(device)) else HOST
         self.notes = () if home == device else (kept_on_host(pixels),)
         self.images = splits.train.images.to(home)
         self.labels = splits.train.labels.to(home)
         self.val_images = val_images.to(home)
-        self.val_labels = share.take(splits.val.labels).to(home)
+        self.val_labels = shard.take(splits.val.labels).to(home)
         self.augmentation = augmentation
         self.flip = flip
         self.normalise = normalise
         self.image_px = image_px
         self.seed = seed
         self.device = device
-        self.share = share
+        self.shard = shard
         self.views = views
 
     def epoch(
@@ -94,8 +94,8 @@ class MemoryLoader:
         crops = self._crops(epoch)
         for step, whole in enumerate(parts[start_step:], start=start_step):
             generator = derived_generator(self.device, self.seed, "augment", epoch, step)
-            draws = Draws(generator, len(whole), self.share)
-            indices = self.share.take(whole)
+            draws = Draws(generator, len(whole), self.shard)
+            indices = self.shard.take(whole)
             images = self.normalise(self.images[indices].to(self.device))
             if crops is not None:
                 images = cropped(images, crops[indices].to(self.device), image_px)

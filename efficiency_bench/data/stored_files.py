@@ -17,7 +17,7 @@ from typing import ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
 
-from efficiency_bench.data.passed_over import words
+from efficiency_bench.data.skipped_files import words
 from efficiency_bench.errors import UserError
 
 SPLITS = ("train", "val")
@@ -26,11 +26,11 @@ CONTENT_CHECKED_BYTES = 1 << 30
 """Files up to this size together are read whole before a run: about a second."""
 
 
-Progress = Callable[[str, int, int], None]
+ProgressCallback = Callable[[str, int, int], None]
 """Told what is done with which file, how many images of it, and of how many."""
 
 
-class Record(BaseModel):
+class StoredFileRecord(BaseModel):
     """What is known of one file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -59,7 +59,7 @@ class Record(BaseModel):
         return f"write it again: efficiency-bench data {cls.command} SOURCE {file.parent}"
 
 
-def source_notes(train: Record, val: Record) -> tuple[str, ...]:
+def source_notes(train: StoredFileRecord, val: StoredFileRecord) -> tuple[str, ...]:
     """What was left out, or twice there, when both files were written."""
     left = [
         f"passed over in the source of {record.file}: {words(record.passed_over)}"
@@ -82,7 +82,7 @@ def check_apart(train: Path, val: Path, train_digest: str, val_digest: str) -> N
         )
 
 
-Kind = TypeVar("Kind", bound=Record)
+Kind = TypeVar("Kind", bound=StoredFileRecord)
 
 
 def record_path(file: Path) -> Path:
@@ -140,7 +140,7 @@ def new_draft(file: Path) -> Path:
     return draft
 
 
-def finish(file: Path, record: Record) -> None:
+def finish(file: Path, record: StoredFileRecord) -> None:
     """Give the draft of ``file`` its name; the record comes last."""
     path = record_path(file)
     try:

@@ -77,7 +77,7 @@ def baseline_target(
     )
 
 
-def held_to_todays_baseline(entry: Entry, entries: Iterable[Entry]) -> bool:
+def uses_current_baseline(entry: Entry, entries: Iterable[Entry]) -> bool:
     """Return whether the target of ``entry`` comes from the baseline runs now in ``entries``.
 
     True if its target came from elsewhere.  A run measured against an older baseline stays in the

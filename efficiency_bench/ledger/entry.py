@@ -18,7 +18,7 @@ from efficiency_bench.errors import UserError
 from efficiency_bench.identity import config_digest, data_name, row_date
 from efficiency_bench.ledger.costs import cost_of
 from efficiency_bench.ledger.events import ends, parse_events, without_own_fields
-from efficiency_bench.ledger.history import lost_in_all, useful
+from efficiency_bench.ledger.history import effective_events, repeated_work_total
 from efficiency_bench.ledger.store import with_entry_digest
 from efficiency_bench.records import Clocks, Entry, Evaluation, Provenance, Segment, Target
 from efficiency_bench.stop_rule import metric_of_start
@@ -51,7 +51,7 @@ def entry_from_log(content: bytes, event_log: str) -> Entry:
 
 
 def _entry(events: Sequence[Event], log_digest: str, event_log: str) -> Entry:
-    kept = useful(events)
+    kept = effective_events(events)
     start = next(event for event in kept if event["event"] == "start")
     end, config = kept[-1], start["config"]
     segments = tuple(Segment(**segment) for segment in end["segments"])
@@ -59,7 +59,7 @@ def _entry(events: Sequence[Event], log_digest: str, event_log: str) -> Entry:
         Evaluation(**without_own_fields(event)) for event in kept if event["event"] == "evaluation"
     )
     target = _target(start, evaluations)
-    repeated = lost_in_all(events)
+    repeated = repeated_work_total(events)
     passed = sum(segment.images for segment in segments)
     macs = sum(s.images * s.passes * s.forward_macs for s in segments)
     estimand: records.Estimand = "anytime"
@@ -86,7 +86,7 @@ def _entry(events: Sequence[Event], log_digest: str, event_log: str) -> Entry:
         forward_macs=macs / passed if passed else 0.0,  # of integers: exact if F is one
         paper3x_tfs_days=records.paper3x_tfs_days(segments),
         exact_flops=records.exact_flops(segments),
-        **arrival(
+        **target_fields(
             target,
             evaluations,
             segments,
@@ -129,7 +129,7 @@ def _target(start: Event, evaluations: Sequence[Evaluation]) -> Target:
     )
 
 
-def arrival(
+def target_fields(
     target: Target,
     evaluations: Sequence[Evaluation],
     segments: Sequence[Segment],

@@ -45,11 +45,11 @@ class History:
         self._read += 1
 
     @property
-    def useful(self) -> list[Event]:
+    def effective_events(self) -> list[Event]:
         """The events that were not rolled back, in log order."""
         return [event for _, event in sorted(self._others + self._counting, key=lambda p: p[0])]
 
-    def lost(self, resume: Event) -> RepeatedWork:
+    def repeated_work(self, resume: Event) -> RepeatedWork:
         """Return the work that ``resume``, which was not added yet, rolls back.
 
         A ``resume`` event holds the totals at its step; in an older log it holds only the images,
@@ -75,7 +75,7 @@ class History:
         return count
 
 
-def useful(events: Iterable[Event]) -> list[Event]:
+def effective_events(events: Iterable[Event]) -> list[Event]:
     """Return the events without those that a later ``resume`` rolled back.
 
     They read like the log of an uninterrupted run with ``resume`` events in between.
@@ -83,27 +83,27 @@ def useful(events: Iterable[Event]) -> list[Event]:
     history = History()
     for event in events:
         history.add(event)
-    return history.useful
+    return history.effective_events
 
 
-def lost_by_resuming(events: Sequence[Event], resume: Event) -> RepeatedWork:
+def repeated_work_of(events: Sequence[Event], resume: Event) -> RepeatedWork:
     """Return the work that ``resume`` rolls back of ``events``, the log so far."""
     history = History()
     for event in events:
         history.add(event)
-    return history.lost(resume)
+    return history.repeated_work(resume)
 
 
-def lost_by_each(events: Iterable[Event]) -> Iterator[tuple[int, Event, RepeatedWork]]:
+def repeated_work_by_resume(events: Iterable[Event]) -> Iterator[tuple[int, Event, RepeatedWork]]:
     """Yield the index in the log, the event, and the work rolled back, for each ``resume``."""
     history = History()
     for place, event in enumerate(events):
         if event["event"] == "resume":
-            yield place, event, history.lost(event)
+            yield place, event, history.repeated_work(event)
         history.add(event)
 
 
-def lost_in_all(events: Iterable[Event]) -> RepeatedWork:
+def repeated_work_total(events: Iterable[Event]) -> RepeatedWork:
     """Return the work that all resumes of a log rolled back together."""
     resumptions = [event["lost"] for event in events if event["event"] == "resume"]
     return RepeatedWork(
@@ -120,9 +120,9 @@ _LOST_IN = ("images", "seconds", "paper3x_tfs_days")
 
 def reached(events: Sequence[Event]) -> dict[str, Any]:
     """Return how far damaged ``events`` had come in each account, including repeated work."""
-    again = lost_in_all(events)
+    again = repeated_work_total(events)
     resumed = [event for event in events if event["event"] == "resume"][-1:]
-    standing = resumed + [e for e in useful(events) if e["event"] in COUNTING_KINDS]
+    standing = resumed + [e for e in effective_events(events) if e["event"] in COUNTING_KINDS]
     furthest = {
         account: max((e.get(account, 0) for e in standing), default=0) + getattr(again, lost)
         for account, lost in zip(_ACCOUNTS, _LOST_IN, strict=True)

@@ -41,7 +41,7 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Loader:
+class LoaderSpeed:
     """Images per second that can be loaded; None: the data is in memory, without a loader."""
 
     images_per_second: float | None
@@ -78,20 +78,20 @@ def work(
     )
 
 
-def loader(config: RunConfig, machine: Hardware | None) -> Loader:
+def loader_speed(config: RunConfig, machine: Hardware | None) -> LoaderSpeed:
     """The loading speed on ``machine``; None: this machine."""
     each = LOADED_IMAGES_PER_SECOND.get((config.data.name, config.data.decode))
     if each is None:
-        return Loader(None, False, "in memory: augmented on the device, within a step")
+        return LoaderSpeed(None, False, "in memory: augmented on the device, within a step")
     asked = config.data.workers * (machine.devices if machine else 1)
     cores = machine.cpu_threads if machine else usable_cores()
     workers = min(asked, cores) if cores else asked
     source = f"{each:.3g} images/s of one (docs/performance.md) x {workers} data.workers"
-    return Loader(each * workers, machine is None and config.device == "cpu", source)
+    return LoaderSpeed(each * workers, machine is None and config.device == "cpu", source)
 
 
 def timing(
-    work: Work, size: SetSize, count: ForwardCount, images_per_second: float, loader: Loader
+    work: Work, size: SetSize, count: ForwardCount, images_per_second: float, loader: LoaderSpeed
 ) -> Timing:
     """The time of a run whose arithmetic reaches ``images_per_second`` at the side of ``count``.
 

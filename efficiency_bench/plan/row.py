@@ -14,7 +14,7 @@ from efficiency_bench.counting import ForwardCount
 from efficiency_bench.identity import config_digest, row_date
 from efficiency_bench.ledger import store
 from efficiency_bench.ledger.costs import SECONDS_PER_HOUR
-from efficiency_bench.plan.duration import Timing, Work, loader, steps, timing, work
+from efficiency_bench.plan.duration import Timing, Work, loader_speed, steps, timing, work
 from efficiency_bench.plan.evidence import chance_to_arrive, epochs_to_target
 from efficiency_bench.plan.hardware import Hardware
 from efficiency_bench.plan.probe import Rate, probed
@@ -89,7 +89,7 @@ class RunPlanner:
         network = self._network(config, size)
         epochs, chance = epochs_to_target(config, entries), chance_to_arrive(config, entries)
         todo = work(config, size, network.counts, epochs)
-        loading = loader(config, self.place.machine)
+        loading = loader_speed(config, self.place.machine)
         count, rate = network.counts[config.data.image_px], network.rate
         takes = timing(todo, size, count, rate.images_per_second, loading)
         return {

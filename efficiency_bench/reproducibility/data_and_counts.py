@@ -20,14 +20,14 @@ from efficiency_bench.verify import (
     Check,
     Failure,
     LedgerIndex,
-    Skipped,
+    SkippedCheck,
     Unconfirmed,
     Verification,
     verify,
 )
 from efficiency_bench.verify.evidence import Evidence
 from efficiency_bench.verify.findings import Finding, equal
-from efficiency_bench.verify.preregistration import Registration, held_to
+from efficiency_bench.verify.preregistration import Registration, registration_rule
 
 PUBLISHED = "published"
 
@@ -55,7 +55,7 @@ def verify_ledger(
     """
     checks: list[Check] = [data_check(data_root), counts_again]
     if decided is not None:
-        checks.append(held_to(decided))
+        checks.append(registration_rule(decided))
     if source == PUBLISHED:
         read = store.LedgerRead(published_entries(), ())
     else:
@@ -77,11 +77,11 @@ def data_check(root: Path | None) -> Check:
     def data(evidence: Evidence) -> Iterator[Finding]:
         start = evidence.start
         try:
-            digest, train_images, val_images, classes = at_hand(
+            digest, train_images, val_images, classes = data_facts(
                 json.dumps(evidence.entry.config["data"]), root
             )
         except UserError as error:
-            yield Skipped("data", f"not at hand: {str(error).splitlines()[0]}")
+            yield SkippedCheck("data", f"not at hand: {str(error).splitlines()[0]}")
             return
         yield from equal("data: digest", digest, evidence.entry.data_digest)
         yield from equal("data: train_images", train_images, start["train_images"])
@@ -163,7 +163,7 @@ def older_network(entry: Entry) -> str | None:
 
 
 @lru_cache
-def at_hand(data: str, root: Path | None) -> tuple[str, int, int, int]:
+def data_facts(data: str, root: Path | None) -> tuple[str, int, int, int]:
     """Digest, training images, validation images and classes of the data; never downloads.
 
     ``data`` is the JSON of a configuration's data part.  Raises UserError if the data or the

@@ -14,7 +14,7 @@ from efficiency_bench.counting import ForwardCount, audited_count
 from efficiency_bench.data import Data
 from efficiency_bench.models import build_model, check_input, known_arguments
 from efficiency_bench.records import Target
-from efficiency_bench.training.ranks import ALL_HERE, Ranks
+from efficiency_bench.training.ranks import SINGLE_PROCESS, Ranks
 from efficiency_bench.training.schedule import all_sides_px
 from efficiency_bench.training.step import Numerics
 from efficiency_bench.training.trainer import Job
@@ -25,7 +25,7 @@ def build_job(
     data: Data,
     target: Target | None,
     stop_requested: Callable[[], bool],
-    ranks: Ranks = ALL_HERE,
+    ranks: Ranks = SINGLE_PROCESS,
 ) -> Job:
     """The trainer's job: the model, its MAC counts at every image side, and the other inputs.
 

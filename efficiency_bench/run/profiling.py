@@ -9,7 +9,7 @@ from typing import Any
 
 from torch.profiler import ProfilerActivity, profile, record_function, schedule
 
-from efficiency_bench.training.trainer import Batch, Run
+from efficiency_bench.training.trainer import Batch, TrainingRun
 
 WARM_UP_STEPS = 5
 """Libraries select kernels and allocate memory in the first few steps."""
@@ -28,7 +28,7 @@ class Profile:
     def __init__(self, folder: Path) -> None:
         self._folder = folder / FOLDER
 
-    def watch(self, run: Run) -> None:
+    def watch(self, run: TrainingRun) -> None:
         """Trace five steps of ``run``, starting with the sixth."""
         activities = [ProfilerActivity.CPU]
         if run.job.device.type == "cuda":

@@ -79,7 +79,7 @@ class RunProgress:
     def _resume(self, event: Event) -> None:
         lost = event["lost"]["images"]
         again = f"; {lost} images will be repeated" if lost else ""
-        text = f"  goes on after step {event['steps']} ({event['images']} images){again}"
+        text = f"  resumes after step {event['steps']} ({event['images']} images){again}"
         self._say(text)
         for note in event["notes"]:
             self._say(f"  note: {note}")
@@ -144,7 +144,7 @@ def ending_line(entry: Entry) -> str:
         return f"{name}: ended at {last}, which {verdict} {value}; {spent}"
     if not entry.reached:
         touched = entry.first_crossing_images is not None
-        missed = "touched and NOT held" if touched else "NOT reached"
+        missed = "reached but NOT held" if touched else "NOT reached"
         return f"{name}: {missed} {value}; {spent}"
     # nothing is known before the first evaluation, so the crossing is an upper bound
     first = entry.sustained_crossing_images == entry.evaluations[0].images

@@ -19,7 +19,7 @@ from efficiency_bench.ledger.events import (
     read_sound_part,
     repair_fields,
 )
-from efficiency_bench.ledger.history import RepeatedWork, lost_by_resuming
+from efficiency_bench.ledger.history import RepeatedWork, repeated_work_of
 from efficiency_bench.provenance import code_digest
 from efficiency_bench.records import Segment, paper3x_tfs_days
 from efficiency_bench.run import folder as folders
@@ -136,7 +136,7 @@ def _attempt(
         state=found.state if found else None,
         checkpoint=found.path if found else None,
         position=position,
-        lost=lost_by_resuming(events, position),
+        lost=repeated_work_of(events, position),
         problems=tuple(problems),
         energy=_energy(events, found),
     )

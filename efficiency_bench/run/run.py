@@ -68,7 +68,7 @@ WORKER_DIED = "DataLoader worker"
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RunOutcome:
     """The result of a run: its entry, or None if a signal stopped it before its end.
 
     Ranks other than 0 have no entry either, only the end reason.
@@ -87,12 +87,12 @@ class Outcome:
         return 1 if reason in FAULTS and not self.already_finished else 0
 
 
-def execute(run: RunSetup, mirrors: tuple[Mirror, ...]) -> Outcome:
+def execute(run: RunSetup, mirrors: tuple[Mirror, ...]) -> RunOutcome:
     """Train, logging each event as it happens, and write the entry."""
     event_log = EventLog(run.folder / folders.EVENTS)
     progress_before = run.earlier.progress_events if run.earlier else 0
     throttled = ThrottledProgress(event_log, progress_before)
-    processes = run.job.ranks.share.world_size
+    processes = run.job.ranks.shard.world_size
     facts = provenance.collect(
         devices.hardware(run.config, processes),
         network_digest(run.config.model.name, run.config.form),
@@ -115,14 +115,14 @@ def execute(run: RunSetup, mirrors: tuple[Mirror, ...]) -> Outcome:
             tell("profile", **profile.close())
         if ending.reason == "interrupted":
             tell("interrupted", **ending_fields(ending), **energy.fields())
-            return Outcome(None)
+            return RunOutcome(None)
         digest = weights_digest(run.job.model)
         tell("end", **ending_fields(ending), **energy.fields(), weights_digest=digest)
     entry = folders.logged_entry(run.folder, run.ledger_dir)
     conclude(run.folder, run.ledger_dir, entry)
     for mirror in mirrors:
         mirror({"event": "entry", "entry": entry})
-    return Outcome(entry)
+    return RunOutcome(entry)
 
 
 def conclude(folder: Path, ledger_dir: Path, entry: Entry) -> None:
@@ -160,7 +160,7 @@ def _begin(
         "cost": cost,
     }
     before = start["provenance"]["hardware"].get("processes", 1)
-    processes = run.job.ranks.share.world_size
+    processes = run.job.ranks.shard.world_size
     if before != processes:
         fields["notes"] += [
             f"started with {before} processes, resumed with {processes}: same batches, but sums are"
@@ -241,7 +241,7 @@ def run(
     mirrors: Mirrors = lambda folder: (),
     stop_requested: Callable[[], bool] = lambda: False,
     tell: Tell = quiet,
-) -> Outcome:
+) -> RunOutcome:
     """Train the run of ``config`` and append its entry to the ledger.
 
     A finished run returns its existing entry without training; an unfinished one resumes from its
@@ -255,7 +255,7 @@ def run(
     process = this_process()
     ranks = join(process, config.device)
     if not process.is_main:
-        return Outcome(None, end_reason=run_worker_rank(config, ranks, process, stop_requested))
+        return RunOutcome(None, end_reason=run_worker_rank(config, ranks, process, stop_requested))
     with Rank0Broadcast(ranks) as rank0:
         if config.run_dir is not None:
             with folders.locked(Path(config.run_dir)):
@@ -270,7 +270,7 @@ def _run_in(
     stop_requested: Callable[[], bool],
     rank0: Rank0Broadcast,
     tell: Tell,
-) -> Outcome:
+) -> RunOutcome:
     """The run in ``folder``, whose lock this process holds; None: in the folder of its run id."""
     ledger_dir = Path(config.ledger_dir)
     if folder is not None and (entry := folders.finished_entry(folder, ledger_dir)) is not None:
@@ -278,7 +278,7 @@ def _run_in(
         return _finished(entry, folder, ledger_dir)
     began = time.perf_counter()
     ranks = rank0.ranks
-    data = build_data(config.data, config.recipe, config.seed, ranks.device, ranks.share, tell=tell)
+    data = build_data(config.data, config.recipe, config.seed, ranks.device, ranks.shard, tell=tell)
     target = resolve_target(config, data)
     name = identity.data_name(config.data.name, len(data.classes))
     run_id = identity.run_id(measured_part(config), name, data.digest, target)
@@ -287,13 +287,13 @@ def _run_in(
         if (entry := folders.finished_entry(folder, ledger_dir)) is not None:
             return _finished(entry, folder, ledger_dir)
         if store.entry_path(ledger_dir, run_id).exists():
-            return Outcome(store.find(ledger_dir, run_id), already_finished=True)
+            return RunOutcome(store.find(ledger_dir, run_id), already_finished=True)
         store.check_writable(ledger_dir)
         earlier = previous_attempt(folder, run_id)
         job = build_job(config, data, target, stop_requested, ranks)
         setup_seconds = time.perf_counter() - began
         # not timed; the other ranks still wait for the broadcast
-        peak = None if earlier else measured_peak(config, ranks.share.world_size)
+        peak = None if earlier else measured_peak(config, ranks.shard.world_size)
         setup = RunSetup(
             config, run_id, folder, ledger_dir, data, target, job, setup_seconds, earlier, peak
         )
@@ -306,8 +306,8 @@ def _run_in(
                 mirror.close()
 
 
-def _finished(entry: Entry, folder: Path, ledger_dir: Path) -> Outcome:
+def _finished(entry: Entry, folder: Path, ledger_dir: Path) -> RunOutcome:
     """The outcome of a finished run; adds its entry to the ledger if a crash prevented that."""
     if not store.entry_path(ledger_dir, entry.run_id).exists():
         conclude(folder, ledger_dir, entry)
-    return Outcome(entry, already_finished=True)
+    return RunOutcome(entry, already_finished=True)

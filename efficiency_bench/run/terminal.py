@@ -19,7 +19,7 @@ from efficiency_bench.run.signals import Stop
 from efficiency_bench.text_console import TextConsole
 
 if TYPE_CHECKING:
-    from efficiency_bench.run.run import Mirror, Outcome
+    from efficiency_bench.run.run import Mirror, RunOutcome
 
 
 def no_mirrors(config: RunConfig, folder: Path) -> Iterable[Mirror]:
@@ -80,7 +80,7 @@ def run_with_progress(
     stop: Stop,
     place: tuple[int, int] = (1, 1),
     begins: Callable[[Path], None] = lambda folder: None,
-) -> Outcome:
+) -> RunOutcome:
     """Train or resume ``config``; ``place`` is its number, from 1, and the total.
 
     ``begins`` is called with the run's folder before the first step.  Raises UserError.

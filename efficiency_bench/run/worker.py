@@ -68,7 +68,7 @@ def run_worker_rank(
     message = ranks.broadcast(None)
     if message is None:
         return "finished"
-    data = build_data(config.data, config.recipe, config.seed, ranks.device, ranks.share)
+    data = build_data(config.data, config.recipe, config.seed, ranks.device, ranks.shard)
     if data.digest != message["data_digest"]:
         raise UserError(
             f"{process} has different data than rank 0; the folder data.root= must hold the same"

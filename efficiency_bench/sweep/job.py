@@ -11,16 +11,16 @@ from efficiency_bench.run.processes import this_process
 from efficiency_bench.run.signals import Stop
 from efficiency_bench.run.terminal import Terminal, run_with_progress
 from efficiency_bench.sweep import manifest
-from efficiency_bench.sweep.manifest import Note, Sweep
+from efficiency_bench.sweep.manifest import RunNote, Sweep
 
 
-def work_on(sweep: Sweep, number: int, here: Terminal, stop: Stop) -> tuple[int, Entry | None]:
+def train_run(sweep: Sweep, number: int, here: Terminal, stop: Stop) -> tuple[int, Entry | None]:
     """Train or resume a run; returns its exit code, and its entry if it has one.
 
     A user's mistake is printed and noted, and gives exit code 2.  Only rank 0 writes notes.
     """
     total = len(sweep.runs)
-    note = Note(job=job_name(), run_dir=manifest.read_note(sweep.folder, number).run_dir)
+    note = RunNote(job=job_name(), run_dir=manifest.read_note(sweep.folder, number).run_dir)
 
     def begins(folder: Path) -> None:
         nonlocal note
@@ -49,7 +49,7 @@ def job_name() -> str | None:
     return f"{array}_{index}" if array and index else os.environ.get("SLURM_JOB_ID")
 
 
-def _note_problem(sweep: Sweep, number: int, note: Note, problem: str) -> None:
+def _note_problem(sweep: Sweep, number: int, note: RunNote, problem: str) -> None:
     if not this_process().is_main:
         return
     noted = note.model_copy(update={"problem": problem})

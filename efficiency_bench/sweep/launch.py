@@ -19,11 +19,11 @@ from efficiency_bench import hydra_app
 from efficiency_bench.errors import UserError
 from efficiency_bench.hydra_app import Launcher
 from efficiency_bench.ledger import store
-from efficiency_bench.ledger.baseline import held_to_todays_baseline
+from efficiency_bench.ledger.baseline import uses_current_baseline
 from efficiency_bench.records import Entry
 from efficiency_bench.run.target import is_baseline
 from efficiency_bench.sweep import manifest
-from efficiency_bench.sweep.manifest import Note, Sweep
+from efficiency_bench.sweep.manifest import RunNote, Sweep
 from efficiency_bench.sweep.status import FINISHED, status_of
 
 
@@ -94,13 +94,13 @@ class Submission:
             return status.missing
         ledger_dir = Path(self.sweep.runs[number - 1].config["ledger_dir"])
         # if the baseline was measured again, the target and with it the run has changed
-        return not held_to_todays_baseline(status.entry, entries_of(ledger_dir))
+        return not uses_current_baseline(status.entry, entries_of(ledger_dir))
 
     def _launch(self, numbers: Sequence[int]) -> str | None:
         """Submit one array of jobs and wait; returns the launcher's error, or None."""
         for number in numbers:  # clear problems and targets of earlier attempts
             status = status_of(self.sweep, number)
-            kept = Note(run_dir=None if status.entry else status.run_dir)
+            kept = RunNote(run_dir=None if status.entry else status.run_dir)
             manifest.write_note(self.sweep.folder, number, kept)
         try:
             hydra_app.submit(self.launcher, self.sweep.folder, numbers, self.job)

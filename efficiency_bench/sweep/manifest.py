@@ -78,7 +78,7 @@ class Sweep(BaseModel):
         return config
 
 
-class Note(BaseModel):
+class RunNote(BaseModel):
     """What a run of a sweep records about itself."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -176,7 +176,7 @@ def find(name: str | None) -> Sweep:
     return read(SWEEPS / matches[0])
 
 
-def write_note(folder: Path, number: int, note: Note) -> None:
+def write_note(folder: Path, number: int, note: RunNote) -> None:
     """Replace the note of run ``number``.  Raises UserError if the disk refuses the write."""
     path = folder / f"{number}.json"
     try:
@@ -185,13 +185,13 @@ def write_note(folder: Path, number: int, note: Note) -> None:
         raise UserError(f"cannot write {path}: {error.strerror or error}") from error
 
 
-def read_note(folder: Path, number: int) -> Note:
+def read_note(folder: Path, number: int) -> RunNote:
     """The note of run ``number``; empty if there is none."""
     path = folder / f"{number}.json"
     try:
-        return Note.model_validate_json(read_regular(path, LARGEST_BYTES))
+        return RunNote.model_validate_json(read_regular(path, LARGEST_BYTES))
     except FileNotFoundError:
-        return Note()
+        return RunNote()
     except (OSError, ValidationError) as error:
         raise UserError(
             f"{path} is not a valid note of a run; remove it, the run writes it again"

@@ -13,13 +13,13 @@ from pydantic.dataclasses import dataclass
 from efficiency_bench.errors import UserError
 from efficiency_bench.ledger import store
 from efficiency_bench.ledger.events import UNREADABLE, read_events
-from efficiency_bench.ledger.history import useful
+from efficiency_bench.ledger.history import effective_events
 from efficiency_bench.records import Entry, Segment, paper3x_tfs_days
 from efficiency_bench.run import folder as folders
 from efficiency_bench.run.signals import STOPPED
 from efficiency_bench.stop_rule import metric_of_start
 from efficiency_bench.sweep import manifest
-from efficiency_bench.sweep.manifest import Note, Sweep
+from efficiency_bench.sweep.manifest import RunNote, Sweep
 
 STATES = ("running", "preempted", "waiting", "arrived", "ended", "failed")
 """``preempted``: stopped or killed, resumes when started again; ``ended``: completed its schedule
@@ -121,7 +121,7 @@ def status_of(sweep: Sweep, number: int) -> RunStatus:
     return RunStatus(**known, state="waiting")
 
 
-def _entry(folder: Path | None, ledger_dir: Path, note: Note) -> Entry | None:
+def _entry(folder: Path | None, ledger_dir: Path, note: RunNote) -> Entry | None:
     """The run's entry, from its folder or, if it was trained elsewhere, from the ledger."""
     if folder is not None and (entry := folders.finished_entry(folder, ledger_dir)):
         return entry
@@ -150,13 +150,13 @@ def _of_entry(entry: Entry, known: Mapping[str, Any]) -> RunStatus:
 
 
 def _of_events(
-    events: Sequence[Event], running: bool, note: Note, known: Mapping[str, Any]
+    events: Sequence[Event], running: bool, note: RunNote, known: Mapping[str, Any]
 ) -> RunStatus:
     """The status of a run without an entry, from its event log."""
     start = next((event for event in events if event["event"] == "start"), None)
     if start is None:
         return RunStatus(**known, state="running" if running else "preempted")
-    kept = useful(events)
+    kept = effective_events(events)
     evaluations = [event for event in kept if event["event"] == "evaluation"]
     latest = next((e for e in reversed(kept) if "train_seconds" in e and e.get("steps")), None)
     target = start["target"]

@@ -17,7 +17,7 @@ from efficiency_bench.run.progress import ending_line
 from efficiency_bench.run.signals import STOPPED, stop_on_signal
 from efficiency_bench.run.terminal import Terminal
 from efficiency_bench.sweep import manifest
-from efficiency_bench.sweep.job import work_on
+from efficiency_bench.sweep.job import train_run
 from efficiency_bench.sweep.launch import Submission
 from efficiency_bench.sweep.manifest import Sweep
 from efficiency_bench.sweep.status import RunStatus, status_of
@@ -79,7 +79,7 @@ def train_here(
     with stop_on_signal(leaving) as stop:
         for number in sweep.numbers:
             over = stop or (process.world_size > 1 and any(codes))
-            code, entry = (STOPPED, None) if over else work_on(sweep, number, here, stop)
+            code, entry = (STOPPED, None) if over else train_run(sweep, number, here, stop)
             codes.append(code)
             entries += [] if entry is None else [entry]
         if STOPPED in codes:

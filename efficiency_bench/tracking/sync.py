@@ -13,7 +13,7 @@ from efficiency_bench.errors import UserError
 from efficiency_bench.files import read_regular
 from efficiency_bench.ledger import store
 from efficiency_bench.ledger.events import UNREADABLE, read_events
-from efficiency_bench.ledger.history import useful
+from efficiency_bench.ledger.history import effective_events
 from efficiency_bench.records import Entry
 from efficiency_bench.tracking.wandb_mirror import Session, WandbMirror
 from efficiency_bench.verify.evidence import gather
@@ -47,7 +47,7 @@ def of_folder(folder: Path) -> LoggedRun:
         raise UserError(f"the run in {folder} never started: its event log has no start")
     path = folder / "entry.json"
     try:
-        run_id, events = str(start["run_id"]), useful(events)
+        run_id, events = str(start["run_id"]), effective_events(events)
     except UNREADABLE as error:
         raise UserError(f"the event log of {folder} is incomplete: {error!r}") from error
     store.entry_path(folder, run_id)  # checks the id: wandb names its own folder by it
@@ -72,7 +72,7 @@ def of_ledger(ledger_dir: Path) -> tuple[list[LoggedRun], list[str]]:
     for entry in ledger.entries:
         evidence = gather(ledger_dir, entry, index)
         try:
-            events = evidence.useful if evidence.start else []
+            events = evidence.effective_events if evidence.start else []
         except UNREADABLE as error:
             left_out.append(f"{entry.run_id}: its event log is incomplete: {error!r}")
             continue

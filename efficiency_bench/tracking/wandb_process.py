@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Literal, TextIO
 
 from efficiency_bench.ledger.events import read_events
-from efficiency_bench.ledger.history import useful
+from efficiency_bench.ledger.history import effective_events
 
 CURVES = ("top1", "top5", "validation_loss", "train_loss")
 
@@ -163,7 +163,9 @@ class RunMirror:
         """
         if self.run.offline:
             return
-        for event in useful(read_events(Path(self.settings.folder) / "events.jsonl").events):
+        for event in effective_events(
+            read_events(Path(self.settings.folder) / "events.jsonl").events
+        ):
             if event["event"] in ("progress", "evaluation") and event["steps"] <= steps:
                 self._add(event)
 

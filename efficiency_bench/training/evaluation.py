@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from efficiency_bench.training.ranks import ALL_HERE, Ranks
+from efficiency_bench.training.ranks import SINGLE_PROCESS, Ranks
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ def evaluate(
     model: nn.Module,
     batches: Iterable[tuple[Tensor, Tensor]],
     autocast: torch.autocast,
-    ranks: Ranks = ALL_HERE,
+    ranks: Ranks = SINGLE_PROCESS,
 ) -> Score:
     """Score ``model`` in eval mode over ``batches`` of (images [B,C,H,W], labels [B]).
 

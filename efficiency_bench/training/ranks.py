@@ -25,19 +25,19 @@ CPU = torch.device("cpu")
 class Ranks:
     """This process among those of its run; at world size 1 nothing is communicated."""
 
-    share: Shard = WHOLE_BATCH
+    shard: Shard = WHOLE_BATCH
     device: torch.device = CPU
     """Device of the tensors that are communicated: NCCL needs them on the GPU."""
 
     @property
     def alone(self) -> bool:
         """Whether the world size is 1."""
-        return self.share.world_size == 1
+        return self.shard.world_size == 1
 
     @property
     def is_main(self) -> bool:
         """Whether this is rank 0, which writes the log, the checkpoints and the entry."""
-        return self.share.rank == 0
+        return self.shard.rank == 0
 
     def parallel(self, model: nn.Module) -> tuple[nn.Module, nn.Module]:
         """``model`` with synchronised batch norm, alone and wrapped for averaging gradients.
@@ -55,7 +55,7 @@ class Ranks:
         The weighted losses, averaged over the ranks, give the mean over the global batch,
         whatever the sizes of the shards.
         """
-        return images * self.share.world_size / global_batch_size
+        return images * self.shard.world_size / global_batch_size
 
     def all_reduce_sum(self, value: Tensor) -> Tensor:
         """The sum of ``value`` over all ranks."""
@@ -84,5 +84,5 @@ class Ranks:
         return received
 
 
-ALL_HERE = Ranks()
+SINGLE_PROCESS = Ranks()
 """World size 1."""

@@ -24,7 +24,7 @@ from efficiency_bench.stop_rule import chance_level, due, evaluations_per_epoch,
 from efficiency_bench.training.clock import Clock
 from efficiency_bench.training.compile import compile_step
 from efficiency_bench.training.evaluation import evaluate
-from efficiency_bench.training.ranks import ALL_HERE, Ranks
+from efficiency_bench.training.ranks import SINGLE_PROCESS, Ranks
 from efficiency_bench.training.schedule import side_px
 from efficiency_bench.training.step import Numerics, Step
 
@@ -54,8 +54,8 @@ class Job:
     numerics: Numerics
     auxiliary_loss_weight: float = 0.0
     stop_requested: Callable[[], bool] = field(default=lambda: False)
-    ranks: Ranks = ALL_HERE
-    watch: Callable[[Run], None] = field(default=lambda run: None)
+    ranks: Ranks = SINGLE_PROCESS
+    watch: Callable[[TrainingRun], None] = field(default=lambda run: None)
     """Called once with the run before its first step, for example to attach a profiler."""
 
     @property
@@ -130,7 +130,7 @@ def train(
     runs this loop on its shard of each global batch and yields the same records.
     """
     torch.manual_seed(job.seed)
-    run = Run(job)
+    run = TrainingRun(job)
     if resumed is not None:
         run.restore(resumed)
     if job.numerics.compile:
@@ -186,7 +186,7 @@ def batches(job: Job, done: int = 0) -> Iterator[Batch]:
                 return
 
 
-class Run:
+class TrainingRun:
     """The state of one run between steps, and the decisions of the training loop."""
 
     def __init__(self, job: Job) -> None:
@@ -207,7 +207,7 @@ class Run:
         """Compile the step for every batch shape of the run."""
         job = self.job
         sizes = dict.fromkeys(batch_sizes(job.data.train_images, job.recipe.batch_size))
-        images = dict.fromkeys(len(job.ranks.share.take(list(range(n)))) for n in sizes)
+        images = dict.fromkeys(len(job.ranks.shard.take(list(range(n)))) for n in sizes)
         shapes = [(n, side) for side in job.counts for n in images]
         return Compiled(compile_step(self.step, shapes, job.device))
 
@@ -227,9 +227,9 @@ class Run:
         The seed depends only on the job's seed, the rank and the step, so checkpoints need not
         store it.
         """
-        share = self.job.ranks.share
-        if share.rank > 0:
-            torch.manual_seed(derived_seed(self.job.seed, "process", share.rank, self.steps))
+        shard = self.job.ranks.shard
+        if shard.rank > 0:
+            torch.manual_seed(derived_seed(self.job.seed, "process", shard.rank, self.steps))
 
     def halted(self) -> Iterator[Halted]:
         """Yield Halted if the process was stopped since the last call."""
@@ -335,7 +335,7 @@ class Run:
 
     def progress(self, loss: torch.Tensor) -> Progress:
         """The run's progress; ``loss`` is this rank's weighted loss of the latest batch."""
-        mean = float(self.job.ranks.all_reduce_sum(loss)) / self.job.ranks.share.world_size
+        mean = float(self.job.ranks.all_reduce_sum(loss)) / self.job.ranks.shard.world_size
         return Progress(
             images=self.images,
             steps=self.steps,

@@ -1,6 +1,6 @@
 """Verify entries: recompute every number from the event log and the configuration."""
 
-from efficiency_bench.verify.findings import Check, Failure, Note, Skipped, Unconfirmed
+from efficiency_bench.verify.findings import Check, Failure, Remark, SkippedCheck, Unconfirmed
 from efficiency_bench.verify.neighbours import LedgerIndex
 from efficiency_bench.verify.verify import Verification, verify
 
@@ -8,8 +8,8 @@ __all__ = [
     "Check",
     "Failure",
     "LedgerIndex",
-    "Note",
-    "Skipped",
+    "Remark",
+    "SkippedCheck",
     "Unconfirmed",
     "Verification",
     "verify",

@@ -12,7 +12,7 @@ from typing import Any
 from efficiency_bench.errors import UserError
 from efficiency_bench.files import read_regular
 from efficiency_bench.ledger.events import EventsRead, parse_events
-from efficiency_bench.ledger.history import useful
+from efficiency_bench.ledger.history import effective_events
 from efficiency_bench.ledger.kept_log import LARGEST_LOG_BYTES, check_size, read_kept_log
 from efficiency_bench.ledger.store import log_path
 from efficiency_bench.records import Entry
@@ -58,13 +58,13 @@ class Evidence:
         return None
 
     @cached_property
-    def useful(self) -> list[Mapping[str, Any]]:
+    def effective_events(self) -> list[Mapping[str, Any]]:
         """The log's events without those that a later resume rolled back."""
-        return useful(self.read.events) if self.read else []
+        return effective_events(self.read.events) if self.read else []
 
     def events(self, kind: str) -> list[Mapping[str, Any]]:
         """Return the useful events of one kind, in order."""
-        return [event for event in self.useful if event["event"] == kind]
+        return [event for event in self.effective_events if event["event"] == kind]
 
     @cached_property
     def start(self) -> Mapping[str, Any]:

@@ -35,7 +35,7 @@ class Unconfirmed:
 
 
 @dataclass(frozen=True)
-class Skipped:
+class SkippedCheck:
     """A check that needs something a clone of the repository lacks, such as the data."""
 
     rule: str
@@ -43,14 +43,14 @@ class Skipped:
 
 
 @dataclass(frozen=True)
-class Note:
+class Remark:
     """Information that makes no number wrong."""
 
     rule: str
     text: str
 
 
-Finding = Failure | Unconfirmed | Skipped | Note
+Finding = Failure | Unconfirmed | SkippedCheck | Remark
 Check = Callable[["Evidence"], Iterator[Finding]]
 
 

@@ -21,7 +21,7 @@ from efficiency_bench.identity import decided_digest, row_key
 from efficiency_bench.provenance import git_state
 from efficiency_bench.records import Entry, Metric, Record
 from efficiency_bench.verify.evidence import Evidence
-from efficiency_bench.verify.findings import Check, Failure, Finding, Note, equal
+from efficiency_bench.verify.findings import Check, Failure, Finding, Remark, equal
 
 
 class RegisteredTarget(Record):
@@ -82,7 +82,7 @@ def read(path: Path) -> Registration:
         ) from error
 
 
-def held_to(registration: Registration) -> Check:
+def registration_rule(registration: Registration) -> Check:
     """Return a rule: every run on this data must match the registration in all its settings."""
 
     def registered(evidence: Evidence) -> Iterator[Finding]:
@@ -91,7 +91,7 @@ def held_to(registration: Registration) -> Check:
             return
         row = registration.row_of(entry.model, entry.recipe)
         if row is None:
-            yield Note("registered", f"{entry.model} {entry.recipe} is not in the registration")
+            yield Remark("registered", f"{entry.model} {entry.recipe} is not in the registration")
             return
         if datetime.fromisoformat(entry.created_utc) < registration.registered_utc:
             yield Failure(

@@ -22,7 +22,7 @@ MACS = ("forward_macs", "first_layer_macs", "backward_macs")
 
 
 @dataclass(frozen=True)
-class Plan:
+class StepPlan:
     """Everything about any step that follows from the configuration and the data sizes."""
 
     config: Mapping[str, Any]
@@ -165,7 +165,9 @@ def _log_odds(accuracy: float, size: int) -> float:
     return math.log(inside) - math.log1p(-inside)
 
 
-def plan_of(evidence: Evidence) -> Plan:
+def plan_of(evidence: Evidence) -> StepPlan:
     """Return the recount of this run; KeyError if the log lacks the data sizes."""
     start = evidence.start
-    return Plan(evidence.entry.config, start["train_images"], start["val_images"], start["classes"])
+    return StepPlan(
+        evidence.entry.config, start["train_images"], start["val_images"], start["classes"]
+    )

@@ -11,10 +11,15 @@ from pydantic import ValidationError
 
 from efficiency_bench.ledger.costs import cost_of
 from efficiency_bench.ledger.events import without_own_fields
-from efficiency_bench.ledger.history import COUNTING_KINDS, RepeatedWork, lost_by_each, lost_in_all
+from efficiency_bench.ledger.history import (
+    COUNTING_KINDS,
+    RepeatedWork,
+    repeated_work_by_resume,
+    repeated_work_total,
+)
 from efficiency_bench.records import TERAFLOPS_DAY, Evaluation, Segment
 from efficiency_bench.verify.evidence import Evidence
-from efficiency_bench.verify.findings import Failure, Finding, Note, close, equal
+from efficiency_bench.verify.findings import Failure, Finding, Remark, close, equal
 from efficiency_bench.verify.recount import plan_of
 
 IMAGE_ROUNDING = 1e-6
@@ -143,7 +148,7 @@ def repeats(evidence: Evidence) -> Iterator[Finding]:
     """Check that the repeated work is what the log shows beyond the step of each resume."""
     log, entry = (evidence.read.events if evidence.read else ()), evidence.entry
     plan = plan_of(evidence)
-    resumptions = list(lost_by_each(log))
+    resumptions = list(repeated_work_by_resume(log))
     steps = [0, *(event["steps"] for _, event, _ in resumptions)]
     macs = plan.threefold_macs(steps, evidence.start["counts"])[1:]
     for (at, event, lost), so_far in zip(resumptions, macs, strict=True):
@@ -155,7 +160,7 @@ def repeats(evidence: Evidence) -> Iterator[Finding]:
     written = RepeatedWork(
         entry.repeated_images, entry.repeated_seconds, entry.repeated_paper3x_tfs_days
     )
-    yield from equal("repeats: entry", asdict(lost_in_all(log)), asdict(written))
+    yield from equal("repeats: entry", asdict(repeated_work_total(log)), asdict(written))
 
 
 def _clock_events(evidence: Evidence) -> list[Mapping[str, Any]]:
@@ -165,7 +170,7 @@ def _clock_events(evidence: Evidence) -> list[Mapping[str, Any]]:
     resumed run starts from an earlier reading.
     """
     standing: list[Mapping[str, Any]] = []
-    for event in evidence.useful:
+    for event in evidence.effective_events:
         if event["event"] == "resume":
             while standing and standing[-1]["steps"] > event["steps"]:
                 standing.pop()
@@ -176,7 +181,7 @@ def _clock_events(evidence: Evidence) -> list[Mapping[str, Any]]:
 
 def _counted(evidence: Evidence) -> list[Mapping[str, Any]]:
     """Return the events that say how far the run had come, in log order."""
-    return [event for event in evidence.useful if event["event"] in COUNTING_KINDS]
+    return [event for event in evidence.effective_events if event["event"] in COUNTING_KINDS]
 
 
 def _plain(records: Sequence[Segment] | Sequence[Evaluation]) -> list[dict[str, Any]]:
@@ -192,7 +197,7 @@ def cost(evidence: Evidence) -> Iterator[Finding]:
         return
     for name in type(expected).model_fields:
         yield from equal(f"cost: {name}", getattr(expected, name), getattr(written, name))
-    yield from (Note("cost", text) for text in written.notes)
+    yield from (Remark("cost", text) for text in written.notes)
 
 
 def energy(evidence: Evidence) -> Iterator[Finding]:

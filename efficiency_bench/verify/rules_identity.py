@@ -14,8 +14,8 @@ from efficiency_bench.verify.evidence import Evidence, LogCopy
 from efficiency_bench.verify.findings import (
     Failure,
     Finding,
-    Note,
-    Skipped,
+    Remark,
+    SkippedCheck,
     Unconfirmed,
     equal,
     fields,
@@ -78,7 +78,7 @@ def event_log(evidence: Evidence) -> Iterator[Finding]:
     if read.torn is not None:
         yield Failure("event log: last line", "whole", read.torn)
     # a first line that was torn while being written leaves a repair event before the start
-    kinds = [event["event"] for event in evidence.useful if event["event"] != "repair"]
+    kinds = [event["event"] for event in evidence.effective_events if event["event"] != "repair"]
     yield from equal("event log: first event", "start", kinds[0] if kinds else None)
     yield from equal("event log: last event", "end", kinds[-1] if kinds else None)
     for kind in ("start", "end"):
@@ -146,7 +146,7 @@ def dates(evidence: Evidence) -> Iterator[Finding]:
     if times and created.timestamp() < int(times[-1].timestamp()):
         yield Failure("dates: created", f"no earlier than {times[-1]}", entry.created_utc)
     if times != sorted(times):
-        yield Note("dates", "the system clock went back during the run; the run's clocks did not")
+        yield Remark("dates", "the system clock went back during the run; the run's clocks did not")
 
 
 def distinct(evidence: Evidence) -> Iterator[Finding]:
@@ -165,12 +165,12 @@ def code(evidence: Evidence) -> Iterator[Finding]:
         yield Failure("code", "a commit and a digest", None)
         return
     if facts.dirty:
-        yield Note("code", f"tracked files differed from commit {(facts.commit or '')[:12]}")
+        yield Remark("code", f"tracked files differed from commit {(facts.commit or '')[:12]}")
     for event in evidence.events("resume"):
         if event["provenance"]["code_digest"] != facts.code_digest:
-            yield Note("code", f"the run was resumed with other code after step {event['steps']}")
+            yield Remark("code", f"the run was resumed with other code after step {event['steps']}")
     if facts.code_digest != provenance.code_digest():
-        yield Note("code", f"written by other code ({facts.code_digest[:12]}) than this checkout")
+        yield Remark("code", f"written by other code ({facts.code_digest[:12]}) than this checkout")
 
 
 def code_of_the_commit(evidence: Evidence) -> Iterator[Finding]:
@@ -179,14 +179,16 @@ def code_of_the_commit(evidence: Evidence) -> Iterator[Finding]:
     if facts is None or facts.dirty:  # no commit holds the code of a dirty checkout
         return
     if facts.commit is None:
-        yield Note("code", "written outside a repository: its code cannot be checked")
+        yield Remark("code", "written outside a repository: its code cannot be checked")
         return
     if not COMMIT.fullmatch(facts.commit):
         yield Failure("code: commit", "40 or 64 hexadecimal digits", facts.commit)
         return
     digest = provenance.code_digest_at(facts.commit)
     if digest is None:
-        yield Note("code", f"commit {facts.commit[:12]} is not available: its code was not checked")
+        yield Remark(
+            "code", f"commit {facts.commit[:12]} is not available: its code was not checked"
+        )
     elif digest != facts.code_digest:
         if evidence.entry.schema_version >= CODE_SINCE:
             yield Failure(f"code: digest at {facts.commit[:12]}", digest, facts.code_digest)
@@ -197,4 +199,4 @@ def code_of_the_commit(evidence: Evidence) -> Iterator[Finding]:
 
 def no_evidence(evidence: Evidence) -> Iterator[Finding]:
     """Skip the event log of a row that was not trained here: it has none."""
-    yield Skipped("event log", f"{evidence.entry.tier} row: no event log")
+    yield SkippedCheck("event log", f"{evidence.entry.tier} row: no event log")

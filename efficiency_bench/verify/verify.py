@@ -11,7 +11,7 @@ from efficiency_bench.ledger.reference import PAPER_IMAGES_PER_EPOCH
 from efficiency_bench.records import TERAFLOPS_DAY, Entry, Tier
 from efficiency_bench.verify import rules_compute as cost
 from efficiency_bench.verify import rules_compute as run
-from efficiency_bench.verify import rules_crossing as arrival
+from efficiency_bench.verify import rules_crossing
 from efficiency_bench.verify import rules_identity as digests
 from efficiency_bench.verify import rules_plain as plain
 from efficiency_bench.verify.evidence import Evidence, gather
@@ -19,8 +19,8 @@ from efficiency_bench.verify.findings import (
     Check,
     Failure,
     Finding,
-    Note,
-    Skipped,
+    Remark,
+    SkippedCheck,
     Unconfirmed,
     close,
     equal,
@@ -72,10 +72,10 @@ _MEASURED_1: tuple[Check, ...] = (
     run.segments,
     run.compute,
     run.evaluations,
-    arrival.cadence,
-    arrival.stop,
-    arrival.crossings,
-    arrival.targets,
+    rules_crossing.cadence,
+    rules_crossing.stop,
+    rules_crossing.crossings,
+    rules_crossing.targets,
     run.clocks,
     run.repeats,
     cost.cost,
@@ -109,8 +109,8 @@ class Verification:
     run_id: str
     failures: tuple[Failure, ...] = ()
     unconfirmed: tuple[Unconfirmed, ...] = ()
-    skipped: tuple[Skipped, ...] = ()
-    notes: tuple[Note, ...] = ()
+    skipped: tuple[SkippedCheck, ...] = ()
+    notes: tuple[Remark, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
@@ -143,8 +143,8 @@ def verify(
         run_id=entry.run_id,
         failures=tuple(f for f in findings if isinstance(f, Failure)),
         unconfirmed=tuple(f for f in findings if isinstance(f, Unconfirmed)),
-        skipped=tuple(f for f in findings if isinstance(f, Skipped)),
-        notes=tuple(f for f in findings if isinstance(f, Note)),
+        skipped=tuple(f for f in findings if isinstance(f, SkippedCheck)),
+        notes=tuple(f for f in findings if isinstance(f, Remark)),
     )
 
 

@@ -232,7 +232,7 @@ def sweep(tmp_path, monkeypatch):
     config = composed("experiment=resnet18", "data=digits", "run_dir=run", "ledger_dir=ledger")
     written = manifest.planned([(config, ["seed=0"])], "train")
     manifest.write(written)
-    manifest.write_note(written.folder, 1, manifest.Note(run_dir="run"))
+    manifest.write_note(written.folder, 1, manifest.RunNote(run_dir="run"))
     (tmp_path / "run").mkdir()
     shutil.copy(SHIPPED / f"{RUNS[5]}.json", tmp_path / "run" / "entry.json")
     packed = (SHIPPED / "events" / f"{RUNS[5]}.jsonl.gz").read_bytes()

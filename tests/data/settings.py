@@ -27,10 +27,10 @@ def build(
     data: DataConfig,
     recipe: RecipeConfig | None = None,
     seed: int = 0,
-    share: Shard = WHOLE_BATCH,
+    shard: Shard = WHOLE_BATCH,
 ) -> Data:
     """Build on the CPU."""
-    return build_data(data, recipe or recipe_config(), seed, torch.device("cpu"), share)
+    return build_data(data, recipe or recipe_config(), seed, torch.device("cpu"), shard)
 
 
 def same_batches(batches: list[Batch], others: list[Batch]) -> bool:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from efficiency_bench.data import cifar
-from efficiency_bench.data.fetch import Source, fetch
+from efficiency_bench.data.fetch import RemoteArchive, fetch
 from efficiency_bench.errors import UserError
 
 FOLDER = "cifar-10-batches-py"
@@ -87,10 +87,12 @@ def server() -> Iterator[Server]:
         thread.join()
 
 
-def source(server: Server, content: bytes | None = None) -> Source:
+def source(server: Server, content: bytes | None = None) -> RemoteArchive:
     """What is asked for: by default what the server has."""
     md5 = hashlib.md5(server.content if content is None else content).hexdigest()
-    return Source("CIFAR-10", f"http://127.0.0.1:{server.server_address[1]}/a.tar.gz", md5, FOLDER)
+    return RemoteArchive(
+        "CIFAR-10", f"http://127.0.0.1:{server.server_address[1]}/a.tar.gz", md5, FOLDER
+    )
 
 
 def refused(server: Server, root: Path, *words: str, content: bytes | None = None) -> None:

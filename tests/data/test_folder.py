@@ -75,7 +75,7 @@ def test_shares_make_up_the_batches_of_one_process(tmp_path: Path) -> None:
     plant(tmp_path, train=5, val=4)
     config, recipe = _config(tmp_path), recipe_config(3, flip=True)
     whole = _epoch(tmp_path, epoch=1)
-    shares = [build(config, recipe, share=Shard(rank, 2)) for rank in range(2)]
+    shares = [build(config, recipe, shard=Shard(rank, 2)) for rank in range(2)]
     for rank, data in enumerate(shares):
         batches = list(data.train.epoch(1, 3, image_px=24))
         assert same_batches(

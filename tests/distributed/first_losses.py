@@ -13,7 +13,7 @@ from efficiency_bench.data import build_data
 from efficiency_bench.run.device import resolve
 from efficiency_bench.run.job import build_job
 from efficiency_bench.run.processes import join, leave, this_process
-from efficiency_bench.training.trainer import Run, batches
+from efficiency_bench.training.trainer import TrainingRun, batches
 from tests.tiny import TINY, composed
 
 STEPS = 11
@@ -23,18 +23,18 @@ STEPS = 11
 def write_first_losses(experiment: str, out: Path) -> None:
     config = resolve(composed(f"experiment={experiment}", *TINY))
     ranks = join(this_process(), "cpu")
-    data = build_data(config.data, config.recipe, 0, ranks.device, ranks.share)
+    data = build_data(config.data, config.recipe, 0, ranks.device, ranks.shard)
     job = build_job(config, data, None, lambda: False, ranks)
     job.model.double()
     torch.Tensor.float = torch.Tensor.double  # type: ignore[method-assign]  # images, loss
     torch.manual_seed(0)
-    run = Run(job)
+    run = TrainingRun(job)
     losses, sizes = [], []
     for images, labels, whole, _ in batches(job):
         progress = (run.steps + 0.5) / job.total_steps
         loss = run.step(images.double(), labels, whole, progress)
         run.steps += 1
-        losses.append(float(ranks.all_reduce_sum(loss)) / ranks.share.world_size)
+        losses.append(float(ranks.all_reduce_sum(loss)) / ranks.shard.world_size)
         sizes.append(int(ranks.all_reduce_sum(torch.tensor(len(labels)))))
         if run.steps == STEPS:
             break

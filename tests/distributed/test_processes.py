@@ -11,7 +11,7 @@ from efficiency_bench.errors import UserError
 from efficiency_bench.run.processes import Process, this_process
 from efficiency_bench.training.ranks import Ranks
 from efficiency_bench.training.sync_batch_norm import synchronise_batch_norm
-from efficiency_bench.training.trainer import Run
+from efficiency_bench.training.trainer import TrainingRun
 
 STEP = {
     "SLURM_JOB_ID": "7",
@@ -77,7 +77,7 @@ def test_each_rank_draws_its_own_dropout_which_a_resumed_run_repeats():
     def draw(rank: int, steps: int) -> float:
         torch.manual_seed(1)
         job = SimpleNamespace(seed=3, ranks=Ranks(Shard(rank, 3)))
-        Run.reseed_rank(SimpleNamespace(job=job, steps=steps))
+        TrainingRun.reseed_rank(SimpleNamespace(job=job, steps=steps))
         return float(torch.rand(()))
 
     assert draw(0, 20) == draw(0, 40)  # rank 0 draws the same numbers as a run of one process

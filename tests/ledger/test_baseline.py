@@ -9,7 +9,7 @@ from efficiency_bench.errors import UserError
 from efficiency_bench.ledger.baseline import (
     baseline_target,
     chance_level,
-    held_to_todays_baseline,
+    uses_current_baseline,
 )
 from tests.ledger.factory import DIGEST, make_baseline, make_entry, make_evaluation, make_target
 
@@ -51,10 +51,10 @@ def test_a_remeasured_baseline_makes_a_different_run():
     asked = {"target": {"baseline_model": "alexnet", "baseline_recipe": "small_alexnet"}}
     entry = make_entry(target=level(before), config=asked)
     spoiled = make_baseline("s2", end_reason="diverged")
-    assert held_to_todays_baseline(entry, [entry, spoiled, *before[::-1]])
-    assert not held_to_todays_baseline(entry, [*before, make_baseline("s2", 0.9075)])
-    assert not held_to_todays_baseline(entry, before[:1])
-    assert held_to_todays_baseline(make_entry(), [])
+    assert uses_current_baseline(entry, [entry, spoiled, *before[::-1]])
+    assert not uses_current_baseline(entry, [*before, make_baseline("s2", 0.9075)])
+    assert not uses_current_baseline(entry, before[:1])
+    assert uses_current_baseline(make_entry(), [])
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from efficiency_bench.ledger.history import (
     COUNTING_KINDS,
     RepeatedWork,
-    lost_by_each,
-    lost_by_resuming,
-    lost_in_all,
+    effective_events,
     reached,
-    useful,
+    repeated_work_by_resume,
+    repeated_work_of,
+    repeated_work_total,
 )
 
 
@@ -60,12 +60,12 @@ def logs(draw, at_least=0):
 
 @given(logs())
 def test_useful_events_are_those_that_no_later_resume_rolled_back(events):
-    assert useful(events) == plainly(events)
+    assert effective_events(events) == plainly(events)
 
 
 @given(logs())
 def test_each_resume_rolls_back_the_work_beyond_its_step(events):
-    found = list(lost_by_each(events))
+    found = list(repeated_work_by_resume(events))
     assert [event for _, event, _ in found] == [e for e in events if e["event"] == "resume"]
     for place, event, lost in found:
         gone = [
@@ -75,7 +75,7 @@ def test_each_resume_rolls_back_the_work_beyond_its_step(events):
         ]
         steps = max(gone) - event["steps"] if gone else 0
         assert lost == RepeatedWork(8 * steps, steps / 2, steps / 4)
-        assert lost == lost_by_resuming(events[:place], event)
+        assert lost == repeated_work_of(events[:place], event)
 
 
 def whole(events):
@@ -83,7 +83,7 @@ def whole(events):
     written = []
     for event in events:
         if event["event"] == "resume":
-            event = event | {"lost": asdict(lost_by_resuming(written, event))}
+            event = event | {"lost": asdict(repeated_work_of(written, event))}
         written.append(event)
     return written
 
@@ -104,29 +104,29 @@ def test_work_in_a_damaged_part_of_a_log_counts_as_repeated(events, cut, back):
     events = whole([*events, at("progress", events[-1].get("steps", 0) + 1)])
     cut = min(cut, len(events) - 1)
     sound, damaged = events[:cut], events[cut:]
-    counting = [e["steps"] for e in useful(sound) if e["event"] == "progress"]
+    counting = [e["steps"] for e in effective_events(sound) if e["event"] == "progress"]
     last = sound[-1] if sound and sound[-1]["event"] == "resume" else None
     step = last["steps"] if last else max(0, (counting or [0])[-1] - back)
     sound = [*sound, {"event": "repair", "torn": "", "reached": reached(damaged)}]
-    lost, again = lost_by_resuming(sound, at("resume", step)), lost_in_all(sound)
+    lost, again = repeated_work_of(sound, at("resume", step)), repeated_work_total(sound)
     assert again.images + lost.images + 8 * step == 8 * steps_done(events)
     assert again.seconds + lost.seconds + step / 2 == steps_done(events) / 2
 
 
 def test_omitted_progress_before_the_checkpoint_does_not_count_as_lost():
     """The log goes from 20 to 100; the checkpoint was saved after 80 steps."""
-    lost = lost_by_resuming([at("progress", 20), at("progress", 100)], at("resume", 80))
+    lost = repeated_work_of([at("progress", 20), at("progress", 100)], at("resume", 80))
     assert lost == RepeatedWork(8 * 20, 10.0, 5.0)
 
 
 def test_a_resume_of_an_older_log_is_compared_with_the_event_before_it():
     older = {"event": "resume", "steps": 80, "lost": {}}
-    assert lost_by_resuming([at("progress", 80), at("progress", 100)], older) == RepeatedWork(
+    assert repeated_work_of([at("progress", 80), at("progress", 100)], older) == RepeatedWork(
         160, 10, 5
     )
 
 
 def test_work_known_only_from_an_interrupted_event_has_no_lost_compute():
     gone = {"event": "interrupted", "steps": 45, "images": 360, "train_seconds": 22.5}
-    lost = lost_by_resuming([at("progress", 40), gone], at("resume", 40))
+    lost = repeated_work_of([at("progress", 40), gone], at("resume", 40))
     assert lost == RepeatedWork(40, 2.5, 0.0)

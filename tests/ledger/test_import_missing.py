@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from efficiency_bench.dataset_facts import IMAGENET
-from efficiency_bench.ledger.importers.curve import Curve, Missing, Point
+from efficiency_bench.ledger.importers.curve import Curve, MissingLine, Point
 from efficiency_bench.ledger.importers.missing import decisive
 from efficiency_bench.records import Evaluation, Target
 from efficiency_bench.target_crossing import first_crossing, sustained_crossing
@@ -29,7 +29,7 @@ def curve(accuracies, missing=(), whole=True):
 def without(accuracies, at, whole=True):
     """Return the curve with evaluation ``at`` skipped."""
     points = [Point(n + 1.0, a / 2, a, 1.0) for n, a in enumerate(accuracies) if n != at]
-    lost = (Missing(line=at + 2, after=at),)
+    lost = (MissingLine(line=at + 2, after=at),)
     return Curve("f", "n", None, "r", IMAGENET, None, "s", points, whole=whole, missing=lost)
 
 
@@ -97,7 +97,7 @@ def test_a_line_lost_at_the_end_of_a_truncated_log_is_decisive():
 def test_a_repeated_evaluation_is_decisive_only_if_it_disagrees():
     def again(accuracy, at=5):
         point = Point(at + 1.0, accuracy / 2, accuracy, 1.0)
-        return curve(RISING, (Missing(12, at + 1, point),))
+        return curve(RISING, (MissingLine(12, at + 1, point),))
 
     assert decisive(again(0.8001), TARGET) == []
     assert decisive(again(0.7905), TARGET) != []

@@ -19,7 +19,7 @@ from efficiency_bench.counting import ForwardCount
 from efficiency_bench.errors import UserError
 from efficiency_bench.plan import evidence
 from efficiency_bench.plan.budget import Candidate, order, parse_budget, runs_bought
-from efficiency_bench.plan.duration import LOADED_IMAGES_PER_SECOND, Loader, timing, work
+from efficiency_bench.plan.duration import LOADED_IMAGES_PER_SECOND, LoaderSpeed, timing, work
 from efficiency_bench.plan.evidence import Epochs, epochs_to_target
 from efficiency_bench.plan.hardware import load_hardware
 from efficiency_bench.plan.sizes import PUBLISHED, checkpoint_bytes, set_size
@@ -80,13 +80,13 @@ def test_compute_throughput_and_price_match_closed_forms():
     todo = work(config, size, {224: count}, Epochs(2.0, "published"))
     assert sum(s.images for s in todo.trained) == 2 * 1_281_167
     assert todo.evaluations == 2 * config.evaluation.per_epoch_near
-    alone = timing(todo, size, count, 1000.0, Loader(None, False, ""))
+    alone = timing(todo, size, count, 1000.0, LoaderSpeed(None, False, ""))
     assert alone.train_seconds == pytest.approx(2562.334)
     assert alone.evaluation_seconds == pytest.approx(8 * 50_000 / 3000)
     assert alone.limit == "arithmetic"
-    slower = timing(todo, size, count, 1000.0, Loader(500.0, False, ""))
+    slower = timing(todo, size, count, 1000.0, LoaderSpeed(500.0, False, ""))
     assert (slower.train_seconds, slower.limit) == (pytest.approx(2 * 2562.334), "loader")
-    shared = timing(todo, size, count, 1000.0, Loader(500.0, True, ""))
+    shared = timing(todo, size, count, 1000.0, LoaderSpeed(500.0, True, ""))
     assert shared.train_seconds == pytest.approx(3 * 2562.334)
 
 
@@ -111,7 +111,7 @@ def test_progressive_resizing_is_charged_by_image_side():
     counts = {64: counted(100, side_px=64), 128: counted(400, side_px=128)}
     todo = work(config, PUBLISHED["digits"], counts, Epochs(4.0, "schedule"))
     assert [(s.resolution_px, s.images) for s in todo.trained] == [(64, 2 * 1437), (128, 2 * 1437)]
-    seconds = timing(todo, PUBLISHED["digits"], counts[128], 1437.0, Loader(None, False, ""))
+    seconds = timing(todo, PUBLISHED["digits"], counts[128], 1437.0, LoaderSpeed(None, False, ""))
     assert seconds.train_seconds == pytest.approx(2 / 4 + 2)
 
 

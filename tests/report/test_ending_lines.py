@@ -25,7 +25,7 @@ def line(first: int | None, sustained: int | None) -> str:
     ("first", "sustained", "words", "not_words"),
     [
         (None, None, "NOT reached 90.00 %", "held"),
-        (1500, None, "touched and NOT held 90.00 %", "NOT reached"),
+        (1500, None, "reached but NOT held 90.00 %", "NOT reached"),
         (1500, 1500, "reached 90.00 % at epoch", "first evaluation"),
         (1000, 1000, "reached 90.00 % by epoch", "NOT"),
     ],

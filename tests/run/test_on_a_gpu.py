@@ -58,12 +58,12 @@ def test_steps_synchronize_only_when_the_loss_is_read(tmp_path):
     from efficiency_bench.data import build_data
     from efficiency_bench.run.device import resolve
     from efficiency_bench.run.job import build_job
-    from efficiency_bench.training.trainer import Run, batches
+    from efficiency_bench.training.trainer import TrainingRun, batches
 
     config = resolve(on_the_gpu(tmp_path))
     data = build_data(config.data, config.recipe, 0, torch.device(DEVICE))
     job = build_job(config, data, None, lambda: False)
-    run_ = Run(job)
+    run_ = TrainingRun(job)
     for step, (images, labels, whole, _) in enumerate(itertools.islice(batches(job), 12)):
         if step == 3:  # the libraries and the optimizer are set up by then
             torch.cuda.set_sync_debug_mode("error")

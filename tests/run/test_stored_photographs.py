@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from efficiency_bench.data.squares import Order, write_squares
+from efficiency_bench.data.memmap_images import MemmapOptions, write_memmap
 from efficiency_bench.reproducibility.data_and_counts import verify_ledger
 from efficiency_bench.run.run import run
 from tests.data.ffcv.betons import needs_ffcv, plant_betons
@@ -27,20 +27,22 @@ def as_betons(folder):
     return plant_betons(folder, list(pictures(TRAIN)), list(pictures(VAL)), quality=90)
 
 
-def as_squares(folder):
+def as_memmap(folder):
     """Square pixel arrays made from image folders."""
     for split, count in (("train", TRAIN), ("val", VAL)):
         for i, pixels in enumerate(pictures(count)):
             place = folder / "source" / split / ("light" if 2 * i >= count else "dark")
             place.mkdir(parents=True, exist_ok=True)
             Image.fromarray(pixels).save(place / f"{i:02}.png")
-    write_squares(Order(folder / "source", folder / "squares", 40, 0), lambda *progress: None)
+    write_memmap(
+        MemmapOptions(folder / "source", folder / "squares", 40, 0), lambda *progress: None
+    )
     return folder / "squares"
 
 
 STORED = {
     "imagenet_ffcv": (as_betons, "images stored as JPEG of quality 90, longer side up to 500 px"),
-    "imagenet_memory": (as_squares, "images stored as squares of 40 px, training and validation"),
+    "imagenet_memory": (as_memmap, "images stored as squares of 40 px, training and validation"),
 }
 
 

@@ -16,7 +16,7 @@ from efficiency_bench.run import folder as folders
 from efficiency_bench.run.run import run
 from efficiency_bench.sweep import manifest
 from efficiency_bench.sweep.launch import Submission, waves
-from efficiency_bench.sweep.manifest import Note
+from efficiency_bench.sweep.manifest import RunNote
 from efficiency_bench.sweep.status import status_of, sweep_row
 from tests.tiny import TINY
 
@@ -42,7 +42,7 @@ def trained(sweep, number, stop_requested=lambda: False):
     config = sweep.config(number)
 
     def begins(folder):
-        manifest.write_note(sweep.folder, number, Note(run_dir=str(folder)))
+        manifest.write_note(sweep.folder, number, RunNote(run_dir=str(folder)))
         return ()
 
     return run(config, begins, stop_requested)
@@ -105,7 +105,7 @@ def test_states_of_waiting_ended_stopped_killed_and_failed_runs(sweep_of, tmp_pa
     assert {status_of(sweep, number).state for number in sweep.numbers} == {"waiting"}
     entry = trained(sweep, 1).entry
     assert trained(sweep, 2, stop_requested=lambda: True).entry is None
-    manifest.write_note(sweep.folder, 3, Note(problem="no such data\nmore"))
+    manifest.write_note(sweep.folder, 3, RunNote(problem="no such data\nmore"))
     row = sweep_row(sweep.name)
     ended, stopped, failed, waiting = row["runs"]
     assert (ended["state"], ended["epochs"]) == ("ended", entry.epochs)
@@ -134,7 +134,7 @@ def test_states_of_reached_and_diverged_runs_and_of_an_entry_only_in_the_ledger(
     assert status.state == "failed"
     assert status.detail.startswith("diverged")
     assert (status.exit_code, status.missing) == (1, False)
-    manifest.write_note(sweep.folder, 2, Note(run_id=reached.run_id))
+    manifest.write_note(sweep.folder, 2, RunNote(run_id=reached.run_id))
     assert status_of(sweep, 2).state == "arrived"
 
 

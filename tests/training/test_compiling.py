@@ -12,7 +12,7 @@ from efficiency_bench.run.device import resolve
 from efficiency_bench.run.job import build_job
 from efficiency_bench.training.checkpoint import weights_digest
 from efficiency_bench.training.compile import compile_step
-from efficiency_bench.training.ranks import ALL_HERE
+from efficiency_bench.training.ranks import SINGLE_PROCESS
 from efficiency_bench.training.step import Numerics, Step
 from efficiency_bench.training.trainer import Compiled, Progress, train
 from tests.tiny import TINY, composed
@@ -32,7 +32,7 @@ def step() -> Step:
     torch.manual_seed(0)
     layers = nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 36, 10)
     recipe = composed("experiment=resnet18").recipe
-    return Step(nn.Sequential(*layers).train(), recipe, Numerics(), 0.0, ALL_HERE)
+    return Step(nn.Sequential(*layers).train(), recipe, Numerics(), 0.0, SINGLE_PROCESS)
 
 
 def test_compiling_changes_no_weights_buffers_generators_or_losses():

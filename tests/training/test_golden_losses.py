@@ -13,7 +13,7 @@ import torch
 from efficiency_bench.data import build_data
 from efficiency_bench.run.device import resolve
 from efficiency_bench.run.job import build_job
-from efficiency_bench.training.trainer import Run, batches
+from efficiency_bench.training.trainer import TrainingRun, batches
 from tests.tiny import TINY, composed
 
 RUNS = {
@@ -30,7 +30,7 @@ def losses(experiment: str, steps: int) -> list[float]:
     """Training losses of the first steps, nats per image."""
     config = resolve(composed(f"experiment={experiment}", *TINY))
     data = build_data(config.data, config.recipe, config.seed, torch.device("cpu"))
-    run = Run(build_job(config, data, None, lambda: False))
+    run = TrainingRun(build_job(config, data, None, lambda: False))
     found = []
     for images, labels, global_batch_size, _ in batches(run.job):
         images = images.to(torch.get_default_dtype())

@@ -61,7 +61,7 @@ def test_a_departure_from_the_registration_is_a_failure(
     file, ledger = kept
     (entry,) = store.read(ledger).entries
     departed = _departed(entry, change)
-    check = preregistration.held_to(preregistration.read(file))
+    check = preregistration.registration_rule(preregistration.read(file))
     result = verify(ledger, departed, LedgerIndex([departed]), [check])
     assert rule in {failure.rule for failure in result.failures}
 
@@ -80,7 +80,7 @@ def test_a_seed_may_be_repeated_only_after_a_failed_run(kept: tuple[Path, Path])
     file, ledger = kept
     (entry,) = store.read(ledger).entries
     again = entry.model_copy(update={"repeat": 1, "run_id": "again"})
-    check = preregistration.held_to(preregistration.read(file))
+    check = preregistration.registration_rule(preregistration.read(file))
     for reason, allowed in (("failed", True), ("target", False), ("diverged", False)):
         first = entry.model_copy(update={"end_reason": reason})
         result = verify(ledger, again, LedgerIndex([first, again]), [check])
@@ -98,7 +98,7 @@ def test_machine_settings_are_free_and_unregistered_rows_are_noted(
 ) -> None:
     file, ledger = kept
     (entry,) = store.read(ledger).entries
-    check = preregistration.held_to(preregistration.read(file))
+    check = preregistration.registration_rule(preregistration.read(file))
     elsewhere = entry.config | {"precision": "bf16", "device": "cuda", "threads": 4, "seed": 1}
     other = entry.model_copy(update={"config": elsewhere})
     result = verify(ledger, other, LedgerIndex([other]), [check])
@@ -116,7 +116,9 @@ def test_a_run_on_a_folder_is_checked_against_the_registration_of_its_loader(
     (entry,) = store.read(ledger).entries
     decided = preregistration.read(file)
     named = entry.model_copy(update={"data": "folder", "seed": 7})
-    result = verify(ledger, named, LedgerIndex([named]), [preregistration.held_to(decided)])
+    result = verify(
+        ledger, named, LedgerIndex([named]), [preregistration.registration_rule(decided)]
+    )
     assert "registered: seed" in {failure.rule for failure in result.failures}
     there = entry.model_copy(update={"data": "folder"})
     assert preregistration.missing(decided, [there]) == ["resnet18 small_smoothed seed 1"]

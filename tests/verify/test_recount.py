@@ -14,7 +14,7 @@ from efficiency_bench.data.loader import batch_sizes
 from efficiency_bench.records import TERAFLOPS_DAY, Target, paper3x_tfs_days
 from efficiency_bench.stop_rule import due, evaluations_per_epoch
 from efficiency_bench.training.schedule import side_px
-from efficiency_bench.verify.recount import Plan, interpolated_images
+from efficiency_bench.verify.recount import StepPlan, interpolated_images
 
 
 def plan(train_images=1000, batch_size=32, epochs=5.0, growth=(1.0, 0.0, 1), cadence=None):
@@ -25,7 +25,7 @@ def plan(train_images=1000, batch_size=32, epochs=5.0, growth=(1.0, 0.0, 1), cad
         "data": {"image_px": 32},
         "evaluation": cadence or {"per_epoch": 1, "per_epoch_near": 4},
     }
-    return Plan(config, train_images, val_images=400, classes=10)
+    return StepPlan(config, train_images, val_images=400, classes=10)
 
 
 growths = st.tuples(st.floats(0.1, 1), st.floats(0.01, 1), st.integers(1, 6))

@@ -109,8 +109,8 @@ def test_a_check_of_unavailable_data_is_skipped(copied, monkeypatch):
 def test_other_data_under_the_same_name_is_found(copied, monkeypatch):
     from efficiency_bench.reproducibility import data_and_counts
 
-    data_and_counts.at_hand.cache_clear()
-    monkeypatch.setattr(data_and_counts, "at_hand", lambda data, root: ("0" * 64, 600, 100, 10))
+    data_and_counts.data_facts.cache_clear()
+    monkeypatch.setattr(data_and_counts, "data_facts", lambda data, root: ("0" * 64, 600, 100, 10))
     assert "data" in rules(verify_ledger(str(copied), None, None))
 
 

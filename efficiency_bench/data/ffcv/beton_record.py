@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from efficiency_bench.data.ffcv import beton
 from efficiency_bench.data.ffcv.beton import Beton
-from efficiency_bench.data.stored_files import Record, read_record
+from efficiency_bench.data.stored_files import StoredFileRecord, read_record
 from efficiency_bench.errors import UserError
 from efficiency_bench.provenance import digest_json
 
@@ -32,7 +32,7 @@ class Storage(BaseModel):
     """Longer side; larger images are reduced to it."""
 
 
-class BetonRecord(Record):
+class BetonRecord(StoredFileRecord):
     """What is known of one .beton file."""
 
     command: ClassVar[str] = "write-ffcv"

@@ -28,7 +28,7 @@ ALL_DECODED = -1
 
 
 @dataclass(frozen=True)
-class Part:
+class CropBatch:
     """Images to decode, and how they are seen."""
 
     images: Beton
@@ -37,12 +37,12 @@ class Part:
     flips: np.ndarray
     """bool [n]."""
 
-    def at(self, indices: np.ndarray) -> Part:
+    def at(self, indices: np.ndarray) -> CropBatch:
         """The images at ``indices``, in that order."""
-        return Part(self.images.subset(indices), self.crops[indices], self.flips[indices])
+        return CropBatch(self.images.subset(indices), self.crops[indices], self.flips[indices])
 
 
-def decode(stored: np.ndarray, part: Part, out: np.ndarray) -> None:
+def decode(stored: np.ndarray, part: CropBatch, out: np.ndarray) -> None:
     """Fill ``out``, uint8 [n, side, side, 3], from the file's bytes ``stored``.
 
     Raises UserError for an image whose JPEG is broken.
@@ -74,7 +74,9 @@ def library() -> ctypes.CDLL:
         raise UserError(f"FFCV cannot be loaded ({error}); type `make ffcv` again") from error
 
 
-def decode_normalised(stored: np.ndarray, table: np.ndarray, part: Part, out: np.ndarray) -> None:
+def decode_normalised(
+    stored: np.ndarray, table: np.ndarray, part: CropBatch, out: np.ndarray
+) -> None:
     """Fill ``out``, float32 [n, side, side, 3], with what ``table``, float32 [3, 256], makes of
     each colour of a pixel.
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from efficiency_bench.data.augment import Normalisation, derived_seed, epoch_order
 from efficiency_bench.data.crops import centre_crops, random_crops
 from efficiency_bench.data.ffcv.beton import Beton
-from efficiency_bench.data.ffcv.decode import Part, decode, decode_normalised
+from efficiency_bench.data.ffcv.decode import CropBatch, decode, decode_normalised
 from efficiency_bench.data.loader import WHOLE_BATCH, Batch, Shard, batch_sizes
 
 BATCHES_AHEAD = 3
@@ -40,21 +40,21 @@ class FfcvLoader:
         seed: int,
         device: torch.device,
         workers: int,
-        share: Shard = WHOLE_BATCH,
+        shard: Shard = WHOLE_BATCH,
     ) -> None:
         """Validation crops the centre that ``image_px`` of a shorter side ``resize_px`` is.
 
         The decoder is compiled here, before any clock of a run starts.
         """
-        self._train = _Reader(train, normalise, device, workers)
-        self._val = _Reader(val, normalise, device, workers)
+        self._train = _BetonReader(train, normalise, device, workers)
+        self._val = _BetonReader(val, normalise, device, workers)
         self._min_area = min_area
         self._flip = flip
         self._image_px = image_px
         self._seed = seed
-        self._share = share
+        self._shard = shard
         crops = centre_crops(val.heights, val.widths, image_px / resize_px)
-        self._val_views = Part(val, crops, np.zeros(len(val), dtype=bool))
+        self._val_views = CropBatch(val, crops, np.zeros(len(val), dtype=bool))
         list(self._val.read([torch.zeros(1, dtype=torch.int64)], self._val_views, image_px))
 
     def epoch(
@@ -63,23 +63,23 @@ class FfcvLoader:
         """See Loader.epoch.  What an image looks like depends on seed, epoch and image alone."""
         order = epoch_order(self._seed, epoch, len(self._train.images))
         parts = order.split(batch_sizes(len(order), batch_size))
-        shares = [self._share.take(whole) for whole in parts[start_step:]]
+        shares = [self._shard.take(whole) for whole in parts[start_step:]]
         return self._train.read(shares, self._epoch_views(epoch), image_px)
 
     def validation(self, batch_size: int) -> Iterator[Batch]:
         """See Loader.validation."""
-        parts = self._share.take(torch.arange(len(self._val.images))).split(batch_size)
+        parts = self._shard.take(torch.arange(len(self._val.images))).split(batch_size)
         return self._val.read(parts, self._val_views, self._image_px)
 
-    def _epoch_views(self, epoch: int) -> Part:
+    def _epoch_views(self, epoch: int) -> CropBatch:
         images = self._train.images
         generator = np.random.default_rng(derived_seed(self._seed, "views", epoch))
         flips = generator.random(len(images)) < 0.5 * self._flip
         crops = random_crops(images.heights, images.widths, self._min_area, generator)
-        return Part(images, crops, flips)
+        return CropBatch(images, crops, flips)
 
 
-class _Reader:
+class _BetonReader:
     """Decodes given batches of a file in threads, a few batches ahead."""
 
     def __init__(
@@ -96,7 +96,7 @@ class _Reader:
         self._threads = max(1, workers)
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="ffcv")
 
-    def read(self, parts: Iterable[Tensor], views: Part, side_px: int) -> Iterator[Batch]:
+    def read(self, parts: Iterable[Tensor], views: CropBatch, side_px: int) -> Iterator[Batch]:
         """The batches at ``parts`` (int64 indices), each image as its place in ``views`` says.
 
         Images lie channels-last in memory.  UserError for one that cannot be decoded.
@@ -115,7 +115,7 @@ class _Reader:
                     part.cancel()
 
     def _started(
-        self, indices: np.ndarray, views: Part, side_px: int
+        self, indices: np.ndarray, views: CropBatch, side_px: int
     ) -> tuple[Tensor, Tensor, list[Future[None]]]:
         """A batch's memory and labels, and the work in threads that fills it.
 

@@ -25,12 +25,12 @@ from efficiency_bench.data.ffcv import beton
 from efficiency_bench.data.ffcv import splits as ffcv_splits
 from efficiency_bench.data.ffcv.beton import Beton
 from efficiency_bench.data.ffcv.beton_record import BetonRecord, Storage, read_recorded
-from efficiency_bench.data.ffcv.decode import Part, decode, library
+from efficiency_bench.data.ffcv.decode import CropBatch, decode, library
 from efficiency_bench.data.folder import PhotoSet
 from efficiency_bench.data.image_set import Tell, quiet
-from efficiency_bench.data.source import SourceFacts, source_facts, source_splits
+from efficiency_bench.data.source_folders import SourceFacts, source_facts, source_splits
 from efficiency_bench.data.stored_files import (
-    Progress,
+    ProgressCallback,
     finish,
     held,
     new_draft,
@@ -54,7 +54,7 @@ PACKAGES = ("efficiency-bench", "ffcv", "opencv-python", "pillow")
 
 
 @dataclass(frozen=True)
-class Order:
+class FfcvOptions:
     """What to write."""
 
     source: Path
@@ -64,7 +64,9 @@ class Order:
     allow_left_out: bool = False
 
 
-def write_ffcv(order: Order, progress: Progress, tell: Tell = quiet) -> list[BetonRecord]:
+def write_ffcv(
+    order: FfcvOptions, progress: ProgressCallback, tell: Tell = quiet
+) -> list[BetonRecord]:
     """Write ``train.beton`` and ``val.beton`` into ``order.out``, each with its record.
 
     ``tell`` is given one line on the source.
@@ -101,7 +103,7 @@ def _already_there(file: Path, source_digest: str, storage: Storage) -> BetonRec
 
 
 def _write_file(
-    file: Path, photos: PhotoSet, facts: SourceFacts, order: Order, progress: Progress
+    file: Path, photos: PhotoSet, facts: SourceFacts, order: FfcvOptions, progress: ProgressCallback
 ) -> BetonRecord:
     """Write, check and name one file.  The record comes last: without one nothing is finished."""
     draft = new_draft(file)
@@ -131,7 +133,7 @@ def _write_file(
 
 
 def _run_writer(
-    draft: Path, photos: PhotoSet, order: Order, progress: Callable[[int], None]
+    draft: Path, photos: PhotoSet, order: FfcvOptions, progress: Callable[[int], None]
 ) -> None:
     """Run the writer to its end and tell how many images it has taken; UserError if it fails."""
     with tempfile.TemporaryFile() as said, _writer(draft, photos, order, said) as writer:
@@ -154,7 +156,7 @@ def _line(stream: IO[bytes], seconds: float) -> bytes:
 
 @contextlib.contextmanager
 def _writer(
-    draft: Path, photos: PhotoSet, order: Order, said: IO[bytes]
+    draft: Path, photos: PhotoSet, order: FfcvOptions, said: IO[bytes]
 ) -> Iterator[subprocess.Popen[bytes]]:
     """The writer's process in a group of its own, which is ended in any case."""
     process = subprocess.Popen(
@@ -195,7 +197,7 @@ def _last_line(said: IO[bytes]) -> str:
 
 
 def _check_against(
-    stored: Beton, photos: PhotoSet, order: Order, progress: Callable[[int], None]
+    stored: Beton, photos: PhotoSet, order: FfcvOptions, progress: Callable[[int], None]
 ) -> None:
     """Every image of the source is there, in order, and can be decoded; UserError otherwise."""
     again = folder.scan(photos.folder)
@@ -207,7 +209,7 @@ def _check_against(
     if (stored.raw != raw).any() or longest > order.storage.max_px:
         raise UserError(f"{stored.path} is not stored as asked for; write it again")
     crops = centre_crops(stored.heights, stored.widths, 1.0)
-    whole, file = Part(stored, crops, np.zeros(len(stored), dtype=bool)), stored.mapped()
+    whole, file = CropBatch(stored, crops, np.zeros(len(stored), dtype=bool)), stored.mapped()
 
     def decoded(places: np.ndarray) -> int:
         out = np.empty((len(places), 1, 1, 3), dtype=np.uint8)

@@ -20,7 +20,7 @@ from PIL import Image
 
 from efficiency_bench.data import folder
 from efficiency_bench.data.folder import PhotoSet
-from efficiency_bench.data.picture import rgb
+from efficiency_bench.data.rgb_image import open_rgb
 
 REPORT_SECONDS = 0.5
 LEAST_PAGE_BYTES = 1 << 24
@@ -30,7 +30,7 @@ LEAST_PAGE_BYTES = 1 << 24
 def main() -> None:
     """Write what the JSON on standard input orders: folder, file, storage and workers."""
     order = json.load(sys.stdin)
-    photos = _Photos(folder.scan(Path(order["folder"])), order["max_px"])
+    photos = _WriterImages(folder.scan(Path(order["folder"])), order["max_px"])
     # blocked before the first worker starts, so that the watcher hears of every end
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
     watcher = threading.Thread(target=_watch, args=(photos, os.getppid()), daemon=True)
@@ -57,7 +57,7 @@ def page_bytes(max_px: int) -> int:
     return max(LEAST_PAGE_BYTES, 1 << (6 * max_px**2 - 1).bit_length())
 
 
-class _Photos:
+class _WriterImages:
     """Decoded images with labels, as FFCV's writer wants a data set; counts what was given."""
 
     def __init__(self, photos: PhotoSet, max_px: int) -> None:
@@ -71,7 +71,7 @@ class _Photos:
     def __getitem__(self, index: int) -> tuple[Image.Image, int]:
         path = self._photos.path(index)
         try:
-            image = rgb(str(path))
+            image = open_rgb(str(path))
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             sys.exit(f"cannot read the image {path}: {error}")
         if min(image.size) * self._max_px < max(image.size):
@@ -85,7 +85,7 @@ class _Photos:
         return self._given.value
 
 
-def _watch(photos: _Photos, parent: int) -> None:
+def _watch(photos: _WriterImages, parent: int) -> None:
     """Report progress; end the whole process group where a worker failed or nobody waits.
 
     A list of the children would not show a worker that began and failed between two looks.

@@ -10,7 +10,7 @@ from pathlib import Path
 from efficiency_bench.errors import UserError, unknown
 from efficiency_bench.ledger.importers import dawnbench, ffcv, mllog, openai
 from efficiency_bench.ledger.importers.imported import Wanted, check
-from efficiency_bench.ledger.importers.reading import Skipped, Source, files_under
+from efficiency_bench.ledger.importers.reading import SkippedLine, Source, files_under
 from efficiency_bench.records import Entry, Metric
 
 Parser = Callable[[Source, Wanted], Iterator[Entry]]
@@ -31,7 +31,7 @@ class Imported:
     """The result of an import: entries with distinct run ids, and what was skipped and why."""
 
     entries: tuple[Entry, ...]
-    skipped: tuple[Skipped, ...]
+    skipped: tuple[SkippedLine, ...]
 
 
 def import_file_or_folder(
@@ -73,7 +73,7 @@ def import_file_or_folder(
     wanted = Wanted(metric, target, model, now, data)
     check(wanted)
     found: dict[str, Entry] = {}
-    skipped: list[Skipped] = []
+    skipped: list[SkippedLine] = []
     for source in _sources(form, path, patterns):
         if not source.skipped:  # else it was rejected before it was opened
             for entry in parse(source, wanted):

@@ -61,7 +61,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Missing:
+class MissingLine:
     """A line that may hold an evaluation but is not a point of the curve."""
 
     line: int
@@ -78,7 +78,7 @@ class Completed(NamedTuple):
     """Empty: the curve is unusable, and the reason was recorded."""
     decided: str = ""
     """What was decided about epoch 0."""
-    missing: tuple[Missing, ...] = ()
+    missing: tuple[MissingLine, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Curve:
     seed: int | None = None
     whole: bool = True
     """Whether the run finished, so that its last evaluations can confirm a crossing."""
-    missing: Sequence[Missing] = ()
+    missing: Sequence[MissingLine] = ()
     lines: Container[int] | None = None
     """The lines of the file that belong to the run; None: all."""
     detail: str = ""
@@ -175,24 +175,24 @@ def completed(
 
 def _in_order(
     rows: Sequence[Row], data: DataSet, source: Source
-) -> tuple[list[Point], tuple[Missing, ...], str]:
+) -> tuple[list[Point], tuple[MissingLine, ...], str]:
     """Return points of increasing epochs, the skipped lines, and why the file is ambiguous."""
     points: list[Point] = []
-    missing: list[Missing] = []
+    missing: list[MissingLine] = []
     for row in rows:
         point, line = row.point, row.line
         if point is None:
-            missing.append(Missing(line, len(points)))
+            missing.append(MissingLine(line, len(points)))
         elif point.top5 is not None and point.top5 < point.top1:
             source.skip("top-1 is above top-5", line)
-            missing.append(Missing(line, len(points)))
+            missing.append(MissingLine(line, len(points)))
         elif points and point.epochs <= points[-1].epochs:
             source.skip(f"epoch {point.epochs:g} is not after epoch {points[-1].epochs:g}", line)
             before = sum(p.epochs <= point.epochs for p in points)
             again = before > 0 and points[before - 1].epochs == point.epochs
             if again and _differ(points[before - 1], point, data):
                 return points, (), f"epoch {point.epochs:g} has two different accuracies"
-            missing.append(Missing(line, before, point if again else None))
+            missing.append(MissingLine(line, before, point if again else None))
         else:
             points.append(point)
     return points, tuple(missing), ""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from itertools import pairwise
 
 from efficiency_bench.ledger.baseline import CHANCE_STANDARD_ERRORS
-from efficiency_bench.ledger.importers.curve import Curve, Missing, Point, standard_error
+from efficiency_bench.ledger.importers.curve import Curve, MissingLine, Point, standard_error
 from efficiency_bench.records import Target
 from efficiency_bench.stop_rule import sustained_index
 
 
-def decisive(curve: Curve, target: Target) -> list[Missing]:
+def decisive(curve: Curve, target: Target) -> list[MissingLine]:
     """Return the missing evaluations of ``curve`` that may change whether and when it crosses.
 
     A missing accuracy is assumed to lie between its neighbours, plus or minus a margin: ten
@@ -24,7 +24,7 @@ def decisive(curve: Curve, target: Target) -> list[Missing]:
     noise = CHANCE_STANDARD_ERRORS * standard_error(target.threshold, curve.data.val_images)
     margin = max([noise, *falls])
 
-    def decides(missing: Missing) -> bool:
+    def decides(missing: MissingLine) -> bool:
         place = missing.after - (missing.again is not None)
         if sustained is not None and place > sustained + target.confirmations:
             return False

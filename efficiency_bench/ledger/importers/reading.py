@@ -32,7 +32,7 @@ _DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})
 
 
 @dataclass(frozen=True)
-class Skipped:
+class SkippedLine:
     """Something in a file that was skipped, and why."""
 
     path: str
@@ -52,11 +52,11 @@ class Source:
 
     path: Path
     name: str
-    skipped: list[Skipped] = field(default_factory=list)
+    skipped: list[SkippedLine] = field(default_factory=list)
 
     def skip(self, reason: str, line: int | None = None) -> None:
         """Record that ``line`` (None: the whole file) was skipped."""
-        self.skipped.append(Skipped(self.name, line, reason))
+        self.skipped.append(SkippedLine(self.name, line, reason))
 
     def sibling(self, name: str) -> Source:
         """Return the file ``name`` in the same folder, which shares this list of skipped lines."""

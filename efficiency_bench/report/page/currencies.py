@@ -10,7 +10,7 @@ from rich.table import Table
 from efficiency_bench.fitting.halving import HalvingTime
 from efficiency_bench.formatting import number
 from efficiency_bench.records import Entry
-from efficiency_bench.report.page.results import Missing, SetResults
+from efficiency_bench.report.page.results import NoResult, SetResults
 from efficiency_bench.report.tables.layout import ABSENT, interval, one_decimal, plain_table
 
 NOT_RECORDED = "not recorded"
@@ -30,7 +30,7 @@ def currency_lines(results: SetResults) -> tuple[str, ...]:
     """Why a currency has no fit, and what its fit asks to be known."""
     lines = []
     for currency, fit in results.in_currency.items():
-        reasons = [fit.reason] if isinstance(fit, Missing) else fit.notes
+        reasons = [fit.reason] if isinstance(fit, NoResult) else fit.notes
         reasons = [reason for reason in reasons if reason not in results.rows.notes]
         lines += [f"{currency}: {' '.join(reason.split())}" for reason in reasons]
     return tuple(lines)
@@ -47,7 +47,7 @@ def currencies_table(results: SetResults) -> Table:
         "hardware",
     )
     by_id = {entry.run_id: entry for entry in results.entries}
-    exact = {} if isinstance(results.exact, Missing) else _computes(results.exact)
+    exact = {} if isinstance(results.exact, NoResult) else _computes(results.exact)
     for row in results.rows.rows:
         seeds = [by_id[run_id] for run_id in row.run_ids]
         table.add_row(
@@ -104,8 +104,8 @@ def operators_table(results: SetResults) -> Table:
     return table
 
 
-def _rate(fit: HalvingTime | Missing) -> tuple[str, str, str]:
-    if isinstance(fit, Missing):
+def _rate(fit: HalvingTime | NoResult) -> tuple[str, str, str]:
+    if isinstance(fit, NoResult):
         return "no fit", ABSENT, ABSENT
     bounds = interval(fit.low_months, fit.high_months)
     return one_decimal(fit.halving_months), bounds, str(fit.n)

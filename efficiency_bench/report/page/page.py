@@ -18,7 +18,7 @@ from efficiency_bench.report.page.charts import PageChart, charts, curve_points
 from efficiency_bench.report.page.data import page_data
 from efficiency_bench.report.page.results import SetResults, set_results
 from efficiency_bench.report.page.runs import Runs, runs
-from efficiency_bench.report.page.section import Part
+from efficiency_bench.report.page.section import Subsection
 from efficiency_bench.report.page.sections import parts
 
 INDEX = "index.html"
@@ -35,7 +35,7 @@ class Section:
     """Its place in links and file names: letters, digits and hyphens."""
     title: str
     about: str
-    parts: tuple[Part, ...]
+    parts: tuple[Subsection, ...]
     charts: dict[str, PageChart]
     """By the name of their part."""
     run_ids: tuple[str, ...]

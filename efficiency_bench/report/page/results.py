@@ -37,7 +37,7 @@ ALL = Selection()
 """Nothing is left to choose within one comparable set."""
 
 SWEPT_FROM, ROUND_LEVEL = 0.5, 0.05
-"""Part of the target's accuracy at which the sweep begins, rounded to whole levels; it ends at
+"""Fraction of the target's accuracy at which the sweep begins, rounded to whole levels; it ends at
 the target, at which the runs stop."""
 
 MOST_GRIDS = 6
@@ -45,7 +45,7 @@ MOST_GRIDS = 6
 
 
 @dataclass(frozen=True)
-class Missing:
+class NoResult:
     """Why something cannot be shown, in the words of the verb."""
 
     reason: str
@@ -60,19 +60,19 @@ class SetResults:
     source: str
     """What the verbs are given to print the same, with the options that name the set."""
     rows: RowSet
-    halving: HalvingTime | Missing
-    opinions: SecondOpinions | Missing
-    exact: HalvingTime | Missing
+    halving: HalvingTime | NoResult
+    opinions: SecondOpinions | NoResult
+    exact: HalvingTime | NoResult
     """The same fit in exact FLOPs."""
     crossings: tuple[Mapping[str, Any], ...]
-    split: tuple[EpochsAndImages, ...] | Missing
+    split: tuple[EpochsAndImages, ...] | NoResult
     grids: tuple[Decomposition, ...]
     grids_left_out: int
-    sweep: ThresholdSweep | Missing
+    sweep: ThresholdSweep | NoResult
     swept: str
     """The sweep's range as the verb takes it."""
-    conventions: ConventionTable | Missing
-    in_currency: Mapping[Currency, HalvingTime | Missing]
+    conventions: ConventionTable | NoResult
+    in_currency: Mapping[Currency, HalvingTime | NoResult]
     """The same fit in seconds, energy and dollars."""
     operators: Mapping[str, Mapping[str, int]]
     """Run id -> forward MACs of one image by operator at the largest side; what logs have of it."""
@@ -93,7 +93,7 @@ def set_results(entries: Sequence[Entry], source: str) -> list[SetResults]:
 def _other(group: Group, found: Mapping[Group, SetResults]) -> HalvingTime | None:
     estimand: Estimand = "budgeted" if group.estimand == "anytime" else "anytime"
     result = found.get(replace(group, estimand=estimand))
-    return None if result is None or isinstance(result.halving, Missing) else result.halving
+    return None if result is None or isinstance(result.halving, NoResult) else result.halving
 
 
 def _named(source: str, group: Group, sets: int) -> str:
@@ -126,7 +126,7 @@ def _results(group: Group, entries: tuple[Entry, ...], ledger: str, source: str)
     )
 
 
-def _fitted(entries: Sequence[Entry], currency: Currency) -> HalvingTime | Missing:
+def _fitted(entries: Sequence[Entry], currency: Currency) -> HalvingTime | NoResult:
     """Fitted on the machine with the most runs, where there are several; its notes say so."""
     machines = Counter(machine(entry) for entry in entries if entry.tier == "measured")
     hardware = machines.most_common(1)[0][0] if len(machines) > 1 else None
@@ -143,9 +143,9 @@ def _operators(ledger: Path, rows: RowSet) -> dict[str, Mapping[str, int]]:
 
 
 def _opinions(
-    entries: Sequence[Entry], rows: RowSet, halving: HalvingTime | Missing
-) -> SecondOpinions | Missing:
-    if isinstance(halving, Missing):
+    entries: Sequence[Entry], rows: RowSet, halving: HalvingTime | NoResult
+) -> SecondOpinions | NoResult:
+    if isinstance(halving, NoResult):
         return halving
     return second_opinions(rows, halving, crossing_errors(entries, rows))
 
@@ -157,8 +157,8 @@ def _range(target: float) -> tuple[float, float]:
     return min(round(low, 2), high), float(f"{high:.6g}")
 
 
-def _attempt(compute: Callable[[], T]) -> T | Missing:
+def _attempt(compute: Callable[[], T]) -> T | NoResult:
     try:
         return compute()
     except UserError as error:
-        return Missing(str(error))
+        return NoResult(str(error))

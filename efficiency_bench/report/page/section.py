@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
-from efficiency_bench.report.page.results import Missing
+from efficiency_bench.report.page.results import NoResult
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Part:
+class Subsection:
     """One part of a set's section."""
 
     name: str
@@ -69,10 +69,10 @@ class Part:
     missing: str | None = None
     """Why there is nothing to show."""
 
-    def shown(self, *tables: Table, lines: tuple[str, ...] = (), **further: Any) -> Part:
+    def shown(self, *tables: Table, lines: tuple[str, ...] = (), **further: Any) -> Subsection:
         """This part with its results."""
         return replace(self, tables=tuple(map(page_table, tables)), lines=lines, **further)
 
-    def without(self, missing: Missing) -> Part:
+    def without(self, missing: NoResult) -> Subsection:
         """This part with the reason why there is nothing to show."""
         return replace(self, missing=missing.reason)

@@ -13,8 +13,8 @@ from efficiency_bench.report.page.currencies import (
     operators_table,
     rates_table,
 )
-from efficiency_bench.report.page.results import Missing, SetResults
-from efficiency_bench.report.page.section import Figure, Part
+from efficiency_bench.report.page.results import NoResult, SetResults
+from efficiency_bench.report.page.section import Figure, Subsection
 from efficiency_bench.report.sentences import basis, comparison, fitted_months, goal, headline, why
 from efficiency_bench.report.tables.conventions import (
     CONVENTIONS_LEGEND,
@@ -42,7 +42,7 @@ from efficiency_bench.report.tables.threshold_sweep import SWEEP_LEGEND, sweep_t
 AUDIT = "efficiency-bench audit MODEL"
 
 
-def parts(results: SetResults) -> tuple[Part, ...]:
+def parts(results: SetResults) -> tuple[Subsection, ...]:
     """All parts of one set; each that has no result is kept and says why."""
     return (
         _headline(results),
@@ -56,18 +56,18 @@ def parts(results: SetResults) -> tuple[Part, ...]:
     )
 
 
-def _headline(results: SetResults) -> Part:
+def _headline(results: SetResults) -> Subsection:
     halving, opinions = results.halving, results.opinions
-    start = Part(
+    start = Subsection(
         "headline",
         "How fast the compute falls",
         "Read the interval before the number. It holds the scatter of the rows about the line; "
         "it does not hold that the cheapest rows were chosen by their own numbers.",
         command=f"efficiency-bench fit{results.source}",
     )
-    if isinstance(halving, Missing):
+    if isinstance(halving, NoResult):
         return start.without(halving)
-    if isinstance(opinions, Missing):
+    if isinstance(opinions, NoResult):
         return start.without(opinions)
     return start.shown(
         figures=_figures(halving),
@@ -130,9 +130,9 @@ def _figures(halving: HalvingTime) -> tuple[Figure, ...]:
     )
 
 
-def _compute(results: SetResults) -> Part:
+def _compute(results: SetResults) -> Subsection:
     halving, opinions = results.halving, results.opinions
-    start = Part(
+    start = Subsection(
         "compute",
         "Training compute to the target",
         "Each point is one network with one recipe at the date of its publication; lower is "
@@ -141,9 +141,9 @@ def _compute(results: SetResults) -> Part:
         "band says where the line can lie, not where the next network will.",
         command=f"efficiency-bench fit{results.source}",
     )
-    if isinstance(halving, Missing):
+    if isinstance(halving, NoResult):
         return start.without(halving)
-    if isinstance(opinions, Missing):
+    if isinstance(opinions, NoResult):
         return start.without(opinions)
     return start.shown(
         fit_table(halving),
@@ -152,8 +152,8 @@ def _compute(results: SetResults) -> Part:
     )
 
 
-def _curves(results: SetResults) -> Part:
-    start = Part(
+def _curves(results: SetResults) -> Subsection:
+    start = Subsection(
         "curves",
         "Learning curves and their crossings",
         "Where a curve meets the target is read from noisy evaluations: the thick bar holds the "
@@ -162,12 +162,12 @@ def _curves(results: SetResults) -> Part:
         command=f"efficiency-bench ledger crossings{_folder(results.source)}",
     )
     if not results.crossings:
-        return start.without(Missing("no run here that was held to a target has a learning curve"))
+        return start.without(NoResult("no run here that was held to a target has a learning curve"))
     return start.shown(crossings_table(results.crossings))
 
 
-def _split(results: SetResults) -> Part:
-    start = Part(
+def _split(results: SetResults) -> Subsection:
+    start = Subsection(
         "split",
         "Fewer epochs, cheaper images",
         "The paper's own split: how much of a gain is fewer passes over the data, and how much "
@@ -175,7 +175,7 @@ def _split(results: SetResults) -> Part:
         "two networks and two recipes were run, the gain is also split between the two.",
         command=f"efficiency-bench decompose{results.source}",
     )
-    if isinstance(results.split, Missing):
+    if isinstance(results.split, NoResult):
         return start.without(results.split)
     tables = [epochs_and_images_table(results.split)]
     lines = [SPLIT_LEGEND]
@@ -192,8 +192,8 @@ def _split(results: SetResults) -> Part:
     return start.shown(*tables, lines=tuple(dict.fromkeys(lines)))
 
 
-def _sweep(results: SetResults) -> Part:
-    start = Part(
+def _sweep(results: SetResults) -> Subsection:
+    start = Subsection(
         "sweep",
         "The same at every threshold",
         "The halving time depends on the accuracy asked for. All points come from the same "
@@ -201,14 +201,14 @@ def _sweep(results: SetResults) -> Part:
         "exclude no change.",
         command=f"efficiency-bench fit{results.source} --sweep {results.swept}",
     )
-    if isinstance(results.sweep, Missing):
+    if isinstance(results.sweep, NoResult):
         return start.without(results.sweep)
     lines = (SWEEP_LEGEND, *results.sweep.notes)
     return start.shown(sweep_table(results.sweep), lines=lines)
 
 
-def _conventions(results: SetResults) -> Part:
-    start = Part(
+def _conventions(results: SetResults) -> Subsection:
+    start = Subsection(
         "conventions",
         "What the conventions decide",
         "The first line is the headline; each further line makes one choice differently. The "
@@ -216,7 +216,7 @@ def _conventions(results: SetResults) -> Part:
         command=f"efficiency-bench conventions{results.source}",
     )
     table = results.conventions
-    if isinstance(table, Missing):
+    if isinstance(table, NoResult):
         return start.without(table)
     lines = (
         f"{span_sentence(table.span)}",
@@ -228,8 +228,8 @@ def _conventions(results: SetResults) -> Part:
     return start.shown(conventions_table(table), lines=lines)
 
 
-def _currencies(results: SetResults) -> Part:
-    start = Part(
+def _currencies(results: SetResults) -> Subsection:
+    start = Subsection(
         "currencies",
         "Compute, seconds, energy, dollars",
         "Compute is counted and does not depend on the machine. Seconds are the training clock "
@@ -240,9 +240,9 @@ def _currencies(results: SetResults) -> Part:
     return start.shown(*tables, lines=currency_lines(results))
 
 
-def _account(results: SetResults) -> Part:
+def _account(results: SetResults) -> Subsection:
     models = sorted({entry.model for entry in results.entries})
-    start = Part(
+    start = Subsection(
         "account",
         "What was counted",
         "Multiply-accumulates of one training image, forward (F) and backward (B), and in layers "

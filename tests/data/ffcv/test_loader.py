@@ -15,7 +15,7 @@ from torch import Tensor
 from efficiency_bench.data import Data, build_data
 from efficiency_bench.data.augment import Normalisation, epoch_order
 from efficiency_bench.data.ffcv import beton
-from efficiency_bench.data.ffcv.decode import Part, compiled, decode, decode_normalised
+from efficiency_bench.data.ffcv.decode import CropBatch, compiled, decode, decode_normalised
 from efficiency_bench.errors import UserError
 from tests.data.ffcv.betons import lay_out, needs_ffcv, noise, plant_betons, record
 from tests.data.settings import build, data_config, recipe_config, same_batches
@@ -139,7 +139,7 @@ def test_a_crop_of_the_wanted_size_is_copied_and_a_flip_mirrors_it(tmp_path: Pat
     stored = beton.read(lay_out(tmp_path / "a.beton", pictures, [0] * 3))
     crops = np.array([[0, 0, 24, 24], [6, 5, 24, 24], [3, 18, 24, 24]])
     out = np.empty((3, 24, 24, 3), dtype=np.uint8)
-    decode(stored.mapped(), Part(stored, crops, np.array([False, True, False])), out)
+    decode(stored.mapped(), CropBatch(stored, crops, np.array([False, True, False])), out)
     for i, (top, left, height, width) in enumerate(crops):
         cropped = pictures[i][top : top + height, left : left + width]
         assert np.array_equal(out[i], cropped[:, ::-1] if i == 1 else cropped)
@@ -161,7 +161,7 @@ def test_half_the_images_are_flipped_where_the_recipe_asks(tmp_path: Path) -> No
 def test_the_table_is_the_normalisation(tmp_path: Path) -> None:
     """What a CPU looks up is what another device computes, to the bit."""
     stored = beton.read(lay_out(tmp_path / "a.beton", noise(2), [0] * 2))
-    part = Part(stored, np.array([[0, 0, 30, 30]] * 2), np.zeros(2, dtype=bool))
+    part = CropBatch(stored, np.array([[0, 0, 30, 30]] * 2), np.zeros(2, dtype=bool))
     normalise = Normalisation([0.485, 0.456, 0.406], [0.229, 0.224, 0.225], torch.device("cpu"))
     pixels = np.empty((2, 30, 30, 3), dtype=np.uint8)
     looked_up = np.empty((2, 30, 30, 3), dtype=np.float32)
@@ -196,7 +196,7 @@ def test_a_jpeg_is_decoded_nearly_as_pillow_does(tmp_path: Path) -> None:
     stored = beton.read(lay_out(tmp_path / "a.beton", pictures, [0] * 2, quality=90))
     out = np.empty((2, 300, 300, 3), dtype=np.uint8)
     crops = np.array([[0, 0, 300, 300]] * 2)
-    decode(stored.mapped(), Part(stored, crops, np.zeros(2, dtype=bool)), out)
+    decode(stored.mapped(), CropBatch(stored, crops, np.zeros(2, dtype=bool)), out)
     for i in range(2):
         jpeg = stored.mapped()[stored.begins[i] :][: stored.sizes[i]].tobytes()
         difference = out[i] - np.asarray(Image.open(io.BytesIO(jpeg)))[:, :300].astype(int)

@@ -17,8 +17,8 @@ from efficiency_bench.data import folder
 from efficiency_bench.data.crops import centre_crops
 from efficiency_bench.data.ffcv import beton, splits, write
 from efficiency_bench.data.ffcv.beton_record import Storage
-from efficiency_bench.data.ffcv.decode import Part, decode
-from efficiency_bench.data.ffcv.write import Order, write_ffcv
+from efficiency_bench.data.ffcv.decode import CropBatch, decode
+from efficiency_bench.data.ffcv.write import FfcvOptions, write_ffcv
 from efficiency_bench.data.ffcv.writer_process import LEAST_PAGE_BYTES, page_bytes
 from efficiency_bench.data.stored_files import held, record_path
 from efficiency_bench.errors import UserError
@@ -106,7 +106,7 @@ def test_ffcvs_own_loader_reads_the_same(written: tuple[Path, Path]) -> None:
     side = (0.8 * np.minimum(stored.heights, stored.widths)).astype(int)
     top, left = (stored.heights - side) // 2, (stored.widths - side) // 2
     crops = np.stack([top, left, side, side], axis=1)
-    decode(stored.mapped(), Part(stored, crops, np.zeros(len(stored), dtype=bool)), out)
+    decode(stored.mapped(), CropBatch(stored, crops, np.zeros(len(stored), dtype=bool)), out)
     assert stored.labels.tolist() == labels
     assert hashlib.sha256(out.tobytes()).hexdigest() == digest
     assert not np.array_equal(crops, centre_crops(stored.heights, stored.widths, 0.8))
@@ -121,10 +121,10 @@ def test_what_is_finished_is_kept_and_what_is_another_is_refused(
 ) -> None:
     source, out = written
     monkeypatch.setattr(write, "WRITER", ("-c", "raise SystemExit('not to be started')"))
-    assert len(write_ffcv(Order(source, out, PIXELS, 1), _nothing)) == 2
+    assert len(write_ffcv(FfcvOptions(source, out, PIXELS, 1), _nothing)) == 2
     other = Storage(mode="jpg", jpeg_quality=90, max_px=60)
     with pytest.raises(UserError, match=r"train.beton.json is there already, of another source"):
-        write_ffcv(Order(source, out, other, 1), _nothing)
+        write_ffcv(FfcvOptions(source, out, other, 1), _nothing)
 
 
 def test_an_image_that_cannot_be_read_is_named(tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_an_image_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     broken.write_bytes(broken.read_bytes()[:-300])
     out = tmp_path / "out"
     with pytest.raises(UserError, match=f"cannot read the image {broken}: ") as refused:
-        write_ffcv(Order(tmp_path / "source", out, PIXELS, 2), _nothing)
+        write_ffcv(FfcvOptions(tmp_path / "source", out, PIXELS, 2), _nothing)
     assert len(str(refused.value).splitlines()) == 1
     assert list(out.iterdir()) == []
 
@@ -142,7 +142,7 @@ def test_an_image_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 def test_a_worker_that_fails_between_two_looks_is_seen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Progress is told every minute here, and both workers fail long before the second time."""
+    """Progress is reported every minute here, and both workers fail long before the second time."""
     plant(tmp_path / "source", train=30)
     for photo in (tmp_path / "source" / "train" / "bee").iterdir():
         photo.write_bytes(photo.read_bytes()[:-300])
@@ -153,7 +153,7 @@ def test_a_worker_that_fails_between_two_looks_is_seen(
     monkeypatch.setattr(write, "WRITER", ("-c", slow))
     monkeypatch.setattr(write, "STALLED_SECONDS", 30.0)
     with pytest.raises(UserError, match="cannot read the image"):
-        write_ffcv(Order(tmp_path / "source", tmp_path / "out", PIXELS, 2), _nothing)
+        write_ffcv(FfcvOptions(tmp_path / "source", tmp_path / "out", PIXELS, 2), _nothing)
 
 
 @pytest.fixture
@@ -179,7 +179,7 @@ def test_ctrl_c_leaves_no_file_and_no_process(
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        write_ffcv(Order(tmp_path / "source", tmp_path / "out", PIXELS, 2), interrupted)
+        write_ffcv(FfcvOptions(tmp_path / "source", tmp_path / "out", PIXELS, 2), interrupted)
     assert list((tmp_path / "out").iterdir()) == []
     assert [process.poll() is not None for process in started] == [True]
 
@@ -212,14 +212,14 @@ def test_a_writer_that_misbehaves(
     monkeypatch.setattr(write, "WRITER", ("-c", code))
     monkeypatch.setattr(write, "STALLED_SECONDS", 1.0 if kind == "stands still" else 60.0)
     with pytest.raises(UserError, match=message):
-        write_ffcv(Order(tmp_path / "source", tmp_path / "out", PIXELS, 1), _nothing)
+        write_ffcv(FfcvOptions(tmp_path / "source", tmp_path / "out", PIXELS, 1), _nothing)
     assert list((tmp_path / "out").iterdir()) == []
     assert [process.poll() is not None for process in started] == [True]
 
 
 def test_two_writers_in_one_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plant(tmp_path / "source")
-    order = Order(tmp_path / "source", tmp_path / "out", PIXELS, 1)
+    order = FfcvOptions(tmp_path / "source", tmp_path / "out", PIXELS, 1)
     with (
         held(order.out),
         pytest.raises(UserError, match="another process is writing into"),
@@ -242,7 +242,7 @@ def test_a_source_that_changes_while_it_is_written(
     source = plant(tmp_path / "source", train=4)
     photos = folder.scan(source / "train")
     stored = beton.read(lay_out(tmp_path / "a.beton", noise(8), [0] * 4 + [1] * 4))
-    order = Order(source, tmp_path, PIXELS, 1)
+    order = FfcvOptions(source, tmp_path, PIXELS, 1)
     write._check_against(stored, photos, order, lambda done: None)
     change(source)
     with pytest.raises(UserError, match="was changed while it was written"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TypedDict
 
-from efficiency_bench.data import folder, in_both
+from efficiency_bench.data import folder, train_val_overlap
 from efficiency_bench.data.folder import PhotoSplits
 from efficiency_bench.data.image_set import Tell
 
@@ -31,15 +31,15 @@ def source_facts(splits: PhotoSplits) -> dict[str, SourceFacts]:
     Every file whose size occurs in both splits is opened: a writer reads all of them anyway.
     """
     root = str(splits.train.folder.parent)
-    both = in_both.of_files(splits.train, splits.val, most=None).check(root)
+    both = train_val_overlap.compare_files(splits.train, splits.val, most=None).check(root)
     digest = splits.digest()
     return {
         "train": SourceFacts(
-            source_digest=digest, passed_over=dict(splits.train.passed_over.reasons), in_both=None
+            source_digest=digest, passed_over=dict(splits.train.skipped.reasons), in_both=None
         ),
         "val": SourceFacts(
             source_digest=digest,
-            passed_over=dict(splits.val.passed_over.reasons),
+            passed_over=dict(splits.val.skipped.reasons),
             in_both=both.found,
         ),
     }

@@ -11,7 +11,7 @@ SIXTEEN_BIT_FORMATS = ("PNG", "PPM")
 """Formats whose 16-bit grey Pillow may hand over as 32-bit integers from 0 to 65535."""
 
 
-def rgb(path: str) -> Image.Image:
+def open_rgb(path: str) -> Image.Image:
     """The image in ``path`` as Pillow decodes it, converted to RGB.
 
     16-bit grey is scaled to 8 bits (v / 257, rounded): Pillow's own conversion cuts it off at 255,

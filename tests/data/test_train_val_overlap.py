@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from efficiency_bench.data import folder, in_both
-from efficiency_bench.data.in_both import InBoth
-from efficiency_bench.data.squares import Order, write_squares
+from efficiency_bench.data import folder, train_val_overlap
+from efficiency_bench.data.memmap_images import MemmapOptions, write_memmap
+from efficiency_bench.data.train_val_overlap import TrainValOverlap
 from efficiency_bench.errors import UserError
 from tests.data.photos import plant
 from tests.data.settings import build, data_config
@@ -29,13 +29,13 @@ def _copied(root: Path, count: int) -> None:
 def _watched(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Files that are opened from here on."""
     opened: list[Path] = []
-    digest = in_both._digest
+    digest = train_val_overlap._digest
 
     def watched(path: Path, last: int | None) -> bytes:
         opened.append(path)
         return digest(path, last)
 
-    monkeypatch.setattr(in_both, "_digest", watched)
+    monkeypatch.setattr(train_val_overlap, "_digest", watched)
     return opened
 
 
@@ -51,7 +51,7 @@ def _by_hand(root: Path) -> int:
 def test_copies_are_counted_and_the_run_says_so(tmp_path: Path) -> None:
     _copied(plant(tmp_path, train=6, val=4), 3)
     splits = folder.load(tmp_path, None, None)
-    assert in_both.of_files(splits.train, splits.val) == InBoth(3, 11, 11)
+    assert train_val_overlap.compare_files(splits.train, splits.val) == TrainValOverlap(3, 11, 11)
     assert _by_hand(tmp_path) == 3
     notes = build(data_config("imagenet", 24, root=str(tmp_path))).notes
     assert "3 of 11 validation images are training images too" in notes
@@ -62,12 +62,12 @@ def test_files_of_one_size_and_one_end_are_told_apart(tmp_path: Path) -> None:
     plant(tmp_path)
     for path in tmp_path.glob("*/*/*"):
         path.unlink()
-    end = bytes(2 * in_both.TAIL_BYTES)
+    end = bytes(2 * train_val_overlap.TAIL_BYTES)
     for i, name in enumerate(("train/ant", "train/bee", "val/ant", "val/bee")):
         (tmp_path / name / "0.bmp").write_bytes(bytes([i]) + end)
     (tmp_path / "val" / "bee" / "1.bmp").write_bytes(bytes([0]) + end)
     splits = folder.load(tmp_path, None, None)
-    assert in_both.of_files(splits.train, splits.val) == InBoth(1, 3, 3)
+    assert train_val_overlap.compare_files(splits.train, splits.val) == TrainValOverlap(1, 3, 3)
 
 
 def test_nobody_opens_a_file_whose_size_is_in_one_set_alone(
@@ -77,7 +77,7 @@ def test_nobody_opens_a_file_whose_size_is_in_one_set_alone(
     splits = folder.load(tmp_path, None, None)
     sizes = [set(part.sizes.tolist()) for part in (splits.train, splits.val)]
     opened = _watched(monkeypatch)
-    assert in_both.of_files(splits.train, splits.val).found == 1
+    assert train_val_overlap.compare_files(splits.train, splits.val).found == 1
     assert {path.stat().st_size for path in opened} <= sizes[0] & sizes[1]
 
 
@@ -91,7 +91,7 @@ def test_no_more_files_are_opened_than_allowed_and_the_rest_is_said(
     shutil.copytree(tmp_path / "train", tmp_path / "val")
     splits = folder.load(tmp_path, None, None)
     opened = _watched(monkeypatch)
-    result = in_both.of_files(splits.train, splits.val, most)
+    result = train_val_overlap.compare_files(splits.train, splits.val, most)
     assert 0 < len(set(opened)) <= most
     assert result.found == result.compared
     assert result.compared == 60 if most == 400 else 0 < result.compared <= most
@@ -109,12 +109,12 @@ def test_a_validation_set_that_is_the_training_set_is_refused(tmp_path: Path, na
     with pytest.raises(UserError, match="all 6 validation images that were compared"):
         build(data_config(name, 24, root=str(tmp_path)))
     with pytest.raises(UserError, match="all 6 validation images that were compared"):
-        write_squares(Order(tmp_path, tmp_path / "out", 16, 0), lambda *progress: None)
+        write_memmap(MemmapOptions(tmp_path, tmp_path / "out", 16, 0), lambda *progress: None)
 
 
 def test_one_stored_file_under_both_names_is_refused(tmp_path: Path) -> None:
     source, out = plant(tmp_path / "source", train=3), tmp_path / "out"
-    write_squares(Order(source, out, 16, 0), lambda *progress: None)
+    write_memmap(MemmapOptions(source, out, 16, 0), lambda *progress: None)
     shutil.copy(out / "train.npy", out / "val.npy")
     record = (out / "train.npy.json").read_text().replace("train.npy", "val.npy")
     (out / "val.npy.json").write_text(record)
@@ -154,9 +154,9 @@ def test_an_archive_with_one_batch_twice_is_named(
 
 def test_pixels_that_are_in_both_are_counted(tmp_path: Path) -> None:
     images = torch.randint(256, (7, 3, 4, 4), dtype=torch.uint8)
-    assert in_both.of_pixels(images[:5], images[3:]) == InBoth(2, 4, 4)
-    assert InBoth(2, 4, 4).notes == ("2 of 4 validation images are training images too",)
-    assert InBoth(0, 4, 4).notes == ()
+    assert train_val_overlap.compare_pixels(images[:5], images[3:]) == TrainValOverlap(2, 4, 4)
+    assert TrainValOverlap(2, 4, 4).notes == ("2 of 4 validation images are training images too",)
+    assert TrainValOverlap(0, 4, 4).notes == ()
 
 
 def test_the_hundred_classes_have_no_image_in_both_or_it_is_said(cifar100_root: Path) -> None:

@@ -13,10 +13,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from efficiency_bench.data import Data, folder, squares
+from efficiency_bench.data import Data, folder, memmap_images
 from efficiency_bench.data.augment import epoch_order
 from efficiency_bench.data.loader import Shard
-from efficiency_bench.data.squares import Order, write_squares
+from efficiency_bench.data.memmap_images import MemmapOptions, write_memmap
 from efficiency_bench.data.stored_files import held, record_path
 from efficiency_bench.errors import UserError
 from tests.commands import command
@@ -34,7 +34,7 @@ def _nothing(what: str, done: int, total: int) -> None:
 def _stored(root: Path, train: int = 5, val: int = 3, side_px: int = SIDE) -> Path:
     """A small tree and its squares; returns the folder of the squares."""
     source = plant(root / "source", train=train, val=val)
-    write_squares(Order(source, root / "out", side_px, 0), _nothing)
+    write_memmap(MemmapOptions(source, root / "out", side_px, 0), _nothing)
     return root / "out"
 
 
@@ -70,7 +70,7 @@ def _by_hand(path: Path) -> np.ndarray:
 
 def test_pixels_are_pillows_in_the_sources_order(written: tuple[Path, Path]) -> None:
     source, out = written
-    (splits, notes) = squares.load(out)
+    (splits, notes) = memmap_images.load(out)
     assert "squares of 24 px" in notes[0]
     assert "content were checked" in notes[1]
     for name, images in (("train", splits.train), ("val", splits.val)):
@@ -98,16 +98,16 @@ def test_the_record_says_what_was_made_of_what(written: tuple[Path, Path]) -> No
 def test_the_same_source_gives_the_same_digest_however_many_workers(tmp_path: Path) -> None:
     source = plant(tmp_path / "source", train=70)
     for workers in (0, 2):
-        write_squares(Order(source, tmp_path / f"{workers}", SIDE, workers), _nothing)
-    one, other = (squares.load(tmp_path / name)[0].digest() for name in ("0", "2"))
+        write_memmap(MemmapOptions(source, tmp_path / f"{workers}", SIDE, workers), _nothing)
+    one, other = (memmap_images.load(tmp_path / name)[0].digest() for name in ("0", "2"))
     assert one == other
-    write_squares(Order(source, tmp_path / "smaller", 16, 0), _nothing)
-    assert squares.load(tmp_path / "smaller")[0].digest() != one
+    write_memmap(MemmapOptions(source, tmp_path / "smaller", 16, 0), _nothing)
+    assert memmap_images.load(tmp_path / "smaller")[0].digest() != one
 
 
-def _built(root: Path, share: Shard = Shard(), **data: object) -> Data:  # noqa: B008 (frozen)
+def _built(root: Path, shard: Shard = Shard(), **data: object) -> Data:  # noqa: B008 (frozen)
     config = data_config("imagenet_memory", 16, root=str(root), resize_px=20, **data)
-    return build(config, recipe_config(4, flip=True), seed=5, share=share)
+    return build(config, recipe_config(4, flip=True), seed=5, shard=shard)
 
 
 def test_first_batch_and_counts(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def _plain(root: Path, train: int, val: int) -> Path:
             place = root / "source" / split / ("ant" if 2 * i < count else "bee")
             place.mkdir(parents=True, exist_ok=True)
             Image.new("RGB", (30, 30), (20 * i + lighter,) * 3).save(place / f"{i:02}.png")
-    write_squares(Order(root / "source", root / "out", SIDE, 0), _nothing)
+    write_memmap(MemmapOptions(root / "source", root / "out", SIDE, 0), _nothing)
     return root / "out"
 
 
@@ -178,7 +178,7 @@ def test_starting_inside_an_epoch_gives_the_same_batches(tmp_path: Path) -> None
 def test_validation_is_the_centre_resized(tmp_path: Path) -> None:
     """16 of 20 of a side of 24 px: the 19 px in the middle."""
     root = _stored(tmp_path)
-    stored = squares.load(root)[0].val.images
+    stored = memmap_images.load(root)[0].val.images
     ((images, _),) = _built(root).validation()
     middle = stored[..., 2:21, 2:21].float() / 127.5 - 1
     expected = torch.nn.functional.interpolate(
@@ -206,10 +206,10 @@ def test_what_is_finished_is_kept_and_what_is_another_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = _stored(tmp_path)
-    monkeypatch.setattr(squares, "squares", None)  # not to be called
-    assert len(write_squares(Order(tmp_path / "source", out, SIDE, 0), _nothing)) == 2
+    monkeypatch.setattr(memmap_images, "resized_squares", None)  # not to be called
+    assert len(write_memmap(MemmapOptions(tmp_path / "source", out, SIDE, 0), _nothing)) == 2
     with pytest.raises(UserError, match=r"train.npy.json is there already, of another source"):
-        write_squares(Order(tmp_path / "source", out, 16, 0), _nothing)
+        write_memmap(MemmapOptions(tmp_path / "source", out, 16, 0), _nothing)
 
 
 def _cut_off(root: Path) -> None:
@@ -261,10 +261,10 @@ def test_a_file_that_is_not_whole_is_refused_before_training(tmp_path: Path, kin
 def test_large_files_are_checked_on_demand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = _stored(tmp_path)
     _altered(out)
-    monkeypatch.setattr(squares, "CONTENT_CHECKED_BYTES", 100)
-    assert f"efficiency-bench data check-memory {out}" in squares.load(out)[1][1]
+    monkeypatch.setattr(memmap_images, "CONTENT_CHECKED_BYTES", 100)
+    assert f"efficiency-bench data check-memory {out}" in memmap_images.load(out)[1][1]
     with pytest.raises(UserError, match=r"val\.npy was altered"):
-        squares.check_whole(out)
+        memmap_images.check_whole(out)
 
 
 def test_an_image_that_cannot_be_read_is_named(tmp_path: Path) -> None:
@@ -272,7 +272,7 @@ def test_an_image_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     broken = source / "train" / "bee" / "007.JPEG"
     broken.write_bytes(broken.read_bytes()[:-300])
     with pytest.raises(UserError, match=f"cannot read the image {broken}: "):
-        write_squares(Order(source, tmp_path / "out", SIDE, 2), _nothing)
+        write_memmap(MemmapOptions(source, tmp_path / "out", SIDE, 2), _nothing)
     assert list((tmp_path / "out").iterdir()) == []
 
 
@@ -282,14 +282,14 @@ def test_ctrl_c_leaves_no_file(tmp_path: Path) -> None:
 
     source = plant(tmp_path / "source")
     with pytest.raises(KeyboardInterrupt):
-        write_squares(Order(source, tmp_path / "out", SIDE, 2), interrupted)
+        write_memmap(MemmapOptions(source, tmp_path / "out", SIDE, 2), interrupted)
     assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_a_disk_without_room_is_refused_at_once(tmp_path: Path, small_disk: Path) -> None:  # noqa: F811
     source = plant(tmp_path / "source", train=20)
     with pytest.raises(UserError, match=r"46 images of 64 px take 0.000565 GB;\nmake room"):
-        write_squares(Order(source, small_disk, 64, 0), _nothing)
+        write_memmap(MemmapOptions(source, small_disk, 64, 0), _nothing)
 
 
 def test_a_disk_that_fills_leaves_nothing(
@@ -299,9 +299,9 @@ def test_a_disk_that_fills_leaves_nothing(
 ) -> None:
     """Others may take the room that was there at the beginning."""
     source = plant(tmp_path / "source", train=20)
-    monkeypatch.setattr(squares, "_check_room", lambda order, images: None)
+    monkeypatch.setattr(memmap_images, "_check_room", lambda order, images: None)
     with pytest.raises(UserError, match=r"cannot write .*train\.npy: No space left on device"):
-        write_squares(Order(source, small_disk, 64, 0), _nothing)
+        write_memmap(MemmapOptions(source, small_disk, 64, 0), _nothing)
     assert list(small_disk.iterdir()) == []
 
 
@@ -312,11 +312,11 @@ def test_a_source_that_changes_while_it_is_read(tmp_path: Path) -> None:
         picture(9).save(source / "train" / "bee" / "new.JPEG")
 
     with pytest.raises(UserError, match="was changed while it was read"):
-        write_squares(Order(source, tmp_path / "out", SIDE, 0), grow)
+        write_memmap(MemmapOptions(source, tmp_path / "out", SIDE, 0), grow)
     assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_two_writers_in_one_folder(tmp_path: Path) -> None:
     source = plant(tmp_path / "source")
     with held(tmp_path / "out"), pytest.raises(UserError, match="another process is writing into"):
-        write_squares(Order(source, tmp_path / "out", SIDE, 0), _nothing)
+        write_memmap(MemmapOptions(source, tmp_path / "out", SIDE, 0), _nothing)

@@ -12,11 +12,11 @@ import pytest
 from PIL import Image
 from torch import Tensor
 
-from efficiency_bench.data import folder, squares
+from efficiency_bench.data import folder, memmap_images
 from efficiency_bench.data.ffcv import writer_process
 from efficiency_bench.data.folder_loader import DECODERS
-from efficiency_bench.data.picture import rgb
-from efficiency_bench.data.squares import Order, write_squares
+from efficiency_bench.data.memmap_images import MemmapOptions, write_memmap
+from efficiency_bench.data.rgb_image import open_rgb
 from efficiency_bench.errors import UserError
 from tests.data.photos import plant
 from tests.data.settings import build, data_config
@@ -75,7 +75,7 @@ def test_sixteen_bits_become_eight(tmp_path: Path, kind: str, decode: str) -> No
 
 def test_eight_bits_are_pillows_own(tmp_path: Path) -> None:
     for name in plant(tmp_path, train=1, val=1).glob("*/*/*"):
-        assert rgb(str(name)).tobytes() == Image.open(name).convert("RGB").tobytes()
+        assert open_rgb(str(name)).tobytes() == Image.open(name).convert("RGB").tobytes()
 
 
 def _planted(root: Path) -> Path:
@@ -92,9 +92,9 @@ def test_the_folder_loader_and_both_writers_see_the_same(tmp_path: Path) -> None
     images, _ = next(build(asked).validation())
     loaded = ((images[0] + 1) / 2 * 255).round().numpy().astype(np.uint8)
     assert np.array_equal(loaded[0], LEVELS)
-    write_squares(Order(root, tmp_path / "out", SIDE, 0), lambda *progress: None)
-    assert np.array_equal(squares.load(tmp_path / "out")[0].val.images[0, 0].numpy(), LEVELS)
-    image, _ = writer_process._Photos(folder.scan(root / "val"), 500)[0]
+    write_memmap(MemmapOptions(root, tmp_path / "out", SIDE, 0), lambda *progress: None)
+    assert np.array_equal(memmap_images.load(tmp_path / "out")[0].val.images[0, 0].numpy(), LEVELS)
+    image, _ = writer_process._WriterImages(folder.scan(root / "val"), 500)[0]
     assert np.array_equal(np.array(image)[:, :, 0], LEVELS)
 
 
@@ -106,6 +106,6 @@ def test_pixels_of_32_bits_are_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=message):
         list(build(data_config("imagenet", 24, root=str(root))).validation())
     with pytest.raises(UserError, match=message):
-        write_squares(Order(root, tmp_path / "out", 16, 0), lambda *progress: None)
+        write_memmap(MemmapOptions(root, tmp_path / "out", 16, 0), lambda *progress: None)
     with pytest.raises(SystemExit, match=message):
-        writer_process._Photos(folder.scan(root / "val"), 500)[1]
+        writer_process._WriterImages(folder.scan(root / "val"), 500)[1]

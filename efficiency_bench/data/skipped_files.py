@@ -42,17 +42,17 @@ LONGEST_SUFFIX = 10
 MOST_REASONS = 6
 """Reasons that are named one by one."""
 
-HIDDEN, NESTED, BESIDE = "hidden", "nested", "beside the class folders"
+HIDDEN, NESTED, OUTSIDE_CLASSES = "hidden", "nested", "beside the class folders"
 
 
 @dataclass
-class PassedOver:
+class SkippedFiles:
     """The files of one split that are not read."""
 
     reasons: Counter[str] = field(default_factory=Counter)
     """Number of files by suffix (``.jfif``), or by where they are (``nested``)."""
     images: Counter[str] = field(default_factory=Counter)
-    """By class, those that may be images; ``BESIDE`` stands for those in none."""
+    """By class, those that may be images; ``OUTSIDE_CLASSES`` stands for those in none."""
 
     def add(self, entry: os.DirEntry[str], class_name: str) -> None:
         """Count an entry of a class folder; of a folder, the files in it however deep."""
@@ -64,10 +64,14 @@ class PassedOver:
         else:
             self._count(_reason(entry), class_name, _may_be_image(entry.name))
 
-    def add_beside(self, entry: os.DirEntry[str]) -> None:
+    def add_outside_classes(self, entry: os.DirEntry[str]) -> None:
         """Count an entry beside the class folders."""
         hidden = entry.name.startswith(".")
-        self._count(HIDDEN if hidden else BESIDE, BESIDE, not hidden and _may_be_image(entry.name))
+        self._count(
+            HIDDEN if hidden else OUTSIDE_CLASSES,
+            OUTSIDE_CLASSES,
+            not hidden and _may_be_image(entry.name),
+        )
 
     def _count(self, reason: str, class_name: str, may_be_image: bool) -> None:
         self.reasons[reason] += 1

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from efficiency_bench.data import folder
 from efficiency_bench.data.folder import PhotoSet
-from efficiency_bench.data.folder_loader import squares
+from efficiency_bench.data.folder_loader import resized_squares
 from efficiency_bench.data.image_set import (
     DataSplits,
     ImageSet,
@@ -29,12 +29,12 @@ from efficiency_bench.data.image_set import (
     quiet,
     set_line,
 )
-from efficiency_bench.data.source import SourceFacts, source_facts, source_splits
+from efficiency_bench.data.source_folders import SourceFacts, source_facts, source_splits
 from efficiency_bench.data.stored_files import (
     CONTENT_CHECKED_BYTES,
     SPLITS,
-    Progress,
-    Record,
+    ProgressCallback,
+    StoredFileRecord,
     check_apart,
     draft_of,
     finish,
@@ -51,7 +51,7 @@ from efficiency_bench.errors import UserError
 from efficiency_bench.provenance import digest_json
 
 
-class SquaresRecord(Record):
+class MemmapRecord(StoredFileRecord):
     """What is known of one file of squares."""
 
     command: ClassVar[str] = "write-memory"
@@ -89,7 +89,7 @@ def load(root: Path, tell: Tell = quiet) -> tuple[DataSplits, tuple[str, ...]]:
     return DataSplits(train, val, digest), notes
 
 
-def check_whole(root: Path) -> list[SquaresRecord]:
+def check_whole(root: Path) -> list[MemmapRecord]:
     """Check structure and content of both files; their records, or UserError."""
     records = [_mapped(file_of(root, split))[1] for split in SPLITS]
     for record in records:
@@ -97,9 +97,9 @@ def check_whole(root: Path) -> list[SquaresRecord]:
     return records
 
 
-def _mapped(file: Path) -> tuple[ImageSet, SquaresRecord]:
+def _mapped(file: Path) -> tuple[ImageSet, MemmapRecord]:
     """The images of ``file``, none of them read, and its record."""
-    record = read_record(file, SquaresRecord)
+    record = read_record(file, MemmapRecord)
     per_class = torch.tensor(record.images_per_class)
     shape = (record.images, 3, record.side_px, record.side_px)
     try:
@@ -121,7 +121,7 @@ def _read_only(pixels: np.ndarray) -> Tensor:
         return torch.from_numpy(pixels)
 
 
-def _content_note(root: Path, records: Sequence[SquaresRecord]) -> str:
+def _content_note(root: Path, records: Sequence[MemmapRecord]) -> str:
     """Check the content of small files, and say what was checked."""
     size = sum(record.bytes for record in records)
     if size > CONTENT_CHECKED_BYTES:
@@ -134,7 +134,7 @@ def _content_note(root: Path, records: Sequence[SquaresRecord]) -> str:
     return "the .npy files' structure and content were checked"
 
 
-def _check_content(root: Path, record: SquaresRecord) -> None:
+def _check_content(root: Path, record: MemmapRecord) -> None:
     file = root / record.file
     if sha256_of(file) != record.sha256:
         raise UserError(f"{file} was altered after it was written; {record.again(file)}")
@@ -144,7 +144,7 @@ PACKAGES = ("efficiency-bench", "torchvision", "pillow")
 
 
 @dataclass(frozen=True)
-class Order:
+class MemmapOptions:
     """What to write."""
 
     source: Path
@@ -154,7 +154,9 @@ class Order:
     allow_left_out: bool = False
 
 
-def write_squares(order: Order, progress: Progress, tell: Tell = quiet) -> list[SquaresRecord]:
+def write_memmap(
+    order: MemmapOptions, progress: ProgressCallback, tell: Tell = quiet
+) -> list[MemmapRecord]:
     """Write ``train.npy`` and ``val.npy`` into ``order.out``, each with its record.
 
     ``tell`` is given one line on the source.
@@ -180,16 +182,16 @@ def write_squares(order: Order, progress: Progress, tell: Tell = quiet) -> list[
         ]
 
 
-def _already_there(file: Path, source_digest: str, order: Order) -> SquaresRecord | None:
+def _already_there(file: Path, source_digest: str, order: MemmapOptions) -> MemmapRecord | None:
     if not record_path(file).exists():
         return None
-    record = read_record(file, SquaresRecord)
+    record = read_record(file, MemmapRecord)
     if (record.source_digest, record.side_px) != (source_digest, order.side_px):
         raise other_than(file)
     return record
 
 
-def _check_room(order: Order, images: int) -> None:
+def _check_room(order: MemmapOptions, images: int) -> None:
     """Refuse at once what would fill the disk hours later."""
     needed = images * 3 * order.side_px**2
     place = os.statvfs(order.out)
@@ -203,8 +205,12 @@ def _check_room(order: Order, images: int) -> None:
 
 
 def _write_file(
-    file: Path, photos: PhotoSet, facts: SourceFacts, order: Order, progress: Progress
-) -> SquaresRecord:
+    file: Path,
+    photos: PhotoSet,
+    facts: SourceFacts,
+    order: MemmapOptions,
+    progress: ProgressCallback,
+) -> MemmapRecord:
     """Write, read again and name one file."""
     draft = draft_of(file)
     try:
@@ -216,7 +222,7 @@ def _write_file(
             raise UserError(f"{photos.folder} was changed while it was read; write it again")
         if sha256_of(draft) != written:
             raise UserError(f"{draft} is not on the disk as it was written; try another disk")
-        record = SquaresRecord(
+        record = MemmapRecord(
             file=file.name,
             images=len(photos),
             classes=photos.classes,
@@ -236,7 +242,7 @@ def _write_file(
 
 
 def _write_pixels(
-    draft: Path, photos: PhotoSet, order: Order, progress: Callable[[int], None]
+    draft: Path, photos: PhotoSet, order: MemmapOptions, progress: Callable[[int], None]
 ) -> str:
     """Every image in order, after NumPy's header; SHA-256 (hex) of what was written.
 
@@ -249,7 +255,7 @@ def _write_pixels(
         np.lib.format.write_array_header_1_0(file, header)
         file.seek(0)
         sha.update(file.read())
-        for pixels in squares(photos, order.side_px, order.workers):
+        for pixels in resized_squares(photos, order.side_px, order.workers):
             block = pixels.numpy().data
             file.write(block)
             sha.update(block)

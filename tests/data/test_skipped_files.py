@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from efficiency_bench.data import folder
-from efficiency_bench.data.squares import Order, write_squares
+from efficiency_bench.data.memmap_images import MemmapOptions, write_memmap
 from efficiency_bench.data.stored_files import record_path
 from efficiency_bench.errors import UserError
 from tests.commands import command
@@ -168,7 +168,7 @@ def test_a_writer_refuses_the_same_and_records_what_it_left(tmp_path: Path) -> N
 
 def test_files_from_before_say_that_nothing_was_compared(tmp_path: Path) -> None:
     source, out = plant(tmp_path / "source"), tmp_path / "out"
-    write_squares(Order(source, out, 16, 0), lambda *progress: None)
+    write_memmap(MemmapOptions(source, out, 16, 0), lambda *progress: None)
     asked = data_config("imagenet_memory", 16, root=str(out))
     wanted = "whether val.npy holds training images too was not compared"
     assert wanted not in build(asked).notes

@@ -2,7 +2,7 @@
 
 import pytest
 
-from efficiency_bench.ledger.entry import arrival
+from efficiency_bench.ledger.entry import target_fields
 from efficiency_bench.records import Target, paper3x_tfs_days
 from tests.ledger.factory import make_evaluation, make_segment
 
@@ -10,7 +10,7 @@ from tests.ledger.factory import make_evaluation, make_segment
 def found(**overrides):
     """Arrival of a two-epoch run that finished its schedule above the target."""
     facts = {"faultless": True, "schedule_over": True, "train_images": 1000}
-    return arrival(
+    return target_fields(
         Target(metric="top1", value=0.9),
         [make_evaluation(1000, 0.8), make_evaluation(2000, 0.9)],
         [make_segment(2000)],

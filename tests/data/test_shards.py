@@ -18,7 +18,7 @@ from tests.data.settings import build, data_config, recipe_config
 CPU = torch.device("cpu")
 
 
-def loader_of(images: int, share: Shard) -> MemoryLoader:
+def loader_of(images: int, shard: Shard) -> MemoryLoader:
     """Random pixels, every augmentation on; the label is the image's number."""
     pixels = torch.randint(
         256, (images, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(1)
@@ -32,7 +32,7 @@ def loader_of(images: int, share: Shard) -> MemoryLoader:
         8,
         0,
         CPU,
-        share,
+        shard,
     )
 
 
@@ -44,11 +44,11 @@ def test_shares_make_up_the_batches_of_one_process(images, batch_size, processes
         list(loader_of(images, Shard(rank, processes)).epoch(1, batch_size, image_px=8))
         for rank in range(processes)
     ]
-    assert all(len(share) == len(batch_sizes(images, batch_size)) for share in shares)
+    assert all(len(shard) == len(batch_sizes(images, batch_size)) for shard in shares)
     for step, (batch, labels) in enumerate(whole):
-        for rank, share in enumerate(shares):
-            assert torch.equal(share[step][1], labels[rank::processes])
-            assert torch.equal(share[step][0], batch[rank::processes])
+        for rank, shard in enumerate(shares):
+            assert torch.equal(shard[step][1], labels[rank::processes])
+            assert torch.equal(shard[step][0], batch[rank::processes])
 
 
 @settings(deadline=None, max_examples=30)
@@ -66,6 +66,6 @@ def test_every_validation_image_is_in_one_share(images, batch_size, processes):
 def test_a_batch_too_small_to_be_shared_is_refused_before_training():
     digits = data_config("digits", 8, train_images=100, val_images=50)
     # nine batches of 11 and one image, which joins the last
-    build(digits, recipe_config(batch_size=11), share=Shard(0, 8))
+    build(digits, recipe_config(batch_size=11), shard=Shard(0, 8))
     with pytest.raises(UserError, match="3 processes cannot share a batch of 2 images"):
-        build(digits, recipe_config(batch_size=49), share=Shard(0, 3))
+        build(digits, recipe_config(batch_size=49), shard=Shard(0, 3))

@@ -31,7 +31,7 @@ DRAW_SEED = 20200508
 
 
 @dataclass(frozen=True)
-class InBoth:
+class TrainValOverlap:
     """What was found, and how many validation images were looked at."""
 
     found: int
@@ -40,7 +40,7 @@ class InBoth:
     of: int
     """Validation images in all."""
 
-    def check(self, where: str) -> InBoth:
+    def check(self, where: str) -> TrainValOverlap:
         """Itself; UserError where every validation image is a training image."""
         if self.found and self.found == self.compared:
             raise UserError(
@@ -64,7 +64,9 @@ class InBoth:
         return ()
 
 
-def of_files(train: PhotoSet, val: PhotoSet, most: int | None = FILES_OPENED) -> InBoth:
+def compare_files(
+    train: PhotoSet, val: PhotoSet, most: int | None = FILES_OPENED
+) -> TrainValOverlap:
     """Validation files whose bytes are those of a training file.
 
     Only files whose size occurs in both sets are opened: their last bytes, then, where those are
@@ -89,13 +91,13 @@ def of_files(train: PhotoSet, val: PhotoSet, most: int | None = FILES_OPENED) ->
         ]
         known = set(digests(train, twins[0], None))
         found = sum(digest in known for digest in digests(val, twins[1], None))
-    return InBoth(found, compared, len(val))
+    return TrainValOverlap(found, compared, len(val))
 
 
-def of_pixels(train: Tensor, val: Tensor) -> InBoth:
+def compare_pixels(train: Tensor, val: Tensor) -> TrainValOverlap:
     """Validation images, uint8 [N, 3, side, side], whose pixels are those of a training image."""
     known = set(_rows(train))
-    return InBoth(sum(digest in known for digest in _rows(val)), len(val), len(val))
+    return TrainValOverlap(sum(digest in known for digest in _rows(val)), len(val), len(val))
 
 
 def _drawn(train: np.ndarray, val: np.ndarray, most: int | None) -> np.ndarray:
