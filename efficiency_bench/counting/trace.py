@@ -9,10 +9,16 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import nn
 
-from efficiency_bench.counting import handles as fvcore
 from efficiency_bench.counting import operators
-from efficiency_bench.counting.handles import Handle, Product, Value, constant
-from efficiency_bench.counting.operators import SIZES
+from efficiency_bench.counting.operators import (
+    SIZES,
+    Handle,
+    JitModelAnalysis,
+    Product,
+    Value,
+    constant,
+    get_shape,
+)
 from efficiency_bench.errors import UserError
 
 ENDS = SIZES | {"prim::Param"}
@@ -123,9 +129,9 @@ def trace(model: nn.Module, images: torch.Tensor) -> tuple[dict[str, Counter[str
     return dict(counts), refused
 
 
-def _analysis(model: nn.Module, images: torch.Tensor, refused: Places) -> fvcore.JitModelAnalysis:
+def _analysis(model: nn.Module, images: torch.Tensor, refused: Places) -> JitModelAnalysis:
     """fvcore's analysis with the handles of every list; it fills ``refused`` as it runs."""
-    analysis = fvcore.JitModelAnalysis(model, (images,))
+    analysis = JitModelAnalysis(model, (images,))
     # Both are handled here, strictly; fvcore would only log them.
     analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
     analysis.tracer_warnings("no_tracer_warning")
@@ -198,7 +204,7 @@ def _elementwise(name: str) -> _Counts:
     key = f"{ELEMENTS}/{name.removeprefix('aten::').rstrip('_')}"
 
     def count(inputs: Sequence[Value], outputs: Sequence[Value]) -> Counter[str]:
-        sizes = fvcore.get_shape(outputs[0])
+        sizes = get_shape(outputs[0])
         return Counter({key: torch.Size(sizes).numel()}) if sizes else Counter()
 
     return count

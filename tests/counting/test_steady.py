@@ -11,7 +11,7 @@ from torch import nn
 from torchvision.ops import StochasticDepth
 
 from efficiency_bench.counting import CostVariesError, audit, audited_count
-from efficiency_bench.counting.steady import count_steady_step
+from efficiency_bench.counting.audit import count_steady_step
 from efficiency_bench.models import build_model
 
 SIDE, WIDTH, CLASSES = 8, 4, 5
