@@ -16,8 +16,7 @@ from efficiency_bench.ledger.events import UNREADABLE, read_events
 from efficiency_bench.ledger.history import effective_events
 from efficiency_bench.records import Entry
 from efficiency_bench.tracking.wandb_mirror import Session, WandbMirror
-from efficiency_bench.verify.evidence import gather
-from efficiency_bench.verify.neighbours import LedgerIndex
+from efficiency_bench.verify.evidence import LedgerIndex, gather
 
 Event = Mapping[str, Any]
 

@@ -1,7 +1,7 @@
 """Verify entries: recompute every number from the event log and the configuration."""
 
+from efficiency_bench.verify.evidence import LedgerIndex
 from efficiency_bench.verify.findings import Check, Failure, Remark, SkippedCheck, Unconfirmed
-from efficiency_bench.verify.neighbours import LedgerIndex
 from efficiency_bench.verify.verify import Verification, verify
 
 __all__ = [

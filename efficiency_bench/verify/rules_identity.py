@@ -1,4 +1,7 @@
-"""Rules about identity: names, dates and digests follow from the config; nothing was edited."""
+"""Rules about identity: names, dates and digests follow from the config; nothing was edited.
+
+An entry is literal: it holds no reference that reading could resolve.
+"""
 
 from __future__ import annotations
 
@@ -200,3 +203,10 @@ def code_of_the_commit(evidence: Evidence) -> Iterator[Finding]:
 def no_evidence(evidence: Evidence) -> Iterator[Finding]:
     """Skip the event log of a row that was not trained here: it has none."""
     yield SkippedCheck("event log", f"{evidence.entry.tier} row: no event log")
+
+
+def nothing_to_resolve(evidence: Evidence) -> Iterator[Finding]:
+    """Check that no string of the entry holds ``${``: resolving it could read from this machine."""
+    for key, value in identity.leaves(evidence.entry.model_dump(mode="json")):
+        if isinstance(value, str) and "${" in value:
+            yield Failure(f"plain text: {key}", "no ${...}; nothing of it was resolved", value)

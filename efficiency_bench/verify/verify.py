@@ -13,8 +13,7 @@ from efficiency_bench.verify import rules_compute as cost
 from efficiency_bench.verify import rules_compute as run
 from efficiency_bench.verify import rules_crossing
 from efficiency_bench.verify import rules_identity as digests
-from efficiency_bench.verify import rules_plain as plain
-from efficiency_bench.verify.evidence import Evidence, gather
+from efficiency_bench.verify.evidence import Evidence, LedgerIndex, gather
 from efficiency_bench.verify.findings import (
     Check,
     Failure,
@@ -25,7 +24,6 @@ from efficiency_bench.verify.findings import (
     close,
     equal,
 )
-from efficiency_bench.verify.neighbours import LedgerIndex
 
 PUBLISHED_ROUNDING = 0.005
 """3 x epochs x images x MACs reproduces the 2020 paper's sixteen rows to half a percent."""
@@ -88,12 +86,12 @@ RULES: dict[int, dict[Tier, tuple[Check, ...]]] = {
     1: {"measured": _MEASURED_1, "imported": _IMPORTED_1, "published": _PUBLISHED},
     2: {
         "measured": (
-            plain.nothing_to_resolve,
+            digests.nothing_to_resolve,
             digests.keys,
             *_MEASURED_1,
             digests.code_of_the_commit,
         ),
-        "imported": (plain.nothing_to_resolve, digests.keys, *_IMPORTED_1),
+        "imported": (digests.nothing_to_resolve, digests.keys, *_IMPORTED_1),
         "published": _PUBLISHED,
     },
 }
