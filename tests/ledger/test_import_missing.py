@@ -8,8 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from efficiency_bench.dataset_facts import IMAGENET
-from efficiency_bench.ledger.importers.curve import Curve, MissingLine, Point
-from efficiency_bench.ledger.importers.missing import decisive
+from efficiency_bench.ledger.importers.curve import Curve, MissingLine, Point, decisive
 from efficiency_bench.records import Evaluation, Target
 from efficiency_bench.target_crossing import first_crossing, sustained_crossing
 

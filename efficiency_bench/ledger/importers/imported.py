@@ -14,8 +14,7 @@ from typing import Any
 
 from efficiency_bench.dataset_facts import CIFAR10, IMAGENET, DataSet
 from efficiency_bench.errors import UserError, unknown
-from efficiency_bench.ledger.importers.curve import Curve, Point
-from efficiency_bench.ledger.importers.missing import decisive
+from efficiency_bench.ledger.importers.curve import Curve, Point, decisive
 from efficiency_bench.ledger.importers.reading import Source
 from efficiency_bench.ledger.reference import reference_rows
 from efficiency_bench.ledger.store import with_entry_digest
