@@ -1,8 +1,10 @@
-"""Numbers and percents as text."""
+"""Numbers and percents as text, and untrusted text made safe for a terminal or a CSV cell."""
 
 from __future__ import annotations
 
 import math
+import re
+from typing import Any
 
 
 def number(value: float) -> str:
@@ -19,3 +21,25 @@ def number(value: float) -> str:
 def percent(fraction: float) -> str:
     """Format a fraction as percent with up to two decimals: 0.791 -> ``79.1 %``."""
     return f"{100 * fraction:.2f}".rstrip("0").rstrip(".") + " %"
+
+
+_CONTROL = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+"""Characters that move the cursor, color, reorder text or cannot be encoded; not tab or newline."""
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""Prefixes that make a spreadsheet treat a cell as a formula, including the full-width ones."""
+
+
+def visible(text: str) -> str:
+    r"""Return ``text`` with control characters escaped (``\x1b``), for a terminal."""
+    return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def cell(value: Any) -> Any:
+    """Return a CSV cell; text that a spreadsheet would evaluate gets an apostrophe in front."""
+    if not isinstance(value, str):
+        return value
+    text = visible(value)
+    return f"'{text}" if text.startswith(_FORMULA) else text

@@ -9,7 +9,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
-from efficiency_bench.plain_text import visible
+from efficiency_bench.formatting import visible
 
 
 class TextConsole(Console):

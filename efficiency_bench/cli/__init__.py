@@ -15,7 +15,7 @@ import typer
 from efficiency_bench.cli import data, fit, ledger, plan, report, runs, track, verify
 from efficiency_bench.cli.shared import USER_MISTAKE, print_line
 from efficiency_bench.errors import UserError
-from efficiency_bench.plain_text import visible
+from efficiency_bench.formatting import visible
 from efficiency_bench.run.processes import joined, this_process
 
 app = typer.Typer(

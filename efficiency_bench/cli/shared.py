@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from efficiency_bench import ledger
-from efficiency_bench.plain_text import visible
+from efficiency_bench.formatting import visible
 
 if TYPE_CHECKING:
     from rich.console import Console

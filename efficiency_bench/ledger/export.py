@@ -11,9 +11,9 @@ from datetime import date
 from typing import Any
 
 from efficiency_bench.errors import unknown
+from efficiency_bench.formatting import cell
 from efficiency_bench.identity import RowKey, row_key
 from efficiency_bench.ledger.costs import COSTS
-from efficiency_bench.plain_text import cell
 from efficiency_bench.records import Entry
 
 ENTRY_FIELDS = (

@@ -19,8 +19,8 @@ import yaml
 from efficiency_bench.config import FREE_TABLES, RunConfig, measured_part
 from efficiency_bench.config_checks import FORMS
 from efficiency_bench.config_messages import quoted
+from efficiency_bench.formatting import visible
 from efficiency_bench.identity import PROSE, leaves
-from efficiency_bench.plain_text import visible
 from efficiency_bench.records import Entry
 
 GROUPS = ("model", "recipe", "data")

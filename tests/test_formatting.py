@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from efficiency_bench.formatting import cell, visible
 from efficiency_bench.ledger.export import export
-from efficiency_bench.plain_text import cell, visible
 from efficiency_bench.report.tables.fit_and_ledger import ledger_table
 from efficiency_bench.text_console import TextConsole
 from tests.commands import command
