@@ -27,8 +27,8 @@ from blocks import BLOCK_STEPS, job, seconds_of, settings
 from rich.console import Console
 from rows import Pair, row, show
 
-from efficiency_bench.run.progress import RunProgress
 from efficiency_bench.run.run import run
+from efficiency_bench.run.terminal import RunProgress
 from efficiency_bench.training.trainer import Job
 
 EXPERIMENT = "resnet18"

@@ -84,7 +84,7 @@ def train_job(folder: Path, number: int) -> None:
     that raises counts as completed in Slurm.
     """
     from efficiency_bench.sweep import manifest
-    from efficiency_bench.sweep.job import train_run
+    from efficiency_bench.sweep.train import train_run
 
     try:
         with stop_on_signal() as stop:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from efficiency_bench.run.progress import ending_line
+from efficiency_bench.run.terminal import ending_line
 from tests.ledger.factory import make_entry, make_evaluation, make_target
 
 

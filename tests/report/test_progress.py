@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from efficiency_bench.run.progress import RunProgress
+from efficiency_bench.run.terminal import RunProgress
 
 
 @pytest.mark.parametrize(
