@@ -15,31 +15,10 @@ from efficiency_bench.errors import UserError
 from efficiency_bench.identity import config_digest, row_date
 from efficiency_bench.ledger import store
 from efficiency_bench.training.schedule import rate_multiple
+from tests.experiments import EXPERIMENTS
 from tests.tiny import composed
 
 CONFIGS = Path(__file__).parent.parent / "configs"
-EXPERIMENTS = [
-    "alexnet",
-    "vgg11",
-    "vgg16",
-    "googlenet",
-    "squeezenet1_1",
-    "resnet18",
-    "resnet34",
-    "resnet50",
-    "wide_resnet50_2",
-    "resnext50_32x4d",
-    "densenet121",
-    "mobilenet_v1",
-    "mobilenet_v2",
-    "shufflenet_v1",
-    "shufflenet_v2_x1_0",
-    "shufflenet_v2_x1_5",
-    "efficientnet_b0",
-    "mobilenet_v3_small",
-    "regnet_y_400mf",
-    "convnext_tiny",
-]
 HISTORY = ("history", "history_modern", "history_speedruns")
 RECIPES = sorted(path.stem for path in (CONFIGS / "recipe").glob("*.yaml"))
 OWN_RECIPE = {"efficientnet_b0", "mobilenet_v3_small", "regnet_y_400mf", "convnext_tiny"}

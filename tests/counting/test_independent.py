@@ -14,7 +14,7 @@ from efficiency_bench.counting import CountersDisagreeError, audited_count
 from efficiency_bench.counting.audit import audit
 from efficiency_bench.counting.independent import count_step, count_training_step
 from efficiency_bench.errors import UserError
-from tests.counting.test_closed_forms import LAYERS, PRODUCTS
+from tests.counting.small_networks import LAYERS, PRODUCTS
 
 IMAGE = (3, 8, 8)
 

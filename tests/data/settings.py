@@ -39,3 +39,7 @@ def same_batches(batches: list[Batch], others: list[Batch]) -> bool:
         torch.equal(a, b) and torch.equal(c, d)
         for (a, c), (b, d) in zip(batches, others, strict=True)
     )
+
+
+CIFAR10_NAMES = ["airplane", "automobile", "bird", "cat", "deer"]
+CIFAR10_NAMES += ["dog", "frog", "horse", "ship", "truck"]

@@ -16,10 +16,7 @@ import torchvision
 
 from efficiency_bench.data import cifar, restricted_pickle
 from efficiency_bench.errors import UserError
-from tests.data.settings import build, data_config, recipe_config
-
-CIFAR10_NAMES = ["airplane", "automobile", "bird", "cat", "deer"]
-CIFAR10_NAMES += ["dog", "frog", "horse", "ship", "truck"]
+from tests.data.settings import CIFAR10_NAMES, build, data_config, recipe_config
 
 
 def _batch(images: int, seed: int, label_key: str = "labels", classes: int = 10) -> dict[str, Any]:

@@ -16,8 +16,7 @@ from efficiency_bench.data.memmap_images import MemmapOptions, write_memmap
 from efficiency_bench.data.train_val_overlap import TrainValOverlap
 from efficiency_bench.errors import UserError
 from tests.data.photos import plant
-from tests.data.settings import build, data_config
-from tests.data.test_cifar import CIFAR10_NAMES
+from tests.data.settings import CIFAR10_NAMES, build, data_config
 
 
 def _copied(root: Path, count: int) -> None:

@@ -12,7 +12,7 @@ import pytest
 from efficiency_bench.cli import main
 from tests.data.photos import plant
 from tests.docs.pages import PAGES, ROOT, blocks
-from tests.ledger.test_import_dawnbench import written
+from tests.ledger.dawnbench_files import written
 from tests.tiny import TINY
 
 SHORTENED = (

@@ -76,3 +76,13 @@ def planted(halving_months: float, **overrides: Any) -> list[Entry]:
 
 def compute_tfs_days(images: float, macs: int = 1_000_000) -> float:
     return 3 * macs * images / 8.64e16
+
+
+def with_baseline(**overrides: Any) -> list[Entry]:
+    """``planted`` runs to the level of an AlexNet that is among them."""
+    baseline = straight(
+        "alexnet", 1e9, target=make_target(source="own_schedule"), date="2012-06-01"
+    )
+    target = make_target(source="baseline", baseline_run_ids=("alexnet",), **overrides)
+    others = planted(20, target=target)
+    return [baseline, *(run for run in others if run.date != "2012-01-01")]

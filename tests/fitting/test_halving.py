@@ -17,10 +17,8 @@ from efficiency_bench.fitting.halving import halving_time
 from efficiency_bench.fitting.regression import fit_line, t_quantile
 from efficiency_bench.fitting.rows import DAYS_PER_MONTH, fit_rows
 from efficiency_bench.ledger.reference import published_entries
+from tests.fitting.given_rows import SIX
 from tests.ledger.factory import make_entry
-
-SIX = ("alexnet", "googlenet", "mobilenet_v1", "shufflenet_v1", "shufflenet_v2_x1_0")
-SIX = (*SIX, "efficientnet_b0")
 
 
 def published(**changed_computes):

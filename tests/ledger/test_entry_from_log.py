@@ -13,7 +13,7 @@ from efficiency_bench.ledger.entry import entry_from_log
 from efficiency_bench.ledger.store import content_digest
 from efficiency_bench.records import TERAFLOPS_DAY, Entry
 from efficiency_bench.run.run import run
-from tests.run.test_resume import StopAt
+from tests.run.factory import StopAt
 from tests.tiny import tiny
 
 LEDGER = Path(__file__).parents[2] / "runs" / "ledger"

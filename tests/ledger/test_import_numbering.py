@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from efficiency_bench.dataset_facts import CIFAR10, IMAGENET
 from efficiency_bench.ledger.importers.curve import Point, Row, completed
 from efficiency_bench.ledger.importers.reading import Source
-from tests.ledger.test_import_dawnbench import ROWS, TOO_LONG, imported, only, reasons, written
+from tests.ledger.dawnbench_files import ROWS, TOO_LONG, imported, only, reasons, written
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 
 from efficiency_bench.errors import UserError
 from efficiency_bench.ledger.importers import import_file_or_folder
-from tests.ledger.test_import_dawnbench import HEADER, imported, only, reasons, written
+from tests.ledger.dawnbench_files import HEADER, imported, only, reasons, written
 
 WITHOUT_TOP5 = "epoch\thours\ttop1Accuracy"
 HIGH = ("1\t1\t94.2\t99.9", "2\t2\t94.4\t99.9")

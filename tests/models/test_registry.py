@@ -15,32 +15,10 @@ from torchvision.ops import StochasticDepth
 
 from efficiency_bench.errors import UserError
 from efficiency_bench.models import MODELS, build_model, known_arguments
+from tests.experiments import EXPERIMENTS
 from tests.models.golden import GOLDEN
 
 CONFIGS = files("efficiency_bench.configs") / "model"
-
-NAMES = [
-    "alexnet",
-    "vgg11",
-    "vgg16",
-    "googlenet",
-    "squeezenet1_1",
-    "resnet18",
-    "resnet34",
-    "resnet50",
-    "wide_resnet50_2",
-    "resnext50_32x4d",
-    "densenet121",
-    "mobilenet_v1",
-    "mobilenet_v2",
-    "shufflenet_v1",
-    "shufflenet_v2_x1_0",
-    "shufflenet_v2_x1_5",
-    "efficientnet_b0",
-    "mobilenet_v3_small",
-    "regnet_y_400mf",
-    "convnext_tiny",
-]
 
 
 def config_text(name: str) -> str:
@@ -54,7 +32,7 @@ def config(name: str) -> dict[str, Any]:
 
 
 def test_registry_has_exactly_the_expected_names() -> None:
-    assert list(MODELS) == NAMES
+    assert list(MODELS) == EXPERIMENTS
 
 
 def test_every_model_has_a_config_and_every_config_a_model() -> None:
@@ -68,7 +46,7 @@ def test_every_model_has_a_config_and_every_config_a_model() -> None:
     )
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", EXPERIMENTS)
 def test_config(name: str) -> None:
     loaded = config(name)
     assert loaded["name"] == name
@@ -120,7 +98,7 @@ def test_no_classes() -> None:
         build_model("alexnet", form="small", num_classes=0)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", EXPERIMENTS)
 def test_both_forms_take_the_same_arguments(name: str) -> None:
     assert known_arguments(name, "imagenet") == known_arguments(name, "small")
 
@@ -130,7 +108,9 @@ def probabilities(model: nn.Module, kind: type[nn.Module]) -> set[float]:
 
 
 @pytest.mark.parametrize("form", ["imagenet", "small"])
-@pytest.mark.parametrize("name", [n for n in NAMES if "dropout" in known_arguments(n, "small")])
+@pytest.mark.parametrize(
+    "name", [n for n in EXPERIMENTS if "dropout" in known_arguments(n, "small")]
+)
 def test_dropout_reaches_the_network(name: str, form: Any) -> None:
     with torch.device("meta"):
         model = build_model(name, form=form, num_classes=10, dropout=0.125)
@@ -165,7 +145,7 @@ def test_googlenet_auxiliary_dropout_reaches_the_heads() -> None:
         assert probabilities(model, nn.Dropout) == {0.4, 0.25}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", EXPERIMENTS)
 def test_same_seed_same_weights(name: str) -> None:
     def weights(seed: int) -> torch.Tensor:
         torch.manual_seed(seed)

@@ -18,9 +18,8 @@ from efficiency_bench.report.tables.decomposition import (
 )
 from efficiency_bench.report.tables.layout import interval, one_decimal
 from efficiency_bench.report.tables.threshold_sweep import print_sweep
-from tests.fitting.curve_factory import planted
-from tests.fitting.sensitivity.test_conventions import with_baseline
-from tests.fitting.sensitivity.test_decomposition import NEW, OLD, ledger
+from tests.fitting.corners import NEW, OLD, ledger
+from tests.fitting.curve_factory import planted, with_baseline
 
 ANY = Selection()
 

@@ -6,7 +6,7 @@ import pytest
 
 from efficiency_bench.report.tables.crossings import crossing_rows, crossings_table
 from tests.ledger.factory import make_baseline, make_entry, make_evaluation, make_target
-from tests.report.test_tables import printed
+from tests.report.printing import printed
 
 
 def seed(number, shift):

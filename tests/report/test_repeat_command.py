@@ -8,8 +8,8 @@ from efficiency_bench.config import measured_part
 from efficiency_bench.identity import config_digest
 from efficiency_bench.ledger.reference import published_entries
 from efficiency_bench.report.page.repeat_command import repeat_command
+from tests.experiments import EXPERIMENTS
 from tests.ledger.factory import make_entry
-from tests.test_configs import EXPERIMENTS
 from tests.tiny import composed
 
 RESOLVED = ("device=cpu", "precision=fp32", "channels_last=true", "threads=2")

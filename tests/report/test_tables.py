@@ -1,20 +1,12 @@
 """The terminal's tables: what they say, and that 80 columns hold it."""
 
-import io
-
 import pytest
-from rich.console import Console
 
 from efficiency_bench.ledger.reference import published_entries
 from efficiency_bench.report.tables.audit import print_models
 from efficiency_bench.report.tables.fit_and_ledger import ledger_table, print_fit
 from tests.report import results
-
-
-def printed(show, width=80, **settings):
-    stream = io.StringIO()
-    show(Console(file=stream, width=width, **settings))
-    return stream.getvalue()
+from tests.report.printing import printed
 
 
 @pytest.mark.parametrize("result", [results.published(), results.rehearsal()])

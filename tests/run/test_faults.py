@@ -21,7 +21,7 @@ from efficiency_bench.training import checkpoint, trainer
 from tests.commands import command, started
 from tests.data.photos import plant
 from tests.ledger.factory import make_entry
-from tests.run.test_resume import StopAt
+from tests.run.factory import StopAt
 from tests.tiny import events_of, tiny
 
 SHORT = ("experiment=alexnet", "recipe.epochs=3", "target.value=1.0")

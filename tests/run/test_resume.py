@@ -12,6 +12,7 @@ from efficiency_bench.ledger import store
 from efficiency_bench.reproducibility.data_and_counts import verify_ledger
 from efficiency_bench.run.run import run
 from efficiency_bench.training import checkpoint
+from tests.run.factory import StopAt, comparable
 from tests.tiny import events_of, tiny
 
 RECIPES = {
@@ -36,40 +37,6 @@ RECIPES = {
         "evaluation.per_epoch=2",  # so that one comes before the first stop
     ),
 }
-TIMES = {"train_seconds", "evaluation_seconds"}
-
-
-def comparable(entry):
-    """All fields of an entry that do not depend on clocks or folders."""
-    content = entry.model_dump(mode="json")
-    for name in (
-        "created_utc",
-        "clocks",
-        "event_log",
-        "event_log_digest",
-        "entry_digest",
-        "provenance",
-        "cost",
-    ):
-        del content[name]
-    for name in ("repeated_images", "repeated_seconds", "repeated_paper3x_tfs_days"):
-        del content[name]
-    for evaluation in content["evaluations"]:
-        for name in TIMES:
-            del evaluation[name]
-    return content
-
-
-class StopAt:
-    """A stop signal before each of the given steps, counted over all attempts."""
-
-    def __init__(self, *steps):
-        self.steps = set(steps)
-        self.asked = 0
-
-    def __call__(self):
-        self.asked += 1
-        return self.asked in self.steps
 
 
 @pytest.mark.parametrize("options", RECIPES.values(), ids=RECIPES)

@@ -8,7 +8,7 @@ from efficiency_bench.data.memmap_images import MemmapOptions, write_memmap
 from efficiency_bench.reproducibility.data_and_counts import verify_ledger
 from efficiency_bench.run.run import run
 from tests.data.ffcv.betons import needs_ffcv, plant_betons
-from tests.run.test_resume import StopAt, comparable
+from tests.run.factory import StopAt, comparable
 from tests.tiny import composed, events_of
 
 TRAIN, VAL = 81, 30

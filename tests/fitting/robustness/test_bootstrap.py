@@ -14,7 +14,7 @@ from efficiency_bench.fitting.robustness.bootstrap import (
 from efficiency_bench.fitting.robustness.second_opinions import months_of
 from efficiency_bench.fitting.rows import fit_rows
 from efficiency_bench.ledger.reference import published_entries
-from tests.fitting.test_halving import SIX
+from tests.fitting.given_rows import SIX
 
 
 def test_few_rows_are_drawn_in_every_way_once():

@@ -14,7 +14,7 @@ from efficiency_bench.fitting.sensitivity.published_choices import published_cho
 from efficiency_bench.fitting.sensitivity.published_errata import published_slips
 from efficiency_bench.ledger.reference import published_entries
 from efficiency_bench.records import exact_flops, segments_until
-from tests.fitting.curve_factory import planted, run_with_curve, straight
+from tests.fitting.curve_factory import planted, run_with_curve, with_baseline
 from tests.ledger.factory import make_baseline, make_entry, make_target
 
 ANY = Selection()
@@ -159,15 +159,6 @@ def test_the_slips_of_the_published_material():
         "Transformer (Big), date in the leaderboard": ("2017-01-12", "2017-06-12"),
     }
     assert PUBLISHED.slips == published_slips()
-
-
-def with_baseline(**overrides):
-    baseline = straight(
-        "alexnet", 1e9, target=make_target(source="own_schedule"), date="2012-06-01"
-    )
-    target = make_target(source="baseline", baseline_run_ids=("alexnet",), **overrides)
-    others = planted(20, target=target)
-    return [baseline, *(run for run in others if run.date != "2012-01-01")]
 
 
 def test_a_measured_ledger_varies_what_it_can():

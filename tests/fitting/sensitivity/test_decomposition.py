@@ -12,40 +12,17 @@ from efficiency_bench.errors import UserError
 from efficiency_bench.fitting.groups import Selection
 from efficiency_bench.fitting.sensitivity.curves import compute_at, target_at, unpacked
 from efficiency_bench.fitting.sensitivity.decomposition import (
-    Corner,
     decompose,
     parse_corner,
     weighted_sum,
 )
 from efficiency_bench.fitting.sensitivity.epochs_and_images import epochs_and_images
 from efficiency_bench.ledger.reference import published_entries
+from tests.fitting.corners import CORNERS, NEW, OLD, ledger
 from tests.fitting.curve_factory import START_LOGIT, logit, run_with_curve, straight
 from tests.ledger.factory import make_baseline, make_entry, make_segment, make_target
 
 ANY = Selection()
-OLD, NEW = Corner("alexnet", "small_alexnet"), Corner("resnet18", "small_smoothed")
-CORNERS = {
-    (0, 0): OLD,
-    (1, 0): Corner("resnet18", "small_alexnet"),
-    (0, 1): Corner("alexnet", "small_smoothed"),
-    (1, 1): NEW,
-}
-
-
-def ledger(log2_computes, **overrides):
-    """Entries of the four corners, a list of log2 compute each (one a seed)."""
-    return [
-        make_entry(
-            f"{CORNERS[key].model}-{CORNERS[key].recipe}-s{seed}",
-            model=CORNERS[key].model,
-            recipe=CORNERS[key].recipe,
-            seed=seed,
-            paper3x_to_target_tfs_days=2.0**log2,
-            **overrides,
-        )
-        for key, values in log2_computes.items()
-        for seed, log2 in enumerate(values)
-    ]
 
 
 def split(log2_computes, **settings):
