@@ -1,4 +1,4 @@
-"""Atomic writes and link-free reads of this project's own files.
+"""Atomic writes, link-free reads and locks of this project's own files.
 
 A run folder or a ledger may come from somebody else.  A link or a device in it under one of our
 file names is refused, so that nothing outside the folder is read or written.
@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
+import math
 import os
 import secrets
 import stat
+import time
 from pathlib import Path
 
 
@@ -69,3 +72,35 @@ def read_regular(path: Path, largest_bytes: int) -> bytes:
     if len(content) > largest_bytes:
         raise OSError(errno.EFBIG, f"larger than {largest_bytes:,} bytes", str(path))
     return content
+
+
+POLL_SECONDS = 0.02
+"""Between two attempts to take a lock."""
+
+
+def lock(descriptor: int, wait_seconds: float) -> None:
+    """Lock an open file or folder for this process alone, until its descriptor is closed.
+
+    The kernel releases the lock however the process ends, so no lock is ever stale.  Raises
+    BlockingIOError if another process still holds it after ``wait_seconds`` (``math.inf``: waits).
+    """
+    if wait_seconds == math.inf:
+        return fcntl.flock(descriptor, fcntl.LOCK_EX)
+    until = time.monotonic() + wait_seconds
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                raise
+            time.sleep(POLL_SECONDS)
+
+
+def is_locked(descriptor: int) -> bool:
+    """Return whether another process holds ``lock``, on any host that shares the file system."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    return False

@@ -39,6 +39,8 @@ TERAFLOPS_DAY = 8.64e16
 
 Metric = Literal["top1", "top5"]
 EndReason = Literal["target", "schedule", "diverged", "failed"]
+FAULTS = ("diverged", "failed")
+"""The end reasons of a run that never reaches its target."""
 Tier = Literal["measured", "imported", "published"]
 Estimand = Literal["anytime", "budgeted"]
 

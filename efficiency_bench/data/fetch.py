@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import http.client
+import math
 import os
 import shutil
 import tarfile
@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
 
 from efficiency_bench.errors import UserError
-from efficiency_bench.files import open_own
+from efficiency_bench.files import lock, open_own
 
 SILENCE_SECONDS = 30.0
 """A server that sends nothing for so long has gone; what came so far is kept."""
@@ -69,7 +69,7 @@ def fetch(source: RemoteArchive, root: Path) -> Path:
 def _held(path: Path) -> Iterator[BufferedRandom]:
     """The unfinished archive, for this process alone; it waits for another that has it."""
     with open(path, "a+b", opener=open_own) as part:
-        fcntl.flock(part, fcntl.LOCK_EX)
+        lock(part.fileno(), wait_seconds=math.inf)
         yield part
 
 

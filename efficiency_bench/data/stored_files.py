@@ -7,7 +7,6 @@ out.  It is written last, so that a file without one was never finished.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import os
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
 
 from efficiency_bench.data.skipped_files import words
 from efficiency_bench.errors import UserError
+from efficiency_bench.files import lock
 
 SPLITS = ("train", "val")
 
@@ -120,7 +120,7 @@ def held(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise UserError(f"cannot write into {folder}: {error.strerror or error}") from error
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock(descriptor, wait_seconds=0)
         yield
     except BlockingIOError:
         raise UserError(f"another process is writing into {folder}; wait for it") from None

@@ -7,7 +7,7 @@ log is enough to write the entry later.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -18,13 +18,11 @@ from efficiency_bench.errors import UserError
 from efficiency_bench.identity import config_digest, data_name, row_date
 from efficiency_bench.ledger.costs import cost_of
 from efficiency_bench.ledger.events import ends, parse_events, without_own_fields
-from efficiency_bench.ledger.history import effective_events, repeated_work_total
+from efficiency_bench.ledger.history import Event, effective_events, repeated_work_total
 from efficiency_bench.ledger.store import with_entry_digest
 from efficiency_bench.records import Clocks, Entry, Evaluation, Provenance, Segment, Target
 from efficiency_bench.stop_rule import metric_of_start
 from efficiency_bench.target_crossing import first_crossing, sustained_crossing
-
-Event = Mapping[str, Any]
 
 
 def entry_from_log(content: bytes, event_log: str) -> Entry:
@@ -90,7 +88,7 @@ def _entry(events: Sequence[Event], log_digest: str, event_log: str) -> Entry:
             target,
             evaluations,
             segments,
-            faultless=end["reason"] in ("target", "schedule"),
+            faultless=end["reason"] not in records.FAULTS,
             schedule_over=end["steps"] == start["total_steps"],
             train_images=start["train_images"],
             estimand=estimand,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 Event = Mapping[str, Any]
+"""One line of an event log."""
 
 COUNTING_KINDS = ("progress", "evaluation", "interrupted", "end")
 """Events that say how far a run had come."""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +12,7 @@ from pathlib import Path
 from efficiency_bench.bounds import whole_characters
 from efficiency_bench.config import RunConfig, measured_part
 from efficiency_bench.errors import UserError
-from efficiency_bench.files import open_own, put, read_regular
+from efficiency_bench.files import is_locked, lock, open_own, put, read_regular
 from efficiency_bench.identity import config_digest
 from efficiency_bench.ledger.entry import entry_from_log
 from efficiency_bench.ledger.events import LARGEST_OWN_LOG_BYTES, ends, sound_part
@@ -47,7 +45,7 @@ def locked(folder: Path) -> Iterator[None]:
         ) from error
     try:
         try:
-            _take(descriptor)
+            lock(descriptor, GLANCE_SECONDS)
         except BlockingIOError as error:
             holder = os.pread(descriptor, 1000, 0).decode(errors="replace").strip()
             raise UserError(
@@ -62,18 +60,6 @@ def locked(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _take(descriptor: int) -> None:
-    """Lock the file.  The kernel releases it however the process ends, so no lock is ever stale."""
-    until = time.monotonic() + GLANCE_SECONDS
-    while True:
-        try:
-            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > until:
-                raise
-            time.sleep(GLANCE_SECONDS / 50)
-
-
 def in_use(folder: Path) -> bool:
     """Whether a process holds the lock of ``folder``, on any host that shares the file system."""
     try:
@@ -81,12 +67,9 @@ def in_use(folder: Path) -> bool:
     except OSError:  # no lock was ever taken, or this user may not read the folder
         return False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        return is_locked(descriptor)
     finally:
         os.close(descriptor)
-    return False
 
 
 def finished_entry(folder: Path, ledger_dir: Path) -> Entry | None:

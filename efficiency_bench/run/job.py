@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from torch import nn
 from efficiency_bench.config import RunConfig
 from efficiency_bench.counting import ForwardCount, audited_count
 from efficiency_bench.data import Data
+from efficiency_bench.data.augment import derived_seed
 from efficiency_bench.models import build_model, check_input, known_arguments
 from efficiency_bench.records import Target
 from efficiency_bench.training.ranks import SINGLE_PROCESS, Ranks
@@ -83,9 +83,3 @@ def model_arguments(config: RunConfig) -> tuple[dict[str, Any], list[str]]:
     ]
     used = {name: value for name, value in asked.items() if name in known}
     return {**config.model.arguments, **used}, notes
-
-
-def derived_seed(seed: int, repeat: int, purpose: str) -> int:
-    """A 63-bit seed that is different for each purpose, so that no two share a random stream."""
-    digest = hashlib.sha256(f"{seed} {repeat} {purpose}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> 1

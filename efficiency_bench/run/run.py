@@ -22,7 +22,7 @@ from efficiency_bench.errors import UserError
 from efficiency_bench.files import put
 from efficiency_bench.ledger import store
 from efficiency_bench.ledger.events import EventLog, ThrottledProgress
-from efficiency_bench.records import Entry, Evaluation, Provenance
+from efficiency_bench.records import FAULTS, Entry, Evaluation, Provenance
 from efficiency_bench.run import device as devices
 from efficiency_bench.run import folder as folders
 from efficiency_bench.run.cost import EnergyAccount, begin_cost
@@ -60,8 +60,6 @@ class Mirror(Protocol):
 
 Mirrors = Callable[[Path], Iterable[Mirror]]
 """Makes the mirrors of a run, given its folder."""
-
-FAULTS = ("diverged", "failed")
 
 WORKER_DIED = "DataLoader worker"
 """Start of torch's message when a loading process was killed, which is not the run's fault."""

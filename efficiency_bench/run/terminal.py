@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from efficiency_bench.config import RunConfig
-from efficiency_bench.records import Entry
+from efficiency_bench.ledger.history import Event
+from efficiency_bench.records import FAULTS, Entry
 from efficiency_bench.run.processes import Process
 from efficiency_bench.run.signals import Stop
 from efficiency_bench.stop_rule import metric_of_start
@@ -26,8 +27,6 @@ from efficiency_bench.text_console import TextConsole
 
 if TYPE_CHECKING:
     from efficiency_bench.run.run import Mirror, RunOutcome
-
-Event = Mapping[str, Any]
 
 
 def no_mirrors(config: RunConfig, folder: Path) -> Iterable[Mirror]:
@@ -228,7 +227,7 @@ def ending_line(entry: Entry) -> str:
     target = entry.target
     name = f"  {entry.experiment or entry.model} seed {entry.seed}"
     spent = f"{entry.epochs:.2f} epochs, {entry.paper3x_tfs_days:.2e} tfs-days"
-    if entry.end_reason in ("diverged", "failed"):
+    if entry.end_reason in FAULTS:
         return f"{name}: {entry.end_reason} after {spent}: {entry.end_detail}"
     value = f"{100 * target.value:.2f} %"
     if target.source == "own_schedule":

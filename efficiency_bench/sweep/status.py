@@ -13,8 +13,8 @@ from pydantic.dataclasses import dataclass
 from efficiency_bench.errors import UserError
 from efficiency_bench.ledger import store
 from efficiency_bench.ledger.events import UNREADABLE, read_events
-from efficiency_bench.ledger.history import effective_events
-from efficiency_bench.records import Entry, Segment, paper3x_tfs_days
+from efficiency_bench.ledger.history import Event, effective_events
+from efficiency_bench.records import FAULTS, Entry, Segment, paper3x_tfs_days
 from efficiency_bench.run import folder as folders
 from efficiency_bench.run.signals import STOPPED
 from efficiency_bench.stop_rule import metric_of_start
@@ -26,9 +26,6 @@ STATES = ("running", "preempted", "waiting", "arrived", "ended", "failed")
 without reaching its target; ``failed``: ended by a fault, or could not start."""
 
 FINISHED = ("arrived", "ended", "failed")
-FAULTS = ("diverged", "failed")
-
-Event = Mapping[str, Any]
 
 
 @dataclass(frozen=True, config=ConfigDict(allow_inf_nan=False))

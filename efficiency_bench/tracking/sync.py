@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,10 @@ from efficiency_bench.errors import UserError
 from efficiency_bench.files import read_regular
 from efficiency_bench.ledger import store
 from efficiency_bench.ledger.events import UNREADABLE, read_events
-from efficiency_bench.ledger.history import effective_events
+from efficiency_bench.ledger.history import Event, effective_events
 from efficiency_bench.records import Entry
 from efficiency_bench.tracking.wandb_mirror import Session, WandbMirror
 from efficiency_bench.verify.evidence import LedgerIndex, gather
-
-Event = Mapping[str, Any]
 
 UPLOAD_TIMEOUT_SECONDS = 300.0
 """For one run over a slow connection: no measurement waits for it here."""

@@ -16,16 +16,15 @@ import shlex
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from efficiency_bench.config import RunConfig
 from efficiency_bench.files import open_own
+from efficiency_bench.ledger.history import Event
 from efficiency_bench.records import Entry
-
-Event = Mapping[str, Any]
 
 CLOSE_TIMEOUT_SECONDS = 20.0
 """The longest time that the end of a run waits for the mirror."""

@@ -15,21 +15,18 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
 from efficiency_bench.ledger.events import read_events
-from efficiency_bench.ledger.history import effective_events
+from efficiency_bench.ledger.history import Event, effective_events
 
 CURVES = ("top1", "top5", "validation_loss", "train_loss")
 
 AXES = ("paper3x_tfs_days", "images", "epochs", "train_seconds")
 """The first is the default x axis of the curves."""
 
-
-Event = Mapping[str, Any]
 
 NICENESS = 10
 """Training has priority over this process and wandb's own."""

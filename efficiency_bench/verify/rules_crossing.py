@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from efficiency_bench.records import (
+    FAULTS,
     Segment,
     Target,
     exact_flops,
@@ -16,8 +17,6 @@ from efficiency_bench.stop_rule import first_index, sustained_index
 from efficiency_bench.verify.evidence import Evidence
 from efficiency_bench.verify.findings import Failure, Finding, Unconfirmed, close, equal
 from efficiency_bench.verify.recount import interpolated_images, plan_of
-
-FAULTS = ("diverged", "failed")
 
 
 def cadence(evidence: Evidence) -> Iterator[Finding]:
