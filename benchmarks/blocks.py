@@ -12,7 +12,7 @@ from efficiency_bench import config, hydra_app  # noqa: F401  (hydra_app: the sc
 from efficiency_bench.config import RunConfig
 from efficiency_bench.data import build_data
 from efficiency_bench.run.device import resolve
-from efficiency_bench.run.job import build_job
+from efficiency_bench.run.setup import build_job
 from efficiency_bench.training.trainer import Job, Progress, train
 
 BLOCK_STEPS = 20

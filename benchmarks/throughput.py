@@ -20,7 +20,7 @@ from rows import Row, interleaved, row, show
 from efficiency_bench import config, hydra_app  # noqa: F401  (hydra_app: the schema)
 from efficiency_bench.plan.probe import probed
 from efficiency_bench.run.device import resolve
-from efficiency_bench.run.job import counted_model
+from efficiency_bench.run.setup import counted_model
 
 PAIRS = 5
 CLASSES = {"imagenet": 1000, "cifar10": 10}

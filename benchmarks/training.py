@@ -34,7 +34,7 @@ from torchvision.transforms import v2
 
 from efficiency_bench.data import cifar
 from efficiency_bench.models import build_model
-from efficiency_bench.run.job import model_arguments
+from efficiency_bench.run.setup import model_arguments
 
 PAIRS = 5
 NETWORKS = ("alexnet", "resnet18", "squeezenet1_1", "shufflenet_v2_x1_0", "efficientnet_b0")

@@ -73,6 +73,9 @@ def is_trained(value: Value) -> bool:
     return value.node().kind() == "prim::Param" and bool(value.requires_grad())
 
 
+Ancestries = Mapping[Callable[[Value], bool], Ancestry]
+"""Question about a value -> the question about its ancestors."""
+
 # A handle may return several named counts, which fvcore sums by module.  One trace thus gives all
 # five quantities, distinguished by these prefixes.
 FORWARD, FIRST, BACKWARD, CONSTANT = "forward", "first", "backward", "constant"
@@ -135,7 +138,8 @@ def _analysis(model: nn.Module, images: torch.Tensor, refused: Places) -> JitMod
     # Both are handled here, strictly; fvcore would only log them.
     analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
     analysis.tracer_warnings("no_tracer_warning")
-    ancestries = _Ancestries()
+    # each caches its answers by value
+    ancestries = {ask: Ancestry(ask) for ask in (is_image, grows_with_batch, is_trained)}
     for name, handle in operators.CONTRACTIONS.items():
         count = _contraction(name, handle, ancestries, images.shape[0], refused)
         analysis.set_op_handle(name, count)
@@ -148,17 +152,8 @@ def _analysis(model: nn.Module, images: torch.Tensor, refused: Places) -> JitMod
     return analysis
 
 
-class _Ancestries:
-    """The three ancestor queries on a contraction's operands, each cached by value."""
-
-    def __init__(self) -> None:
-        self.reads_image = Ancestry(is_image)
-        self.grows_with_batch = Ancestry(grows_with_batch)
-        self.is_behind_weights = Ancestry(is_trained)
-
-
 def _contraction(
-    name: str, handle: Handle, ancestries: _Ancestries, batch: int, refused: Places
+    name: str, handle: Handle, ancestries: Ancestries, batch: int, refused: Places
 ) -> _Counts:
     """fvcore handle that counts F, F1, B and constant operands for the whole batch."""
     plain = "conv" if "convolution" in name else name.removeprefix("aten::")
@@ -178,7 +173,7 @@ def _contraction(
     return count
 
 
-def _account(product: Product, ancestries: _Ancestries, batch: int) -> dict[str, int]:
+def _account(product: Product, ancestries: Ancestries, batch: int) -> dict[str, int]:
     """What one product adds to each kind of count, for the whole batch.
 
     An operand without trained weights among its ancestors reads the image (F1, once per product)
@@ -186,11 +181,11 @@ def _account(product: Product, ancestries: _Ancestries, batch: int) -> dict[str,
     violates ``B = 2F - F1 - constant``.
     """
     sides = (product.left, product.right)
-    grows = any(map(ancestries.grows_with_batch, product.left + product.right))
+    grows = any(map(ancestries[grows_with_batch], product.left + product.right))
     macs = product.macs if grows else product.macs * batch
     gradients = sum(any(map(_needs_gradient, side)) for side in sides)
-    untrained = [side for side in sides if not any(map(ancestries.is_behind_weights, side))]
-    first = any(any(map(ancestries.reads_image, side)) for side in untrained)
+    untrained = [side for side in sides if not any(map(ancestries[is_trained], side))]
+    first = any(any(map(ancestries[is_image], side)) for side in untrained)
     return {
         FORWARD: macs,
         FIRST: macs * first,

@@ -21,7 +21,7 @@ from efficiency_bench.plan.probe import Rate, probed
 from efficiency_bench.plan.sizes import Disk, SetSize, disk, set_size
 from efficiency_bench.records import Entry, exact_flops, paper3x_tfs_days
 from efficiency_bench.run import device as devices
-from efficiency_bench.run.job import counted_model
+from efficiency_bench.run.setup import counted_model
 from efficiency_bench.run.target import is_baseline
 from efficiency_bench.training.schedule import all_sides_px
 

@@ -190,8 +190,7 @@ def counts(config: str, classes: int, sides_px: tuple[int, ...]) -> dict[int, di
     ``config`` is the JSON of an entry's configuration.
     """
     _need_torch()
-    from efficiency_bench.run.job import counted_model
-    from efficiency_bench.run.setup import count_fields
+    from efficiency_bench.run.setup import count_fields, counted_model
 
     loaded = from_plain(json.loads(config))
     try:

@@ -27,11 +27,17 @@ from efficiency_bench.run import device as devices
 from efficiency_bench.run import folder as folders
 from efficiency_bench.run.cost import EnergyAccount, begin_cost
 from efficiency_bench.run.device import measured_peak
-from efficiency_bench.run.job import build_job, model_arguments
 from efficiency_bench.run.processes import RANK_DIED, is_lost_process, join, this_process
 from efficiency_bench.run.profiling import Profile
 from efficiency_bench.run.resume import Checkpointer, previous_attempt
-from efficiency_bench.run.setup import RunSetup, ending_fields, progress_fields, start_fields
+from efficiency_bench.run.setup import (
+    RunSetup,
+    build_job,
+    ending_fields,
+    model_arguments,
+    progress_fields,
+    start_fields,
+)
 from efficiency_bench.run.target import resolve_target
 from efficiency_bench.run.worker import Rank0Broadcast, run_worker_rank
 from efficiency_bench.training import checkpoint

@@ -12,8 +12,8 @@ from efficiency_bench.config import RunConfig
 from efficiency_bench.data import Data, build_data
 from efficiency_bench.errors import UserError
 from efficiency_bench.records import Target
-from efficiency_bench.run.job import build_job
 from efficiency_bench.run.processes import RANK_DIED, Process, is_lost_process
+from efficiency_bench.run.setup import build_job
 from efficiency_bench.training import checkpoint
 from efficiency_bench.training.ranks import Ranks
 from efficiency_bench.training.trainer import Ending, State, train

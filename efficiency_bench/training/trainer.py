@@ -22,11 +22,10 @@ from efficiency_bench.data.loader import batch_sizes
 from efficiency_bench.records import Evaluation, Segment, Target
 from efficiency_bench.stop_rule import chance_level, due, evaluations_per_epoch, sustained_index
 from efficiency_bench.training.clock import Clock
-from efficiency_bench.training.compile import compile_step
 from efficiency_bench.training.evaluation import evaluate
 from efficiency_bench.training.ranks import SINGLE_PROCESS, Ranks
 from efficiency_bench.training.schedule import side_px
-from efficiency_bench.training.step import Numerics, Step
+from efficiency_bench.training.step import Numerics, Step, compile_step
 
 Batch = tuple[torch.Tensor, torch.Tensor, int, int]
 """Images, labels, the global batch size, and the images' side in px."""

@@ -9,8 +9,7 @@ from torch import nn
 from efficiency_bench.data.loader import Shard
 from efficiency_bench.errors import UserError
 from efficiency_bench.run.processes import Process, this_process
-from efficiency_bench.training.ranks import Ranks
-from efficiency_bench.training.sync_batch_norm import synchronise_batch_norm
+from efficiency_bench.training.ranks import Ranks, synchronise_batch_norm
 from efficiency_bench.training.trainer import TrainingRun
 
 STEP = {

@@ -25,8 +25,8 @@ from efficiency_bench.plan.hardware import load_hardware
 from efficiency_bench.plan.sizes import PUBLISHED, checkpoint_bytes, set_size
 from efficiency_bench.records import paper3x_tfs_days
 from efficiency_bench.run import device as devices
-from efficiency_bench.run.job import counted_model
 from efficiency_bench.run.run import run
+from efficiency_bench.run.setup import counted_model
 from efficiency_bench.training import checkpoint
 from tests.data.photos import plant
 from tests.tiny import composed, tiny

@@ -57,7 +57,7 @@ def test_steps_synchronize_only_when_the_loss_is_read(tmp_path):
     """torch raises on any synchronization while a block of steps is queued."""
     from efficiency_bench.data import build_data
     from efficiency_bench.run.device import resolve
-    from efficiency_bench.run.job import build_job
+    from efficiency_bench.run.setup import build_job
     from efficiency_bench.training.trainer import TrainingRun, batches
 
     config = resolve(on_the_gpu(tmp_path))

@@ -9,11 +9,10 @@ from torch import nn
 
 from efficiency_bench.data import build_data
 from efficiency_bench.run.device import resolve
-from efficiency_bench.run.job import build_job
+from efficiency_bench.run.setup import build_job
 from efficiency_bench.training.checkpoint import weights_digest
-from efficiency_bench.training.compile import compile_step
 from efficiency_bench.training.ranks import SINGLE_PROCESS
-from efficiency_bench.training.step import Numerics, Step
+from efficiency_bench.training.step import Numerics, Step, compile_step
 from efficiency_bench.training.trainer import Compiled, Progress, train
 from tests.tiny import TINY, composed
 

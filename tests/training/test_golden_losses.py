@@ -12,7 +12,7 @@ import torch
 
 from efficiency_bench.data import build_data
 from efficiency_bench.run.device import resolve
-from efficiency_bench.run.job import build_job
+from efficiency_bench.run.setup import build_job
 from efficiency_bench.training.trainer import TrainingRun, batches
 from tests.tiny import TINY, composed
 

@@ -6,8 +6,7 @@ import torch
 from torch import nn
 
 from efficiency_bench.config import OptimizerConfig
-from efficiency_bench.training.ema import MovingAverage
-from efficiency_bench.training.optimizer import build_optimizer, decay_groups
+from efficiency_bench.training.optimizer import MovingAverage, build_optimizer, decay_groups
 
 GRADIENTS = [np.array([0.5, -2.0, 1e-4]), np.array([-1.0, 0.25, 3e-4]), np.array([0.1, 0.1, 0.0])]
 START = np.array([1.0, -1.0, 0.5])
