@@ -73,7 +73,7 @@ def is_trained(value: Value) -> bool:
     return value.node().kind() == "prim::Param" and bool(value.requires_grad())
 
 
-Ancestries = Mapping[Callable[[Value], bool], Ancestry]
+Ancestries = dict[Callable[[Value], bool], Ancestry]
 """Question about a value -> the question about its ancestors."""
 
 # A handle may return several named counts, which fvcore sums by module.  One trace thus gives all

@@ -6,7 +6,7 @@ import json
 import pytest
 from rich.console import Console
 
-from efficiency_bench import hydra_app
+from efficiency_bench import files, hydra_app
 from efficiency_bench.cli.train import train_job
 from efficiency_bench.errors import UserError
 from efficiency_bench.hydra_app import Launcher
@@ -160,7 +160,7 @@ def test_the_time_left_is_the_remaining_steps_at_the_average_speed(sweep_of, tmp
 def test_checking_a_lock_does_not_prevent_a_run_from_taking_it(tmp_path, monkeypatch):
     look = (tmp_path / "lock").open("w")
     fcntl.flock(look, fcntl.LOCK_SH)  # as `status` holds it for a moment
-    monkeypatch.setattr(folders.time, "sleep", lambda seconds: look.close())
+    monkeypatch.setattr(files.time, "sleep", lambda seconds: look.close())
     with folders.locked(tmp_path):
         assert look.closed
         assert folders.in_use(tmp_path)
