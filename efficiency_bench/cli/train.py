@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
+from functools import cache, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from efficiency_bench import hydra_app
 from efficiency_bench.config import RunConfig
@@ -16,15 +17,30 @@ from efficiency_bench.run.processes import leave, this_process
 from efficiency_bench.run.signals import STOPPED, stop_on_signal
 from efficiency_bench.run.terminal import Terminal, console_of, run_with_progress
 
+if TYPE_CHECKING:
+    from efficiency_bench.run.run import Mirror
+    from efficiency_bench.tracking.wandb_mirror import Session
+
 
 def terminal() -> Terminal:
-    """The console of this command, with the W&B mirror of each run."""
-    from efficiency_bench.tracking.wandb_mirror import Session, mirrors_of
-
+    """The console of this command; each run has a W&B mirror unless ``tracking.wandb=false``."""
     console = console_of(this_process())
     # not wrapped: what W&B has to say holds a command to be copied
     say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
-    return Terminal(console, partial(mirrors_of, Session(say)))
+
+    @cache
+    def session() -> Session:  # one for all runs of the command
+        from efficiency_bench.tracking.wandb_mirror import Session
+
+        return Session(say)
+
+    def mirrors(config: RunConfig, folder: Path) -> Iterator[Mirror]:
+        if config.tracking.wandb:
+            from efficiency_bench.tracking.wandb_mirror import mirror_of
+
+            yield mirror_of(session(), config, folder)
+
+    return Terminal(console, mirrors)
 
 
 def entries_of(arguments: Sequence[str]) -> tuple[Entry, ...]:

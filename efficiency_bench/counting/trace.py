@@ -139,7 +139,9 @@ def _analysis(model: nn.Module, images: torch.Tensor, refused: Places) -> JitMod
     analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
     analysis.tracer_warnings("no_tracer_warning")
     # each caches its answers by value
-    ancestries = {ask: Ancestry(ask) for ask in (is_image, grows_with_batch, is_trained)}
+    ancestries: Ancestries = {
+        ask: Ancestry(ask) for ask in (is_image, grows_with_batch, is_trained)
+    }
     for name, handle in operators.CONTRACTIONS.items():
         count = _contraction(name, handle, ancestries, images.shape[0], refused)
         analysis.set_op_handle(name, count)

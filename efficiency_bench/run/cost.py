@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
@@ -170,7 +169,7 @@ def begin_cost(run: RunSetup, hardware: Mapping[str, Any]) -> tuple[EnergyAccoun
     notes = [PROFILED] if run.config.profile else []
     fields: dict[str, Any] = {"energy_source": source, "notes": notes}
     if run.peak is not None:
-        fields |= {"peak": asdict(run.peak), "price_usd_per_hour": run.config.price_usd_per_hour}
+        fields |= {"peak": dict(run.peak), "price_usd_per_hour": run.config.price_usd_per_hour}
         return EnergyAccount(meter, 0.0, 0.0), fields
     assert run.earlier is not None
     start = next(e for e in run.earlier.events if e["event"] == "start")

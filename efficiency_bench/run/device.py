@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -103,28 +103,21 @@ SEED = 0
 """Seed of the matrices' own generator, so that the run's generator is not advanced."""
 
 
-@dataclass(frozen=True)
-class Peak:
-    """Peak FLOP/s, and how it was measured."""
+def measured_peak(config: RunConfig, processes: int) -> dict[str, Any]:
+    """``flops_per_second`` in ``config``'s precision, on its device, times ``processes``.
 
-    flops_per_second: float
-    method: str
-
-
-def measured_peak(config: RunConfig, processes: int) -> Peak:
-    """The peak in ``config``'s precision, on its device and threads, times ``processes``.
-
-    Rank 0 measures while the other ranks wait; each is assumed to reach the same rate.
+    ``method`` says how it was measured.  Rank 0 measures while the other ranks wait; each is
+    assumed to reach the same rate.
     """
-    one = _one_process(config.device, config.precision, config.threads)
-    if processes == 1:
-        return one
-    return Peak(one.flops_per_second * processes, f"{one.method}; times {processes} processes")
+    one, method = _one_process(config.device, config.precision, config.threads)
+    if processes > 1:
+        method += f"; times {processes} processes"
+    return {"flops_per_second": one * processes, "method": method}
 
 
 @functools.cache
-def _one_process(device: str, precision: str, threads: int | None) -> Peak:
-    """The peak of one process, measured once: later runs of a sweep use the same machine."""
+def _one_process(device: str, precision: str, threads: int | None) -> tuple[float, str]:
+    """FLOP/s of one process, and the method; measured once: a sweep's runs share the machine."""
     side = SIDES[device]
     kind = torch.bfloat16 if precision == "bf16" else torch.float32
     stream = torch.Generator(device).manual_seed(SEED)
@@ -139,7 +132,7 @@ def _one_process(device: str, precision: str, threads: int | None) -> Peak:
     where = f"{threads} threads" if device == "cpu" else device
     if device == "cuda" and precision == "fp32":
         where += f", float32 precision {torch.get_float32_matmul_precision()}"
-    return Peak(
+    return (
         2 * side**3 / fastest,
         f"torch.mm, {side} x {side}, {precision}, {where}, fastest in {MEASURED_SECONDS} s",
     )

@@ -18,7 +18,6 @@ from efficiency_bench.data.augment import derived_seed
 from efficiency_bench.identity import config_digest, data_name, row_date
 from efficiency_bench.models import build_model, check_input, known_arguments
 from efficiency_bench.records import Segment, Target, paper3x_tfs_days
-from efficiency_bench.run.device import Peak
 from efficiency_bench.run.resume import PreviousAttempt
 from efficiency_bench.training.ranks import SINGLE_PROCESS, Ranks
 from efficiency_bench.training.schedule import all_sides_px
@@ -40,8 +39,8 @@ class RunSetup:
     setup_seconds: float
     earlier: PreviousAttempt | None
     """The attempt that this one resumes; None: there was none."""
-    peak: Peak | None
-    """Measured when the run starts; None when it resumes."""
+    peak: Mapping[str, Any] | None
+    """FLOP/s of the device and how it was measured when the run starts; None when it resumes."""
 
     @property
     def evaluation_seconds_before(self) -> float:

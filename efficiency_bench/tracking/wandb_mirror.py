@@ -16,7 +16,7 @@ import shlex
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -215,10 +215,9 @@ def _environment(folder: Path) -> dict[str, str]:
     return kept | os.environ
 
 
-def mirrors_of(session: Session, config: RunConfig, folder: Path) -> Iterator[WandbMirror]:
-    """The W&B mirror of one run, unless ``tracking.wandb`` is false."""
+def mirror_of(session: Session, config: RunConfig, folder: Path) -> WandbMirror:
+    """The W&B mirror of one run."""
     tracking = config.tracking
-    if tracking.wandb:
-        words = ("efficiency-bench", "track", "sync", "--ledger", config.ledger_dir)
-        upload_later = shlex.join([*words, "--project", tracking.project])
-        yield WandbMirror(tracking.project, tracking.group, folder, session, upload_later)
+    words = ("efficiency-bench", "track", "sync", "--ledger", config.ledger_dir)
+    upload_later = shlex.join([*words, "--project", tracking.project])
+    return WandbMirror(tracking.project, tracking.group, folder, session, upload_later)
