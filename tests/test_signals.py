@@ -13,7 +13,7 @@ import pytest
 
 from efficiency_bench.records import Entry
 from efficiency_bench.reproducibility.data_and_counts import verify_ledger
-from efficiency_bench.reproducibility.diff import differences
+from efficiency_bench.reproducibility.rerun import differences
 from efficiency_bench.training.clock import STOPPED_FROM_SECONDS, TICK_SECONDS
 from tests.commands import PROGRAM, command, started
 from tests.tiny import TINY, events_of

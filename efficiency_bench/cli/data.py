@@ -138,7 +138,7 @@ def _tell(line: str) -> None:
 
 
 def _within_cores(workers: int) -> int:
-    from efficiency_bench.data.workers import within_cores
+    from efficiency_bench.data.loader import within_cores
 
     usable, notes = within_cores(workers, f"--workers {workers}")
     for note in notes:

@@ -24,9 +24,8 @@ from efficiency_bench.data.image_set import (
     quiet,
     set_line,
 )
-from efficiency_bench.data.loader import WHOLE_BATCH, Data, Shard, batch_sizes
+from efficiency_bench.data.loader import WHOLE_BATCH, Data, Shard, batch_sizes, within_cores
 from efficiency_bench.data.memory import MemoryLoader
-from efficiency_bench.data.workers import within_cores
 from efficiency_bench.errors import UserError, unknown
 from efficiency_bench.provenance import digest_json
 

@@ -8,6 +8,8 @@ from typing import Protocol, TypeVar
 
 from torch import Tensor
 
+from efficiency_bench.provenance import usable_cores
+
 Batch = tuple[Tensor, Tensor]
 """Images float32 [B, 3, side, side], normalised, and labels int64 [B], on the device."""
 
@@ -83,3 +85,14 @@ class Shard:
 
 WHOLE_BATCH = Shard()
 """The share of a run's only process: everything."""
+
+
+def within_cores(asked: int, typed: str) -> tuple[int, tuple[str, ...]]:
+    """``asked`` workers, but no more than this process has CPU cores, and a note if that is fewer.
+
+    ``typed`` is how they were asked for, for the note.
+    """
+    cores = usable_cores() or asked
+    if asked <= cores:
+        return asked, ()
+    return cores, (f"{typed} is cut to {cores}, the CPU cores that this process may use",)

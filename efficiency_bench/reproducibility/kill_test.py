@@ -26,7 +26,7 @@ from efficiency_bench.errors import UserError
 from efficiency_bench.hydra_app import compose, is_sweep
 from efficiency_bench.ledger import store
 from efficiency_bench.records import Entry
-from efficiency_bench.reproducibility.diff import differences
+from efficiency_bench.reproducibility.rerun import differences
 from efficiency_bench.run.run import run
 from efficiency_bench.verify import LedgerIndex, verify
 

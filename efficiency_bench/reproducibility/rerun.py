@@ -21,7 +21,6 @@ from efficiency_bench.fitting.regression import t_quantile
 from efficiency_bench.identity import LOADING, row_key
 from efficiency_bench.ledger import store
 from efficiency_bench.records import Entry
-from efficiency_bench.reproducibility.diff import differences
 from efficiency_bench.run.processes import this_process
 from efficiency_bench.run.signals import stop_on_signal
 from efficiency_bench.run.terminal import Terminal, console_of, run_with_progress
@@ -206,3 +205,36 @@ def _lines(row: dict[str, Any]) -> list[str]:
 
 def _short(text: str, longest: int = 120) -> str:
     return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+PER_ATTEMPT_FIELDS = (
+    "created_utc",
+    "clocks",
+    "event_log",
+    "event_log_digest",
+    "entry_digest",
+    "provenance",
+    "cost",
+    "repeated_images",
+    "repeated_seconds",
+    "repeated_paper3x_tfs_days",
+)
+"""Fields that depend on when, where and with what interruptions a run trained."""
+
+EVALUATION_SECONDS = ("train_seconds", "evaluation_seconds")
+
+
+def differences(one: Entry, other: Entry) -> list[str]:
+    """Differences between two results as ``field: value, value``; the comparison is bit-exact."""
+    ours, theirs = _result(one), _result(other)
+    return [
+        f"{name}: {ours[name]!r}, {theirs[name]!r}" for name in ours if ours[name] != theirs[name]
+    ]
+
+
+def _result(entry: Entry) -> dict[str, Any]:
+    content = entry.model_dump(mode="json", exclude=set(PER_ATTEMPT_FIELDS))
+    for evaluation in content["evaluations"]:
+        for name in EVALUATION_SECONDS:
+            del evaluation[name]
+    return content

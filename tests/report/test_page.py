@@ -17,8 +17,7 @@ from efficiency_bench.fitting.rows import fit_rows
 from efficiency_bench.ledger.reference import published_entries
 from efficiency_bench.ledger.store import read
 from efficiency_bench.report.charts.style import ON_DARK
-from efficiency_bench.report.page.assets import chart_library, template_text
-from efficiency_bench.report.page.page import write_page
+from efficiency_bench.report.page.page import chart_library, template_text, write_page
 from efficiency_bench.report.tables.fit_and_ledger import fit_table
 from tests.ledger.factory import make_baseline, make_entry
 from tests.report.page_ledger import HOSTILE, MONTHS, write_ledger

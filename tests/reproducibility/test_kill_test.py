@@ -2,7 +2,7 @@
 
 import json
 
-from efficiency_bench.reproducibility.diff import differences
+from efficiency_bench.reproducibility.rerun import differences
 from tests.commands import command
 from tests.ledger.factory import make_entry, make_evaluation
 from tests.tiny import TINY

@@ -14,7 +14,7 @@ from efficiency_bench.errors import UserError
 from efficiency_bench.ledger import events, store
 from efficiency_bench.records import Entry
 from efficiency_bench.reproducibility.data_and_counts import verify_ledger
-from efficiency_bench.reproducibility.diff import differences
+from efficiency_bench.reproducibility.rerun import differences
 from efficiency_bench.run import folder as folders
 from efficiency_bench.run.run import run
 from efficiency_bench.training import checkpoint, trainer

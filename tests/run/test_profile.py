@@ -6,7 +6,7 @@ import json
 import pytest
 
 from efficiency_bench.reproducibility.data_and_counts import verify_ledger
-from efficiency_bench.reproducibility.diff import differences
+from efficiency_bench.reproducibility.rerun import differences
 from efficiency_bench.run.run import run
 from tests.tiny import events_of, tiny
 

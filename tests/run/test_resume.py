@@ -10,9 +10,10 @@ import pytest
 from efficiency_bench.errors import UserError
 from efficiency_bench.ledger import store
 from efficiency_bench.reproducibility.data_and_counts import verify_ledger
+from efficiency_bench.reproducibility.rerun import differences
 from efficiency_bench.run.run import run
 from efficiency_bench.training import checkpoint
-from tests.run.factory import StopAt, comparable
+from tests.run.factory import StopAt
 from tests.tiny import events_of, tiny
 
 RECIPES = {
@@ -50,7 +51,7 @@ def test_a_resumed_run_ends_as_an_undisturbed_one(options, tmp_path):
         assert not list((tmp_path / "b/ledger").glob("*.json")), "a stop is no ending"
         attempts += 1
     assert attempts == 4
-    assert comparable(outcome.entry) == comparable(undisturbed)
+    assert not differences(outcome.entry, undisturbed)
     assert outcome.entry.repeated_images == 0, "a run stopped by a signal is saved first"
     kinds = [event["event"] for event in events_of(tmp_path / "b/run")]
     assert (kinds.count("start"), kinds.count("resume")) == (1, 3)
@@ -142,7 +143,7 @@ def test_a_corrupt_checkpoint_is_reported_and_the_previous_one_is_used(
     newest = sorted((tmp_path / "b/run").glob("checkpoint-*.pt"))[-1]
     change(newest)
     outcome = run(config)
-    assert comparable(outcome.entry) == comparable(entry)
+    assert not differences(outcome.entry, entry)
     resumed = [e for e in events_of(tmp_path / "b/run") if e["event"] == "resume"][-1]
     assert resumed["steps"] == 12
     assert any(newest.name in note and word in note for note in resumed["notes"])
@@ -157,7 +158,7 @@ def test_without_a_checkpoint_it_starts_over_and_says_so(stopped_run, tmp_path):
     for path in (tmp_path / "b/run").glob("checkpoint-*.pt"):
         corrupt_truncate(path)
     outcome = run(config)
-    assert comparable(outcome.entry) == comparable(entry)
+    assert not differences(outcome.entry, entry)
     assert outcome.entry.repeated_images > 0
     assert all(result.ok for result in verify_ledger(str(tmp_path / "b/ledger"), None, None))
 
@@ -168,7 +169,7 @@ def test_a_truncated_last_line_of_the_log_is_repaired_and_the_run_resumes(stoppe
     with log.open("ab") as file:
         file.write(b'{"event": "progress", "images": 4')
     outcome = run(config)
-    assert comparable(outcome.entry) == comparable(entry)
+    assert not differences(outcome.entry, entry)
     assert all(result.ok for result in verify_ledger(str(tmp_path / "b/ledger"), None, None))
 
 
@@ -205,7 +206,7 @@ def test_a_log_damaged_in_the_middle_resumes_from_the_checkpoint_before(
     harm(first_stop)(folder / "events.jsonl")
     rest = (folder / "events.jsonl").read_bytes()
     outcome = run(config)
-    assert comparable(outcome.entry) == comparable(entry)
+    assert not differences(outcome.entry, entry)
     (repair,) = [event for event in events_of(folder) if event["event"] == "repair"]
     kept = (folder / repair["kept_as"]).read_bytes()
     sound = (folder / "events.jsonl").read_bytes()[: len(rest) - len(kept)]
@@ -243,7 +244,7 @@ def test_a_damaged_log_without_a_checkpoint_starts_over_and_counts_the_lost_work
         path.unlink()
     without(1)(folder / "events.jsonl")
     outcome = run(config)
-    assert comparable(outcome.entry) == comparable(entry)
+    assert not differences(outcome.entry, entry)
     assert outcome.entry.repeated_images == 380
     assert all(result.ok for result in verify_ledger(str(tmp_path / "b/ledger"), None, None))
 
@@ -254,7 +255,7 @@ def test_a_log_tail_damaged_by_a_power_cut_loses_nothing(block, stopped_run, tmp
     with (tmp_path / "b/run/events.jsonl").open("ab") as log:
         log.write(block)
     outcome = run(config)
-    assert comparable(outcome.entry) == comparable(entry)
+    assert not differences(outcome.entry, entry)
     assert outcome.entry.repeated_images == 0
     assert all(result.ok for result in verify_ledger(str(tmp_path / "b/ledger"), None, None))
 
@@ -265,7 +266,7 @@ def test_a_checkpoint_of_another_log_is_not_used(stopped_run, tmp_path):
     start = log.read_text().splitlines(keepends=True)[0]
     log.write_text(start)
     outcome = run(config)
-    assert comparable(outcome.entry) == comparable(entry)
+    assert not differences(outcome.entry, entry)
     notes = [e for e in events_of(tmp_path / "b/run") if e["event"] == "resume"][-1]["notes"]
     assert sum("event log" in note for note in notes) == 2
 

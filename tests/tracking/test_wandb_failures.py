@@ -9,7 +9,7 @@ import socket
 import pytest
 
 from efficiency_bench.ledger import store
-from efficiency_bench.reproducibility.diff import differences
+from efficiency_bench.reproducibility.rerun import differences
 from efficiency_bench.tracking.wandb_mirror import Session, WandbMirror
 from tests.commands import command, warm_up
 from tests.tiny import TINY

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from efficiency_bench.reproducibility.diff import differences
+from efficiency_bench.reproducibility.rerun import differences
 from efficiency_bench.run.run import run
 from efficiency_bench.tracking import wandb_mirror
 from efficiency_bench.tracking.wandb_mirror import Session, WandbMirror, mode

@@ -1,8 +1,9 @@
-"""The charts of a set, each as one specification for the page and for its image files."""
+"""The charts of a set, each one specification for page and image files, and the script's data."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from efficiency_bench.report.charts.halving_chart import halving_chart
 from efficiency_bench.report.charts.style import NARROW, WIDE, Size
 from efficiency_bench.report.charts.sweep_chart import sweep_chart
 from efficiency_bench.report.page.results import SetResults
+from efficiency_bench.report.page.runs import FACTS, Runs
 from efficiency_bench.report.sentences import comparison, goal, headline
 
 SIZES: dict[str, Size] = {"wide": WIDE, "narrow": NARROW}
@@ -132,3 +134,56 @@ def _sweep_summary(result: ThresholdSweep) -> str:
     found = [row for row in result.rows if row.halving_months is not None]
     places = (f"{row.halving_months:.1f} months at {percent(row.threshold)}" for row in found)
     return f"Halving time by threshold: {'; '.join(places)}."
+
+
+def page_data(
+    charts: Mapping[str, Mapping[str, PageChart]], runs: Runs, sets: Mapping[str, Sequence[str]]
+) -> dict[str, Any]:
+    """JSON values; ``charts``: set -> part -> chart, ``sets``: set -> its run ids."""
+    points = _Points()
+    return {
+        "charts": {
+            f"{slug}-{part}": {"specs": points.taken_from(chart.specs), "curves": chart.curves}
+            for slug, parts in charts.items()
+            for part, chart in parts.items()
+        },
+        "runChart": points.taken_from(run_charts()),
+        "datasets": points.datasets,
+        "facts": FACTS,
+        "runs": runs.opened,
+        "shared": runs.shared,
+        "sets": sets,
+    }
+
+
+class _Points:
+    """The data sets of all specifications under short names; equal ones are one."""
+
+    def __init__(self) -> None:
+        self.datasets: dict[str, Any] = {}
+        self._names: dict[str, str] = {}
+
+    def taken_from(self, specs: Mapping[str, Spec]) -> dict[str, Spec]:
+        """The specifications with names in place of points, and without titles: the page has
+        headings."""
+        return {
+            size: {key: self._named(part) for key, part in spec.items() if key != "title"}
+            for size, spec in specs.items()
+        }
+
+    def _named(self, part: Any) -> Any:
+        if isinstance(part, list):
+            return [self._named(one) for one in part]
+        if not isinstance(part, dict):
+            return part
+        if isinstance(part.get("values"), list) and part.keys() == {"values"}:
+            return {"name": self._name(part["values"])}
+        return {key: self._named(below) for key, below in part.items()}
+
+    def _name(self, values: list[Any]) -> str:
+        text = json.dumps(values)
+        if text not in self._names:
+            name = f"points{len(self._names)}"
+            self._names[text] = name
+            self.datasets[name] = values
+        return self._names[text]

@@ -1,8 +1,12 @@
-"""The parts of a set's section, in their order: what to read, its limit, tables and lines."""
+"""The parts of a set's section, in their order: words, tables and lines, and their limits."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rich.table import Table
 
 from efficiency_bench.fitting.halving import MOORE_MONTHS, PAPER_2020_MONTHS, HalvingTime
 from efficiency_bench.formatting import number
@@ -14,7 +18,6 @@ from efficiency_bench.report.page.currencies import (
     rates_table,
 )
 from efficiency_bench.report.page.results import NoResult, SetResults
-from efficiency_bench.report.page.section import Figure, Subsection
 from efficiency_bench.report.sentences import basis, comparison, fitted_months, goal, headline, why
 from efficiency_bench.report.tables.conventions import (
     CONVENTIONS_LEGEND,
@@ -38,6 +41,75 @@ from efficiency_bench.report.tables.second_opinions import (
     opinions_table,
 )
 from efficiency_bench.report.tables.threshold_sweep import SWEEP_LEGEND, sweep_table
+
+
+@dataclass(frozen=True)
+class PageRow:
+    """One line; ``strong`` where the terminal prints it in bold."""
+
+    cells: tuple[str, ...]
+    strong: bool
+
+
+@dataclass(frozen=True)
+class PageTable:
+    """A caption, the heads of the columns, and the lines."""
+
+    caption: str
+    heads: tuple[str, ...]
+    numbers: tuple[bool, ...]
+    """Which columns are numbers, set to the right."""
+    rows: tuple[PageRow, ...]
+
+
+def page_table(table: Table) -> PageTable:
+    """The cells of ``table``, whose renderables are all text."""
+    columns = [list(map(str, column.cells)) for column in table.columns]
+    styles = [str(row.style or "") for row in table.rows]
+    return PageTable(
+        caption=str(table.title or ""),
+        heads=tuple(str(column.header) for column in table.columns),
+        numbers=tuple(column.justify == "right" for column in table.columns),
+        rows=tuple(
+            PageRow(cells, style == "bold")
+            for cells, style in zip(zip(*columns, strict=True), styles, strict=True)
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One number, large, and what it is."""
+
+    value: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Subsection:
+    """One part of a set's section."""
+
+    name: str
+    """Short and fixed: the part's place in a link, the chart's in a file name."""
+    title: str
+    reading: str
+    """What to read here, and its limit."""
+    figures: tuple[Figure, ...] = ()
+    tables: tuple[PageTable, ...] = ()
+    lines: tuple[str, ...] = ()
+    command: str | None = None
+    """The verb that prints the same numbers."""
+    missing: str | None = None
+    """Why there is nothing to show."""
+
+    def shown(self, *tables: Table, lines: tuple[str, ...] = (), **further: Any) -> Subsection:
+        """This part with its results."""
+        return replace(self, tables=tuple(map(page_table, tables)), lines=lines, **further)
+
+    def without(self, missing: NoResult) -> Subsection:
+        """This part with the reason why there is nothing to show."""
+        return replace(self, missing=missing.reason)
+
 
 AUDIT = "efficiency-bench audit MODEL"
 
