@@ -9,7 +9,6 @@ FFCV_BUILD := build/ffcv
 OPENCV := /usr/include/opencv4
 DEMO := runs/demo
 BENCH := runs/bench
-RUN ?= resnet18-cifar10-s0
 
 .DEFAULT_GOAL := help
 .PHONY: help env ffcv docs demo smoke result reproduce check test lint bench soak gpu-check format clean
@@ -67,10 +66,12 @@ smoke: $(STAMP) ## the five families on a CIFAR-10 subset to a fixed accuracy (R
 	$(BIN)/efficiency-bench train -m suite=smoke tracking.wandb=false ledger_dir=runs/smoke/ledger $(if $(ROOT),data.root=$(ROOT))
 	$(BIN)/efficiency-bench fit runs/smoke/ledger --chart runs/smoke
 
-result: $(STAMP) ## verify the committed ledger; docs/result.md and its charts again from it
-	$(BIN)/python docs/make_result.py
+result: $(STAMP) ## verify the committed ledger; its page in build/result (published rows while it is empty)
+	$(BIN)/efficiency-bench verify
+	$(BIN)/efficiency-bench report --out build/result
 
 reproduce: $(STAMP) ## train one committed run again and compare (RUN=id, ROOT=folder of the images)
+	@test -n "$(RUN)" || { echo "name a run of runs/ledger: make reproduce RUN=id"; exit 2; }
 	test -n "$(ROOT)" || { $(BIN)/efficiency-bench data fetch cifar10 --root data && \
 	  $(BIN)/efficiency-bench data cut-cifar10 data/cifar10-subset; }
 	$(BIN)/efficiency-bench reproduce $(RUN) --data-root $(or $(ROOT),data/cifar10-subset)

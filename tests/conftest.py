@@ -8,10 +8,10 @@ os.environ["NO_COLOR"] = "1"
 import pytest
 import torch
 
-pytest_plugins = ["tests.data_fixtures", "tests.disks"]
+pytest_plugins = ["tests.data_fixtures", "tests.disks", "tests.small_ledger"]
 
 SLOW = (
-    *("tests/cluster", "tests/distributed", "tests/docs/test_result", "tests/docs/test_commands"),
+    *("tests/cluster", "tests/distributed", "tests/docs/test_commands"),
     *("tests/tracking/test_wandb", "tests/run", "tests/reproducibility"),
     *("tests/test_signals", "tests/test_rehearsal", "tests/test_interface", "tests/benchmarks"),
     *("tests/counting/test_audit", "tests/cli/test_sweeps", "tests/cli/test_verify"),

@@ -46,9 +46,9 @@ def cut_cifar10(
     out: Annotated[Path, typer.Argument(help="Folder to put the part in, as data.root.")],
     root: Annotated[Path, typer.Option(help="Folder of the whole CIFAR-10.")] = Path("data"),
 ) -> None:
-    """Cut the 10,000 + 2,000 images of the committed runs from the whole CIFAR-10.
+    """Cut the 10,000 + 2,000 images that are measured on here from the whole CIFAR-10.
 
-    The images are compared with the digest that every committed entry carries.
+    The images are compared with the digest that every entry trained on them carries.
     """
     from efficiency_bench.data.cifar10_subset import cut
 

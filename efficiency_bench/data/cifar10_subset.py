@@ -1,4 +1,4 @@
-"""The part of CIFAR-10 that the committed runs were trained on, cut from the whole set.
+"""The part of CIFAR-10 that is measured on here, cut from the whole set.
 
 10,000 training and 2,000 test images, balanced; the file beside the published rows lists each
 one's place in the whole set, in the order in which the runs had them.
@@ -24,7 +24,7 @@ from efficiency_bench.errors import UserError
 CSV_NAME = "cifar10_subset.csv"
 
 DIGEST = "121ff2b5dda1849d2c84ec1e4f0d967fdbf843dcc139bb0f880faf1f52ba3556"
-"""``data_digest`` of every committed entry of ``data: cifar10``."""
+"""``data_digest`` of every entry that was trained on this part."""
 
 
 def places(split: str) -> list[int]:
@@ -53,7 +53,7 @@ def cut(root: Path, out: Path) -> Path:
     )
     if part.digest() != DIGEST:
         raise UserError(
-            f"the images of {root} are not those of the committed runs (digest"
+            f"the images of {root} are not those measured on here (digest"
             f" {part.digest()[:12]}, not {DIGEST[:12]}):\nCIFAR-10 itself has the MD5 sum"
             f" {cifar.CIFAR10.source.md5} as an archive"
         )

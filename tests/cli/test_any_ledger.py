@@ -19,22 +19,12 @@ from hypothesis import strategies as st
 from efficiency_bench.cli import app
 from efficiency_bench.errors import UserError
 from efficiency_bench.sweep import manifest
+from tests.ledger.recorded import LEDGER as RECORDED
+from tests.ledger.recorded import REACHED
+from tests.small_ledger import CORNERS
 from tests.tiny import composed
 
-SHIPPED = Path(__file__).parents[2] / "runs" / "ledger"
-RUNS = (
-    "alexnet-cifar10-s0-40b65f182e",
-    "alexnet-cifar10-s1-40b65f182e",
-    "alexnet-cifar10-s2-40b65f182e",
-    "vgg11-cifar10-s0-02e13bf35a",
-    "vgg11-small_modern-cifar10-s0-d5dbeff14c",
-    "resnet18-cifar10-s0-6394e4220c",
-    "resnet18-small_modern-cifar10-s0-77608f0adf",
-    "resnet18-small_modern-cifar10-s0-289a3d71ea",  # budgeted
-    "mobilenet_v3_small-cifar10-s0-00e233c19b",
-)
 ANYTIME = ("--estimand", "anytime")
-CORNERS = ("--from", "vgg11,small_plain", "--to", "resnet18,small_modern")
 VERBS = (
     ("ledger", "list", "--ledger", "LEDGER", "--json"),
     ("ledger", "list", "--ledger", "LEDGER"),
@@ -129,13 +119,12 @@ def typed(*arguments):
 
 
 @pytest.fixture(scope="module")
-def ledger(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("any") / "ledger"
-    (folder / "events").mkdir(parents=True)
-    for run in RUNS:
-        shutil.copy(SHIPPED / f"{run}.json", folder)
-        shutil.copy(SHIPPED / "events" / f"{run}.jsonl.gz", folder / "events")
-    return folder
+def ledger(small_ledger, tmp_path_factory):
+    return shutil.copytree(small_ledger.folder, tmp_path_factory.mktemp("any") / "ledger")
+
+
+def runs_of(ledger):
+    return sorted(path.stem for path in ledger.glob("*.json"))
 
 
 @contextlib.contextmanager
@@ -165,7 +154,9 @@ def with_names(verb, ledger, run):
 
 def damaged_entries(data, ledger):
     """Up to three entries, each with a damage: path -> bytes."""
-    runs = data.draw(st.lists(st.sampled_from(RUNS), min_size=1, max_size=3, unique=True), "runs")
+    runs = data.draw(
+        st.lists(st.sampled_from(runs_of(ledger)), min_size=1, max_size=3, unique=True), "runs"
+    )
     return {
         path: a_damage(data, json.loads(path.read_text())).encode("utf-8", "surrogatepass")
         for path in (ledger / f"{run}.json" for run in runs)
@@ -175,12 +166,13 @@ def damaged_entries(data, ledger):
 @fuzz(40)
 @given(st.data())
 def test_no_entry_stops_a_verb(ledger, data):
+    runs = runs_of(ledger)
     files = damaged_entries(data, ledger)
     verbs = st.lists(st.sampled_from(VERBS[1:]), min_size=4, max_size=4, unique=True)
     with replaced(files):
         listed, told = typed(*with_names(VERBS[0], ledger, ""))
         found = {row["run_id"] for row in json.loads(listed)}
-        for run in RUNS:
+        for run in runs:
             path = ledger / f"{run}.json"
             assert run in found or str(path) in told, "read, or named"
             assert run in found or path in files, "the others are read"
@@ -199,7 +191,7 @@ def test_no_entry_stops_the_report(ledger, tmp_path, data):
 @fuzz(40)
 @given(st.data())
 def test_no_log_stops_verify(ledger, data):
-    run = data.draw(st.sampled_from(RUNS))
+    run = data.draw(st.sampled_from(runs_of(ledger)))
     path = ledger / "events" / f"{run}.jsonl.gz"
     lines = [json.loads(line) for line in gzip.decompress(path.read_bytes()).splitlines()]
     at = data.draw(st.sampled_from([0, 0, 0, *range(len(lines))]), "line")
@@ -213,11 +205,12 @@ def test_no_log_stops_verify(ledger, data):
 @pytest.mark.parametrize("name", [b"a b", b"[red]", b"\xff\xfe", b"=1", b"x\ny"])
 def test_no_name_of_a_file_stops_a_verb(ledger, name):
     path = ledger / os.fsdecode(name + b".json")
-    content = json.loads((ledger / f"{RUNS[0]}.json").read_text())
+    run = runs_of(ledger)[0]
+    content = json.loads((ledger / f"{run}.json").read_text())
     path.write_text(json.dumps({**content, "run_id": path.stem}))
     try:
         for verb in (*VERBS, ("verify", "--ledger", "LEDGER")):
-            _, told = typed(*with_names(verb, ledger, RUNS[0]))
+            _, told = typed(*with_names(verb, ledger, run))
             if verb[0] in ("fit", "conventions", "decompose"):
                 # half a character cannot stand in the file's JSON either
                 assert "cannot name a file" in told or "surrogate" in told
@@ -234,8 +227,8 @@ def sweep(tmp_path, monkeypatch):
     manifest.write(written)
     manifest.write_note(written.folder, 1, manifest.RunNote(run_dir="run"))
     (tmp_path / "run").mkdir()
-    shutil.copy(SHIPPED / f"{RUNS[5]}.json", tmp_path / "run" / "entry.json")
-    packed = (SHIPPED / "events" / f"{RUNS[5]}.jsonl.gz").read_bytes()
+    shutil.copy(RECORDED / f"{REACHED}.json", tmp_path / "run" / "entry.json")
+    packed = (RECORDED / "events" / f"{REACHED}.jsonl.gz").read_bytes()
     (tmp_path / "run" / "events.jsonl").write_bytes(gzip.decompress(packed))
     return written.folder
 

@@ -15,26 +15,33 @@ from pathlib import Path
 
 import pytest
 
-LEDGER = str(Path(__file__).parents[2] / "runs" / "ledger")
-"""The committed one: real run ids, real curves."""
-
+ANYTIME = ("--estimand", "anytime")
 VERBS = {
-    "fit": ("fit", LEDGER),
+    "fit": ("fit", "LEDGER", *ANYTIME),
     "fit published": ("fit", "published"),
-    "fit in seconds": ("fit", LEDGER, "--currency", "seconds", "--hardware", "EPYC"),
-    "sweep": ("fit", LEDGER, "--sweep", "0.4:0.6:0.1"),
-    "conventions": ("conventions", LEDGER),
-    "decompose": ("decompose", LEDGER),
-    "list": ("ledger", "list", "--ledger", LEDGER),
-    "costs": ("ledger", "costs", "--ledger", LEDGER),
-    "crossings": ("ledger", "crossings", "--ledger", LEDGER),
-    "verify": ("verify", "alexnet-cifar10-s0", "--ledger", LEDGER, "--data-root", "nowhere"),
+    "fit in seconds": ("fit", "LEDGER", *ANYTIME, "--currency", "seconds"),
+    "sweep": ("fit", "LEDGER", *ANYTIME, "--sweep", "0.3:0.5:0.1"),
+    "conventions": ("conventions", "LEDGER", *ANYTIME),
+    "decompose": ("decompose", "LEDGER", *ANYTIME),
+    "list": ("ledger", "list", "--ledger", "LEDGER"),
+    "costs": ("ledger", "costs", "--ledger", "LEDGER"),
+    "crossings": ("ledger", "crossings", "--ledger", "LEDGER"),
+    "verify": ("verify", "alexnet-digits-s0", "--ledger", "LEDGER"),
 }
+
+
+@pytest.fixture
+def words_of(small_ledger):
+    """The words of a verb, with the place of a ledger of real runs in them."""
+    return lambda verb: [str(small_ledger.folder) if w == "LEDGER" else w for w in VERBS[verb]]
+
+
 COLOUR = re.compile(r"\x1b\[(?:\d+;)*(?:3[0-8]|4[0-8]|9[0-7]|10[0-7])(?:;\d+)*m")
 
 
-@pytest.mark.parametrize("words", VERBS.values(), ids=VERBS)
-def test_a_narrow_terminal_is_enough_and_json_is_json_alone(words, typed, monkeypatch):
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_narrow_terminal_is_enough_and_json_is_json_alone(verb, words_of, typed, monkeypatch):
+    words = words_of(verb)
     monkeypatch.setenv("COLUMNS", "80")
     shown = typed(*words)
     assert shown.returncode == 0, shown.stderr
@@ -71,13 +78,13 @@ def in_a_terminal(*words: str, **environment: str) -> str:
     return seen.decode()
 
 
-def test_colour_is_for_those_who_want_it():
+def test_colour_is_for_those_who_want_it(words_of):
     assert COLOUR.search("\x1b[1;32mok\x1b[0m")
     assert not COLOUR.search("\x1b[1mok\x1b[0m")
-    for verb in (VERBS["fit"], VERBS["costs"]):
+    for words in (words_of("fit"), words_of("costs")):
         for environment in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
-            seen = in_a_terminal(*verb, **{"TERM": "xterm-256color", **environment})
+            seen = in_a_terminal(*words, **{"TERM": "xterm-256color", **environment})
             assert not COLOUR.search(seen), environment
             plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", seen)
             assert max(map(len, plain.replace("\r", "").splitlines())) <= 80
-    assert "\x1b[" in in_a_terminal(*VERBS["fit"], TERM="xterm-256color"), "bold at least"
+    assert "\x1b[" in in_a_terminal(*words_of("fit"), TERM="xterm-256color"), "bold at least"

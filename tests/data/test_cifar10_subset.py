@@ -1,4 +1,4 @@
-"""The committed runs' part of CIFAR-10, cut from a whole set that holds its images in place.
+"""The measurement's part of CIFAR-10, cut from a whole set that holds its images in place.
 
 The whole CIFAR-10 is not at hand: around the real 12,000 images the made-up ones are noise.
 """
@@ -16,9 +16,9 @@ from efficiency_bench.data import cifar, cifar10_subset
 from efficiency_bench.data.cifar10_subset import DIGEST, cut, places
 from efficiency_bench.data.image_set import DataSplits
 from efficiency_bench.errors import UserError
+from tests.ledger.recorded import LEDGER
 
 FOLDER = cifar.CIFAR10.source.folder
-LEDGER = Path(__file__).parents[2] / "runs" / "ledger"
 
 
 @pytest.fixture(scope="module")
@@ -58,10 +58,9 @@ def test_what_is_cut_is_what_the_runs_had(whole: Path, part: DataSplits, tmp_pat
     assert again.digest() == part.digest() == DIGEST
 
 
-def test_every_committed_entry_of_cifar10_is_of_this_part() -> None:
+def test_the_recorded_runs_of_cifar10_are_of_this_part() -> None:
     entries = [json.loads(file.read_text()) for file in LEDGER.glob("*.json")]
-    digests = {entry["data_digest"] for entry in entries if entry["data"] == "cifar10"}
-    assert digests == {DIGEST}
+    assert {(entry["data"], entry["data_digest"]) for entry in entries} == {("cifar10", DIGEST)}
 
 
 def test_the_places_are_distinct_and_within_the_set() -> None:
@@ -78,6 +77,6 @@ def test_a_set_that_is_not_whole_or_another_is_refused(
         cut(cifar10_root, tmp_path / "out")
     moved = places("test")[::-1]
     monkeypatch.setattr(cifar10_subset, "places", lambda split: moved)
-    with pytest.raises(UserError, match="not those of the committed runs"):
+    with pytest.raises(UserError, match="not those measured on here"):
         cut(whole, tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -6,7 +6,6 @@ import math
 import os
 import random
 import shutil
-from pathlib import Path
 
 import pytest
 
@@ -20,17 +19,16 @@ from efficiency_bench.ledger.kept_log import read_kept_log, start_event
 from efficiency_bench.records import Entry
 from efficiency_bench.verify import LedgerIndex, verify
 from tests.ledger.factory import make_entry, make_evaluation, make_target
-
-SHIPPED = Path(__file__).parents[2] / "runs" / "ledger"
-RUN = "resnet18-cifar10-s0-6394e4220c"
+from tests.ledger.recorded import LEDGER
+from tests.ledger.recorded import REACHED as RUN
 
 
 @pytest.fixture
-def shipped(tmp_path):
-    """Return a ledger with one shipped run and its log."""
+def recorded(tmp_path):
+    """Return a ledger with one recorded run and its log."""
     (tmp_path / "events").mkdir()
-    shutil.copy(SHIPPED / f"{RUN}.json", tmp_path)
-    shutil.copy(SHIPPED / "events" / f"{RUN}.jsonl.gz", tmp_path / "events")
+    shutil.copy(LEDGER / f"{RUN}.json", tmp_path)
+    shutil.copy(LEDGER / "events" / f"{RUN}.jsonl.gz", tmp_path / "events")
     return tmp_path
 
 
@@ -75,9 +73,9 @@ def test_a_file_is_read_up_to_its_bound(tmp_path):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_entry_that_is_not_a_regular_file_is_reported(shipped, kind):
-    no_regular_file(kind, shipped / "x.json", shipped)
-    read = store.read(shipped)
+def test_an_entry_that_is_not_a_regular_file_is_reported(recorded, kind):
+    no_regular_file(kind, recorded / "x.json", recorded)
+    read = store.read(recorded)
     assert [entry.run_id for entry in read.entries] == [RUN]
     (problem,) = read.problems
     assert problem.path.name == "x.json"
@@ -85,47 +83,47 @@ def test_an_entry_that_is_not_a_regular_file_is_reported(shipped, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_log_that_is_not_a_regular_file_fails_verification(shipped, kind):
-    path = shipped / "events" / f"{RUN}.jsonl.gz"
+def test_a_log_that_is_not_a_regular_file_fails_verification(recorded, kind):
+    path = recorded / "events" / f"{RUN}.jsonl.gz"
     path.unlink()
-    no_regular_file(kind, path, shipped)
-    (result,) = verified(shipped)
+    no_regular_file(kind, path, recorded)
+    (result,) = verified(recorded)
     assert any(f.rule == f"event log: {path}" for f in result.failures)
-    assert start_event(shipped, RUN) is None
+    assert start_event(recorded, RUN) is None
 
 
 @pytest.mark.parametrize("place", ["/dev/zero", "../../etc/passwd", "/x/events.jsonl", "a\0b"])
-def test_a_log_elsewhere_is_not_followed(shipped, place):
-    content = json.loads((shipped / f"{RUN}.json").read_text())
-    (shipped / f"{RUN}.json").write_text(json.dumps({**content, "event_log": place}))
-    (result,) = verified(shipped)
+def test_a_log_elsewhere_is_not_followed(recorded, place):
+    content = json.loads((recorded / f"{RUN}.json").read_text())
+    (recorded / f"{RUN}.json").write_text(json.dumps({**content, "event_log": place}))
+    (result,) = verified(recorded)
     found = [f.found for f in result.failures if f.rule == f"event log: {place}"]
     assert found == ["not opened: a log is a relative path to a file events.jsonl"]
 
 
 @pytest.mark.parametrize("name", ["a b", "ä", "x" * 201, "-\x1b[31m", "a\udcff"])
-def test_an_entry_with_an_invalid_file_name_is_reported_on_one_printable_line(shipped, name):
-    path = shipped / f"{name}.json"
-    content = json.loads((shipped / f"{RUN}.json").read_text())
+def test_an_entry_with_an_invalid_file_name_is_reported_on_one_printable_line(recorded, name):
+    path = recorded / f"{name}.json"
+    content = json.loads((recorded / f"{RUN}.json").read_text())
     path.write_text(json.dumps({**content, "run_id": name}))
-    read = store.read(shipped)
+    read = store.read(recorded)
     assert [entry.run_id for entry in read.entries] == [RUN]
     assert str(read.problems[0]).isprintable()
 
 
-def test_every_flipped_byte_of_a_kept_log_is_found_without_a_traceback(shipped):
+def test_every_flipped_byte_of_a_kept_log_is_found_without_a_traceback(recorded):
     """157 of 590 positions once ended in a zlib traceback."""
-    path = shipped / "events" / f"{RUN}.jsonl.gz"
+    path = recorded / "events" / f"{RUN}.jsonl.gz"
     good = path.read_bytes()
-    (before,) = verified(shipped)
+    (before,) = verified(recorded)
     assert not before.failures
     header = range(4, 10)  # time, flags and system: gzip's own, not part of what is kept
     drawn = random.Random(0).sample(range(len(good)), 100)
     for at in {*range(20), *range(len(good) - 20, len(good)), *drawn} - {*header}:
         path.write_bytes(good[:at] + bytes([good[at] ^ 0x55]) + good[at + 1 :])
-        (result,) = verified(shipped)
+        (result,) = verified(recorded)
         assert not result.ok, at
-        start_event(shipped, RUN)
+        start_event(recorded, RUN)
 
 
 @pytest.mark.parametrize(
@@ -137,14 +135,14 @@ def test_every_flipped_byte_of_a_kept_log_is_found_without_a_traceback(shipped):
         (b'{"event":"a","x":' + b"[" * kept_log.MOST_VALUES + b"\n", "values"),
     ],
 )
-def test_a_log_beyond_the_bounds_is_rejected_before_parsing(shipped, monkeypatch, content, reason):
+def test_a_log_beyond_the_bounds_is_rejected_before_parsing(recorded, monkeypatch, content, reason):
     """200 KB that unpack to 200 MB of events once took 319 s and 2.9 GB."""
-    path = shipped / "events" / f"{RUN}.jsonl.gz"
+    path = recorded / "events" / f"{RUN}.jsonl.gz"
     path.write_bytes(gzip.compress(content, 1))
     with pytest.raises(UserError, match=reason):
         read_kept_log(path)
     monkeypatch.setattr("efficiency_bench.ledger.events.json.loads", None)  # parsing would raise
-    (result,) = verified(shipped)
+    (result,) = verified(recorded)
     assert any(reason in str(f.found) for f in result.failures if f.rule.startswith("event log"))
 
 
@@ -153,7 +151,7 @@ def test_a_month_of_training_is_within_the_bounds():
     events = 10_000 + 30 * 86_400 // 30
     assert events < kept_log.MOST_EVENTS
     assert events * 400 < kept_log.LARGEST_LOG_BYTES
-    content = (SHIPPED / "events" / f"{RUN}.jsonl.gz").read_bytes()
+    content = (LEDGER / "events" / f"{RUN}.jsonl.gz").read_bytes()
     lines = gzip.decompress(content).splitlines()
     longest = max(line.count(b",") + line.count(b"{") + line.count(b"[") for line in lines[1:])
     assert events * longest < kept_log.MOST_VALUES
@@ -255,6 +253,6 @@ def test_a_file_name_with_lone_surrogates_does_not_corrupt_the_log(tmp_path):
     assert event["notes"] == ["photo-\\udcff.jpg", {"é": "photo-\\udcff.jpg"}]
 
 
-def test_every_shipped_entry_is_within_the_bounds():
-    for path in SHIPPED.glob("*.json"):
+def test_every_recorded_entry_is_within_the_bounds():
+    for path in LEDGER.glob("*.json"):
         assert Entry.model_validate_json(path.read_text()).run_id == path.stem

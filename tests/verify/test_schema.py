@@ -10,9 +10,9 @@ from efficiency_bench.config import RunConfig
 from efficiency_bench.identity import LOADING, RESULTS
 from efficiency_bench.records import SCHEMA_VERSION
 from efficiency_bench.verify.schema import CONFIG_KEYS, dotted, unknown_keys
+from tests.ledger.recorded import LEDGER
 
-ROOT = Path(__file__).parents[2]
-OLD = ROOT / "tests/ledger/entry_before_costs.json"
+OLD = Path(__file__).parents[1] / "ledger/entry_before_costs.json"
 
 
 def test_the_newest_schema_has_the_settings_that_a_run_is_measured_with():
@@ -25,7 +25,7 @@ def test_the_newest_schema_has_the_settings_that_a_run_is_measured_with():
     assert set(dotted(settings)) == CONFIG_KEYS[SCHEMA_VERSION]
 
 
-@pytest.mark.parametrize("path", [*sorted((ROOT / "runs/ledger").glob("*.json")), OLD])
+@pytest.mark.parametrize("path", [*sorted(LEDGER.glob("*.json")), OLD])
 def test_what_was_written_has_the_keys_of_its_schema(path):
     entry = json.loads(path.read_text())
     assert list(unknown_keys(entry, entry["schema_version"], True)) == []

@@ -1,0 +1,45 @@
+"""A ledger of several rows, each trained for real on 300 digits: about fifteen seconds in all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from efficiency_bench.run.run import run
+from tests.tiny import tiny
+
+SHORT = ("recipe.epochs=10", "recipe.batch_size=16")
+TRAINED = {
+    "baseline": ("experiment=alexnet", "recipe.epochs=9", "recipe.batch_size=16"),
+    "shufflenet plain": ("model=shufflenet_v2_x1_0", "recipe=small_plain", *SHORT),
+    "shufflenet modern": ("model=shufflenet_v2_x1_0", "recipe=small_modern", *SHORT),
+    "mobilenet plain": ("model=mobilenet_v1", "recipe=small_plain", *SHORT),
+    "mobilenet modern": ("model=mobilenet_v1", "recipe=small_modern", *SHORT),
+    "misses": ("model=squeezenet1_1", "recipe=small_plain", "recipe.epochs=2"),
+    "budgeted": ("model=mobilenet_v1", "recipe=small_modern", "estimand=budgeted", *SHORT),
+}
+CORNERS = ("--from", "mobilenet_v1,small_plain", "--to", "shufflenet_v2_x1_0,small_modern")
+"""Of the two networks with two recipes each, as `decompose` takes them."""
+
+
+@dataclass(frozen=True)
+class SmallLedger:
+    """A ledger to read; whoever writes into it copies it first."""
+
+    folder: Path
+    run_ids: dict[str, str]
+    """By the names of TRAINED."""
+
+
+@pytest.fixture(scope="session")
+def small_ledger(tmp_path_factory: pytest.TempPathFactory) -> SmallLedger:
+    folder = tmp_path_factory.mktemp("small_ledger")
+    run_ids = {}
+    for name, options in TRAINED.items():
+        entry = run(tiny(folder, *options, f"run_dir={folder / name}")).entry
+        assert entry is not None
+        assert entry.reached is (name != "misses"), (name, entry.end_reason)
+        run_ids[name] = entry.run_id
+    return SmallLedger(folder / "ledger", run_ids)
