@@ -38,7 +38,7 @@ from efficiency_bench.run.setup import model_arguments
 
 PAIRS = 5
 NETWORKS = ("alexnet", "resnet18", "squeezenet1_1", "shufflenet_v2_x1_0", "efficientnet_b0")
-"""Small forms of 6 to 35 million forward MACs an image."""
+"""Small forms of 4 to 45 million forward MACs per image."""
 SAME = (
     "data=cifar10",
     "recipe.batch_size=64",
@@ -97,7 +97,15 @@ def opponent(turns: Connection, network: str, files: Path, workers: int) -> None
     """
     run = settings(network, *SAME)
     arguments, _ = model_arguments(run)
-    model = build_model(run.model.name, form=run.form, num_classes=10, **arguments).train()
+    model = build_model(
+        run.model.name,
+        form=run.form,
+        num_classes=10,
+        image_px=run.data.image_px,
+        scale=run.model.scale,
+        width=run.model.width,
+        **arguments,
+    ).train()
     transform = v2.Compose(
         [
             v2.RandomCrop(32, padding=2),

@@ -31,6 +31,8 @@ class ModelConfig:
     paper: str = MISSING
     arguments: dict[str, Any] = field(default_factory=dict)  # passed to the builder
     auxiliary_loss_weight: float = 0.0  # weight of each auxiliary head's loss
+    scale: float = 1.0  # small form: MACs per image over those of the rule (models/small_form.py)
+    width: float | None = None  # small form: multiplies the paper's widths, instead of the rule
 
 
 @dataclass

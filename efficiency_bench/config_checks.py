@@ -40,6 +40,7 @@ def check(config: RunConfig) -> None:
     """Raise UserError for the first invalid value."""
     _check_numbers(config)
     _check_choices(config)
+    check_form_size(config.model.name, config.form, config.model.scale, config.model.width)
     _check_target(config)
     _check_recipe(config)
     _check_names_and_dates(config)
@@ -71,6 +72,26 @@ def _check_numbers(config: RunConfig) -> None:
                 f"{key}={str(value)[:40]} is too large: a whole number has at most 63 bits here;"
                 f" type one, such as {key}=1"
             )
+
+
+def check_form_size(name: str, form: str, scale: float, width: float | None) -> None:
+    """Raise UserError if a model's ``scale`` or ``width`` is invalid or has no meaning."""
+    if scale == 1 and width is None:
+        return
+    asked = f"model.scale={scale:g}" if width is None else f"model.width={width:g}"
+    if form != "small" or ":" in name:
+        network = name if ":" in name else f"{name} in form {form}"
+        raise UserError(
+            f"{asked} is for the small forms of this project's networks; {network} has fixed"
+            " widths\nleave it out, or type form=small with a model that `efficiency-bench models`"
+            " lists"
+        )
+    if width is not None and scale != 1:
+        raise UserError(
+            f"model.scale={scale:g} and model.width={width:g} both set the widths; leave one out"
+        )
+    if not 0 < (scale if width is None else width) < math.inf:
+        raise UserError(f"{asked} must be over 0; type model.scale=1, or leave it out")
 
 
 def check_wandb_names(project: str, group: str | None) -> None:

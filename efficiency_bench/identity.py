@@ -60,7 +60,7 @@ SCHEDULE_LENGTH: Fields = frozenset({"recipe.epochs"})
 NOT_OF_A_ROW: Fields = RESULTS | LOADING | REPLICATE | PROSE | LABELS | MACHINE | EVALUATION_BATCH
 """Every field in which seeds of one row may differ.  All other fields affect the measurement."""
 
-ADDED_LATER: Mapping[str, Any] = {"estimand": "anytime"}
+ADDED_LATER: Mapping[str, Any] = {"estimand": "anytime", "model.scale": 1.0, "model.width": None}
 """Fields that the first entries lack, with their defaults.  A field at its default is not
 recorded, so that old entries keep their digests, run ids and rows."""
 

@@ -2,20 +2,25 @@
 
 Liu et al. 2022, "A ConvNet for the 2020s" (arXiv 2201.03545), section 3, at size T.
 
-Small form, departures from the ImageNet form:
-- patches of 2x2 px (4x4);
-- channels x 1/4: 24, 48, 96, 192 (96, 192, 384, 768).
+Small form (models/small_form.py), departures from the ImageNet form:
+- patches of one pixel (4x4 px).
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
 
 import torchvision
 from torch import nn
 from torchvision.models.convnext import CNBlockConfig, ConvNeXt
 
+from efficiency_bench.models.small_form import CLASSES, Shape, conv, rounded
+
 DEPTHS = (3, 3, 9, 3)
-SMALL_CHANNELS = (24, 48, 96, 192)
-SMALL_PATCH_PX = 2
+CHANNELS = (96, 192, 384, 768)
+EXPANSION = 4
+SMALL_SIDES_PX = (32, 16, 8, 4)  # of each stage's maps
 
 
 def imagenet(num_classes: int, *, stochastic_depth: float = 0.1) -> nn.Module:
@@ -28,20 +33,33 @@ def imagenet(num_classes: int, *, stochastic_depth: float = 0.1) -> nn.Module:
     )
 
 
-def small(num_classes: int, *, stochastic_depth: float = 0.1) -> nn.Module:
-    """The small form for (batch, 3, s, s), s from 16 px on; 16 px end at 1x1."""
-    following = (*SMALL_CHANNELS[1:], None)
+def small_macs(widths: Sequence[int]) -> int:
+    """F of the small form."""
+    macs = conv(3, widths[0], 1, 32)
+    for channels, blocks, side in zip(widths, DEPTHS, SMALL_SIDES_PX, strict=True):
+        block = conv(channels, channels, 7, side, groups=channels)
+        block += 2 * conv(channels, EXPANSION * channels, 1, side)
+        macs += blocks * block
+    for (channels, following), side in zip(pairwise(widths), SMALL_SIDES_PX[1:], strict=True):
+        macs += conv(channels, following, 2, side)
+    return macs + widths[-1] * CLASSES
+
+
+SHAPE = Shape(4_455_531_264, rounded(CHANNELS), small_macs)
+
+
+def small(num_classes: int, widths: Sequence[int], *, stochastic_depth: float = 0.1) -> nn.Module:
+    """The small form for (batch, 3, s, s), s from 8 px on."""
+    following = (*widths[1:], None)
     network = ConvNeXt(
         [
             CNBlockConfig(channels, channels_next, blocks)
-            for channels, channels_next, blocks in zip(
-                SMALL_CHANNELS, following, DEPTHS, strict=True
-            )
+            for channels, channels_next, blocks in zip(widths, following, DEPTHS, strict=True)
         ],
         stochastic_depth_prob=stochastic_depth,
         num_classes=num_classes,
     )
-    stem = nn.Conv2d(3, SMALL_CHANNELS[0], kernel_size=SMALL_PATCH_PX, stride=SMALL_PATCH_PX)
+    stem = nn.Conv2d(3, widths[0], kernel_size=1)
     nn.init.trunc_normal_(stem.weight, std=0.02)  # as the other layers
     assert stem.bias is not None
     nn.init.zeros_(stem.bias)

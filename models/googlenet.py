@@ -5,21 +5,24 @@ torchvision's version: batch norm after each convolution, and 3x3 where the pape
 has 5x5.  In train mode the networks return ``GoogLeNetOutputs(logits, aux_logits2,
 aux_logits1)``, in eval mode the logits alone.
 
-Small form, departures from the ImageNet form:
-- first convolution 3x3 with stride 1 (7x7 with stride 2), no pool after it;
-- channels x 1/4 everywhere;
-- the pools have padding 1 (ceil mode), so that each exactly halves an even side;
-- auxiliary heads: a quarter of the width (32 channels, 256 hidden), and pooled to 4x4
-  adaptively, as torchvision does, where the paper has a 5x5 average pool with stride 3.
+Small form (models/small_form.py), departures from the ImageNet form:
+- first convolution 3x3 with stride 1 (7x7 with stride 2), no pool after it.
+Its auxiliary heads are pooled to 4x4, as torchvision's are; the paper has a 5x5 average pool with
+stride 3.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch.nn.functional as F
 import torchvision
 from torch import Tensor, nn
 from torchvision.models.googlenet import BasicConv2d, GoogLeNetOutputs, Inception
 
+from efficiency_bench.models.small_form import CLASSES, Shape, conv, rounded
+
+STEM = (64, 64, 192)
 # Table 1, columns #1x1, #3x3 reduce, #3x3, #5x5 reduce, #5x5, pool proj
 INCEPTIONS = {
     "3a": (64, 96, 128, 16, 32, 32),
@@ -32,8 +35,9 @@ INCEPTIONS = {
     "5a": (256, 160, 320, 32, 128, 128),
     "5b": (384, 192, 384, 48, 128, 128),
 }
-DIVISOR = 4  # small form: channels of the paper divided by it
+AUXILIARY = (128, 1024)  # convolution and hidden layer of both heads
 AUXILIARY_MAP_PX = 4  # side of the map that an auxiliary head reads
+SMALL_SIDES_PX = {"3": 16, "4": 8, "5": 4}  # of the maps in each stage
 
 
 def imagenet(
@@ -55,33 +59,53 @@ def imagenet(
     )
 
 
-def small(num_classes: int, *, dropout: float = 0.4, auxiliary_dropout: float = 0.7) -> nn.Module:
+def small(
+    num_classes: int,
+    widths: Sequence[int],
+    *,
+    dropout: float = 0.4,
+    auxiliary_dropout: float = 0.7,
+) -> nn.Module:
     """The small form for (batch, 3, s, s), with both auxiliary heads."""
-    return SmallGoogLeNet(num_classes, dropout, auxiliary_dropout)
+    return SmallGoogLeNet(num_classes, widths, dropout, auxiliary_dropout)
 
 
-def _inception(name: str, channels_in: int) -> tuple[Inception, int]:
-    """The module of that name at small width, and the channels it gives."""
-    widths = [width // DIVISOR for width in INCEPTIONS[name]]
-    one, _, three, _, five, pooled = widths
-    return Inception(channels_in, *widths), one + three + five + pooled
+def _by_name(widths: Sequence[int]) -> dict[str, Sequence[int]]:
+    """The widths of each inception module."""
+    starts = range(len(STEM), len(widths) - len(AUXILIARY), 6)
+    return {name: widths[start : start + 6] for name, start in zip(INCEPTIONS, starts, strict=True)}
 
 
-def _stage(names: tuple[str, ...], channels: int) -> tuple[nn.Sequential, int]:
-    """Inception modules in a row, and the channels that the last gives."""
-    modules: list[nn.Module] = []
-    for name in names:
-        module, channels = _inception(name, channels)
-        modules.append(module)
-    return nn.Sequential(*modules), channels
+def small_macs(widths: Sequence[int]) -> int:
+    """F of the small form in train mode, both auxiliary heads included."""
+    first, second, channels = widths[:3]
+    macs = conv(3, first, 3, 32) + conv(first, second, 1, 32) + conv(second, channels, 3, 32)
+    head, hidden = widths[-2:]
+    for name, (one, reduce3, three, reduce5, five, pooled) in _by_name(widths).items():
+        side = SMALL_SIDES_PX[name[0]]
+        macs += conv(channels, one + reduce3 + reduce5 + pooled, 1, side)
+        macs += conv(reduce3, three, 3, side) + conv(reduce5, five, 3, side)
+        channels = one + three + five + pooled
+        if name in ("4a", "4d"):
+            macs += conv(channels, head, 1, AUXILIARY_MAP_PX)
+            macs += head * AUXILIARY_MAP_PX**2 * hidden + hidden * CLASSES
+    return macs + channels * CLASSES
+
+
+SHAPE = Shape(
+    1_506_748_416,
+    rounded([*STEM, *(width for module in INCEPTIONS.values() for width in module), *AUXILIARY]),
+    small_macs,
+)
 
 
 class AuxiliaryHead(nn.Module):
     """A classifier on a middle map, which trains the lower layers; logits (batch, classes)."""
 
-    def __init__(self, channels_in: int, num_classes: int, dropout: float) -> None:
+    def __init__(
+        self, channels_in: int, channels: int, hidden: int, num_classes: int, dropout: float
+    ) -> None:
         super().__init__()
-        channels, hidden = 128 // DIVISOR, 1024 // DIVISOR
         self.conv = BasicConv2d(channels_in, channels, kernel_size=1)
         self.fc1 = nn.Linear(channels * AUXILIARY_MAP_PX * AUXILIARY_MAP_PX, hidden)
         self.dropout = nn.Dropout(dropout)
@@ -94,26 +118,36 @@ class AuxiliaryHead(nn.Module):
 
 
 class SmallGoogLeNet(nn.Module):
-    """GoogLeNet's stages at a quarter of the width, cut where the auxiliary heads read."""
+    """GoogLeNet's stages at small width, cut where the auxiliary heads read."""
 
-    def __init__(self, num_classes: int, dropout: float, auxiliary_dropout: float) -> None:
+    def __init__(
+        self, num_classes: int, widths: Sequence[int], dropout: float, auxiliary_dropout: float
+    ) -> None:
         super().__init__()
-        first, third = 64 // DIVISOR, 192 // DIVISOR
+        first, second, channels = widths[:3]
+        hidden_widths = widths[-2], widths[-1]
+        modules, heads = {}, {}
+        for name, (one, reduce3, three, reduce5, five, pooled) in _by_name(widths).items():
+            modules[name] = Inception(channels, one, reduce3, three, reduce5, five, pooled)
+            channels = one + three + five + pooled
+            if name in ("4a", "4d"):
+                heads[name] = AuxiliaryHead(
+                    channels, *hidden_widths, num_classes, auxiliary_dropout
+                )
         self.stem = nn.Sequential(
             BasicConv2d(3, first, kernel_size=3, padding=1),
-            BasicConv2d(first, first, kernel_size=1),
-            BasicConv2d(first, third, kernel_size=3, padding=1),
-            nn.MaxPool2d(3, stride=2, padding=1),
+            BasicConv2d(first, second, kernel_size=1),
+            BasicConv2d(second, widths[2], kernel_size=3, padding=1),
+            nn.MaxPool2d(3, stride=2, ceil_mode=True),
         )
-        self.stage3, channels = _stage(("3a", "3b"), third)
-        self.pool3 = nn.MaxPool2d(3, stride=2, padding=1)
-        self.stage4a, channels = _stage(("4a",), channels)
-        self.aux1 = AuxiliaryHead(channels, num_classes, auxiliary_dropout)
-        self.stage4bcd, channels = _stage(("4b", "4c", "4d"), channels)
-        self.aux2 = AuxiliaryHead(channels, num_classes, auxiliary_dropout)
-        self.stage4e, channels = _stage(("4e",), channels)
-        self.pool4 = nn.MaxPool2d(3, stride=2, padding=1)
-        self.stage5, channels = _stage(("5a", "5b"), channels)
+        self.stage3 = nn.Sequential(modules["3a"], modules["3b"])
+        self.pool3 = nn.MaxPool2d(3, stride=2, ceil_mode=True)
+        self.stage4a = modules["4a"]
+        self.aux1, self.aux2 = heads["4a"], heads["4d"]
+        self.stage4bcd = nn.Sequential(modules["4b"], modules["4c"], modules["4d"])
+        self.stage4e = modules["4e"]
+        self.pool4 = nn.MaxPool2d(2, stride=2, ceil_mode=True)
+        self.stage5 = nn.Sequential(modules["5a"], modules["5b"])
         self.dropout = nn.Dropout(dropout)
         self.fc = nn.Linear(channels, num_classes)
 

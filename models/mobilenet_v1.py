@@ -4,14 +4,17 @@ Howard et al. 2017, "MobileNets: Efficient Convolutional Neural Networks for Mob
 Applications" (arXiv 1704.04861), table 1 at width 1.0.  The table prints stride 2 for its last
 depthwise row, which contradicts its own 7x7 output: that row has stride 1 here.
 
-Small form, departures from the ImageNet form:
-- the first and the last of the five strides of 2 are 1 (stem, and the row before 1024 channels);
-- width multiplier 0.5, one of the paper's own.
+Small form (models/small_form.py), departures from the ImageNet form:
+- the first two of the five strides of 2 are 1 (stem, and the row before 128 channels).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
+
+from efficiency_bench.models.small_form import CLASSES, Shape, conv, rounded
 
 STEM_CHANNELS = 32
 # (output channels, stride) of each depthwise-separable pair, table 1
@@ -30,18 +33,33 @@ ROWS = (
     (1024, 2),
     (1024, 1),
 )
-SMALL_ROWS = tuple((channels, stride if channels < 1024 else 1) for channels, stride in ROWS)
-SMALL_WIDTH = 0.5
+CHANNELS = tuple(channels for channels, _ in ROWS)
+STRIDES = tuple(stride for _, stride in ROWS)
+SMALL_STRIDES = (1, 1, *STRIDES[2:])  # of the rows; the stem has 1
 
 
 def imagenet(num_classes: int) -> nn.Module:
     """MobileNet v1 1.0 for (batch, 3, 224, 224)."""
-    return MobileNetV1(ROWS, 1.0, stem_stride=2, num_classes=num_classes)
+    return MobileNetV1((STEM_CHANNELS, *CHANNELS), (2, *STRIDES), num_classes)
 
 
-def small(num_classes: int) -> nn.Module:
-    """The small form for (batch, 3, s, s), any s; 16 px end at 2x2."""
-    return MobileNetV1(SMALL_ROWS, SMALL_WIDTH, stem_stride=1, num_classes=num_classes)
+def small(num_classes: int, widths: Sequence[int]) -> nn.Module:
+    """The small form for (batch, 3, s, s), any s."""
+    return MobileNetV1(widths, (1, *SMALL_STRIDES), num_classes)
+
+
+def small_macs(widths: Sequence[int]) -> int:
+    """F of the small form."""
+    channels, side = widths[0], 32
+    macs = conv(3, channels, 3, side)
+    for out, stride in zip(widths[1:], SMALL_STRIDES, strict=True):
+        side //= stride
+        macs += conv(channels, channels, 3, side, groups=channels) + conv(channels, out, 1, side)
+        channels = out
+    return macs + channels * CLASSES
+
+
+SHAPE = Shape(568_740_352, rounded((STEM_CHANNELS, *CHANNELS)), small_macs)
 
 
 def _convolution(
@@ -64,21 +82,16 @@ def _convolution(
 
 
 class MobileNetV1(nn.Module):
-    """A stem and depthwise-separable pairs; logits of shape (batch, num_classes)."""
+    """A stem and depthwise-separable pairs; logits of shape (batch, num_classes).
 
-    def __init__(
-        self,
-        rows: tuple[tuple[int, int], ...],
-        width: float,
-        *,
-        stem_stride: int,
-        num_classes: int,
-    ) -> None:
+    ``widths`` and ``strides`` are those of the stem and then of each pair.
+    """
+
+    def __init__(self, widths: Sequence[int], strides: Sequence[int], num_classes: int) -> None:
         super().__init__()
-        channels = int(STEM_CHANNELS * width)
-        pairs = [nn.Sequential(*_convolution(3, channels, 3, stem_stride))]
-        for full_channels, stride in rows:
-            channels_out = int(full_channels * width)
+        channels = widths[0]
+        pairs = [nn.Sequential(*_convolution(3, channels, 3, strides[0]))]
+        for channels_out, stride in zip(widths[1:], strides[1:], strict=True):
             depthwise = _convolution(channels, channels, 3, stride, groups=channels)
             pointwise = _convolution(channels, channels_out, 1)
             pairs.append(nn.Sequential(*depthwise, *pointwise))

@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple, get_args
 import torch
 from torch import nn
 
+from efficiency_bench.config_checks import check_form_size
 from efficiency_bench.errors import UserError, unknown
 from efficiency_bench.models import (
     alexnet,
@@ -31,6 +32,7 @@ from efficiency_bench.models import (
     vgg,
     wide_resnet,
 )
+from efficiency_bench.models.small_form import IMAGE_PX, MAP_PX, Shape, solve
 
 Form = Literal["imagenet", "small"]
 Builder = Callable[..., nn.Module]
@@ -39,41 +41,55 @@ LARGEST_TRIED_PX = 512
 
 
 class Forms(NamedTuple):
-    """The two builders of an architecture; each takes num_classes and keyword arguments."""
+    """The two builders of an architecture; each takes num_classes and keyword arguments.
+
+    The small one also takes its widths, and after them the side of the map that its head reads if
+    the shape has a flat head.
+    """
 
     imagenet: Builder
     small: Builder
+    shape: Shape
 
 
 MODELS: dict[str, Forms] = {
-    "alexnet": Forms(alexnet.imagenet, alexnet.small),
-    "vgg11": Forms(partial(vgg.imagenet, 11), partial(vgg.small, 11)),
-    "vgg16": Forms(partial(vgg.imagenet, 16), partial(vgg.small, 16)),
-    "googlenet": Forms(googlenet.imagenet, googlenet.small),
-    "squeezenet1_1": Forms(squeezenet.imagenet, squeezenet.small),
-    "resnet18": Forms(partial(resnet.imagenet, 18), partial(resnet.small, 18)),
-    "resnet34": Forms(partial(resnet.imagenet, 34), partial(resnet.small, 34)),
-    "resnet50": Forms(partial(resnet.imagenet, 50), partial(resnet.small, 50)),
-    "wide_resnet50_2": Forms(wide_resnet.imagenet, wide_resnet.small),
-    "resnext50_32x4d": Forms(resnext.imagenet, resnext.small),
-    "densenet121": Forms(densenet.imagenet, densenet.small),
-    "mobilenet_v1": Forms(mobilenet_v1.imagenet, mobilenet_v1.small),
-    "mobilenet_v2": Forms(mobilenet_v2.imagenet, mobilenet_v2.small),
-    "shufflenet_v1": Forms(shufflenet_v1.imagenet, shufflenet_v1.small),
+    "alexnet": Forms(alexnet.imagenet, alexnet.small, alexnet.SHAPE),
+    "vgg11": Forms(partial(vgg.imagenet, 11), partial(vgg.small, 11), vgg.SHAPES[11]),
+    "vgg16": Forms(partial(vgg.imagenet, 16), partial(vgg.small, 16), vgg.SHAPES[16]),
+    "googlenet": Forms(googlenet.imagenet, googlenet.small, googlenet.SHAPE),
+    "squeezenet1_1": Forms(squeezenet.imagenet, squeezenet.small, squeezenet.SHAPE),
+    "resnet18": Forms(partial(resnet.imagenet, 18), partial(resnet.small, 18), resnet.SHAPES[18]),
+    "resnet34": Forms(partial(resnet.imagenet, 34), partial(resnet.small, 34), resnet.SHAPES[34]),
+    "resnet50": Forms(partial(resnet.imagenet, 50), partial(resnet.small, 50), resnet.SHAPES[50]),
+    "wide_resnet50_2": Forms(wide_resnet.imagenet, wide_resnet.small, wide_resnet.SHAPE),
+    "resnext50_32x4d": Forms(resnext.imagenet, resnext.small, resnext.SHAPE),
+    "densenet121": Forms(densenet.imagenet, densenet.small, densenet.SHAPE),
+    "mobilenet_v1": Forms(mobilenet_v1.imagenet, mobilenet_v1.small, mobilenet_v1.SHAPE),
+    "mobilenet_v2": Forms(mobilenet_v2.imagenet, mobilenet_v2.small, mobilenet_v2.SHAPE),
+    "shufflenet_v1": Forms(shufflenet_v1.imagenet, shufflenet_v1.small, shufflenet_v1.SHAPE),
     "shufflenet_v2_x1_0": Forms(
-        partial(shufflenet_v2.imagenet, "x1_0"), partial(shufflenet_v2.small, "x1_0")
+        partial(shufflenet_v2.imagenet, "x1_0"), shufflenet_v2.small, shufflenet_v2.SHAPES["x1_0"]
     ),
     "shufflenet_v2_x1_5": Forms(
-        partial(shufflenet_v2.imagenet, "x1_5"), partial(shufflenet_v2.small, "x1_5")
+        partial(shufflenet_v2.imagenet, "x1_5"), shufflenet_v2.small, shufflenet_v2.SHAPES["x1_5"]
     ),
-    "efficientnet_b0": Forms(efficientnet.imagenet, efficientnet.small),
-    "mobilenet_v3_small": Forms(mobilenet_v3.imagenet, mobilenet_v3.small),
-    "regnet_y_400mf": Forms(regnet.imagenet, regnet.small),
-    "convnext_tiny": Forms(convnext.imagenet, convnext.small),
+    "efficientnet_b0": Forms(efficientnet.imagenet, efficientnet.small, efficientnet.SHAPE),
+    "mobilenet_v3_small": Forms(mobilenet_v3.imagenet, mobilenet_v3.small, mobilenet_v3.SHAPE),
+    "regnet_y_400mf": Forms(regnet.imagenet, regnet.small, regnet.SHAPE),
+    "convnext_tiny": Forms(convnext.imagenet, convnext.small, convnext.SHAPE),
 }
 
 
-def build_model(name: str, *, form: Form, num_classes: int, **arguments: Any) -> nn.Module:
+def build_model(
+    name: str,
+    *,
+    form: Form,
+    num_classes: int,
+    image_px: int = IMAGE_PX,
+    scale: float = 1.0,
+    width: float | None = None,
+    **arguments: Any,
+) -> nn.Module:
     """A freshly initialised network, on the CPU, in train mode; nothing is downloaded.
 
     It maps images (batch, 3, s, s) to logits (batch, num_classes).  In train mode GoogLeNet
@@ -82,12 +98,17 @@ def build_model(name: str, *, form: Form, num_classes: int, **arguments: Any) ->
     ``timm:NAME`` or ``torchvision:NAME`` is that library's network, the same in both forms, and
     takes the library's own arguments.
 
+    The widths of a small form follow from ``scale`` (models/small_form.py), or are the paper's
+    times ``width``.  Its full-size images have ``image_px``, which decides how large a map the
+    linear layers of AlexNet and VGG read.
+
     Raises UserError for an unknown name, form or argument, and for a value out of range.
     """
     if form not in get_args(Form):
         raise unknown("form", form, get_args(Form))
     if num_classes < 1:
         raise UserError(f"num_classes must be at least 1, not {num_classes}")
+    check_form_size(name, form, scale, width)
     if library.is_library_name(name):
         return library.build(name, num_classes, arguments)
     known = known_arguments(name, form)
@@ -100,8 +121,13 @@ def build_model(name: str, *, form: Form, num_classes: int, **arguments: Any) ->
             )
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
             raise UserError(f"{name}: {key} must be a fraction in [0, 1), not {value!r}")
-    builder: Builder = getattr(MODELS[name], form)
-    return builder(num_classes, **arguments)
+    if form == "imagenet":
+        return MODELS[name].imagenet(num_classes, **arguments)
+    shape = MODELS[name].shape
+    widths = solve(name, shape, scale) if width is None else shape.scaled(width).widths
+    # an eighth of the image's side, rounded up, as after three pools
+    head = [min(MAP_PX, -(-image_px * MAP_PX // IMAGE_PX))] if shape.flat_head else []
+    return MODELS[name].small(num_classes, widths, *head, **arguments)
 
 
 def known_arguments(name: str, form: Form) -> tuple[str, ...]:

@@ -3,17 +3,21 @@
 He, Zhang, Ren, Sun 2015, "Deep Residual Learning for Image Recognition" (arXiv 1512.03385),
 table 1, in torchvision's version, whose bottleneck strides in its 3x3 convolution.
 
-Small form, departures from the ImageNet form:
+Small form (models/small_form.py), departures from the ImageNet form:
 - first convolution 3x3 with stride 1 (7x7 with stride 2), no pool after it, as in the paper's
-  own CIFAR-10 networks (section 4.2);
-- width of the first stage 16 for 18 layers and 12 for 34 and 50 (64), doubling as before.
+  own CIFAR-10 networks (section 4.2).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+
 import torchvision
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
+
+from efficiency_bench.models.small_form import CLASSES, Shape, conv, rounded
 
 # depth -> block, blocks in each stage (table 1)
 STAGES: dict[int, tuple[type[BasicBlock] | type[Bottleneck], tuple[int, int, int, int]]] = {
@@ -21,7 +25,8 @@ STAGES: dict[int, tuple[type[BasicBlock] | type[Bottleneck], tuple[int, int, int
     34: (BasicBlock, (3, 4, 6, 3)),
     50: (Bottleneck, (3, 4, 6, 3)),
 }
-WIDTHS = {18: 16, 34: 12, 50: 12}  # small form: channels of the first stage (64)
+WIDTHS = (64, 128, 256, 512)  # of each stage; the stem has the first
+SMALL_SIDES_PX = (32, 16, 8, 4)  # of each stage's maps
 
 
 def imagenet(depth: int, num_classes: int) -> nn.Module:
@@ -34,39 +39,66 @@ def imagenet(depth: int, num_classes: int) -> nn.Module:
     return builders[depth](weights=None, num_classes=num_classes)
 
 
-def small(depth: int, num_classes: int) -> nn.Module:
+def small(depth: int, num_classes: int, widths: Sequence[int]) -> nn.Module:
     """The small form of ``depth`` 18, 34 or 50 layers for (batch, 3, s, s), any s."""
     block, repeats = STAGES[depth]
-    return SmallResNet(block, repeats, WIDTHS[depth], num_classes)
+    return SmallResNet(block, repeats, widths, num_classes)
+
+
+def small_macs(
+    depth: int, widths: Sequence[int], *, groups: int = 1, width_per_group: int = 64
+) -> int:
+    """F of the small form; ``groups`` and ``width_per_group`` as in ``SmallResNet``."""
+    block, repeats = STAGES[depth]
+    channels, side_in = widths[0], SMALL_SIDES_PX[0]
+    macs = conv(3, channels, 3, side_in)
+    for planes, blocks, side in zip(widths, repeats, SMALL_SIDES_PX, strict=True):
+        out = planes * block.expansion
+        inner = planes * width_per_group // 64 * groups
+        for _ in range(blocks):
+            if block is BasicBlock:
+                macs += conv(channels, planes, 3, side) + conv(planes, planes, 3, side)
+            else:
+                macs += conv(channels, inner, 1, side_in) + conv(inner, inner, 3, side, groups)
+                macs += conv(inner, out, 1, side)
+            if (channels, side_in) != (out, side):
+                macs += conv(channels, out, 1, side)
+            channels, side_in = out, side
+    return macs + channels * CLASSES
+
+
+SHAPES = {
+    depth: Shape(macs, rounded(WIDTHS), partial(small_macs, depth))
+    for depth, macs in ((18, 1_814_073_344), (34, 3_663_761_408), (50, 4_089_184_256))
+}
 
 
 class SmallResNet(nn.Module):
     """Four residual stages of torchvision's blocks behind a 3x3 stem.
 
-    ``width`` is the first stage's channels; ``groups`` and ``width_per_group`` have
-    torchvision's meaning: a bottleneck's inner width is width * width_per_group / 64 * groups.
+    ``widths`` are the stages' channels; ``groups`` and ``width_per_group`` have torchvision's
+    meaning: a bottleneck's inner width is width * width_per_group / 64 * groups.
     """
 
     def __init__(
         self,
         block: type[BasicBlock] | type[Bottleneck],
         repeats: tuple[int, int, int, int],
-        width: int,
+        widths: Sequence[int],
         num_classes: int,
         *,
         groups: int = 1,
         width_per_group: int = 64,
     ) -> None:
         super().__init__()
+        channels = widths[0]
         self.stem = nn.Sequential(
-            nn.Conv2d(3, width, kernel_size=3, padding=1, bias=False),
-            nn.BatchNorm2d(width),
+            nn.Conv2d(3, channels, kernel_size=3, padding=1, bias=False),
+            nn.BatchNorm2d(channels),
             nn.ReLU(inplace=True),
         )
         stages = []
-        channels = width
-        for stage, count in enumerate(repeats):
-            planes = width * 2**stage
+        for stage, (planes, count) in enumerate(zip(widths, repeats, strict=True)):
             blocks = []
             for index in range(count):
                 stride = 2 if stage > 0 and index == 0 else 1

@@ -3,40 +3,65 @@
 Zhang, Zhou, Lin, Sun 2017, "ShuffleNet: An Extremely Efficient Convolutional Neural Network for
 Mobile Devices" (arXiv 1707.01083), table 1, column g = 3, at width 1x.
 
-Small form, departures from the ImageNet form:
-- first convolution with stride 1 (2), no pool after it;
-- channels x 0.4 in the three stages: 96, 192, 384 (240, 480, 960); the stem keeps its 24.
+Small form (models/small_form.py), departures from the ImageNet form:
+- first convolution with stride 1 (2), no pool after it.
+All widths are multiples of the three groups; a bottleneck's is the one nearest to a quarter.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from efficiency_bench.models.small_form import CLASSES, Shape, conv, nearest, rounded
+
 GROUPS = 3
 STEM_CHANNELS = 24
 STAGE_CHANNELS = (240, 480, 960)  # table 1, g = 3
-SMALL_STAGE_CHANNELS = (96, 192, 384)
 STAGE_UNITS = (4, 8, 4)  # one with stride 2, then 3, 7, 3 with stride 1
 
 
 def imagenet(num_classes: int) -> nn.Module:
     """ShuffleNet v1 1x, g = 3, for (batch, 3, 224, 224)."""
-    stem = _stem(stride=2)
+    stem = _stem(STEM_CHANNELS, stride=2)
     stem.append(nn.MaxPool2d(kernel_size=3, stride=2, padding=1))
-    return ShuffleNetV1(stem, STAGE_CHANNELS, num_classes)
+    return ShuffleNetV1(stem, (STEM_CHANNELS, *STAGE_CHANNELS), num_classes)
 
 
-def small(num_classes: int) -> nn.Module:
-    """The small form for (batch, 3, s, s), any s; 16 px end at 2x2."""
-    return ShuffleNetV1(_stem(stride=1), SMALL_STAGE_CHANNELS, num_classes)
+def small(num_classes: int, widths: Sequence[int]) -> nn.Module:
+    """The small form for (batch, 3, s, s), any s."""
+    return ShuffleNetV1(_stem(widths[0], stride=1), widths, num_classes)
 
 
-def _stem(stride: int) -> nn.Sequential:
+def small_macs(widths: Sequence[int]) -> int:
+    """F of the small form: the stem at 32 px, each stage at half the side of the one before."""
+    channels, side_in, first_groups = widths[0], 32, 1
+    macs = conv(3, channels, 3, side_in)
+    for width, units in zip(widths[1:], STAGE_UNITS, strict=True):
+        side, inner = side_in // 2, bottleneck(width)
+        macs += conv(channels, inner, 1, side_in, first_groups)
+        macs += conv(inner, width - channels, 1, side, GROUPS)
+        macs += units * conv(inner, inner, 3, side, groups=inner)
+        macs += 2 * (units - 1) * conv(inner, width, 1, side, GROUPS)
+        channels, side_in, first_groups = width, side, GROUPS
+    return macs + channels * CLASSES
+
+
+SHAPE = Shape(137_460_672, rounded((STEM_CHANNELS, *STAGE_CHANNELS), [GROUPS] * 4), small_macs)
+
+
+def bottleneck(channels: int) -> int:
+    """Inner width of a unit with that many output channels: a quarter (section 3.2)."""
+    return nearest(channels / 4, GROUPS)
+
+
+def _stem(channels: int, stride: int) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(3, STEM_CHANNELS, kernel_size=3, stride=stride, padding=1, bias=False),
-        nn.BatchNorm2d(STEM_CHANNELS),
+        nn.Conv2d(3, channels, kernel_size=3, stride=stride, padding=1, bias=False),
+        nn.BatchNorm2d(channels),
         nn.ReLU(inplace=True),
     )
 
@@ -56,23 +81,23 @@ class Unit(nn.Module):
     """Grouped 1x1, shuffle, depthwise 3x3, grouped 1x1, joined with the input (figure 2).
 
     With stride 1 the input is added; with stride 2 it is averaged and concatenated, so the
-    branch gives only the channels that are missing.
+    branch gives only the channels that are missing.  ``reads_stem``: the first convolution is
+    not grouped, since few channels come from the stem (section 3.3).
     """
 
-    def __init__(self, channels_in: int, channels_out: int, stride: int) -> None:
+    def __init__(
+        self, channels_in: int, channels_out: int, stride: int, *, reads_stem: bool = False
+    ) -> None:
         super().__init__()
         self.stride = stride
-        bottleneck = channels_out // 4  # section 3.2: a quarter of the output channels
+        inner = bottleneck(channels_out)
         branch_out = channels_out if stride == 1 else channels_out - channels_in
-        # Section 3.3: few channels come from the stem, so the unit that reads it is not grouped
-        first_groups = 1 if channels_in == STEM_CHANNELS else GROUPS
-        self.compress = nn.Conv2d(channels_in, bottleneck, 1, groups=first_groups, bias=False)
-        self.norm1 = nn.BatchNorm2d(bottleneck)
-        self.depthwise = nn.Conv2d(
-            bottleneck, bottleneck, 3, stride, padding=1, groups=bottleneck, bias=False
-        )
-        self.norm2 = nn.BatchNorm2d(bottleneck)
-        self.expand = nn.Conv2d(bottleneck, branch_out, 1, groups=GROUPS, bias=False)
+        first_groups = 1 if reads_stem else GROUPS
+        self.compress = nn.Conv2d(channels_in, inner, 1, groups=first_groups, bias=False)
+        self.norm1 = nn.BatchNorm2d(inner)
+        self.depthwise = nn.Conv2d(inner, inner, 3, stride, padding=1, groups=inner, bias=False)
+        self.norm2 = nn.BatchNorm2d(inner)
+        self.expand = nn.Conv2d(inner, branch_out, 1, groups=GROUPS, bias=False)
         self.norm3 = nn.BatchNorm2d(branch_out)
 
     def forward(self, features: Tensor) -> Tensor:
@@ -86,17 +111,18 @@ class Unit(nn.Module):
 
 
 class ShuffleNetV1(nn.Module):
-    """A stem and three stages of units; logits of shape (batch, num_classes)."""
+    """A stem and three stages of units; logits of shape (batch, num_classes).
 
-    def __init__(
-        self, stem: nn.Sequential, stage_channels: tuple[int, int, int], num_classes: int
-    ) -> None:
+    ``widths`` are the channels of the stem and of each stage.
+    """
+
+    def __init__(self, stem: nn.Sequential, widths: Sequence[int], num_classes: int) -> None:
         super().__init__()
         self.stem = stem
-        stages = []
-        channels = STEM_CHANNELS
-        for channels_out, units in zip(stage_channels, STAGE_UNITS, strict=True):
-            first = Unit(channels, channels_out, stride=2)
+        stages: list[nn.Module] = []
+        channels = widths[0]
+        for channels_out, units in zip(widths[1:], STAGE_UNITS, strict=True):
+            first = Unit(channels, channels_out, stride=2, reads_stem=not stages)
             rest = [Unit(channels_out, channels_out, stride=1) for _ in range(units - 1)]
             stages.append(nn.Sequential(first, *rest))
             channels = channels_out

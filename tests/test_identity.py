@@ -32,6 +32,7 @@ RECORDED = json.loads((Path(__file__).parent / "recorded_run.json").read_text("u
 MEASURED = {
     "the network, and the loss of its auxiliary heads": (
         *("model.name", "model.arguments", "model.auxiliary_loss_weight", "form"),
+        *("model.scale", "model.width"),
         "recipe.model_arguments",
     ),
     "the dates that place the row on the time axis": ("model.published", "recipe.date"),

@@ -32,11 +32,17 @@ COUNTED = ("forward_macs", "first_layer_macs", "backward_macs")
 
 
 def model_rows() -> Iterator[dict[str, Any]]:
-    """Yield one row per name and form: date, paper, parameters, MACs per image (1 to 2 s each)."""
+    """Yield one row per name and form: date, paper, parameters, MACs per image (1 to 2 s each).
+
+    The row of a small form has ``form_share``: its F over the ImageNet form's F.
+    """
     for name in MODELS:
         origin = publication(name)
-        for form in FORMS:
-            yield {"name": name, "form": form, **origin, **counted(name, form)}
+        whole = counted(name, "imagenet")
+        yield {"name": name, "form": "imagenet", **origin, **whole}
+        small = counted(name, "small")
+        share = small["forward_macs"] / whole["forward_macs"]
+        yield {"name": name, "form": "small", **origin, **small, "form_share": share}
 
 
 def publication(name: str) -> dict[str, str]:
@@ -50,13 +56,16 @@ def publication(name: str) -> dict[str, str]:
 def counted(name: str, form: Form) -> dict[str, Any]:
     """Parameters and MACs per image at the form's own side and at its other sides."""
     sizes = FORMS[form]
-    model = build_model(name, form=form, num_classes=sizes.classes)
-    others = {str(px): _macs(model, px) for px in sizes.other_sides_px}
+
+    def built(side_px: int) -> nn.Module:
+        return build_model(name, form=form, num_classes=sizes.classes, image_px=side_px)
+
+    model = built(sizes.side_px)
     return {
         "params": sum(p.numel() for p in model.parameters()),
         "resolution_px": sizes.side_px,
         **_macs(model, sizes.side_px),
-        "resolutions": others,
+        "resolutions": {str(px): _macs(built(px), px) for px in sizes.other_sides_px},
     }
 
 

@@ -103,7 +103,15 @@ def counted_model(
     Raises UserError if the network does not accept a side, or if the two counters disagree.
     """
     arguments, _ = model_arguments(config)
-    model = build_model(config.model.name, form=config.form, num_classes=classes, **arguments)
+    model = build_model(
+        config.model.name,
+        form=config.form,
+        num_classes=classes,
+        image_px=config.data.image_px,
+        scale=config.model.scale,
+        width=config.model.width,
+        **arguments,
+    )
     for side in sides_px:
         check_input(model, side, config.model.name, config.form)
     layout = torch.channels_last if config.channels_last else torch.contiguous_format

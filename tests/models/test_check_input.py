@@ -27,9 +27,9 @@ def test_imagenet_form_at_32_px_says_what_to_type() -> None:
 
 
 def test_small_form_at_4_px_says_which_size_works() -> None:
-    # four pools of 2: 16 px is the smallest size that leaves a pixel
+    # three pools of 2: 8 px is the smallest size that leaves a pixel
     model = build_model("vgg11", form="small", num_classes=10)
-    with pytest.raises(UserError, match=r"vgg11 .*4 px .* works from 16 px on: use larger images"):
+    with pytest.raises(UserError, match=r"vgg11 .*4 px .* works from 8 px on: use larger images"):
         check_input(model, 4, "vgg11", "small")
 
 

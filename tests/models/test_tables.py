@@ -136,35 +136,36 @@ def test_alexnet_by_hand() -> None:
 
 
 def test_small_alexnet_by_hand() -> None:
-    """Sides 32 -> 16 -> 8 -> 4, then a 2x2 map of 96 channels."""
+    """Sides 32 -> 16 -> 8 -> 4; widths are 0.2637 times 64, 192, 384, 256, 256, 4096, 4096."""
     expected = [
-        24 * 32 * 32 * 3 * 5 * 5,
-        72 * 16 * 16 * 24 * 5 * 5,
-        144 * 8 * 8 * 72 * 3 * 3,
-        96 * 8 * 8 * 144 * 3 * 3,
-        96 * 8 * 8 * 96 * 3 * 3,
-        96 * 2 * 2 * 512,
-        512 * 512,
-        512 * 10,
+        17 * 32 * 32 * 3 * 3 * 3,
+        51 * 16 * 16 * 17 * 5 * 5,
+        101 * 8 * 8 * 51 * 3 * 3,
+        67 * 8 * 8 * 101 * 3 * 3,
+        67 * 8 * 8 * 67 * 3 * 3,
+        67 * 4 * 4 * 1080,
+        1080 * 1080,
+        1080 * 10,
     ]
+    assert sum(expected) / 714_188_480 == pytest.approx(0.025, rel=0.003)
     model = build_model("alexnet", form="small", num_classes=10)
     assert [layer.macs for layer in trace(model, 32)] == expected
 
 
 def test_small_vgg11_by_hand() -> None:
-    """Sides 32, 32 -> 16 -> 8 -> 4: the first stack has no pool."""
+    """Sides 32 -> 16 -> 8 -> 4: the first two stacks have no pool."""
     expected = [
-        9 * 3 * 16 * 32 * 32,
-        9 * 16 * 32 * 32 * 32,
-        9 * 32 * 64 * 16 * 16,
-        9 * 64 * 64 * 16 * 16,
-        9 * 64 * 128 * 8 * 8,
-        9 * 128 * 128 * 8 * 8,
-        9 * 128 * 128 * 4 * 4,
-        9 * 128 * 128 * 4 * 4,
-        128 * 512,
-        512 * 512,
-        512 * 10,
+        9 * 3 * 19 * 32 * 32,
+        9 * 19 * 37 * 32 * 32,
+        9 * 37 * 75 * 32 * 32,
+        9 * 75 * 75 * 32 * 32,
+        9 * 75 * 149 * 16 * 16,
+        9 * 149 * 149 * 16 * 16,
+        9 * 149 * 149 * 8 * 8,
+        9 * 149 * 149 * 8 * 8,
+        149 * 4 * 4 * 1192,
+        1192 * 1192,
+        1192 * 10,
     ]
     model = build_model("vgg11", form="small", num_classes=10)
     assert [layer.macs for layer in trace(model, 32)] == expected

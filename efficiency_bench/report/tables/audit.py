@@ -110,15 +110,16 @@ def _share(part: int, whole: int) -> str:
     return f"{100 * part / whole:.2f} %" if whole else "-"
 
 
-LINE = "{:<19} {:<8} {:<10} {:>11} {:>4} {:>8} {:>6} {:>5}"
+LINE = "{:<18} {:<8} {:<10} {:>11} {:>3} {:>7} {:>5} {:>5} {:>5}"
 
 
 def print_models(rows: Iterable[Mapping[str, Any]], console: Console) -> None:
     """Print form, date, parameters, and F in MMAC, F1/F and B/F at each side; fits 80 columns.
 
-    Above the forms of a network stands the paper that it was published in.
+    The last column is a small form's F over the ImageNet form's.  Above the forms of a network
+    stands the paper that it was published in.
     """
-    titles = ("model", "form", "published", "params", "px", "MMAC", "F1/F %", "B/F")
+    titles = ("model", "form", "published", "params", "px", "MMAC", "F1/F%", "B/F", "share")
     console.print(LINE.format(*titles), style="bold", highlight=False)
     paper = None
     for row in rows:
@@ -139,5 +140,6 @@ def _print_line(
         f"{forward / 1e6:.1f}",
         f"{100 * macs['first_layer_macs'] / forward:.2f}",
         f"{macs['backward_macs'] / forward:.3f}",
+        f"{100 * macs['form_share']:.2f}%" if "form_share" in macs else "",
     )
-    console.print(LINE.format(*words, side_px, *figures), highlight=False)
+    console.print(LINE.format(*words, side_px, *figures).rstrip(), highlight=False)
