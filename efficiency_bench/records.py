@@ -288,3 +288,14 @@ def segments_until(segments: Sequence[Segment], images: float) -> tuple[Segment,
         if left <= 0:
             break
     return tuple(kept)
+
+
+NOT_MEASURED: Mapping[str, Any] = {
+    "clocks": None,
+    "weights_digest": None,
+    "data_digest": None,
+    "config_digest": None,
+    "event_log_digest": None,
+    "provenance": None,
+}
+"""What only a run of this program can say, in an imported or published entry."""

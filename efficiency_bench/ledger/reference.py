@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 
-from efficiency_bench.records import Entry, Segment, Target, exact_flops
+from efficiency_bench.records import NOT_MEASURED, Entry, Segment, Target, exact_flops
 
 CSV_NAME = "hernandez_brown_2020.csv"
 
@@ -118,13 +118,8 @@ def _entry(row: Mapping[str, str]) -> Entry:
         sustained_crossing_epochs=epochs,
         segments=segments,
         evaluations=(),
-        clocks=None,
-        weights_digest=None,
-        data_digest=None,
-        config_digest=None,
-        event_log_digest=None,
+        **NOT_MEASURED,
         config=dict(row),
-        provenance=None,
     )
 
 

@@ -19,6 +19,7 @@ from efficiency_bench.ledger.importers.reading import Source
 from efficiency_bench.ledger.reference import reference_rows
 from efficiency_bench.ledger.store import with_entry_digest
 from efficiency_bench.records import (
+    NOT_MEASURED,
     EndReason,
     Entry,
     Evaluation,
@@ -188,17 +189,12 @@ def _entry(
         first_epoch_at_target=None if first is None else evaluations[first].epochs,
         segments=segments,
         evaluations=evaluations,
-        clocks=None,
-        weights_digest=None,
-        data_digest=None,
-        config_digest=None,
-        event_log_digest=None,
+        **NOT_MEASURED,
         config={
             "model": {"name": curve.model or UNNAMED},
             **curve.config,
             **({"skipped": skipped} if skipped else {}),
         },
-        provenance=None,
     )
 
 

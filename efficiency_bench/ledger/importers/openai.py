@@ -16,7 +16,7 @@ from efficiency_bench.ledger.importers.imported import Wanted, counted_models, r
 from efficiency_bench.ledger.importers.reading import Source, csv_fields, decimal, note
 from efficiency_bench.ledger.reference import ALEXNET_LEVEL
 from efficiency_bench.ledger.store import with_entry_digest
-from efficiency_bench.records import Entry, Metric, Target
+from efficiency_bench.records import NOT_MEASURED, Entry, Metric, Target
 
 PATTERNS = ("*.csv",)
 """The files of a folder that belong to the format."""
@@ -151,16 +151,11 @@ def _published(
         sustained_crossing_epochs=None,
         segments=(),
         evaluations=(),
-        clocks=None,
-        weights_digest=None,
-        data_digest=None,
-        config_digest=None,
-        event_log_digest=None,
+        **NOT_MEASURED,
         config={
             "model": {"name": publication, "paper": note(row[LINK]) or ""},
             "printed": {key: note(value) or "" for key, value in row.items() if key},
         },
-        provenance=None,
     )
 
 
