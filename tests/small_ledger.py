@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from efficiency_bench.run.run import run
+from tests.once import made_once
 from tests.tiny import tiny
 
 SHORT = ("recipe.epochs=10", "recipe.batch_size=16")
@@ -35,11 +37,14 @@ class SmallLedger:
 
 @pytest.fixture(scope="session")
 def small_ledger(tmp_path_factory: pytest.TempPathFactory) -> SmallLedger:
-    folder = tmp_path_factory.mktemp("small_ledger")
-    run_ids = {}
+    folder = made_once(tmp_path_factory, "small_ledger", _train)
+    entries = (folder / name / "entry.json" for name in TRAINED)
+    run_ids = [json.loads(path.read_bytes())["run_id"] for path in entries]
+    return SmallLedger(folder / "ledger", dict(zip(TRAINED, run_ids, strict=True)))
+
+
+def _train(folder: Path) -> None:
     for name, options in TRAINED.items():
         entry = run(tiny(folder, *options, f"run_dir={folder / name}")).entry
         assert entry is not None
         assert entry.reached is (name != "misses"), (name, entry.end_reason)
-        run_ids[name] = entry.run_id
-    return SmallLedger(folder / "ledger", run_ids)

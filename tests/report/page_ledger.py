@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 
 from efficiency_bench.ledger.reference import published_entries
-from efficiency_bench.ledger.store import append
+from efficiency_bench.ledger.store import append, read
 from efficiency_bench.records import Entry, Provenance
+from efficiency_bench.report.page.page import write_page
 from tests.fitting.curve_factory import planted, straight
 
 HOSTILE = "</script><img src=x onerror=alert(1)><!-- {{ 7*7 }} ' \" &"
@@ -60,3 +61,9 @@ def write_ledger(folder: Path) -> Path:
     for entry in published_entries():
         append(ledger, entry)
     return ledger
+
+
+def write_report(folder: Path) -> None:
+    """The ledger, and the page of it in ``folder/new/report``, which it makes."""
+    ledger = write_ledger(folder)
+    write_page(read(ledger).entries, str(ledger), folder / "new/report")

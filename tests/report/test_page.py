@@ -15,12 +15,12 @@ from efficiency_bench.fitting.groups import Selection
 from efficiency_bench.fitting.halving import halving_time
 from efficiency_bench.fitting.rows import fit_rows
 from efficiency_bench.ledger.reference import published_entries
-from efficiency_bench.ledger.store import read
 from efficiency_bench.report.charts.style import ON_DARK
 from efficiency_bench.report.page.page import chart_library, template_text, write_page
 from efficiency_bench.report.tables.fit_and_ledger import fit_table
 from tests.ledger.factory import make_baseline, make_entry
-from tests.report.page_ledger import HOSTILE, MONTHS, write_ledger
+from tests.once import made_once
+from tests.report.page_ledger import HOSTILE, MONTHS, write_report
 from tests.report.page_reader import Page
 
 MEASURED, PUBLISHED = "1-digits-top-1-90", "2-imagenet-top-5-79-1"
@@ -29,9 +29,7 @@ MEASURED, PUBLISHED = "1-digits-top-1-90", "2-imagenet-top-5-79-1"
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
     """(path of the page, the page read) of a ledger with two sets."""
-    folder = tmp_path_factory.mktemp("page")
-    ledger = write_ledger(folder)
-    path = write_page(read(ledger).entries, str(ledger), folder / "new" / "report")
+    path = made_once(tmp_path_factory, "page", write_report) / "new/report/index.html"
     return path, Page(path.read_text(encoding="utf-8"))
 
 

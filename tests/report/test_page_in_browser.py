@@ -6,9 +6,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from efficiency_bench.ledger.store import read
-from efficiency_bench.report.page.page import write_page
-from tests.report.page_ledger import HOSTILE, write_ledger
+from tests.once import made_once
+from tests.report.page_ledger import HOSTILE, write_report
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -24,9 +23,7 @@ DESKTOP, PHONE = {"width": 1200, "height": 900}, {"width": 360, "height": 740}
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("page")
-    ledger = write_ledger(folder)
-    return write_page(read(ledger).entries, str(ledger), folder / "report").as_uri()
+    return (made_once(tmp_path_factory, "page", write_report) / "new/report/index.html").as_uri()
 
 
 @pytest.fixture(scope="module")

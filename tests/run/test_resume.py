@@ -9,10 +9,12 @@ import pytest
 
 from efficiency_bench.errors import UserError
 from efficiency_bench.ledger import store
+from efficiency_bench.records import Entry
 from efficiency_bench.reproducibility.data_and_counts import verify_ledger
 from efficiency_bench.reproducibility.rerun import differences
 from efficiency_bench.run.run import run
 from efficiency_bench.training import checkpoint
+from tests.once import made_once
 from tests.run.factory import StopAt
 from tests.tiny import events_of, tiny
 
@@ -76,14 +78,18 @@ def test_a_run_stopped_between_fine_evaluations_keeps_its_evaluation_schedule(tm
 @pytest.fixture(scope="module")
 def stopped_run(tmp_path_factory):
     """A run stopped twice, with two checkpoints, and the entry of the undisturbed run."""
-    folder = tmp_path_factory.mktemp("stopped_run")
+    folder = made_once(tmp_path_factory, "stopped_run", stop_twice)
+    entry = Entry.model_validate_json((folder / "a/run/entry.json").read_bytes())
+    return folder, RECIPES["growing images"], entry
+
+
+def stop_twice(folder):
     options = RECIPES["growing images"]
-    entry = run(tiny(folder / "a", *options, f"run_dir={folder / 'a/run'}")).entry
+    assert run(tiny(folder / "a", *options, f"run_dir={folder / 'a/run'}")).entry is not None
     config = tiny(folder / "b", *options, f"run_dir={folder / 'b/run'}", "checkpoint_share=0")
     for _ in range(2):
         assert run(config, stop_requested=StopAt(12)).entry is None
     assert len(list((folder / "b/run").glob("checkpoint-*.pt"))) == 2
-    return folder, options, entry
 
 
 def copied(stopped_run, tmp_path):

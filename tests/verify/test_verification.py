@@ -21,6 +21,7 @@ from efficiency_bench.run.run import run
 from efficiency_bench.verify import LedgerIndex, verify
 from tests.ledger.factory import make_entry
 from tests.ledger.forging import Forgery, chained
+from tests.once import own_copy
 from tests.tiny import tiny
 
 RUNS = {
@@ -50,14 +51,17 @@ the classes, which need the data."""
 @pytest.fixture(scope="module")
 def ledger(tmp_path_factory):
     """Four endings: baseline, target reached, missed with progressive resizing, diverged."""
-    folder = tmp_path_factory.mktemp("verified")
-    for name, options in RUNS.items():
-        size = "data.train_images=600" if name in ("baseline", "reached") else "seed=3"
-        run(tiny(folder, *options, size, f"run_dir={folder / name}"))
+    folder = own_copy(tmp_path_factory, "verified", train)
     entries = store.read(folder / "ledger").entries
     assert {e.end_reason for e in entries} >= {"schedule", "target", "diverged"}
     assert any(len(e.segments) == 3 for e in entries)
     return folder / "ledger"
+
+
+def train(folder):
+    for name, options in RUNS.items():
+        size = "data.train_images=600" if name in ("baseline", "reached") else "seed=3"
+        run(tiny(folder, *options, size, f"run_dir={folder / name}"))
 
 
 @pytest.fixture(scope="module")
