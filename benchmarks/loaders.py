@@ -37,7 +37,7 @@ from torchvision.transforms import v2
 
 from efficiency_bench import config, hydra_app  # noqa: F401  (hydra_app: the schema)
 from efficiency_bench.data import Data, build_data
-from efficiency_bench.data.ffcv.beton_record import Storage
+from efficiency_bench.data.ffcv.beton import Storage
 from efficiency_bench.data.ffcv.write import FfcvOptions, write_ffcv
 from efficiency_bench.data.memmap_images import MemmapOptions, write_memmap
 

@@ -74,7 +74,7 @@ def write_ffcv(
     Every image is read back before a file gets its name; its record lies beside it as JSON.  A
     file that is finished already is kept.
     """
-    from efficiency_bench.data.ffcv.beton_record import Storage
+    from efficiency_bench.data.ffcv.beton import Storage
     from efficiency_bench.data.ffcv.write import FfcvOptions
     from efficiency_bench.data.ffcv.write import write_ffcv as write
 

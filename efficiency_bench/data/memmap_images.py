@@ -29,11 +29,11 @@ from efficiency_bench.data.image_set import (
     quiet,
     set_line,
 )
-from efficiency_bench.data.source_folders import SourceFacts, source_facts, source_splits
 from efficiency_bench.data.stored_files import (
     CONTENT_CHECKED_BYTES,
     SPLITS,
     ProgressCallback,
+    SourceFacts,
     StoredFileRecord,
     check_apart,
     draft_of,
@@ -44,7 +44,9 @@ from efficiency_bench.data.stored_files import (
     read_record,
     record_path,
     sha256_of,
+    source_facts,
     source_notes,
+    source_splits,
     versions_of,
 )
 from efficiency_bench.errors import UserError

@@ -1,8 +1,9 @@
-"""FFCV's .beton file: its structure read and checked without FFCV, and the digest of its images.
+"""FFCV's .beton file: its structure read and checked without FFCV, its digest and its record.
 
 FFCV itself opens files that were never finished, or whose table was cut off, and serves black
 images from them.  The layout is that of FFCV 1.0.2, little-endian: header, descriptions of the
-fields, one row of metadata an image, the images, and at the very end a table of their sizes.
+fields, one row of metadata an image, the images, and at the very end a table of their sizes.  It
+holds no class names and no trace of its source: these are in the record beside it.
 """
 
 from __future__ import annotations
@@ -11,11 +12,14 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, ClassVar, Literal
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
 
+from efficiency_bench.data.stored_files import StoredFileRecord, read_record
 from efficiency_bench.errors import UserError
+from efficiency_bench.provenance import digest_json
 
 HEADER = np.dtype(
     [("version", "<u2"), ("fields", "<u2"), ("page", "<u4"), ("images", "<u8"), ("table", "<u8")]
@@ -150,4 +154,61 @@ def _broken(path: Path, why: str) -> UserError:
         f"{path} cannot be used: {why}\n"
         "remove it and write it again: efficiency-bench data write-ffcv SOURCE"
         f" {path.parent}"
+    )
+
+
+Mode = Literal["jpg", "raw"]
+
+
+class Storage(BaseModel):
+    """How images are stored."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mode: Mode = "jpg"
+    """Encoded again as a JPEG, or as pixels."""
+    jpeg_quality: int | None = Field(default=90, ge=1, le=100)
+    """None where pixels are stored."""
+    max_px: int = Field(default=500, ge=16, le=4096)
+    """Longer side; larger images are reduced to it."""
+
+
+class BetonRecord(StoredFileRecord):
+    """What is known of one .beton file."""
+
+    command: ClassVar[str] = "write-ffcv"
+
+    storage: Storage
+    content_digest: str
+    """SHA-256 of labels and images in order; the same however the file was laid out."""
+
+
+def read_recorded(file: Path) -> tuple[Beton, BetonRecord]:
+    """A .beton file, its structure checked and held against its record; UserError otherwise."""
+    record = read_record(file, BetonRecord)
+    stored = read(file)
+    found = (len(stored), file.stat().st_size)
+    labels_known = bool(((stored.labels >= 0) & (stored.labels < len(record.classes))).all())
+    if found != (record.images, record.bytes) or not labels_known:
+        raise UserError(f"{file} is not the file that its record describes; {record.again(file)}")
+    return stored, record
+
+
+def check_content(stored: Beton, record: BetonRecord) -> None:
+    """Read every byte of the images and labels; UserError where one was altered."""
+    if stored.content_digest() != record.content_digest:
+        raise UserError(
+            f"{stored.path} was altered after it was written; {record.again(stored.path)}"
+        )
+
+
+def data_digest(train: BetonRecord, val: BetonRecord, cut: tuple[int | None, int | None]) -> str:
+    """SHA-256 (hex) that identifies the stored images of both files, classes and subset."""
+    return digest_json(
+        {
+            "train": train.content_digest,
+            "val": val.content_digest,
+            "classes": train.classes,
+            "subset": cut,
+        }
     )

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from efficiency_bench.data.ffcv.beton import Beton
-from efficiency_bench.data.ffcv.beton_record import (
+from efficiency_bench.data.ffcv.beton import (
+    Beton,
     BetonRecord,
     Storage,
     check_content,

@@ -23,20 +23,21 @@ from efficiency_bench.data import folder
 from efficiency_bench.data.crops import centre_crops
 from efficiency_bench.data.ffcv import beton
 from efficiency_bench.data.ffcv import splits as ffcv_splits
-from efficiency_bench.data.ffcv.beton import Beton
-from efficiency_bench.data.ffcv.beton_record import BetonRecord, Storage, read_recorded
+from efficiency_bench.data.ffcv.beton import Beton, BetonRecord, Storage, read_recorded
 from efficiency_bench.data.ffcv.decode import CropBatch, decode, library
 from efficiency_bench.data.folder import PhotoSet
 from efficiency_bench.data.image_set import Tell, quiet
-from efficiency_bench.data.source_folders import SourceFacts, source_facts, source_splits
 from efficiency_bench.data.stored_files import (
     ProgressCallback,
+    SourceFacts,
     finish,
     held,
     new_draft,
     other_than,
     record_path,
     sha256_of,
+    source_facts,
+    source_splits,
     versions_of,
 )
 from efficiency_bench.errors import UserError

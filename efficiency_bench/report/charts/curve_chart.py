@@ -36,7 +36,7 @@ SHOWN_BELOW = 0.35
 """Part of the target's accuracy that is shown under it; curves rise steeply before."""
 
 Crossings = Sequence[Mapping[str, Any]]
-"""Rows of ``crossings_table.crossing_rows``, the seeds of one configuration in one row."""
+"""Rows of ``tables.crossings.crossing_rows``, the seeds of one configuration in one row."""
 
 
 def thinned(entry: Entry) -> list[tuple[float, float]]:

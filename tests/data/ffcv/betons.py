@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from efficiency_bench.data.ffcv import beton
-from efficiency_bench.data.ffcv.beton_record import BetonRecord, Storage
+from efficiency_bench.data.ffcv.beton import BetonRecord, Storage
 from efficiency_bench.data.stored_files import record_path
 
 needs_ffcv = pytest.mark.skipif(

@@ -16,7 +16,7 @@ from PIL import Image
 from efficiency_bench.data import folder
 from efficiency_bench.data.crops import centre_crops
 from efficiency_bench.data.ffcv import beton, splits, write
-from efficiency_bench.data.ffcv.beton_record import Storage
+from efficiency_bench.data.ffcv.beton import Storage
 from efficiency_bench.data.ffcv.decode import CropBatch, decode
 from efficiency_bench.data.ffcv.write import FfcvOptions, write_ffcv
 from efficiency_bench.data.ffcv.writer_process import LEAST_PAGE_BYTES, page_bytes
