@@ -66,7 +66,7 @@ def crossing(entry: Entry, kind: CrossingKind = "sustained") -> CrossingEstimate
     per epoch.
 
     Returns None if there is nothing to cross: for an entry without a learning curve (a published
-    row), and for a baseline's own run, which sets the target.
+    row), for a baseline's own run, which sets the target, and for a budgeted run without a target.
 
     Raises UserError for an unknown ``kind``.  Source: docs/numbers.md, section 3, with the
     measured coverage.
@@ -79,7 +79,7 @@ def crossing(entry: Entry, kind: CrossingKind = "sustained") -> CrossingEstimate
 
     if kind not in get_args(CrossingKind):
         raise unknown("crossing", kind, get_args(CrossingKind))
-    return None if entry.target.source == "own_schedule" else entry_crossing(entry, kind)
+    return None if entry.sets_target else entry_crossing(entry, kind)
 
 
 def fit(

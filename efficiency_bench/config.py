@@ -129,6 +129,7 @@ class DataConfig:
     workers: int = 4  # ImageFolder: processes; FFCV: threads; capped at the usable cores
     decode: str = "pillow"  # ImageFolder: pillow, or simplejpeg (faster, rounds differently)
     eval_batch_size: int = 512
+    inner_split: float = 0.0  # this share of the training images validates, the rest train
 
 
 @dataclass
@@ -142,6 +143,7 @@ class TargetConfig:
     confirmations: int = 2
     baseline_model: str = "alexnet"
     baseline_recipe: str = MISSING
+    baseline_epochs: float | None = None  # its whole schedule, which budget=1 costs
 
 
 @dataclass
@@ -175,6 +177,8 @@ class RunConfig:
     suite: str | None = None
     form: str = MISSING  # imagenet or small
     estimand: str = "anytime"  # stop at the target; budgeted: full schedule, final accuracy counts
+    budget: float | None = None  # share of the baseline's compute; it sets recipe.epochs
+    rates: str | None = None  # file of tuned rates, which sets recipe.optimizer.lr
     seed: int = 0
     repeat: int = 0
     device: str = "auto"  # auto, cpu, cuda

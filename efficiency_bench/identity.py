@@ -28,10 +28,13 @@ Fields = frozenset[str]
 RESULTS: Fields = frozenset(
     {
         *("run_dir", "ledger_dir", "suite", "tracking"),
-        *("checkpoint_share", "price_usd_per_hour", "profile"),
+        *("checkpoint_share", "price_usd_per_hour", "profile", "rates"),
     }
 )
-"""Where results go and what else is reported about a run; never recorded in an entry."""
+"""Where results go and what else is reported about a run; never in an entry's configuration.
+
+The rate that ``rates`` chooses is recorded as ``recipe.optimizer.lr``, so a run with the same rate
+set by hand is the same run."""
 
 LOADING: Fields = frozenset({"data.root", "data.download", "data.workers", "data.allow_left_out"})
 """Where the images are and how they are read; never recorded.  Their content is in the data
@@ -46,6 +49,12 @@ PROSE: Fields = frozenset({"model.paper", "recipe.citation", "recipe.expects", "
 LABELS: Fields = frozenset({"experiment"})
 """The name of a file that selects a model and a recipe, both of which are recorded."""
 
+FOLLOWS_FROM_BUDGET: Fields = frozenset({"recipe.epochs"})
+"""What a budget decides.  It is recorded, and in no digest of a run with a budget."""
+
+ONLY_WITH_BUDGET: Fields = frozenset({"target.baseline_epochs"})
+"""What nothing but a budget depends on.  Without a budget it is in no digest."""
+
 MACHINE: Fields = frozenset(
     {"device", "precision", "channels_last", "optimizer_kernel", "compile", "threads"}
 )
@@ -54,13 +63,20 @@ MACHINE: Fields = frozenset(
 EVALUATION_BATCH: Fields = frozenset({"data.eval_batch_size"})
 """How many validation images go through the network at once; each image still counts once."""
 
-SCHEDULE_LENGTH: Fields = frozenset({"recipe.epochs"})
+SCHEDULE_LENGTH: Fields = frozenset({"recipe.epochs", "budget", "target.baseline_epochs"})
 """What the rungs of one ladder differ in; ``row_key`` does not ignore it by default."""
 
 NOT_OF_A_ROW: Fields = RESULTS | LOADING | REPLICATE | PROSE | LABELS | MACHINE | EVALUATION_BATCH
 """Every field in which seeds of one row may differ.  All other fields affect the measurement."""
 
-ADDED_LATER: Mapping[str, Any] = {"estimand": "anytime", "model.scale": 1.0, "model.width": None}
+ADDED_LATER: Mapping[str, Any] = {
+    "estimand": "anytime",
+    "budget": None,
+    "model.scale": 1.0,
+    "model.width": None,
+    "data.inner_split": 0.0,
+    "target.baseline_epochs": None,
+}
 """Fields that the first entries lack, with their defaults.  A field at its default is not
 recorded, so that old entries keep their digests, run ids and rows."""
 
@@ -77,7 +93,7 @@ class RowKey(NamedTuple):
     """Digest of the measured settings; None: no configuration was recorded (an imported row)."""
     data_digest: str | None
     level: tuple[Metric, float] | None
-    """The target; None: the run sets its own."""
+    """The target; None: the run sets its own, or has none."""
 
 
 def row_key(entry: Entry, ignoring: Fields = frozenset()) -> RowKey:
@@ -96,7 +112,7 @@ def row_key(entry: Entry, ignoring: Fields = frozenset()) -> RowKey:
         date=entry.date,
         settings=row_settings(entry.config, ignoring) if recorded else entry.config_digest,
         data_digest=entry.data_digest,
-        level=None if target.source == "own_schedule" else (target.metric, target.value),
+        level=None if target is None or entry.sets_target else (target.metric, target.value),
     )
 
 
@@ -105,8 +121,7 @@ def row_settings(measured: Mapping[str, Any], ignoring: Fields = frozenset()) ->
 
     ``measured`` is ``config.measured_part`` or an entry's ``config``.
     """
-    kept = _without(measured, NOT_OF_A_ROW | ignoring)
-    return digest_json(kept)
+    return _digest(measured, NOT_OF_A_ROW | ignoring)
 
 
 def recorded_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -121,7 +136,7 @@ def config_digest(measured: Mapping[str, Any]) -> str:
     repeat (the run id has them), the number of CPU threads (a property of the host) and prose.  It
     is narrower than a row (``row_key``): another device gives another digest.
     """
-    return digest_json(_without(measured, REPLICATE | PROSE | {"threads"}))
+    return _digest(measured, REPLICATE | PROSE | {"threads"})
 
 
 def decided_digest(measured: Mapping[str, Any]) -> str:
@@ -129,7 +144,13 @@ def decided_digest(measured: Mapping[str, Any]) -> str:
 
     It leaves out what depends on the machine, and the experiment, which is only a name.
     """
-    return digest_json(_without(measured, REPLICATE | PROSE | LABELS | MACHINE))
+    return _digest(measured, REPLICATE | PROSE | LABELS | MACHINE)
+
+
+def _digest(measured: Mapping[str, Any], ignoring: Fields) -> str:
+    """Return the SHA-256 (hex) of the settings without ``ignoring`` and what a budget settles."""
+    settled = ONLY_WITH_BUDGET if measured.get("budget") is None else FOLLOWS_FROM_BUDGET
+    return digest_json(_without(measured, ignoring | settled))
 
 
 def _without(settings: Mapping[str, Any], names: Fields, place: str = "") -> dict[str, Any]:
@@ -173,8 +194,8 @@ def run_id(measured: Mapping[str, Any], data: str, data_digest: str, target: Tar
     """Return a run id: experiment, data, seed, repeat, and ten digits of a digest.
 
     ``data`` is the data's name in the entry (``data_name``).  The digest covers the configuration,
-    the content of the data and the target (None: a baseline, which sets it), so that runs against a
-    remeasured baseline get new run ids.
+    the content of the data and the target (None: a baseline, which sets it, or a budgeted run
+    without a target), so that runs against a remeasured baseline get new run ids.
     """
     level = "own" if target is None else repr((target.metric, target.threshold))
     key = f"{config_digest(measured)} {data_digest} {level}"

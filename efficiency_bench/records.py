@@ -27,11 +27,12 @@ from efficiency_bench.bounds import (
     out_of_bounds,
 )
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Version of an entry's schema.  A reader rejects a newer one and names it.
 
 2: content digest, path of the event log, imported curves (compute may be unknown).
 3: digest of the network's own file; ``dirty`` also covers files that git does not track.
+4: budgets, the search for the rate, number of classes; a budgeted run may have no target.
 """
 
 TERAFLOPS_DAY = 8.64e16
@@ -174,6 +175,20 @@ class Provenance(Record):
     """Device, GPU or CPU name, threads, memory."""
 
 
+class RateSearch(Record):
+    """The search that chose a run's learning rate (``rates=NAME``)."""
+
+    name: str
+    """Name of the file of rates."""
+    search_tfs_days: Amount
+    """paper3x of every trial of this network, teraflop/s-days; in no run's own compute."""
+    trials: Count
+    at_edge: bool
+    """Whether the rate is the lowest or the highest that was tried."""
+    ledger_digest: str
+    """SHA-256 over the trials' entries (``ledger.rates``)."""
+
+
 class Entry(Record):
     """One entry of the ledger: a run from its configuration to its end."""
 
@@ -197,8 +212,18 @@ class Entry(Record):
 
     end_reason: EndReason
     end_detail: str = ""
-    reached: bool
-    target: Target
+    reached: bool | None
+    target: Target | None
+    """Both are None exactly for a budgeted run without a target: its final accuracy is compared
+    with any level later."""
+    budget_asked: Positive | None = None
+    """Share of the baseline's training compute that the schedule should cost; None: no budget."""
+    budget: Amount | None = None
+    """Share that the run really spent: its paper3x over the baseline's (``baseline_tfs_days``)."""
+    rates: RateSearch | None = None
+    """None: the learning rate is the recipe's, or was set by hand."""
+    classes: Count | None = None
+    """None: an entry of schema 3 or older, or not measured here."""
 
     images: Count | None
     steps: Count | None
@@ -253,9 +278,26 @@ class Entry(Record):
             raise ValueError(reason)
         if any(b.images < a.images for a, b in pairwise(self.evaluations)):
             raise ValueError("evaluations: not in training order")
-        if self.target.metric == "top5" and any(e.top5 is None for e in self.evaluations):
+        if self.target is None and self.estimand != "budgeted":
+            raise ValueError("target: only a budgeted run may have none")
+        if (self.target is None) != (self.reached is None):
+            raise ValueError("reached: null exactly if there is no target")
+        top5 = self.target is not None and self.target.metric == "top5"
+        if top5 and any(e.top5 is None for e in self.evaluations):
             raise ValueError("evaluations: the target is a top-5 accuracy, but one has no top5")
         return self
+
+    @property
+    def sets_target(self) -> bool:
+        """Whether this is a baseline's own run, whose final accuracy is the others' target."""
+        return self.target is not None and self.target.source == "own_schedule"
+
+    @property
+    def known_target(self) -> Target:
+        """The target of a run that has one; ValueError for a budgeted run without."""
+        if self.target is None:
+            raise ValueError(f"{self.run_id} has no target")
+        return self.target
 
 
 def paper3x_tfs_days(segments: Sequence[Segment]) -> float:
@@ -264,6 +306,15 @@ def paper3x_tfs_days(segments: Sequence[Segment]) -> float:
     Source: Hernandez & Brown 2020, table 3; the factor 3 is inferred from its 16 rows.
     """
     return sum(s.images * 3 * s.forward_macs * s.passes for s in segments) / TERAFLOPS_DAY
+
+
+def baseline_tfs_days(forward_macs: int, epochs: float, train_images: int) -> float:
+    """Return C_base, the compute of the baseline's whole schedule in paper3x, tfs-days.
+
+    It follows from the configuration: the baseline's forward MACs per image, its epochs, and the
+    training images of the data.  A budget of 1 is this much.
+    """
+    return 3 * forward_macs * epochs * train_images / TERAFLOPS_DAY
 
 
 def exact_flops(segments: Sequence[Segment]) -> float:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from efficiency_bench.config import EvaluationConfig
-from efficiency_bench.records import Metric, Target
+from efficiency_bench.records import Entry, Metric, Target
 
 TOP5_FROM_CLASSES = 100
 """With fewer classes, top-5 is uninformative (on ten classes, AlexNet soon passes 97 %)."""
@@ -30,6 +30,13 @@ def metric_of_start(start: Mapping[str, Any]) -> Metric:
     if target is not None:
         return metric_for(target["metric"], start["classes"])
     return metric_for(start["config"]["target"]["metric"], start["classes"])
+
+
+def metric_of_entry(entry: Entry) -> Metric:
+    """Return the metric of a run's target; without one, the configured metric or its default."""
+    if entry.target is not None:
+        return entry.target.metric
+    return metric_for(entry.config["target"]["metric"], entry.classes or 0)
 
 
 def chance_level(metric: Metric, classes: int) -> float:

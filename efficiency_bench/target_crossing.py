@@ -77,8 +77,9 @@ def entry_curve(entry: Entry) -> tuple[LearningCurve, bool]:
     An entry does not say whether a run that stopped at its target had also finished its schedule.
     It had if its crossing lacks confirmations, since only the end of the schedule replaces them.
     """
-    curve = learning_curve(entry.target, entry.evaluations)
-    confirmed = sustained_index(entry.target, curve.accuracies, schedule_over=False) is not None
+    target = entry.known_target
+    curve = learning_curve(target, entry.evaluations)
+    confirmed = sustained_index(target, curve.accuracies, schedule_over=False) is not None
     over = entry.end_reason == "schedule" or (entry.end_reason == "target" and not confirmed)
     return curve, over
 

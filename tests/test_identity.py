@@ -16,9 +16,12 @@ from efficiency_bench.bounds import SMALLEST_FLOAT
 from efficiency_bench.config import RunConfig, load, measured_part
 from efficiency_bench.identity import (
     ADDED_LATER,
+    FOLLOWS_FROM_BUDGET,
     NOT_OF_A_ROW,
+    ONLY_WITH_BUDGET,
     SCHEDULE_LENGTH,
     config_digest,
+    decided_digest,
     row_date,
     row_key,
     row_settings,
@@ -38,13 +41,14 @@ MEASURED = {
     "the dates that place the row on the time axis": ("model.published", "recipe.date"),
     "the recipe's name, by which tables and decompositions know the row": ("recipe.name",),
     "the training procedure": (
-        *("recipe.epochs", "recipe.batch_size", "recipe.label_smoothing", "recipe.ema_decay"),
+        *("recipe.epochs", "budget", "recipe.batch_size", "recipe.label_smoothing"),
+        "recipe.ema_decay",
         *("recipe.optimizer", "recipe.schedule", "recipe.augmentation", "recipe.progressive"),
     ),
     "the images: which, how large, how normalised, by which decoder": (
         *("data.name", "data.image_px", "data.resize_px", "data.mean", "data.std"),
         *("data.crop_pad_px", "data.flip_keeps_class", "data.train_images", "data.val_images"),
-        "data.decode",
+        *("data.decode", "data.inner_split"),
     ),
     "the level to reach, and what counts as reaching it": ("target", "estimand"),
     "when the run is looked at, and so where it stops": ("evaluation",),
@@ -161,6 +165,8 @@ def test_fields_that_are_not_measured_never_change_the_row(config, data):
 @pytest.mark.parametrize("leaf", sorted(MEASURED_LEAVES))
 @given(data=st.data())
 def test_measured_fields_always_change_the_row(config, leaf, data):
+    if leaf in ONLY_WITH_BUDGET:
+        config = changed(config, "budget", 0.25)
     value = data.draw(value_of(LEAVES[leaf]).filter(lambda new: new != at(config, leaf)))
     moved = measured_part(changed(config, leaf, value))
     assert row_settings(moved) != row_settings(measured_part(config))
@@ -182,6 +188,27 @@ def test_a_caller_may_ignore_further_fields(config):
     longer = changed(config, "recipe.epochs", 99.0)
     assert row_key(entry_of(longer)) != row_key(entry_of(config))
     assert row_key(entry_of(longer), SCHEDULE_LENGTH) == row_key(entry_of(config), SCHEDULE_LENGTH)
+
+
+def test_trials_of_one_ladder_are_one_row_with_several_lengths(config):
+    rungs = [changed(config, "budget", share) for share in (0.25, 0.5)]
+    one, other = (row_key(entry_of(rung), SCHEDULE_LENGTH) for rung in rungs)
+    assert one == other
+    assert row_key(entry_of(rungs[0])) != row_key(entry_of(rungs[1]))
+
+
+@pytest.mark.parametrize("digest", [config_digest, decided_digest, row_settings])
+def test_with_a_budget_the_epochs_follow_and_without_one_the_baselines_length_is_nothing(
+    config, digest
+):
+    """The planned configuration and the one that ran are the same run; old digests stay."""
+    (epochs,), (length,) = FOLLOWS_FROM_BUDGET, ONLY_WITH_BUDGET
+    budgeted = changed(config, "budget", 0.25)
+    same = [measured_part(changed(budgeted, epochs, n)) for n in (6.0, 2.34)]
+    assert digest(same[0]) == digest(same[1])
+    assert same[1]["recipe"]["epochs"] == 2.34, "recorded all the same"
+    assert digest(measured_part(changed(config, length, 15.0))) == digest(measured_part(config))
+    assert digest(measured_part(changed(budgeted, length, 15.0))) != digest(same[0])
 
 
 def test_a_row_without_a_configuration_is_identified_by_its_names():

@@ -93,15 +93,15 @@ def crossing_estimate(
 
 
 def entry_crossing(entry: Entry, kind: CrossingKind) -> CrossingEstimate | None:
-    """A ledger entry's crossing in training images; None where it has no evaluations.
+    """A ledger entry's crossing in training images; None without evaluations or without a target.
 
     Imported curves too.  The target is the entry's own; a run that never crossed has an
     estimate without value, ``high`` None, ``low`` what it shows at least.
     """
-    if not entry.evaluations:
+    if not entry.evaluations or entry.target is None:
         return None
     curve, schedule_over = entry_curve(entry)
-    return crossing_estimate(kind, entry.target, curve, schedule_over)
+    return crossing_estimate(kind, entry.known_target, curve, schedule_over)
 
 
 def _stretched(interval: Interval, value: float | None, missed: bool, last: float) -> Interval:

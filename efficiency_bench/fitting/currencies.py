@@ -43,7 +43,7 @@ def cost_to_target(entry: Entry, crossing: Crossing, currency: Currency) -> floa
     total, seconds = whole_cost(entry, currency), train_seconds(entry)
     if total is None or seconds is None:
         return None
-    if entry.target.source == "own_schedule":
+    if entry.sets_target:
         return total if entry.end_reason == "schedule" else None
     images = entry.first_crossing_images
     if crossing == "sustained":

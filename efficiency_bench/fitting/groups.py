@@ -94,7 +94,7 @@ def comparable_sets(entries: Sequence[Entry]) -> dict[Group, list[Entry]]:
 def _gathered(entries: Sequence[Entry]) -> dict[Group, list[Entry]]:
     groups: dict[Group, list[Entry]] = {}
     for entry in entries:
-        if entry.target.source != "own_schedule":
+        if entry.target is not None and not entry.sets_target:
             groups.setdefault(_group(entry), []).append(entry)
     return groups
 
@@ -103,8 +103,8 @@ def _group(entry: Entry) -> Group:
     return Group(
         data=entry.data,
         data_digest=entry.data_digest or "",
-        metric=entry.target.metric,
-        target_value=entry.target.value,
+        metric=entry.known_target.metric,
+        target_value=entry.known_target.value,
         estimand=entry.estimand,
         tier=entry.tier,
     )
@@ -123,8 +123,8 @@ def _admits(selection: Selection, group: Group) -> bool:
 
 def _is_beside(entry: Entry, group: Group) -> bool:
     # a run that set its own target was trained to its schedule's end: it is of either estimand
-    return entry.target.source == "own_schedule" and (
-        (entry.data, entry.data_digest or "", entry.target.metric, entry.tier)
+    return entry.sets_target and (
+        (entry.data, entry.data_digest or "", entry.known_target.metric, entry.tier)
         == (group.data, group.data_digest, group.metric, group.tier)
     )
 

@@ -144,7 +144,7 @@ def fit_rows(
         gathered.setdefault(row_key(entry), []).append(entry)
     rows = [_row(runs, crossing, currency) for runs in gathered.values()]
     rows.sort(key=lambda row: (row.date or "9999", row.model, row.recipe))
-    target = min((entry.target for entry in members), key=lambda target: target.tolerance)
+    target = min((entry.known_target for entry in members), key=lambda target: target.tolerance)
     notes += _remarks(members, rows)
     return RowSet(group, target, tuple(rows), crossing, currency, tuple(notes))
 
@@ -156,7 +156,7 @@ def compute_to_target(entry: Entry, crossing: Crossing, currency: Currency) -> f
     """
     if currency in OF_A_MACHINE:
         return cost_to_target(entry, crossing, currency)
-    if entry.target.source == "own_schedule":
+    if entry.sets_target:
         return _whole(entry, currency) if entry.end_reason == "schedule" else None
     if crossing == "sustained" or (entry.first_crossing_images == entry.sustained_crossing_images):
         return (
@@ -177,7 +177,7 @@ def _whole(entry: Entry, currency: Currency) -> float | None:
 
 
 def _epochs_to_target(entry: Entry, crossing: Crossing) -> float | None:
-    if entry.target.source == "own_schedule":
+    if entry.sets_target:
         return entry.epochs
     return entry.first_crossing_epochs if crossing == "first" else entry.sustained_crossing_epochs
 
@@ -186,7 +186,7 @@ def _joining_baselines(
     members: Sequence[Entry], beside: Sequence[Entry]
 ) -> tuple[list[Entry], list[str]]:
     """Baseline runs that belong to the group, and what to say about the others."""
-    named = {run_id for entry in members for run_id in entry.target.baseline_run_ids}
+    named = {run_id for entry in members for run_id in entry.known_target.baseline_run_ids}
     joining = [entry for entry in beside if entry.run_id in named]
     notes = []
     if missing := sorted(named - {entry.run_id for entry in joining}):
@@ -225,7 +225,7 @@ def _row(seeds: Sequence[Entry], crossing: Crossing, currency: Currency) -> FitR
         reached_seeds=len(reached),
         epochs_to_target=math.fsum(epochs) / len(epochs) if epochs else None,
         forward_macs=math.fsum(entry.forward_macs or 0.0 for entry in seeds) / len(seeds),
-        is_baseline=first.target.source == "own_schedule",
+        is_baseline=first.sets_target,
         run_ids=tuple(entry.run_id for entry in seeds),
         seed_computes={entry.run_id: compute for entry, compute in reached},
     )
@@ -233,7 +233,7 @@ def _row(seeds: Sequence[Entry], crossing: Crossing, currency: Currency) -> FitR
 
 def _remarks(members: Sequence[Entry], rows: Iterable[FitRow]) -> list[str]:
     notes = []
-    tolerances = sorted({entry.target.tolerance for entry in members})
+    tolerances = sorted({entry.known_target.tolerance for entry in members})
     if len(tolerances) > 1:
         notes.append(f"runs with different tolerances stand together: {_list(tolerances)}")
     never: list[str] = []

@@ -83,7 +83,7 @@ def uses_current_baseline(entry: Entry, entries: Iterable[Entry]) -> bool:
     True if its target came from elsewhere.  A run measured against an older baseline stays in the
     ledger; its configuration now describes a different run.
     """
-    if entry.target.source != "baseline":
+    if entry.target is None or entry.target.source != "baseline":
         return True
     asked = entry.config["target"]
     own = _own_schedules(
@@ -110,8 +110,8 @@ def _own_schedules(
         for e in entries
         if e.tier == "measured"
         and (e.model, e.recipe, e.data_digest) == (model, recipe, data_digest)
-        and e.target.source == "own_schedule"
-        and e.target.metric == metric
+        and e.sets_target
+        and e.known_target.metric == metric
     )
     return sorted(own, key=lambda e: e.run_id)
 

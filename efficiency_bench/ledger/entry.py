@@ -20,7 +20,15 @@ from efficiency_bench.ledger.costs import cost_of
 from efficiency_bench.ledger.events import ends, parse_events, without_own_fields
 from efficiency_bench.ledger.history import Event, effective_events, repeated_work_total
 from efficiency_bench.ledger.store import with_entry_digest
-from efficiency_bench.records import Clocks, Entry, Evaluation, Provenance, Segment, Target
+from efficiency_bench.records import (
+    Clocks,
+    Entry,
+    Evaluation,
+    Provenance,
+    RateSearch,
+    Segment,
+    Target,
+)
 from efficiency_bench.stop_rule import metric_of_start
 from efficiency_bench.target_crossing import first_crossing, sustained_crossing
 
@@ -57,6 +65,8 @@ def _entry(events: Sequence[Event], log_digest: str, event_log: str) -> Entry:
         Evaluation(**without_own_fields(event)) for event in kept if event["event"] == "evaluation"
     )
     target = _target(start, evaluations)
+    budget = start.get("budget")  # None: no budget, or a log from before there were any
+    spent = records.paper3x_tfs_days(segments)
     repeated = repeated_work_total(events)
     passed = sum(segment.images for segment in segments)
     macs = sum(s.images * s.passes * s.forward_macs for s in segments)
@@ -78,11 +88,20 @@ def _entry(events: Sequence[Event], log_digest: str, event_log: str) -> Entry:
         end_reason=end["reason"],
         end_detail=end["detail"],
         target=target,
+        budget_asked=None if budget is None else budget["asked"],
+        budget=None
+        if budget is None
+        else spent
+        / records.baseline_tfs_days(
+            budget["baseline_forward_macs"], budget["baseline_epochs"], start["train_images"]
+        ),
+        rates=None if start.get("rates") is None else RateSearch(**start["rates"]),
+        classes=start["classes"],
         images=end["images"],
         steps=end["steps"],
         epochs=end["epochs"],
         forward_macs=macs / passed if passed else 0.0,  # of integers: exact if F is one
-        paper3x_tfs_days=records.paper3x_tfs_days(segments),
+        paper3x_tfs_days=spent,
         exact_flops=records.exact_flops(segments),
         **target_fields(
             target,
@@ -114,10 +133,15 @@ def _entry(events: Sequence[Event], log_digest: str, event_log: str) -> Entry:
     )
 
 
-def _target(start: Event, evaluations: Sequence[Evaluation]) -> Target:
-    """Return the target set before the run, or the one that a baseline's last evaluation sets."""
+def _target(start: Event, evaluations: Sequence[Evaluation]) -> Target | None:
+    """Return the target set before the run, or the one that a baseline's last evaluation sets.
+
+    None: a budgeted run without a target.
+    """
     if start["target"] is not None:
         return Target(**start["target"])
+    if start["config"].get("estimand") == "budgeted":
+        return None
     metric = metric_of_start(start)
     return Target(
         metric=metric,
@@ -127,8 +151,20 @@ def _target(start: Event, evaluations: Sequence[Evaluation]) -> Target:
     )
 
 
+TARGET_FIELDS = (
+    "reached",
+    "first_crossing_images",
+    "first_crossing_epochs",
+    "sustained_crossing_images",
+    "sustained_crossing_epochs",
+    "paper3x_to_target_tfs_days",
+    "exact_flops_to_target",
+)
+"""The fields of an entry that depend on its target."""
+
+
 def target_fields(
-    target: Target,
+    target: Target | None,
     evaluations: Sequence[Evaluation],
     segments: Sequence[Segment],
     *,
@@ -144,7 +180,10 @@ def target_fields(
     schedule, as AlexNet was in 2020.  A budgeted run is charged its whole schedule too, and reaches
     the target if its final evaluation meets it; crossings within its schedule are recorded but do
     not change the charge.  A run that failed or diverged (not ``faultless``) never reaches it.
+    Without a target all of it is None.
     """
+    if target is None:
+        return dict.fromkeys(TARGET_FIELDS)
     over = schedule_over and faultless
     first = first_crossing(target, evaluations)
     sustained = sustained_crossing(target, evaluations, schedule_over=over)

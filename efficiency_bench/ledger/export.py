@@ -41,18 +41,39 @@ ENTRY_FIELDS = (
     "date",
     "source",
     "estimand",
+    "budget",
+    "budget_asked",
 )
 """Listed fields that are fields of the entry."""
 
-ROW_FIELDS = (*ENTRY_FIELDS, *COSTS)
+SETTINGS = ("scale", "inner_split", "recipe_lr")
+"""Listed fields from the run's configuration."""
+
+ROW_FIELDS = (*ENTRY_FIELDS, *SETTINGS, *COSTS)
 """The keys of ``ledger list --json`` in order; fixed, since other people's scripts use them."""
 
 
 def row(entry: Entry) -> dict[str, Any]:
-    """Return the entry's listed fields as JSON values; ``target`` has its metric and value."""
+    """Return the entry's listed fields as JSON values; ``target`` has its metric and value.
+
+    It is null for a budgeted run without a target.
+    """
     fields = {name: getattr(entry, name) for name in ENTRY_FIELDS}
-    fields["target"] = {"metric": entry.target.metric, "value": entry.target.value}
+    target = entry.target
+    fields["target"] = target and {"metric": target.metric, "value": target.value}
+    fields |= _settings(entry)
     return fields | {name: value(entry) for name, value in COSTS.items()}
+
+
+def _settings(entry: Entry) -> dict[str, Any]:
+    """Return the values of ``SETTINGS``; None where no run's configuration was recorded."""
+    model, recipe, data = (entry.config.get(part) for part in ("model", "recipe", "data"))
+    if entry.tier != "measured" or not isinstance(recipe, Mapping):
+        return dict.fromkeys(SETTINGS)
+    assert isinstance(model, Mapping)
+    assert isinstance(data, Mapping)
+    values = (model.get("scale", 1.0), data.get("inner_split", 0.0), recipe["optimizer"]["lr"])
+    return dict(zip(SETTINGS, values, strict=True))
 
 
 OPENAI_COLUMNS = (
@@ -103,7 +124,8 @@ def _flat_fields() -> list[str]:
 def _flat(entry: Entry) -> dict[str, Any]:
     fields = row(entry)
     target = fields.pop("target")
-    return {**fields, "target_metric": target["metric"], "target_value": target["value"]}
+    metric, value = (target["metric"], target["value"]) if target else (None, None)
+    return {**fields, "target_metric": metric, "target_value": value}
 
 
 def _openai(entries: Sequence[Entry]) -> Export:
@@ -146,7 +168,7 @@ def _openai_line(entry: Entry, compute: float, baseline: float | None) -> dict[s
 
 def _level(entry: Entry) -> tuple[object, ...]:
     """Return what two entries must share for a ratio of their compute to make sense."""
-    target = entry.target
+    target = entry.known_target
     # a baseline's own run does not record the level that its seeds set together
     from_baseline = target.source in ("own_schedule", "baseline")
     value = None if from_baseline else target.value
@@ -154,7 +176,7 @@ def _level(entry: Entry) -> tuple[object, ...]:
 
 
 def _level_name(entry: Entry) -> str:
-    target = entry.target
+    target = entry.known_target
     if (entry.data, target.metric, target.value) == ("imagenet", "top5", 0.791):
         return "AlexNet"  # the leaderboard's name for it
     return f"{entry.data} {target.metric} {target.value:.4g}"
@@ -173,7 +195,7 @@ def _baseline_computes(entries: Iterable[Entry]) -> dict[tuple[object, ...], flo
 
 
 def _rank(seeds: Sequence[Entry]) -> tuple[bool, str]:
-    return seeds[0].target.source != "own_schedule", seeds[0].date or "9999"
+    return not seeds[0].sets_target, seeds[0].date or "9999"
 
 
 def _mean_compute(seeds: Sequence[Entry]) -> float:

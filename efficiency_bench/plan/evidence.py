@@ -56,10 +56,10 @@ def chance_to_arrive(config: RunConfig, entries: Iterable[Entry]) -> Chance | No
     Beta(k + 1/2, n - k + 1/2), with bounds 0 and 1 if no run or every run reached the target
     (Brown, Cai and DasGupta 2001, Statistical Science 16).  A baseline sets the target itself.
     """
-    own = of_row(config, entries)
-    if is_baseline(config) or not own:
+    judged = [e.reached for e in of_row(config, entries) if e.reached is not None]
+    if is_baseline(config) or not judged:
         return None
-    arrived, runs = sum(entry.reached for entry in own), len(own)
+    arrived, runs = sum(judged), len(judged)
     ends = beta.ppf((0.025, 0.975), arrived + 0.5, runs - arrived + 0.5)
     low = 0.0 if arrived == 0 else float(ends[0])
     high = 1.0 if arrived == runs else float(ends[1])

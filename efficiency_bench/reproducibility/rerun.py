@@ -24,6 +24,7 @@ from efficiency_bench.records import Entry
 from efficiency_bench.run.processes import this_process
 from efficiency_bench.run.signals import stop_on_signal
 from efficiency_bench.run.terminal import Terminal, console_of, run_with_progress
+from efficiency_bench.stop_rule import metric_of_entry
 
 NUMERICS = ("python", "torch", "torchvision", "numpy")
 """Packages whose version may change the last bit."""
@@ -84,7 +85,7 @@ def reproduce(ledger: Path, run_id: str, data_root: Path | None, out: Path) -> R
     if committed.tier != "measured":
         raise UserError(f"{committed.run_id} was not trained with this harness: nothing to repeat")
     folder = out / committed.run_id
-    for baseline in committed.target.baseline_run_ids:
+    for baseline in committed.target.baseline_run_ids if committed.target else ():
         _copy_to(ledger, store.matching(read.entries, baseline), folder / "ledger")
     config = _placed(committed, data_root, folder)
     with stop_on_signal(leaving=True) as stop:
@@ -151,9 +152,10 @@ def _setup_differences(one: Entry, other: Entry) -> list[str]:
 
 
 def _spread(seeds: Sequence[Entry], again: Entry) -> Spread | None:
-    """The spread of compute to the target on a log scale; for a baseline, of its final accuracy."""
-    if again.target.source == "own_schedule":
-        metric = again.target.metric
+    """The spread of compute to the target on a log scale; for a baseline, and without a target, of
+    the final accuracy."""
+    if again.target is None or again.sets_target:
+        metric = metric_of_entry(again)
         levels = [seed.evaluations[-1].accuracy(metric) for seed in seeds]
         if len(levels) < 2:
             return None

@@ -37,7 +37,7 @@ def metric_of(config: RunConfig, classes: int) -> Metric:
 def is_baseline(config: RunConfig) -> bool:
     """Whether this run is the baseline, whose final accuracy is the target of the other runs.
 
-    A budgeted run of the baseline's model and recipe has that target too, like any other run.
+    A budgeted run sets no target: every level is compared with its final accuracy later.
     """
     if config.estimand == "budgeted":
         return False
@@ -46,15 +46,23 @@ def is_baseline(config: RunConfig) -> bool:
     return target.value is None and named == (target.baseline_model, target.baseline_recipe)
 
 
+def needs_baseline(config: RunConfig) -> bool:
+    """Whether this run takes its target from a baseline in the ledger."""
+    anytime = config.estimand == "anytime"
+    return anytime and config.target.value is None and not is_baseline(config)
+
+
 def resolve_target(config: RunConfig, data: Data) -> Target | None:
-    """The target of this run; None for a baseline, which trains to the end of its schedule.
+    """The target of this run; None for one that trains to the end of its schedule without.
+
+    That is a baseline, and a budgeted run for which no level is set.
 
     Raises UserError for the published level on data other than ImageNet, for a level within the
     statistical error of chance, and if the ledger has no finished baseline.
     """
     metric = metric_of(config, len(data.classes))
     asked = config.target
-    if is_baseline(config):
+    if is_baseline(config) or (config.estimand == "budgeted" and asked.value is None):
         return None
     if asked.value is not None:
         published = _is_published(config, metric)

@@ -22,7 +22,7 @@ from efficiency_bench.ledger.history import Event
 from efficiency_bench.records import FAULTS, Entry
 from efficiency_bench.run.processes import Process
 from efficiency_bench.run.signals import Stop
-from efficiency_bench.stop_rule import metric_of_start
+from efficiency_bench.stop_rule import metric_of_entry, metric_of_start
 from efficiency_bench.text_console import TextConsole
 
 if TYPE_CHECKING:
@@ -214,7 +214,10 @@ def target_words(start: Event) -> str:
     """One-line description of a run's target."""
     target = start["target"]
     if target is None:
-        return f"sets the target, {start['total_epochs']:g} epochs"
+        budget = start.get("budget")
+        share = f" ({budget['asked']:.4g} of the baseline's compute)" if budget else ""
+        purpose = "runs" if budget else "sets the target,"
+        return f"{purpose} {start['total_epochs']:.4g} epochs{share}"
     tolerance = f" - {100 * target['tolerance']:.2f}" if target["tolerance"] else ""
     source = "" if target["source"] == "setting" else f" ({target['source']})"
     ends = start["config"].get("estimand") == "budgeted"
@@ -229,6 +232,10 @@ def ending_line(entry: Entry) -> str:
     spent = f"{entry.epochs:.2f} epochs, {entry.paper3x_tfs_days:.2e} tfs-days"
     if entry.end_reason in FAULTS:
         return f"{name}: {entry.end_reason} after {spent}: {entry.end_detail}"
+    if target is None:
+        metric = metric_of_entry(entry)
+        last = f"{100 * entry.evaluations[-1].accuracy(metric):.2f} %"
+        return f"{name}: ended at {metric} {last} in {spent}"
     value = f"{100 * target.value:.2f} %"
     if target.source == "own_schedule":
         return f"{name}: set {target.metric} {value} in {spent}"

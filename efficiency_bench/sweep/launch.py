@@ -21,7 +21,7 @@ from efficiency_bench.hydra_app import Launcher
 from efficiency_bench.ledger import store
 from efficiency_bench.ledger.baseline import uses_current_baseline
 from efficiency_bench.records import Entry
-from efficiency_bench.run.target import is_baseline
+from efficiency_bench.run.target import is_baseline, needs_baseline
 from efficiency_bench.sweep import manifest
 from efficiency_bench.sweep.manifest import RunNote, Sweep
 from efficiency_bench.sweep.status import FINISHED, status_of
@@ -127,7 +127,7 @@ def _entries_of(ledger_dir: Path) -> Sequence[Entry]:
 def waves(sweep: Sweep, numbers: Sequence[int]) -> list[list[int]]:
     """``numbers`` grouped in the order they can start: baselines before runs that need a target."""
     configs = {number: sweep.config(number) for number in numbers}
-    needing = [n for n, c in configs.items() if c.target.value is None and not is_baseline(c)]
+    needing = [n for n, c in configs.items() if needs_baseline(c)]
     first = [number for number in numbers if number not in needing]
     if not any(is_baseline(configs[number]) for number in first):
         return [list(numbers)] if numbers else []

@@ -17,7 +17,7 @@ from efficiency_bench.ledger.history import Event, effective_events
 from efficiency_bench.records import FAULTS, Entry, Segment, paper3x_tfs_days
 from efficiency_bench.run import folder as folders
 from efficiency_bench.run.signals import STOPPED
-from efficiency_bench.stop_rule import metric_of_start
+from efficiency_bench.stop_rule import metric_of_entry, metric_of_start
 from efficiency_bench.sweep import manifest
 from efficiency_bench.sweep.manifest import RunNote, Sweep
 
@@ -43,7 +43,7 @@ class RunStatus:
     accuracy: float | None = None
     """At the latest evaluation, a fraction."""
     target: float | None = None
-    """A fraction; None: the run is a baseline, or has not started."""
+    """A fraction; None: the run is a baseline, is budgeted without a target, or has not started."""
     left_seconds: float | None = None
     """To the end of the schedule at the average speed so far; less if it reaches its target."""
     paper3x_tfs_days: float = 0.0
@@ -129,7 +129,7 @@ def _entry(folder: Path | None, ledger_dir: Path, note: RunNote) -> Entry | None
 
 def _of_entry(entry: Entry, known: Mapping[str, Any]) -> RunStatus:
     fault = entry.end_reason in FAULTS
-    own = entry.target.source == "own_schedule"
+    metric = metric_of_entry(entry)
     last = entry.evaluations[-1] if entry.evaluations else None
     return RunStatus(
         **known,
@@ -137,9 +137,9 @@ def _of_entry(entry: Entry, known: Mapping[str, Any]) -> RunStatus:
         detail=f"{entry.end_reason}: {entry.end_detail}" if fault else "",
         epochs=entry.epochs or 0.0,
         total_epochs=entry.config["recipe"]["epochs"],
-        metric=entry.target.metric,
-        accuracy=None if last is None else last.accuracy(entry.target.metric),
-        target=None if own else entry.target.value,
+        metric=metric,
+        accuracy=None if last is None else last.accuracy(metric),
+        target=None if entry.target is None or entry.sets_target else entry.target.value,
         paper3x_tfs_days=entry.paper3x_tfs_days or 0.0,
         run_id=entry.run_id,
         entry=entry,

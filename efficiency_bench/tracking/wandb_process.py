@@ -192,7 +192,8 @@ class RunMirror:
         import wandb
 
         plain = {k: v for k, v in entry.items() if isinstance(v, str | int | float | bool)}
-        target = {f"target_{name}": entry["target"][name] for name in ("metric", "value")}
+        level = entry["target"] or {}  # a budgeted run may have none
+        target = {f"target_{name}": level[name] for name in ("metric", "value") if level}
         self.run.summary.update(plain | target)
         artifact = wandb.Artifact(f"entry-{entry['run_id']}", type="ledger-entry")
         with artifact.new_file("entry.json", encoding="utf-8") as file:

@@ -36,6 +36,8 @@ class RegisteredTarget(Record):
     confirmations: int
     baseline_model: str
     baseline_recipe: str
+    baseline_epochs: float | None = None
+    """Length of the schedule that a budget of 1 pays for."""
 
 
 class RegisteredRow(Record):
@@ -43,6 +45,8 @@ class RegisteredRow(Record):
 
     model: str
     recipe: str
+    budget: float | None = None
+    """Share of the baseline's compute; None: the recipe's own schedule."""
     seeds: tuple[int, ...]
     decided: str
     """SHA-256 (hex) of all settings that the machine does not decide: ``decided_digest``."""
@@ -60,9 +64,10 @@ class Registration(Record):
     target: RegisteredTarget
     rows: tuple[RegisteredRow, ...]
 
-    def row_of(self, model: str, recipe: str) -> RegisteredRow | None:
-        """Return the row of a model and recipe, or None."""
-        return next((r for r in self.rows if (r.model, r.recipe) == (model, recipe)), None)
+    def row_of(self, entry: Entry) -> RegisteredRow | None:
+        """Return the row of an entry's model, recipe and budget, or None."""
+        key = entry.model, entry.recipe, entry.budget_asked
+        return next((r for r in self.rows if (r.model, r.recipe, r.budget) == key), None)
 
 
 def read(path: Path) -> Registration:
@@ -89,7 +94,7 @@ def registration_rule(registration: Registration) -> Check:
         entry = evidence.entry
         if _asked(entry) != registration.data:
             return
-        row = registration.row_of(entry.model, entry.recipe)
+        row = registration.row_of(entry)
         if row is None:
             yield Remark("registered", f"{entry.model} {entry.recipe} is not in the registration")
             return
@@ -109,13 +114,17 @@ def registration_rule(registration: Registration) -> Check:
 
 
 def missing(registration: Registration, entries: Sequence[Entry]) -> list[str]:
-    """Return the registered runs without an entry: model, recipe and seed of each."""
-    there = {(e.model, e.recipe, e.seed) for e in entries if _asked(e) == registration.data}
+    """Return the registered runs without an entry: model, recipe, seed and budget of each."""
+    there = {
+        (e.model, e.recipe, e.budget_asked, e.seed)
+        for e in entries
+        if _asked(e) == registration.data
+    }
     return [
-        f"{row.model} {row.recipe} seed {seed}"
+        f"{row.model} {row.recipe} seed {seed}" + (f" budget {row.budget:g}" if row.budget else "")
         for row in registration.rows
         for seed in row.seeds
-        if (row.model, row.recipe, seed) not in there
+        if (row.model, row.recipe, row.budget, seed) not in there
     ]
 
 
@@ -140,6 +149,9 @@ def _repeated(evidence: Evidence) -> Iterator[Finding]:
 
 def _target(decided: RegisteredTarget, entry: Entry) -> Iterator[Finding]:
     found = entry.target
+    if found is None:  # a budgeted run is compared with any level, which no setting decides
+        yield from equal("registered: target.value", decided.value, None)
+        return
     if decided.metric is not None:
         yield from equal("registered: target.metric", decided.metric, found.metric)
     if decided.value is not None:
@@ -192,18 +204,20 @@ def register(configs: Sequence[RunConfig], path: Path) -> Registration:
 
 
 def _rows(configs: Sequence[RunConfig]) -> list[RegisteredRow]:
-    rows: dict[tuple[str, str], tuple[str, list[int]]] = {}
+    rows: dict[tuple[str, str, float | None], tuple[str, list[int]]] = {}
     for config in configs:
-        name = config.model.name, config.recipe.name
+        name = config.model.name, config.recipe.name, config.budget
         decided = decided_digest(measured_part(config))
         known, seeds = rows.setdefault(name, (decided, []))
         if known != decided or config.seed in seeds:
             raise UserError(
-                f"{' '.join(name)}: a row has one configuration and each seed once; runs that share"
-                " model and recipe\nmay differ only in seed"
+                f"{name[0]} {name[1]}: a row has one configuration and each seed once; runs that"
+                " share model and recipe\nmay differ only in seed and budget"
             )
         seeds.append(config.seed)
     return [
-        RegisteredRow(model=model, recipe=recipe, seeds=tuple(seeds), decided=decided)
-        for (model, recipe), (decided, seeds) in rows.items()
+        RegisteredRow(
+            model=model, recipe=recipe, budget=budget, seeds=tuple(seeds), decided=decided
+        )
+        for (model, recipe, budget), (decided, seeds) in rows.items()
     ]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from efficiency_bench.ledger.entry import TARGET_FIELDS
 from efficiency_bench.records import (
     FAULTS,
+    Entry,
     Segment,
     Target,
     exact_flops,
@@ -22,7 +24,7 @@ from efficiency_bench.verify.recount import interpolated_images, plan_of
 def cadence(evidence: Evidence) -> Iterator[Finding]:
     """Check that evaluations happened exactly at the steps that the configuration implies."""
     entry, target = evidence.entry, _stopping_target(evidence)
-    accuracies = [e.accuracy(entry.target.metric) for e in entry.evaluations]
+    accuracies = _accuracies(entry)
     due = list(plan_of(evidence).evaluated_steps(target, accuracies, entry.steps or 0))
     done = [e.steps for e in entry.evaluations]
     # after a fault between a step and its evaluation, the last evaluation is missing
@@ -40,7 +42,7 @@ def stop(evidence: Evidence) -> Iterator[Finding]:
     yield from equal("stop: weights_digest", end["weights_digest"], entry.weights_digest)
     if entry.end_reason in FAULTS:
         return
-    accuracies = [e.accuracy(entry.target.metric) for e in entry.evaluations]
+    accuracies = _accuracies(entry)
     confirmed = None if target is None else _confirmed_after(target, accuracies, over)
     expected = "schedule" if confirmed is None else "target"
     yield from equal("stop: by the rule", expected, entry.end_reason)
@@ -60,9 +62,19 @@ def _confirmed_after(target: Target, accuracies: Sequence[float], over: bool) ->
     return len(accuracies) if at_the_end else None
 
 
+def _accuracies(entry: Entry) -> list[float]:
+    """Return the accuracies that the target looks at; without a target nothing depends on them."""
+    metric = entry.target.metric if entry.target else "top1"
+    return [e.accuracy(metric) for e in entry.evaluations]
+
+
 def crossings(evidence: Evidence) -> Iterator[Finding]:
     """Check first and sustained crossing, ``reached``, and the compute to the target."""
     entry, target = evidence.entry, evidence.entry.target
+    if target is None:
+        for name in TARGET_FIELDS:
+            yield from equal(f"crossing: {name}", None, getattr(entry, name))
+        return
     train_images = evidence.start["train_images"]
     points = [(e.images, e.accuracy(target.metric), e.val_images) for e in entry.evaluations]
     accuracies = [accuracy for _, accuracy, _ in points]
@@ -100,6 +112,11 @@ def crossings(evidence: Evidence) -> Iterator[Finding]:
 def targets(evidence: Evidence) -> Iterator[Finding]:
     """Check that the target is the setting, the baseline's mean, or the run's own last accuracy."""
     entry, target, asked = evidence.entry, evidence.entry.target, evidence.entry.config["target"]
+    if target is None:
+        yield from equal("target: start event", None, evidence.start["target"])
+        yield from equal("target: value", None, asked["value"])
+        yield from equal("target: estimand", "budgeted", entry.estimand)
+        return
     yield from equal("target: confirmations", asked["confirmations"], target.confirmations)
     yield from equal("target: comparison", asked["comparison"], target.comparison)
     usual = "top5" if evidence.start["classes"] >= 100 else "top1"
@@ -124,7 +141,7 @@ def targets(evidence: Evidence) -> Iterator[Finding]:
 
 def _published(evidence: Evidence) -> Iterator[Finding]:
     """Check that only top-5 79.1 % on full ImageNet (1,000 classes) counts as published."""
-    target, data = evidence.entry.target, evidence.entry.config["data"]
+    target, data = evidence.entry.known_target, evidence.entry.config["data"]
     level = (target.metric, target.value) == ("top5", 0.791) and data["name"].startswith("imagenet")
     yield from equal("target: source", "published" if level else "setting", target.source)
     if level:
@@ -136,7 +153,7 @@ def _published(evidence: Evidence) -> Iterator[Finding]:
 
 def _above_chance(evidence: Evidence) -> Iterator[Finding]:
     """Check that the target exceeds chance c by over three standard errors sqrt(c (1 - c) / n)."""
-    target, start = evidence.entry.target, evidence.start
+    target, start = evidence.entry.known_target, evidence.start
     guesses = {"top1": 1, "top5": 5}[target.metric]
     chance = min(1.0, guesses / start["classes"])
     error = math.sqrt(chance * (1 - chance) / start["val_images"])
@@ -145,7 +162,7 @@ def _above_chance(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _baseline(evidence: Evidence) -> Iterator[Finding]:
-    target, known = evidence.entry.target, evidence.ledger.by_run_id
+    target, known = evidence.entry.known_target, evidence.ledger.by_run_id
     missing = [run_id for run_id in target.baseline_run_ids if run_id not in known]
     if missing or not target.baseline_run_ids:
         yield Unconfirmed(
@@ -160,11 +177,12 @@ def _baseline(evidence: Evidence) -> Iterator[Finding]:
         yield from equal(
             f"target: data of {run.run_id}", run.data_digest, evidence.entry.data_digest
         )
-        yield from equal(f"target: {run.run_id}", "own_schedule", run.target.source)
+        source = run.target.source if run.target else "budgeted"
+        yield from equal(f"target: {run.run_id}", "own_schedule", source)
 
 
 def _stopping_target(evidence: Evidence) -> Target | None:
     """Return the target that stops the run; None if it always trains its whole schedule."""
     entry = evidence.entry
-    to_the_end = entry.target.source == "own_schedule" or entry.estimand == "budgeted"
+    to_the_end = entry.sets_target or entry.estimand == "budgeted"
     return None if to_the_end else entry.target

@@ -104,7 +104,7 @@ def names(evidence: Evidence) -> Iterator[Finding]:
     """Check that config digest, run id and row date follow from the configuration and the log."""
     entry, config = evidence.entry, evidence.entry.config
     yield from equal("config digest", identity.config_digest(config), entry.config_digest)
-    level = None if entry.target.source == "own_schedule" else entry.target
+    level = None if entry.sets_target else entry.target
     run_id = identity.run_id(config, entry.data, entry.data_digest or "", level)
     yield from equal("run id", run_id, entry.run_id)
     yield from equal("date", identity.row_date(config), entry.date)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from efficiency_bench.ledger.store import ADDED_IN_4
+
 _FREE = frozenset({"model.arguments", "recipe.model_arguments"})
 """Arguments of a model builder, which checks them itself."""
 
@@ -53,10 +55,14 @@ CONFIG_KEYS: Mapping[int, frozenset[str]] = {
     # near: the distance to the target within which versions before 0.3 evaluated more often
     2: _CONFIG_2 | {"evaluation.near"},
     3: _CONFIG_2,
+    4: _CONFIG_2 | {"budget", "data.inner_split", "target.baseline_epochs"},
 }
 """Schema -> dotted keys of a measured entry's configuration."""
 
-NEW_IN: Mapping[str, int] = {"provenance.network_digest": 3}
+NEW_IN: Mapping[str, int] = {
+    "provenance.network_digest": 3,
+    **dict.fromkeys(ADDED_IN_4, 4),
+}
 """Dotted key of an entry -> the schema that added it, for keys added after schema 2."""
 
 
@@ -67,8 +73,8 @@ def unknown_keys(written: Mapping[str, Any], schema: int, measured: bool) -> Ite
     of the imported file.
     """
     for key, since in NEW_IN.items():
-        part, name = key.split(".")
-        if schema < since and name in (written.get(part) or {}):
+        part, _, name = key.rpartition(".")
+        if schema < since and name in ((written.get(part) if part else written) or {}):
             yield key
     if measured:
         known = CONFIG_KEYS.get(schema, frozenset())

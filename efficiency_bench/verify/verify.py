@@ -9,9 +9,9 @@ from typing import Literal
 
 from efficiency_bench.ledger.reference import PAPER_IMAGES_PER_EPOCH
 from efficiency_bench.records import TERAFLOPS_DAY, Entry, Tier
+from efficiency_bench.verify import rules_budget, rules_crossing
 from efficiency_bench.verify import rules_compute as cost
 from efficiency_bench.verify import rules_compute as run
-from efficiency_bench.verify import rules_crossing
 from efficiency_bench.verify import rules_identity as digests
 from efficiency_bench.verify.evidence import Evidence, LedgerIndex, gather
 from efficiency_bench.verify.findings import (
@@ -45,7 +45,7 @@ def published(evidence: Evidence) -> Iterator[Finding]:
 
 def imported(evidence: Evidence) -> Iterator[Finding]:
     """Check that ``first_epoch_at_target`` is the first row at or above the target."""
-    entry, target = evidence.entry, evidence.entry.target
+    entry, target = evidence.entry, evidence.entry.known_target
     at = [e.epochs for e in entry.evaluations if target.met_by(e.accuracy(target.metric))]
     yield from close(
         "imported: first_epoch_at_target", min(at, default=None), entry.first_epoch_at_target
@@ -55,7 +55,7 @@ def imported(evidence: Evidence) -> Iterator[Finding]:
         yield Failure("imported: epochs", "in order", epochs)
 
 
-RULES_VERSION = 2
+RULES_VERSION = 3
 """Version of the rules below.  Any stricter or different rule makes a new version.  Old versions
 stay here, so that an entry can be checked against the rules that it was written under."""
 
@@ -82,16 +82,15 @@ _MEASURED_1: tuple[Check, ...] = (
 _IMPORTED_1: tuple[Check, ...] = (digests.entry_digest, digests.no_evidence, imported)
 _PUBLISHED: tuple[Check, ...] = (digests.no_evidence, published)
 
+_MEASURED_2 = (digests.nothing_to_resolve, digests.keys, *_MEASURED_1, digests.code_of_the_commit)
+_IMPORTED_2 = (digests.nothing_to_resolve, digests.keys, *_IMPORTED_1)
+
 RULES: dict[int, dict[Tier, tuple[Check, ...]]] = {
     1: {"measured": _MEASURED_1, "imported": _IMPORTED_1, "published": _PUBLISHED},
-    2: {
-        "measured": (
-            digests.nothing_to_resolve,
-            digests.keys,
-            *_MEASURED_1,
-            digests.code_of_the_commit,
-        ),
-        "imported": (digests.nothing_to_resolve, digests.keys, *_IMPORTED_1),
+    2: {"measured": _MEASURED_2, "imported": _IMPORTED_2, "published": _PUBLISHED},
+    3: {
+        "measured": (*_MEASURED_2, rules_budget.facts, rules_budget.budget),
+        "imported": _IMPORTED_2,
         "published": _PUBLISHED,
     },
 }

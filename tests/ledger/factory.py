@@ -57,7 +57,9 @@ def make_entry(run_id: str = "run", **overrides: Any) -> Entry:
     segments: Sequence[Segment] = overrides.pop("segments", (make_segment(5000, macs),))
     images = sum(segment.images for segment in segments)
     target = overrides.pop("target", make_target())
-    charged = segments if target.source == "own_schedule" else None
+    if target is None:
+        crossing = None
+    charged = segments if target and target.source == "own_schedule" else None
     if charged is None and crossing is not None:
         charged = segments_until(segments, crossing)
     epochs = None if crossing is None else crossing / TRAIN_IMAGES
@@ -72,7 +74,7 @@ def make_entry(run_id: str = "run", **overrides: Any) -> Entry:
         "seed": 0,
         "date": "2015-12-10",
         "end_reason": "target" if charged else "schedule",
-        "reached": charged is not None,
+        "reached": None if target is None else charged is not None,
         "target": target,
         "images": images,
         "steps": images // 10,
@@ -99,9 +101,26 @@ def make_entry(run_id: str = "run", **overrides: Any) -> Entry:
     return Entry(**{**fields, **overrides})
 
 
-def _top5(target: Target, accuracy: float) -> dict[str, float]:
+def _top5(target: Target | None, accuracy: float) -> dict[str, float]:
     """Return the top-5 accuracy of an evaluation, if that is the target's metric."""
-    return {"top5": accuracy} if target.metric == "top5" else {}
+    return {"top5": accuracy} if target and target.metric == "top5" else {}
+
+
+def make_rung(run_id: str, budget: float, accuracy: float = 0.8, **overrides: Any) -> Entry:
+    """Return a budgeted run without a target that ended at ``accuracy``."""
+    images = round(5000 * budget)
+    fields: dict[str, Any] = {
+        "target": None,
+        "estimand": "budgeted",
+        "recipe": "small_2020",
+        "budget_asked": budget,
+        "budget": budget,
+        "classes": 10,
+        "segments": (make_segment(images),),
+        "evaluations": (make_evaluation(images, accuracy),),
+        "config": {"target": {"metric": None}, "budget": budget},
+    }
+    return make_entry(run_id, **{**fields, **overrides})
 
 
 def make_baseline(run_id: str, accuracy: float = 0.9, **overrides: Any) -> Entry:

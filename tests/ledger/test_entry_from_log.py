@@ -39,8 +39,10 @@ def test_an_old_entry_comes_from_its_log_byte_for_byte(run_id):
     made = entry_from_log(log_of(run_id), "elsewhere.jsonl")
     expected = {name: recorded[name] for name in recorded if name not in NOT_OF_THE_RUN}
     content = written(made)
-    # schema 2 is from before the network's own file had a digest
+    # schema 2 is from before the network's own file had a digest, and before budgets
     assert (recorded["schema_version"], content["provenance"].pop("network_digest")) == (2, None)
+    assert content.pop("classes") == 10
+    assert [content.pop(name) for name in ("budget_asked", "budget", "rates")] == [None] * 3
     assert json.dumps(content, indent=2) == json.dumps(expected, indent=2)
     assert made.event_log == "elsewhere.jsonl"
     assert made.entry_digest == content_digest(made)

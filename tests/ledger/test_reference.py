@@ -161,8 +161,8 @@ def test_listed_row_has_exactly_the_fixed_keys():
         run_id experiment model recipe data seed tier end_reason reached target images epochs
         steps forward_macs paper3x_tfs_days exact_flops paper3x_to_target_tfs_days
         first_crossing_epochs sustained_crossing_epochs first_epoch_at_target weights_digest
-        date source estimand train_seconds images_per_second achieved_flops_per_second share_of_peak
-        energy_joules dollars
+        date source estimand budget budget_asked scale inner_split recipe_lr train_seconds
+        images_per_second achieved_flops_per_second share_of_peak energy_joules dollars
     """
     listed = row(make_entry("a"))
     assert sorted(listed) == sorted(keys.split())

@@ -81,7 +81,7 @@ def test_a_run_id_that_could_leave_the_folder_is_rejected(tmp_path, run_id):
         (b"[" * 100_000, "not JSON"),
         (b"[1, 2]", "a JSON object is expected"),
         (b"{}", "no whole schema_version"),
-        (b'{"schema_version": 4}', "schema 4 is newer than 3"),
+        (b'{"schema_version": 5}', "schema 5 is newer than 4"),
         (b'{"schema_version": 1}', "not an entry: run_id"),
     ],
 )

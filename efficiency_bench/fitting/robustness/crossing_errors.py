@@ -39,7 +39,7 @@ def crossing_error(entry: Entry, crossing: Crossing) -> float:
     there is no curve, and for a run that set its own target, which is charged its whole
     schedule.
     """
-    if entry.target.source == "own_schedule":
+    if entry.sets_target:
         return 0.0
     estimate = entry_crossing(entry, crossing)
     if estimate is None or estimate.high is None or estimate.low <= 0:

@@ -32,7 +32,7 @@ class Run:
     @property
     def is_baseline(self) -> bool:
         """Whether the run set its own target."""
-        return self.entry.target.source == "own_schedule"
+        return self.entry.sets_target
 
     def spent(self, currency: Currency) -> float:
         """Compute of the whole run."""
@@ -132,6 +132,8 @@ def _moved(row: FitRow, computes: Sequence[float], spent: Sequence[float]) -> Fi
 
 def _has_curve(entry: Entry) -> bool:
     """Whether there are evaluations, each with the metric (top-5 needs five classes)."""
+    if entry.target is None:
+        return False
     top5_wanted = entry.target.metric == "top5"
     found = entry.evaluations
     return bool(found) and not (top5_wanted and any(e.top5 is None for e in found))

@@ -21,6 +21,7 @@ from efficiency_bench.report.charts.style import (
     ticks,
     titled,
 )
+from efficiency_bench.stop_rule import metric_of_entry
 
 MOST_POINTS = 60
 """Evaluations drawn of one curve: more than a line of this width shows apart."""
@@ -45,14 +46,14 @@ def thinned(entry: Entry) -> list[tuple[float, float]]:
     The first and the last are among them, and both sides of every crossing of the target.
     Evaluations without the target's metric have no place in it.
     """
-    target = entry.target
+    target, metric = entry.target, metric_of_entry(entry)
     points = [
-        (found.epochs, found.accuracy(target.metric))
+        (found.epochs, found.accuracy(metric))
         for found in entry.evaluations
-        if target.metric == "top1" or found.top5 is not None
+        if metric == "top1" or found.top5 is not None
     ]
     step = max(1, -(-len(points) // MOST_POINTS))
-    sides = (target.met_by(accuracy) for _, accuracy in points)
+    sides = (target is not None and target.met_by(accuracy) for _, accuracy in points)
     kept: list[tuple[float, float]] = []
     before = None
     for i, (point, side) in enumerate(zip(points, sides, strict=True)):

@@ -16,6 +16,7 @@ from efficiency_bench.report.charts.curve_chart import thinned
 from efficiency_bench.report.page.repeat_command import repeat_command
 from efficiency_bench.report.tables.fit_and_ledger import ledger_cells
 from efficiency_bench.report.tables.layout import ABSENT
+from efficiency_bench.stop_rule import metric_of_entry
 
 NO_SUITE = "no suite"
 
@@ -83,8 +84,8 @@ def runs(entries: Sequence[Entry], source: str) -> Runs:
             "tier": entry.tier,
             "facts": _facts(entry, source, begun is not None),
             "command": repeat_command(entry, source),
-            "level": round(100 * entry.target.threshold, 3),
-            "metric": entry.target.metric,
+            "level": entry.target and round(100 * entry.target.threshold, 3),
+            "metric": metric_of_entry(entry),
             "evaluations": len(entry.evaluations),
             "curve": list(zip(*thinned(entry), strict=True)),
             "config": {name: shared.place(part) for name, part in entry.config.items()},
@@ -121,7 +122,7 @@ def _line(entry: Entry, suite: str) -> RunLine:
         suite=suite,
         date=date,
         ended=ended,
-        target=f"{entry.target.metric.replace('top', 'top-')} {target}",
+        target=f"{metric_of_entry(entry).replace('top', 'top-')} {target}",
         epochs=epochs,
         compute=compute,
     )
@@ -129,13 +130,14 @@ def _line(entry: Entry, suite: str) -> RunLine:
 
 def _facts(entry: Entry, source: str, has_log: bool) -> list[str | None]:
     """The values of ``FACTS`` in words; None where it is not known."""
+    target = entry.target
     log = str(log_path(Path(source), entry.run_id)) if has_log else "none in this ledger"
     clocks = entry.clocks
     return [
         entry.run_id,
         entry.source,
         f"{entry.end_reason}; {entry.end_detail}".rstrip("; "),
-        f"{percent(entry.target.threshold)} or more, {entry.target.source}",
+        f"{percent(target.threshold)} or more, {target.source}" if target else None,
         entry.estimand,
         None if entry.images is None else f"{entry.images:,}",
         _number(entry.paper3x_tfs_days),

@@ -28,7 +28,7 @@ def crossing_rows(entries: Iterable[Entry]) -> Iterator[dict[str, Any]]:
     """
     gathered: dict[RowKey, list[Entry]] = {}
     for entry in entries:
-        to_the_end = entry.target.source == "own_schedule" or entry.estimand == "budgeted"
+        to_the_end = entry.sets_target or entry.estimand == "budgeted"
         if not to_the_end and entry.evaluations:
             gathered.setdefault(row_key(entry), []).append(entry)
     for row, seeds in gathered.items():

@@ -93,13 +93,13 @@ def ledger_cells(entry: Entry) -> tuple[str, ...]:
     """Run id, date, ending, target, epochs and compute to it, in words."""
     compute = entry.paper3x_to_target_tfs_days
     epochs = entry.sustained_crossing_epochs
-    if entry.target.source == "own_schedule" or (entry.estimand == "budgeted" and entry.reached):
+    if entry.sets_target or (entry.estimand == "budgeted" and entry.reached is not False):
         epochs = entry.epochs
     return (
         entry.run_id,
         entry.date or ABSENT,
         outcome_word(entry),
-        percent(entry.target.value),
+        ABSENT if entry.target is None else percent(entry.target.value),
         ABSENT if epochs is None else number(epochs),
         ABSENT if compute is None else number(compute),
     )
@@ -109,7 +109,9 @@ def outcome_word(entry: Entry) -> str:
     """What came of the run; its end reason alone does not tell AlexNet's schedule from a miss."""
     if entry.end_reason not in ("target", "schedule"):
         return str(entry.end_reason)
-    if entry.target.source == "own_schedule":
+    if entry.target is None:
+        return "ended"
+    if entry.sets_target:
         return "set target"
     return "reached" if entry.reached else "not reached"
 

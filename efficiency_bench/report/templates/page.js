@@ -27,7 +27,7 @@
   }
 
   function drawRun(place, run) {
-    const level = [{accuracy: run.level}];
+    const level = run.level === null ? [] : [{accuracy: run.level}];
     return draw(place, page.runChart, {curve: points(run.curve), level});
   }
 
