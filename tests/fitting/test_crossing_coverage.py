@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.synthetic_curves import Protocol, TrueCurve, shapes, simulate
 from efficiency_bench.fitting.crossing_interval import combine_seeds, crossing_estimate
-from efficiency_bench.verify.recount import Plan
+from efficiency_bench.verify.recount import StepPlan
 from tests.ledger.factory import make_target
 
 DRAWS = 1000
@@ -76,7 +76,7 @@ def test_simulated_runs_keep_the_cadence_and_the_stop_rule():
         "recipe": {"epochs": 60.0, "batch_size": 1},
         "evaluation": {"per_epoch": 1, "per_epoch_near": 4},
     }
-    recount = Plan(config, train_images=4, val_images=50_000, classes=1000)  # a step a quarter
+    recount = StepPlan(config, train_images=4, val_images=50_000, classes=1000)  # a step a quarter
     steps = recount.evaluated_steps(TARGET, curve.accuracies[:-1], 240)
     assert [step / 4 for step in steps] == list(curve.x)
     assert {0.25, 1.0} == set(np.diff(curve.x))
