@@ -216,7 +216,10 @@ def load(composed: DictConfig) -> RunConfig:
     except OmegaConfBaseException as error:
         raise UserError(config_messages.dangling(error)) from error
     assert isinstance(resolved, dict)
-    return from_plain({str(key): value for key, value in resolved.items()})
+    config = from_plain({str(key): value for key, value in resolved.items()})
+    if config.budget is not None:
+        config.estimand = "budgeted"
+    return config
 
 
 def check_references(setting: str) -> None:

@@ -21,6 +21,8 @@ FUSED = ("sgd", "adamw")
 """Optimizers that torch can update with one fused kernel."""
 FORMS = ("imagenet", "small")
 ESTIMANDS = ("anytime", "budgeted")
+INNER_SPLIT = ("digits", "cifar10", "cifar100")
+"""Data of which a part of the training images can validate."""
 DECODERS = ("pillow", "simplejpeg")
 
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]*")
@@ -42,6 +44,8 @@ def check(config: RunConfig) -> None:
     _check_choices(config)
     check_form_size(config.model.name, config.form, config.model.scale, config.model.width)
     _check_target(config)
+    _check_budget(config)
+    _check_inner_split(config)
     _check_recipe(config)
     _check_names_and_dates(config)
     cadence = config.evaluation
@@ -155,6 +159,46 @@ def _check_target(config: RunConfig) -> None:
             " for 0.05 points type target.tolerance=0.0005"
         )
     _at_least("target.confirmations", target.confirmations, 0)
+
+
+def _check_inner_split(config: RunConfig) -> None:
+    share, name = config.data.inner_split, config.data.name
+    if not 0 <= share < 1:
+        raise UserError(
+            f"data.inner_split={share:g} is not a fraction of at least 0 and under 1; for a fifth"
+            " of the training images type data.inner_split=0.2"
+        )
+    if share and name not in INNER_SPLIT:
+        raise UserError(
+            f"data.inner_split={share:g} is for {', '.join(INNER_SPLIT)}; for data={name} leave it"
+            " out"
+        )
+
+
+def _check_budget(config: RunConfig) -> None:
+    length = config.target.baseline_epochs
+    if length is not None and length <= 0:
+        raise UserError(
+            f"target.baseline_epochs={length:g} must be over 0, e.g. target.baseline_epochs=15"
+        )
+    if config.budget is None:
+        return
+    if config.budget <= 0:
+        raise UserError(
+            f"budget={config.budget:g} must be over 0: a share of the baseline's training compute;"
+            " type for example budget=0.25"
+        )
+    if config.estimand != "budgeted":
+        raise UserError(
+            f"estimand={config.estimand} cannot be used with budget={config.budget:g}, which trains"
+            " its whole schedule; leave estimand out"
+        )
+    if length is None:
+        raise UserError(
+            f"budget={config.budget:g} is a share of the baseline's whole schedule, and this target"
+            " says nothing of its length;\ntype target.baseline_epochs=N, the epochs of"
+            f" {config.target.baseline_model} on this data, or use target=small"
+        )
 
 
 def _check_recipe(config: RunConfig) -> None:

@@ -30,6 +30,7 @@ from efficiency_bench import config_messages
 from efficiency_bench.config import FOLDER_FORM_FROM_PX, FREE_TABLES, RunConfig
 from efficiency_bench.errors import UserError
 from efficiency_bench.identity import FOLDER
+from efficiency_bench.tuned_rates import with_rate
 
 # The schema of configs/train.yaml: only the keys of RunConfig can be overridden.
 ConfigStore.instance().store(name="schema", node=RunConfig)
@@ -75,7 +76,9 @@ def compose(arguments: Sequence[str]) -> list[Composed]:
         typed = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
         assert isinstance(typed, list)
         try:
-            jobs.append(Composed(configuration.load(composed), tuple(map(str, typed))))
+            overrides = tuple(map(str, typed))
+            _check_overridden(overrides, composed)
+            jobs.append(Composed(with_rate(configuration.load(composed)), overrides))
         except UserError as error:  # if raised here, Hydra would print its own lines
             number = len(jobs) + len(refused) + 1
             place = f"run {number}, so none was started: " if sweeping else ""
@@ -92,6 +95,25 @@ def compose(arguments: Sequence[str]) -> list[Composed]:
     if refused:
         raise refused[0]
     return jobs
+
+
+SETS = {
+    "budget": ("recipe.epochs", "estimand"),
+    "rates": ("recipe.optimizer.lr",),
+}
+"""Key -> the keys that it sets, which cannot be set by hand as well."""
+
+
+def _check_overridden(overrides: Sequence[str], composed: DictConfig) -> None:
+    """Raise UserError for a key that another one sets: one of the two would go unnoticed."""
+    typed = dict(text.lstrip("+").split("=", 1) for text in overrides if "=" in text)
+    for key, sets in SETS.items():
+        for name in sets:
+            if composed[key] is not None and name in typed:
+                raise UserError(
+                    f"{name}={typed[name]} cannot be used with {key}={composed[key]}, which sets"
+                    f" it; leave one of the two out"
+                )
 
 
 def _with_override(arguments: Sequence[str], override: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""`efficiency-bench ledger`: list, show, export, import and offer entries."""
+"""`efficiency-bench ledger`: list, show, export and import entries; choose tuned rates."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from efficiency_bench.cli.shared import (
     stdout_console,
 )
 
-app = typer.Typer(help="List, show, export, import and offer the entries of a ledger.")
+app = typer.Typer(help="List, show, export and import the entries of a ledger; choose tuned rates.")
 
 
 @app.command("list")
@@ -89,6 +89,39 @@ def ledger_export(
     for line in exported.left_out:
         print_line(f"left out: {line}", error=True)
     sys.stdout.write(exported.text)
+
+
+@app.command("rates")
+def ledger_rates(
+    ledger: Annotated[Path, typer.Argument(help="Ledger of the trials, of suite=tuning.")],
+    out: Annotated[Path, typer.Option(help="File to write, such as configs/rates/NAME.yaml.")],
+    as_json: Json = False,
+) -> None:
+    """Choose each network's learning rate from trials on a part of the training images.
+
+    `train rates=NAME` uses the file. Where the best rate is the lowest or highest that was tried,
+    the run that extends the search once is printed; type it, and this command again.
+    """
+    from efficiency_bench.ledger.rate_search import chosen_rates, extensions
+    from efficiency_bench.tuned_rates import write_rates
+
+    entries = read_entries(str(ledger))
+    rates = chosen_rates(entries)
+    write_rates(rates, out)
+    if as_json:
+        print_json(rates.model_dump(mode="json"))
+    for model, found in rates.rates.items():
+        edge = " (at the edge)" if found.at_edge else ""
+        print_line(
+            f"{model}: {found.rate:g} of {len(found.tried)} rates, {rates.metric}"
+            f" {100 * found.accuracy:.1f} %{edge}, search {found.search_tfs_days:.2e} tfs-days",
+            error=as_json,
+        )
+    print_line(f"written to {out}", error=as_json)
+    if commands := extensions(rates, entries, str(ledger)):
+        print_line("extend the search where the best rate is at an edge:", error=True)
+        for command in commands:
+            print_line(f"  {command}", error=True)
 
 
 @app.command("import")

@@ -21,6 +21,7 @@ from efficiency_bench.data.image_set import (
     Tell,
     balanced_indices,
     check_splits,
+    inner_val_images,
     quiet,
     set_line,
 )
@@ -93,6 +94,8 @@ def in_memory(read: Callable[[DataConfig], DataSplits]) -> Builder:
             train=cut(whole.train, data.train_images, "data.train_images"),
             val=cut(whole.val, data.val_images, "data.val_images"),
         )
+        if data.inner_split:
+            splits = inner_splits(splits.train, data.inner_split)
         notes: tuple[str, ...] = ()
         if shard.rank == 0:
             both = train_val_overlap.compare_pixels(splits.train.images, splits.val.images)
@@ -135,6 +138,23 @@ def cut(images: ImageSet, count: int | None, key: str) -> ImageSet:
         return images
     indices = balanced_indices(images.labels.tolist(), len(images.classes), count, key)
     return images.subset(torch.tensor(indices))
+
+
+def inner_splits(train: ImageSet, share: float) -> DataSplits:
+    """Training images alone: a balanced, fixed ``share`` of them validates, the rest train.
+
+    So settings can be chosen without a look at the validation images.
+    """
+    key = "data.inner_split x training images"
+    chosen = balanced_indices(
+        train.labels.tolist(), len(train.classes), inner_val_images(len(train), share), key
+    )
+    validates = torch.zeros(len(train), dtype=torch.bool)
+    validates[chosen] = True
+    return DataSplits(
+        train=train.subset((~validates).nonzero().flatten()),
+        val=train.subset(validates.nonzero().flatten()),
+    )
 
 
 def flip_note(data: DataConfig, recipe: RecipeConfig) -> tuple[str, ...]:

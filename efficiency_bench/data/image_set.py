@@ -130,6 +130,11 @@ def set_line(train: Sequence[int], val: Sequence[int]) -> str:
     )
 
 
+def inner_val_images(train_images: int, share: float) -> int:
+    """How many of ``train_images`` validate with ``data.inner_split=share``."""
+    return round(share * train_images)
+
+
 SUBSET_SEED = 20200508
 """Fixed (the day of arXiv:2005.04305), so that a subset is a property of the data."""
 

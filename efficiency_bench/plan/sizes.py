@@ -11,6 +11,7 @@ from torch import nn
 from efficiency_bench.config import DataConfig, RunConfig
 from efficiency_bench.data import folder
 from efficiency_bench.data.build import DEFAULT_ROOT
+from efficiency_bench.data.image_set import inner_val_images
 from efficiency_bench.dataset_facts import (
     CIFAR10,
     CIFAR100,
@@ -74,11 +75,12 @@ def set_size(data: DataConfig) -> SetSize:
     if data.name in WRITTEN and (files := sorted(root.glob(WRITTEN[data.name]))):
         written = sum(file.stat().st_size for file in files)
         size = replace(size, disk_bytes=written, source=f"{size.source}; bytes of {root}")
-    return replace(
-        size,
-        train_images=data.train_images or size.train_images,
-        val_images=data.val_images or size.val_images,
-    )
+    train_images = data.train_images or size.train_images
+    val_images = data.val_images or size.val_images
+    if data.inner_split:
+        val_images = inner_val_images(train_images, data.inner_split)
+        train_images -= val_images
+    return replace(size, train_images=train_images, val_images=val_images)
 
 
 def _counted(root: Path, allow_left_out: bool) -> SetSize:

@@ -98,6 +98,7 @@ def counts_again(evidence: Evidence) -> Iterator[Finding]:
     still has the old version: then that commit has to be checked.
     """
     sides, classes = evidence.start["counts"], evidence.start["classes"]
+    logged = evidence.start.get("budget")
     written_config = evidence.entry.config
     # seeds, and the trials of a search for the shortest schedule, share one count; the evaluation
     # schedule does not matter, and entries from before 0.3 recorded it in another format
@@ -111,6 +112,9 @@ def counts_again(evidence: Evidence) -> Iterator[Finding]:
     except UserError as error:
         yield Unconfirmed("counts", f"the network cannot be counted: {str(error).splitlines()[0]}")
         return
+    if logged is not None:
+        counted_now = baseline_macs(config, classes)
+        yield from equal("counts: baseline", counted_now, logged["baseline_forward_macs"])
     differing = []
     for side, count in counted.items():
         written = sides[str(side)]
@@ -200,6 +204,14 @@ def counts(config: str, classes: int, sides_px: tuple[int, ...]) -> dict[int, di
     except Exception as error:  # a library's network may raise anything for untrusted settings
         raise UserError(f"{type(error).__name__}: {error}") from error
     return {side: count_fields(count) for side, count in counted.items()}
+
+
+@lru_cache
+def baseline_macs(config: str, classes: int) -> int:
+    """Forward MACs per image of the baseline of a budgeted run, counted now on the CPU."""
+    from efficiency_bench.run.budgeted import budget_fields
+
+    return int(budget_fields(from_plain(json.loads(config)), classes)["baseline_forward_macs"])
 
 
 def _need_torch() -> None:

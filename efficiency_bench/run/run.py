@@ -50,6 +50,7 @@ from efficiency_bench.training.trainer import (
     Progress,
     train,
 )
+from efficiency_bench.tuned_rates import search_of
 
 log = logging.getLogger(__name__)
 
@@ -280,6 +281,7 @@ def _run_in(
     if folder is not None and (entry := folders.finished_entry(folder, ledger_dir)) is not None:
         folders.check_same(entry, config, folder)
         return _finished(entry, folder, ledger_dir)
+    search = search_of(config)
     began = time.perf_counter()
     ranks = rank0.ranks
     data = build_data(config.data, config.recipe, config.seed, ranks.device, ranks.shard, tell=tell)
@@ -295,11 +297,22 @@ def _run_in(
         store.check_writable(ledger_dir)
         earlier = previous_attempt(folder, run_id)
         job = build_job(config, data, target, stop_requested, ranks)
+        config = replace(config, recipe=job.recipe)  # with the epochs that a budget sets
         setup_seconds = time.perf_counter() - began
         # not timed; the other ranks still wait for the broadcast
         peak = None if earlier else measured_peak(config, ranks.shard.world_size)
         setup = RunSetup(
-            config, run_id, folder, ledger_dir, data, target, job, setup_seconds, earlier, peak
+            config,
+            run_id,
+            folder,
+            ledger_dir,
+            data,
+            target,
+            job,
+            setup_seconds,
+            earlier,
+            peak,
+            search,
         )
         open_mirrors = tuple(mirrors(folder))
         rank0.go(target, data, earlier.checkpoint if earlier else None)

@@ -17,7 +17,8 @@ from efficiency_bench.data import Data
 from efficiency_bench.data.augment import derived_seed
 from efficiency_bench.identity import config_digest, data_name, row_date
 from efficiency_bench.models import build_model, check_input, known_arguments
-from efficiency_bench.records import Segment, Target, paper3x_tfs_days
+from efficiency_bench.records import RateSearch, Segment, Target, paper3x_tfs_days
+from efficiency_bench.run.budgeted import budget_fields, budgeted_recipe
 from efficiency_bench.run.resume import PreviousAttempt
 from efficiency_bench.training.ranks import SINGLE_PROCESS, Ranks
 from efficiency_bench.training.schedule import all_sides_px
@@ -41,6 +42,8 @@ class RunSetup:
     """The attempt that this one resumes; None: there was none."""
     peak: Mapping[str, Any] | None
     """FLOP/s of the device and how it was measured when the run starts; None when it resumes."""
+    search: RateSearch | None
+    """The search that chose the learning rate; None: there was none."""
 
     @property
     def evaluation_seconds_before(self) -> float:
@@ -74,14 +77,16 @@ def build_job(
     """The trainer's job: the model, its MAC counts at every image side, and the other inputs.
 
     A budgeted run is checked against its target only at its end, so the trainer gets no target.
+    A budget sets the recipe's epochs.
     """
     torch.manual_seed(derived_seed(config.seed, config.repeat, "weights"))
     sides = all_sides_px(config.recipe.progressive, config.data.image_px)
     model, counts = counted_model(config, len(data.classes), sides)
+    forward_macs = {side: count.forward_macs for side, count in counts.items()}
     return Job(
         model=model,
         data=data,
-        recipe=config.recipe,
+        recipe=budgeted_recipe(config, len(data.classes), data.train_images, forward_macs),
         cadence=config.evaluation,
         target=None if config.estimand == "budgeted" else target,
         counts=counts,
@@ -140,23 +145,25 @@ def model_arguments(config: RunConfig) -> tuple[dict[str, Any], list[str]]:
 def start_fields(run: RunSetup, notes: Sequence[str], facts: Mapping[str, Any]) -> dict[str, Any]:
     """Fields of the ``start`` event: all that is needed to recompute the entry from the log."""
     job = run.job
-    measured = measured_part(run.config)
+    measured, classes = measured_part(run.config), len(run.data.classes)
     return {
         "run_id": run.run_id,
         "experiment": run.config.experiment,
         "model": run.config.model.name,
         "recipe": run.config.recipe.name,
-        "data": data_name(run.config.data.name, len(run.data.classes)),
+        "data": data_name(run.config.data.name, classes),
         "seed": run.config.seed,
         "repeat": run.config.repeat,
         "suite": run.config.suite,
         "date": row_date(measured),
         "target": None if run.target is None else run.target.model_dump(mode="json"),
-        "classes": len(run.data.classes),
+        "classes": classes,
         "train_images": run.data.train_images,
         "val_images": run.data.val_images,
         "total_steps": job.total_steps,
         "total_epochs": job.recipe.epochs,
+        "budget": None if run.config.budget is None else budget_fields(run.config, classes),
+        "rates": run.search and run.search.model_dump(mode="json"),
         "counts": {str(side): count_fields(count) for side, count in job.counts.items()},
         "notes": list(notes),
         "setup_seconds": run.setup_seconds,

@@ -21,11 +21,12 @@ from efficiency_bench.stop_rule import metric_of_entry, metric_of_start
 from efficiency_bench.sweep import manifest
 from efficiency_bench.sweep.manifest import RunNote, Sweep
 
-STATES = ("running", "preempted", "waiting", "arrived", "ended", "failed")
+STATES = ("running", "preempted", "waiting", "arrived", "ended", "failed", "left out")
 """``preempted``: stopped or killed, resumes when started again; ``ended``: completed its schedule
-without reaching its target; ``failed``: ended by a fault, or could not start."""
+without reaching its target; ``failed``: ended by a fault, or could not start; ``left out``: its
+budget pays for too few steps."""
 
-FINISHED = ("arrived", "ended", "failed")
+FINISHED = ("arrived", "ended", "failed", "left out")
 
 
 @dataclass(frozen=True, config=ConfigDict(allow_inf_nan=False))
@@ -55,13 +56,15 @@ class RunStatus:
     @property
     def missing(self) -> bool:
         """Whether it has to be started or restarted."""
-        return self.entry is None and self.state != "running"
+        return self.entry is None and self.state not in ("running", "left out")
 
     @property
     def exit_code(self) -> int:
         """As in ``train``: 75 not ended, 2 could not start, 1 ended by a fault, else 0."""
         if self.state not in FINISHED:
             return STOPPED
+        if self.state == "left out":
+            return 0
         if self.entry is None:
             return 2
         return 1 if self.state == "failed" else 0
@@ -114,7 +117,8 @@ def status_of(sweep: Sweep, number: int) -> RunStatus:
     if running:
         return RunStatus(**known, state="running")
     if note.problem is not None:
-        return RunStatus(**known, state="failed", detail=note.problem.splitlines()[0])
+        state = "left out" if note.left_out else "failed"
+        return RunStatus(**known, state=state, detail=note.problem.splitlines()[0])
     return RunStatus(**known, state="waiting")
 
 

@@ -12,6 +12,7 @@ from efficiency_bench.config_checks import check
 from efficiency_bench.errors import UserError
 from efficiency_bench.hydra_app import Composed
 from efficiency_bench.records import Entry
+from efficiency_bench.run.budgeted import TooFewSteps
 from efficiency_bench.run.folder import in_use, locked
 from efficiency_bench.run.processes import Process, this_process
 from efficiency_bench.run.signals import STOPPED, Stop, stop_on_signal
@@ -89,7 +90,8 @@ def train_here(
 def train_run(sweep: Sweep, number: int, here: Terminal, stop: Stop) -> tuple[int, Entry | None]:
     """Train or resume a run; returns its exit code, and its entry if it has one.
 
-    A user's mistake is printed and noted, and gives exit code 2.  Only rank 0 writes notes.
+    A user's mistake is printed and noted, and gives exit code 2; so is a budget that pays for too
+    few steps, with exit code 0.  Only rank 0 writes notes.
     """
     total = len(sweep.runs)
     note = RunNote(job=job_name(), run_dir=manifest.read_note(sweep.folder, number).run_dir)
@@ -101,6 +103,11 @@ def train_run(sweep: Sweep, number: int, here: Terminal, stop: Stop) -> tuple[in
 
     try:
         outcome = run_with_progress(sweep.config(number), here, stop, (number, total), begins)
+    except TooFewSteps as error:
+        reason = str(error).splitlines()[0]
+        here.console.print(f"run {number}/{total} left out: {reason}", markup=False)
+        _note_problem(sweep, number, note.model_copy(update={"left_out": True}), reason)
+        return 0, None
     except UserError as error:
         here.console.print(f"run {number}/{total}: {error}", markup=False)
         _note_problem(sweep, number, note, str(error))

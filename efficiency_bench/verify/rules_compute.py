@@ -34,8 +34,10 @@ def steps_and_images(evidence: Evidence) -> Iterator[Finding]:
         "schedule: epochs", entry.config["recipe"]["epochs"], evidence.start["total_epochs"]
     )
     asked = entry.config["data"]["train_images"]
+    inner = entry.config["data"].get("inner_split", 0.0)
     if asked is not None:
-        yield from equal("schedule: train_images", asked, plan.train_images)
+        left = asked - round(inner * asked)
+        yield from equal("schedule: train_images", left, plan.train_images)
     places = [(f"{e['event']} at step {e.get('steps')}", e) for e in _counted(evidence)]
     places.append(("entry", entry.model_dump(mode="json")))
     for name, record in places:
@@ -103,6 +105,8 @@ def evaluations(evidence: Evidence) -> Iterator[Finding]:
     for ours, theirs in zip(read, entry.evaluations, strict=False):
         yield from equal(f"evaluations: step {ours.steps}", _plain([ours]), _plain([theirs]))
     asked, size = entry.config["data"]["val_images"], evidence.start["val_images"]
+    if inner := entry.config["data"].get("inner_split", 0.0):
+        asked = round(inner * (evidence.start["train_images"] + size))
     if asked is not None:
         yield from equal("sample count: val_images", asked, size)
     for evaluation in read:

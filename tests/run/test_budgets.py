@@ -1,0 +1,125 @@
+"""Runs with a budget, trained on digits: what they cost, their entries, what is refused."""
+
+import json
+
+import pytest
+import torch
+
+from efficiency_bench.cli.train import train
+from efficiency_bench.config_checks import check
+from efficiency_bench.errors import UserError
+from efficiency_bench.hydra_app import compose
+from efficiency_bench.ledger import store
+from efficiency_bench.records import TERAFLOPS_DAY
+from efficiency_bench.reproducibility.data_and_counts import verify_ledger
+from efficiency_bench.run.budgeted import TooFewSteps, baseline_forward_macs
+from efficiency_bench.run.run import run
+from efficiency_bench.sweep import manifest
+from efficiency_bench.sweep.status import sweep_row
+from tests.run.test_run import hand_counted_alexnet_macs
+from tests.tiny import TINY, composed, events_of, tiny
+
+RUNG = ("recipe=small_2020", "target.baseline_epochs=12", "recipe.batch_size=16")
+
+
+@pytest.fixture(scope="module")
+def ledger(tmp_path_factory):
+    """AlexNet and ResNet-18 with half the baseline's compute, the latter with growing images."""
+    folder = tmp_path_factory.mktemp("budgets")
+    growing = ("recipe.progressive.start_fraction=0.5", "recipe.progressive.stages=2")
+    growing += ("recipe.progressive.until=0.5",)
+    for name, options in (("alexnet", ()), ("resnet18", growing)):
+        here = f"run_dir={folder / name}"
+        run(tiny(folder, f"model={name}", "budget=0.5", *RUNG, *options, here))
+    return folder / "ledger"
+
+
+def entry_of(ledger, model):
+    (entry,) = [e for e in store.read(ledger).entries if e.model == model]
+    return entry
+
+
+def test_half_a_budget_of_the_baseline_is_half_its_schedule(ledger):
+    entry = entry_of(ledger, "alexnet")
+    steps = 12 * 19 / 2  # 300 images in batches of 16: 18 whole ones and one of 12
+    assert (entry.steps, entry.epochs) == (steps, 6.0)
+    assert (entry.budget_asked, entry.budget) == (0.5, 0.5)
+    assert entry.config["recipe"]["epochs"] == 6.0
+    assert (entry.estimand, entry.target, entry.reached) == ("budgeted", None, None)
+    assert (entry.end_reason, entry.classes) == ("schedule", 10)
+
+
+def test_other_networks_get_the_same_compute_at_each_image_side(ledger):
+    entry = entry_of(ledger, "resnet18")
+    assert [segment.resolution_px for segment in entry.segments] == [8, 16]
+    macs = baseline_forward_macs("alexnet", "small", 10, 16)
+    wanted = 0.5 * 3 * macs * 12 * 300
+    step = 3 * 16 * max(segment.forward_macs for segment in entry.segments)
+    assert abs(entry.paper3x_tfs_days * TERAFLOPS_DAY - wanted) <= step / 2
+    assert entry.budget == pytest.approx(entry.paper3x_tfs_days * TERAFLOPS_DAY / wanted / 2)
+
+
+def test_the_baselines_macs_are_counted_as_by_hand_and_move_no_random_number():
+    baseline_forward_macs.cache_clear()
+    torch.manual_seed(5)
+    macs = baseline_forward_macs("alexnet", "small", 10, 16)
+    drawn = torch.rand(1)
+    torch.manual_seed(5)
+    assert drawn == torch.rand(1)
+    assert macs == hand_counted_alexnet_macs()
+
+
+def test_both_verify(ledger):
+    assert [v.verdict for v in verify_ledger(str(ledger), None, None)] == ["verified"] * 2
+
+
+def test_the_same_command_finds_the_finished_run(ledger):
+    again = run(tiny(ledger.parent, "model=alexnet", "budget=0.5", *RUNG))
+    assert again.already_finished
+    here = f"run_dir={ledger.parent / 'alexnet'}"
+    assert run(tiny(ledger.parent, "model=alexnet", "budget=0.5", *RUNG, here)).already_finished
+
+
+def test_without_a_target_only_whole_epochs_and_the_end_are_evaluated(ledger):
+    events = events_of(ledger.parent / "resnet18")
+    (start,) = [e for e in events if e["event"] == "start"]
+    steps = [e["steps"] for e in events if e["event"] == "evaluation"]
+    assert steps == [*range(19, start["total_steps"], 19), start["total_steps"]]
+    assert start["budget"]["asked"] == 0.5
+
+
+def test_a_rung_of_few_steps_is_refused_and_the_least_budget_named(tmp_path):
+    with pytest.raises(TooFewSteps, match=r"budget=0\.1 pays for 23 steps of alexnet.*budget=0\.2"):
+        run(tiny(tmp_path, "model=alexnet", "budget=0.1", *RUNG))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["budget=0"], "budget=0 must be over 0"),
+        (["budget=-1"], "budget=-1 must be over 0"),
+        (["budget=0.5", "recipe.epochs=3"], r"recipe\.epochs=3 cannot be used with budget=0\.5"),
+        (["budget=0.5", "estimand=anytime"], "estimand=anytime cannot be used with budget"),
+        (["budget=0.5", "data=imagenet"], r"type target\.baseline_epochs=N"),
+        (["target.baseline_epochs=0"], r"target\.baseline_epochs=0 must be over 0"),
+    ],
+)
+def test_conflicts_are_told_with_what_to_type(options, message):
+    with pytest.raises(UserError, match=message):
+        check(compose(["experiment=resnet18", *options])[0].config)
+
+
+def test_a_budget_makes_the_run_budgeted():
+    assert composed("experiment=resnet18", "budget=0.5").estimand == "budgeted"
+
+
+def test_a_sweep_leaves_short_rungs_out_and_ends_well(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    options = ["model=alexnet", "budget=0.1,0.25", *RUNG, *TINY, "tracking.wandb=false"]
+    entries, code = train(["-m", *options])
+    assert ([entry.budget_asked for entry in entries], code) == ([0.25], 0)
+    assert "run 1/2 left out: budget=0.1 pays for 23 steps" in capsys.readouterr().err
+    states = sweep_row(None)["states"]
+    assert (states["left out"], states["ended"], states["failed"]) == (1, 1, 0)
+    assert len(list((tmp_path / "runs/ledger").glob("*.json"))) == 1
+    assert json.loads((manifest.find(None).folder / "1.json").read_text())["left_out"]
