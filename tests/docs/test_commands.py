@@ -13,6 +13,7 @@ from efficiency_bench.cli import main
 from tests.data.photos import plant
 from tests.docs.pages import PAGES, ROOT, blocks
 from tests.ledger.dawnbench_files import written
+from tests.once import made_once
 from tests.tiny import TINY
 
 SHORTENED = (
@@ -30,7 +31,10 @@ FOLLOWED = [page for page in PAGES if page.name != "cluster.md"]
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
     """A folder that has what the pages speak of: a sweep, two ledgers, and data."""
-    folder = tmp_path_factory.mktemp("desk")
+    return made_once(tmp_path_factory, "desk", prepare)
+
+
+def prepare(folder):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("COLUMNS", "80")
@@ -39,7 +43,6 @@ def prepared(tmp_path_factory):
         sweep = ("train", "-m", FALLING, "data=digits", "ledger_dir=runs/demo/ledger")
         assert typed(*sweep) == 0
         shutil.copytree(folder / "runs/demo/ledger", folder / "runs/ledger")
-    return folder
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from efficiency_bench.reproducibility.rerun import compare, reproduce
 from efficiency_bench.run.run import run
 from tests.commands import command
 from tests.ledger.factory import make_baseline, make_entry
+from tests.once import made_once
 from tests.tiny import tiny
 
 SEEDS = (0, 1, 2)
@@ -24,11 +25,13 @@ SEEDS = (0, 1, 2)
 @pytest.fixture(scope="module")
 def ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A ledger with a run that sets a target, and one that was trained to it."""
-    folder = tmp_path_factory.mktemp("committed")
+    return made_once(tmp_path_factory, "committed", _commit) / "ledger"
+
+
+def _commit(folder: Path) -> None:
     short = ("recipe.epochs=8", "recipe.batch_size=16")  # long enough for the baseline to learn
     for model in ("alexnet", "resnet18"):
         run(tiny(folder, f"experiment={model}", *short, f"run_dir={folder / model}"))
-    return folder / "ledger"
 
 
 def test_a_retrained_run_matches_its_entry_and_leaves_the_ledger_alone(

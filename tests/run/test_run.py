@@ -10,15 +10,14 @@ from efficiency_bench.errors import UserError
 from efficiency_bench.ledger import store
 from efficiency_bench.run.run import run
 from efficiency_bench.training.evaluation import evaluate
+from tests.once import own_copy
 from tests.tiny import events_of, tiny
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A ledger with AlexNet's measured level on 700 digits, trained for twelve epochs."""
-    folder = tmp_path_factory.mktemp("runs")
-    run(baseline(folder))
-    return folder
+    return own_copy(tmp_path_factory, "alexnet_level", lambda folder: run(baseline(folder)))
 
 
 def baseline(folder: Path):
