@@ -17,12 +17,13 @@ import time
 from pathlib import Path
 
 
-def put(path: Path, content: bytes) -> None:
+def put(path: Path, content: bytes, replace: bool = True) -> None:
     """Write ``content`` to ``path`` atomically: a reader sees the old file or the complete new one.
 
     The content goes to a temporary file with a random name, is fsynced and then renamed.  Several
-    processes and hosts may write at the same time.  A link at ``path`` is replaced, not followed.
-    Raises OSError if the write fails, and removes the temporary file.
+    processes and hosts may write at the same time.  A link at ``path`` is replaced, not followed;
+    without ``replace``, a path that exists raises FileExistsError.  Raises OSError if the write
+    fails, and removes the temporary file.
     """
     aside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
@@ -30,7 +31,11 @@ def put(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        aside.replace(path)
+        if replace:
+            aside.replace(path)
+        else:
+            # unlike a rename, a link fails if the name is taken, also between two processes
+            os.link(aside, path)
         folder = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)

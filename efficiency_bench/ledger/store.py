@@ -10,7 +10,6 @@ import contextlib
 import gc
 import gzip
 import json
-import os
 import re
 import secrets
 from collections.abc import Iterator, Sequence
@@ -20,7 +19,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from efficiency_bench.errors import UserError, unknown
-from efficiency_bench.files import read_regular
+from efficiency_bench.files import put, read_regular
 from efficiency_bench.ledger.events import LARGEST_OWN_LOG_BYTES, reject_constant
 from efficiency_bench.provenance import digest_json
 from efficiency_bench.records import SCHEMA_VERSION, Entry
@@ -90,12 +89,9 @@ def append(ledger_dir: Path, entry: Entry, event_log: Path | None = None) -> Pat
     if event_log is not None and not final.exists():
         _keep_log(event_log, log_path(ledger_dir, entry.run_id))
     text = json.dumps(entry.model_dump(mode="json"), indent=2, allow_nan=False) + "\n"
-    draft = _draft(ledger_dir)
     try:
-        _write_durably(draft, text.encode())
-        # unlike a rename, a link fails if the name is taken, also between two processes
-        os.link(draft, final)
-        _sync_folder(ledger_dir)
+        ledger_dir.mkdir(parents=True, exist_ok=True)
+        put(final, text.encode(), replace=False)
     except FileExistsError as error:
         if not ledger_dir.is_dir():
             raise _refused(ledger_dir, error) from error
@@ -106,14 +102,11 @@ def append(ledger_dir: Path, entry: Entry, event_log: Path | None = None) -> Pat
         ) from error
     except OSError as error:
         raise _refused(ledger_dir, error) from error
-    finally:
-        _discard(draft)
     return final
 
 
 def _keep_log(event_log: Path, kept: Path) -> None:
     """Compress ``event_log`` to ``kept``, replacing any file left by a crashed attempt."""
-    draft = _draft(kept.parent)
     try:
         # no timestamp inside, so that the same log always gives the same bytes
         compressed = gzip.compress(read_regular(event_log, LARGEST_OWN_LOG_BYTES), mtime=0)
@@ -123,13 +116,10 @@ def _keep_log(event_log: Path, kept: Path) -> None:
             "an entry cannot be verified without it; restore it, or run again with repeat=1"
         ) from error
     try:
-        _write_durably(draft, compressed)
-        draft.replace(kept)
-        _sync_folder(kept.parent)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        put(kept, compressed)
     except OSError as error:
         raise _refused(kept.parent, error) from error
-    finally:
-        _discard(draft)
 
 
 def check_writable(ledger_dir: Path) -> None:
@@ -137,13 +127,15 @@ def check_writable(ledger_dir: Path) -> None:
 
     Raises UserError if it is not.
     """
-    draft = _draft(ledger_dir)
+    probe = ledger_dir / f".{secrets.token_hex(8)}"
     try:
-        _write_durably(draft, b"\n")
+        ledger_dir.mkdir(parents=True, exist_ok=True)
+        put(probe, b"\n")
     except OSError as error:
         raise _refused(ledger_dir, error) from error
     finally:
-        _discard(draft)
+        with contextlib.suppress(OSError):
+            probe.unlink()
 
 
 def read(ledger_dir: Path) -> LedgerRead:
@@ -253,38 +245,12 @@ def _first(error: ValidationError) -> str:
     return f"{where}: {details[0]['msg']}{more}"
 
 
-def _draft(ledger_dir: Path) -> Path:
-    # a leading dot and no .json, so that no reader takes a half-written file for an entry
-    return ledger_dir / f".{secrets.token_hex(8)}.tmp"
-
-
-def _write_durably(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("xb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _discard(draft: Path) -> None:
-    with contextlib.suppress(OSError):
-        draft.unlink()
-
-
 def _refused(ledger_dir: Path, error: OSError) -> UserError:
     return UserError(
         f"cannot write an entry into {ledger_dir}: {error.strerror or error}\n"
         "free some space, make the folder writable or name another with ledger_dir=DIR; "
         "then type the same command again"
     )
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 ADDED_IN_4 = ("budget_asked", "budget", "rates", "classes")

@@ -5,6 +5,7 @@ import multiprocessing
 
 import pytest
 
+from efficiency_bench import files
 from efficiency_bench.errors import UserError
 from efficiency_bench.ledger import store
 from efficiency_bench.ledger.store import EntryExists, append, check_writable, find, read
@@ -177,7 +178,7 @@ def test_an_entry_is_complete_before_it_gets_its_name(tmp_path, monkeypatch):
     def cut_off(descriptor):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(store.os, "fsync", cut_off)
+    monkeypatch.setattr(files.os, "fsync", cut_off)
     with pytest.raises(KeyboardInterrupt):
         append(tmp_path, make_entry("a"))
     assert list(tmp_path.iterdir()) == []
