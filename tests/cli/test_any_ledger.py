@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from efficiency_bench.cli import app
 from efficiency_bench.errors import UserError
 from efficiency_bench.sweep import manifest
+from tests.ledger.forging import replaced
 from tests.ledger.recorded import LEDGER as RECORDED
 from tests.ledger.recorded import REACHED
 from tests.small_ledger import CORNERS
@@ -125,19 +126,6 @@ def ledger(small_ledger, tmp_path_factory):
 
 def runs_of(ledger):
     return sorted(path.stem for path in ledger.glob("*.json"))
-
-
-@contextlib.contextmanager
-def replaced(files):
-    """Files with other bytes for a while."""
-    before = {path: path.read_bytes() for path in files}
-    try:
-        for path, content in files.items():
-            path.write_bytes(content)
-        yield
-    finally:
-        for path, content in before.items():
-            path.write_bytes(content)
 
 
 def fuzz(examples):

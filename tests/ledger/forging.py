@@ -6,6 +6,8 @@ import copy
 import gzip
 import hashlib
 import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -107,3 +109,16 @@ def chained(lines: list[Json]) -> bytes:
         link = hashlib.sha256(link.encode() + body).hexdigest()
         content += body + f', "chain": "{link}"}}\n'.encode()
     return content
+
+
+@contextmanager
+def replaced(files: Mapping[Path, bytes]) -> Iterator[None]:
+    """Replace the bytes of files for a while, and always restore them."""
+    before = {path: path.read_bytes() for path in files}
+    try:
+        for path, content in files.items():
+            path.write_bytes(content)
+        yield
+    finally:
+        for path, content in before.items():
+            path.write_bytes(content)

@@ -6,7 +6,6 @@ import hashlib
 import json
 import math
 import shutil
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,7 +19,7 @@ from efficiency_bench.reproducibility.data_and_counts import verify_ledger
 from efficiency_bench.run.run import run
 from efficiency_bench.verify import LedgerIndex, verify
 from tests.ledger.factory import make_entry
-from tests.ledger.forging import Forgery, chained
+from tests.ledger.forging import Forgery, chained, replaced
 from tests.once import own_copy
 from tests.tiny import tiny
 
@@ -243,19 +242,6 @@ def get(content, path):
 fuzz = settings(
     max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-
-
-@contextmanager
-def replaced(files):
-    """Replace the bytes of files temporarily, and always restore them."""
-    before = {path: path.read_bytes() for path in files}
-    try:
-        for path, content in files.items():
-            path.write_bytes(content)
-        yield
-    finally:
-        for path, content in before.items():
-            path.write_bytes(content)
 
 
 def caught(folder, run_id):
