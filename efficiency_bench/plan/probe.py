@@ -18,7 +18,7 @@ from efficiency_bench.errors import UserError
 from efficiency_bench.identity import FOLDER, IMAGENET
 from efficiency_bench.run.cost import open_meter
 from efficiency_bench.run.processes import this_process
-from efficiency_bench.training.ranks import SINGLE_PROCESS
+from efficiency_bench.training.ranks import Ranks
 from efficiency_bench.training.step import Numerics, Step
 from efficiency_bench.training.trainer import READ_EVERY_STEPS
 
@@ -56,7 +56,7 @@ def probed(config: RunConfig, model: nn.Module, classes: int, seconds: float) ->
         config.recipe,
         Numerics(config.precision, config.optimizer_kernel, config.compile),
         config.model.auxiliary_loss_weight,
-        SINGLE_PROCESS,
+        Ranks(device=torch.device(config.device)),
     )
     batch_size = probe_batch_size(config)
     batches = _made_up(config, batch_size, classes)

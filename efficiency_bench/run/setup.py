@@ -20,7 +20,7 @@ from efficiency_bench.models import build_model, check_input, known_arguments
 from efficiency_bench.records import RateSearch, Segment, Target, paper3x_tfs_days
 from efficiency_bench.run.budgeted import budget_fields, budgeted_recipe
 from efficiency_bench.run.resume import PreviousAttempt
-from efficiency_bench.training.ranks import SINGLE_PROCESS, Ranks
+from efficiency_bench.training.ranks import Ranks
 from efficiency_bench.training.schedule import all_sides_px
 from efficiency_bench.training.step import Numerics
 from efficiency_bench.training.trainer import Ending, Job, Progress
@@ -72,13 +72,18 @@ def build_job(
     data: Data,
     target: Target | None,
     stop_requested: Callable[[], bool],
-    ranks: Ranks = SINGLE_PROCESS,
+    ranks: Ranks | None = None,
 ) -> Job:
     """The trainer's job: the model, its MAC counts at every image side, and the other inputs.
 
     A budgeted run is checked against its target only at its end, so the trainer gets no target.
     A budget sets the recipe's epochs.
+    Without ``ranks`` the world size is 1.  Raises ValueError if ``ranks`` are not on
+    ``config.device``: the network would be on one device and its autocast for the other.
     """
+    ranks = ranks or Ranks(device=torch.device(config.device))
+    if ranks.device.type != config.device:
+        raise ValueError(f"the ranks are on {ranks.device.type}, the network on {config.device}")
     torch.manual_seed(derived_seed(config.seed, config.repeat, "weights"))
     sides = all_sides_px(config.recipe.progressive, config.data.image_px)
     model, counts = counted_model(config, len(data.classes), sides)
@@ -92,7 +97,6 @@ def build_job(
         counts=counts,
         image_px=config.data.image_px,
         seed=derived_seed(config.seed, config.repeat, "training"),
-        device=torch.device(config.device),
         numerics=Numerics(config.precision, config.optimizer_kernel, config.compile),
         auxiliary_loss_weight=config.model.auxiliary_loss_weight,
         stop_requested=stop_requested,

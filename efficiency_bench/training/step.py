@@ -130,13 +130,13 @@ class Step:
         return self.model if self.average is None else self.average.model
 
 
-def compile_step(step: Step, shapes: Iterable[tuple[int, int]], device: torch.device) -> float:
+def compile_step(step: Step, shapes: Iterable[tuple[int, int]]) -> float:
     """Compile ``step``'s network for every (images, side in px) and return the seconds it took.
 
     Torch compiles at the first use of a shape, which would count as training time.  Weights,
     buffers and random generators do not change.  Raises UserError if torch cannot compile.
     """
-    began = time.perf_counter()
+    began, device = time.perf_counter(), step.ranks.device
     buffers = {name: value.clone() for name, value in step.model.named_buffers()}
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):

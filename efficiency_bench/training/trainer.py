@@ -49,13 +49,17 @@ class Job:
     counts: Mapping[int, ForwardCount]  # by side of the training image, px
     image_px: int
     seed: int
-    device: torch.device
     numerics: Numerics
     auxiliary_loss_weight: float = 0.0
     stop_requested: Callable[[], bool] = field(default=lambda: False)
     ranks: Ranks = SINGLE_PROCESS
     watch: Callable[[TrainingRun], None] = field(default=lambda run: None)
     """Called once with the run before its first step, for example to attach a profiler."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where this rank trains."""
+        return self.ranks.device
 
     @property
     def total_steps(self) -> int:
@@ -208,7 +212,7 @@ class TrainingRun:
         sizes = dict.fromkeys(batch_sizes(job.data.train_images, job.recipe.batch_size))
         images = dict.fromkeys(len(job.ranks.shard.take(list(range(n)))) for n in sizes)
         shapes = [(n, side) for side in job.counts for n in images]
-        return Compiled(compile_step(self.step, shapes, job.device))
+        return Compiled(compile_step(self.step, shapes))
 
     def batches(self) -> Iterator[Batch]:
         """The batches from the current step to the schedule's end."""
