@@ -27,7 +27,8 @@ from efficiency_bench.run import device as devices
 from efficiency_bench.run import folder as folders
 from efficiency_bench.run.cost import EnergyAccount, begin_cost
 from efficiency_bench.run.device import measured_peak
-from efficiency_bench.run.processes import RANK_DIED, is_lost_process, join, this_process
+from efficiency_bench.run.faults import interruption
+from efficiency_bench.run.processes import join, this_process
 from efficiency_bench.run.profiling import Profile
 from efficiency_bench.run.resume import Checkpointer, previous_attempt
 from efficiency_bench.run.setup import (
@@ -68,8 +69,6 @@ class Mirror(Protocol):
 Mirrors = Callable[[Path], Iterable[Mirror]]
 """Makes the mirrors of a run, given its folder."""
 
-WORKER_DIED = "DataLoader worker"
-"""Start of torch's message when a loading process was killed, which is not the run's fault."""
 
 
 @dataclass(frozen=True)
@@ -182,6 +181,7 @@ def _train_and_log(
     An evaluation starts when the record before it, always a Progress, is yielded.
     """
     latest, evaluation_seconds = run.progress_before, run.evaluation_seconds_before
+    evaluated = run.evaluated_before
     energy.charge_nothing()
     try:
         for record in train(run.job, run.earlier.state if run.earlier else None):
@@ -194,6 +194,7 @@ def _train_and_log(
                     tell("progress", **progress_fields(record), **energy.fields())
                 case Evaluation():
                     energy.charge_evaluation()
+                    evaluated = True
                     evaluation_seconds += record.evaluation_seconds or 0.0
                     tell("evaluation", **record.model_dump(mode="json"))
                 case Halted():
@@ -208,10 +209,9 @@ def _train_and_log(
     except (UserError, KeyboardInterrupt):
         raise
     except Exception as error:
-        lost = is_lost_process(error, run.job.ranks)
-        # the system usually kills a loading process because memory ran out
-        if lost or WORKER_DIED in str(error):
-            detail = RANK_DIED if lost else str(error).splitlines()[0]
+        detail = interruption(error, run.config, run.job.ranks, evaluated)
+        if detail is not None:
+            detail = whole_characters(detail)[:LONGEST_TEXT]
             return _failure(detail, latest, evaluation_seconds, "interrupted")
         put(run.folder / "fault.txt", traceback.format_exc().encode(errors="backslashreplace"))
         log.error("%s failed: %s (traceback in %s)", run.run_id, error, run.folder / "fault.txt")

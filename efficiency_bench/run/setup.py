@@ -52,6 +52,12 @@ class RunSetup:
         return 0.0 if state is None else float(state["evaluation_seconds"])
 
     @property
+    def evaluated_before(self) -> bool:
+        """Whether an earlier attempt has evaluated, so that training and evaluation fit."""
+        events = self.earlier.events if self.earlier else ()
+        return any(e["event"] == "evaluation" for e in events)
+
+    @property
     def progress_before(self) -> Progress | None:
         """Progress where this attempt resumes, in case it fails before the next step."""
         if self.earlier is None or self.earlier.state is None:

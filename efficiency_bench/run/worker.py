@@ -11,9 +11,10 @@ from typing import Any
 from efficiency_bench.config import RunConfig
 from efficiency_bench.data import Data, build_data
 from efficiency_bench.errors import UserError
-from efficiency_bench.records import Target
-from efficiency_bench.run.processes import RANK_DIED, Process, is_lost_process
+from efficiency_bench.records import Evaluation, Target
+from efficiency_bench.run.faults import interruption
 from efficiency_bench.run.setup import build_job
+from efficiency_bench.run.processes import Process
 from efficiency_bench.training import checkpoint
 from efficiency_bench.training.ranks import Ranks
 from efficiency_bench.training.trainer import Ending, State, train
@@ -76,14 +77,17 @@ def run_worker_rank(
         )
     target = None if message["target"] is None else Target(**message["target"])
     job = build_job(config, data, target, stop_requested, ranks)
+    evaluated = message["checkpoint"] is not None
     try:
         for record in train(job, _state(message["checkpoint"], process)):
+            evaluated = evaluated or isinstance(record, Evaluation)
             if isinstance(record, Ending):
                 return record.reason
     except RuntimeError as error:
-        if not is_lost_process(error, ranks):
+        detail = interruption(error, config, ranks, evaluated)
+        if detail is None:
             raise
-        log.error("%s: %s", process, RANK_DIED)
+        log.error("%s: %s", process, detail)
         return "interrupted"
     raise AssertionError("the trainer ended without an ending")
 

@@ -78,7 +78,8 @@ def train_here(
     entries: list[Entry] = []
     with stop_on_signal(leaving) as stop:
         for number in sweep.numbers:
-            over = stop or (process.world_size > 1 and any(codes))
+            # what interrupted a run without a signal, a failed device say, is still there
+            over = stop or STOPPED in codes or (process.world_size > 1 and any(codes))
             code, entry = (STOPPED, None) if over else train_run(sweep, number, here, stop)
             codes.append(code)
             entries += [] if entry is None else [entry]
