@@ -182,7 +182,7 @@ class RunConfig:
     seed: int = 0
     repeat: int = 0
     device: str = "auto"  # auto, cpu, cuda
-    precision: str = "auto"  # auto, fp32, bf16; auto: fp32 on CPU, bf16 on CUDA
+    precision: str = "auto"  # auto, fp32, tf32, bf16; auto: bf16 on CUDA that has it, else fp32
     channels_last: bool | None = None  # null: on
     optimizer_kernel: str = "auto"  # auto, single, foreach, fused: how the update is computed
     compile: bool = False  # torch.compile the training step, before the clock starts

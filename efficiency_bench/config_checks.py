@@ -15,7 +15,7 @@ OPTIMIZERS = ("sgd", "rmsprop", "rmsprop_tf", "adamw")
 SCHEDULES = ("constant", "step", "exponential", "staircase", "cosine", "linear", "one_cycle")
 METRICS = ("top1", "top5")
 DEVICES = ("auto", "cpu", "cuda")
-PRECISIONS = ("auto", "fp32", "bf16")
+PRECISIONS = ("auto", "fp32", "tf32", "bf16")
 KERNELS = ("auto", "single", "foreach", "fused")
 FUSED = ("sgd", "adamw")
 """Optimizers that torch can update with one fused kernel."""

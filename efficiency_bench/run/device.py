@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import time
+import warnings
 from dataclasses import replace
 from typing import Any
 
@@ -37,18 +38,16 @@ def keep_freed_memory() -> bool:
 def resolve(config: RunConfig) -> RunConfig:
     """``config`` with every ``auto`` of device, precision, layout, kernels and threads resolved.
 
-    Defaults: CUDA if available; bf16 autocast on CUDA and fp32 on a CPU (bf16 on a CPU was
-    twenty times slower); channels_last on both (10 to 90 % faster for small networks on a CPU);
-    the optimizer kernel that was faster on a CPU (docs/performance.md).
+    Defaults: CUDA if available; bf16 autocast on a GPU that has it, and fp32 elsewhere (bf16 on a
+    CPU was twenty times slower); channels_last on both (10 to 90 % faster for small networks on a
+    CPU); the optimizer kernel that was faster on a CPU (docs/performance.md).
     """
     device = config.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cuda" and not torch.cuda.is_available():
         raise UserError("device=cuda, but torch finds no CUDA device; type device=cpu")
-    precision = config.precision
-    if precision == "auto":
-        precision = "bf16" if device == "cuda" else "fp32"
+    precision = _precision(config.precision, device)
     kernel = config.optimizer_kernel
     if kernel == "auto":
         fused = device == "cpu" and config.recipe.optimizer.name == "adamw"
@@ -65,6 +64,31 @@ def resolve(config: RunConfig) -> RunConfig:
         optimizer_kernel=kernel,
         threads=torch.get_num_threads() if device == "cpu" else None,
     )
+
+
+FIRST_WITH_TF32 = (8, 0)
+"""Compute capability of Ampere, the first with TF32 and bf16 in hardware."""
+
+
+def _precision(asked: str, device: str) -> str:
+    """The precision on ``device``; on CUDA also sets torch's two TF32 flags accordingly.
+
+    Torch's own default is TF32 for convolutions and float32 for matrix products.
+    """
+    if device == "cpu":
+        if asked == "tf32":
+            raise UserError("precision=tf32 is for device=cuda; on a CPU type precision=fp32")
+        return "fp32" if asked == "auto" else asked
+    if asked == "auto":
+        asked = "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    name, tf32 = torch.cuda.get_device_name(), asked == "tf32"
+    if tf32 and torch.cuda.get_device_capability() < FIRST_WITH_TF32:
+        raise UserError(f"precision=tf32: {name} has no TF32; type precision=fp32")
+    with warnings.catch_warnings():  # torch 2.9 announces another interface for the same flags
+        warnings.filterwarnings("ignore", message="Please use the new API settings to control TF32")
+        torch.set_float32_matmul_precision("high" if tf32 else "highest")
+        torch.backends.cudnn.allow_tf32 = tf32
+    return asked
 
 
 def notes(config: RunConfig) -> tuple[str, ...]:
@@ -86,7 +110,12 @@ def hardware(config: RunConfig, processes: int) -> dict[str, Any]:
     }
     if config.device == "cuda":
         properties = torch.cuda.get_device_properties(torch.cuda.current_device())
-        facts |= {"card": properties.name, "card_memory_bytes": properties.total_memory}
+        facts |= {
+            "card": properties.name,
+            "card_memory_bytes": properties.total_memory,
+            "tf32_products": torch.backends.cuda.matmul.allow_tf32,
+            "tf32_convolutions": torch.backends.cudnn.allow_tf32,
+        }
     else:
         facts["torch_threads"] = config.threads
     return facts
@@ -106,8 +135,8 @@ SEED = 0
 def measured_peak(config: RunConfig, processes: int) -> dict[str, Any]:
     """``flops_per_second`` in ``config``'s precision, on its device, times ``processes``.
 
-    ``method`` says how it was measured.  Rank 0 measures while the other ranks wait; each is
-    assumed to reach the same rate.
+    ``config`` must be resolved, which sets TF32.  ``method`` says how it was measured.  Rank 0
+    measures while the other ranks wait; each is assumed to reach the same rate.
     """
     one, method = _one_process(config.device, config.precision, config.threads)
     if processes > 1:
@@ -130,8 +159,6 @@ def _one_process(device: str, precision: str, threads: int | None) -> tuple[floa
         seconds = _seconds(a, b, out)
         fastest, left = min(fastest, seconds), left - seconds
     where = f"{threads} threads" if device == "cpu" else device
-    if device == "cuda" and precision == "fp32":
-        where += f", float32 precision {torch.get_float32_matmul_precision()}"
     return (
         2 * side**3 / fastest,
         f"torch.mm, {side} x {side}, {precision}, {where}, fastest in {MEASURED_SECONDS} s",

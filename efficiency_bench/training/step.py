@@ -26,7 +26,7 @@ class Numerics:
     """Numeric settings, resolved: none is left to a library's default."""
 
     precision: str = "fp32"
-    """fp32, or bf16 autocast."""
+    """fp32, tf32 (float32 storage, products in TF32) or bf16 autocast."""
     optimizer_kernel: str = "foreach"
     """single, foreach or fused: update parameters one at a time, or many at once."""
     compile: bool = False
