@@ -7,7 +7,7 @@ import logging
 import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -43,9 +43,9 @@ from efficiency_bench.run.target import resolve_target
 from efficiency_bench.run.worker import Rank0Broadcast, run_worker_rank
 from efficiency_bench.training import checkpoint
 from efficiency_bench.training.checkpoint import weights_digest
+from efficiency_bench.training.compile import Compiled
 from efficiency_bench.training.trainer import (
     CheckpointOffer,
-    Compiled,
     Ending,
     Halted,
     Progress,
@@ -68,7 +68,6 @@ class Mirror(Protocol):
 
 Mirrors = Callable[[Path], Iterable[Mirror]]
 """Makes the mirrors of a run, given its folder."""
-
 
 
 @dataclass(frozen=True)
@@ -187,7 +186,7 @@ def _train_and_log(
         for record in train(run.job, run.earlier.state if run.earlier else None):
             match record:
                 case Compiled():
-                    tell("compiled", seconds=record.seconds)
+                    tell("compiled", **asdict(record))
                 case Progress():
                     latest = record
                     energy.charge_training()

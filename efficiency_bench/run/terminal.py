@@ -132,6 +132,9 @@ class RunProgress:
                 self._resume(event)
             case "progress" | "evaluation":
                 self._advance(event)
+            case "compiled":
+                for reason in event["left_eager"]:
+                    self._say(f"  note: a part of the network is not compiled: {reason}")
             case "halted":
                 self._say(f"  note: suspended for {event['seconds']:.1f} s, which is not counted")
             case "profile":

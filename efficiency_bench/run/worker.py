@@ -13,8 +13,8 @@ from efficiency_bench.data import Data, build_data
 from efficiency_bench.errors import UserError
 from efficiency_bench.records import Evaluation, Target
 from efficiency_bench.run.faults import interruption
-from efficiency_bench.run.setup import build_job
 from efficiency_bench.run.processes import Process
+from efficiency_bench.run.setup import build_job
 from efficiency_bench.training import checkpoint
 from efficiency_bench.training.ranks import Ranks
 from efficiency_bench.training.trainer import Ending, State, train

@@ -1,21 +1,15 @@
-"""One optimisation step: learning rate, forward, loss, backward, update, moving average.
-
-``compile_step`` compiles it before the clock starts, without changing the run's state.
-"""
+"""One optimisation step: learning rate, forward, loss, backward, update, moving average."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from efficiency_bench.config import RecipeConfig
-from efficiency_bench.errors import UserError
 from efficiency_bench.training.optimizer import MovingAverage, build_optimizer
 from efficiency_bench.training.ranks import Ranks
 from efficiency_bench.training.schedule import rate_multiple
@@ -50,6 +44,8 @@ class Step:
     ) -> None:
         self.model, self.shared_model = ranks.parallel(model)
         self.ranks = ranks
+        self.replays_cuda_graphs = False
+        """Set where the network is compiled to CUDA graphs."""
         self.recipe = recipe
         self.autocast = numerics.autocast(ranks.device)
         self.auxiliary_loss_weight = auxiliary_loss_weight
@@ -79,6 +75,8 @@ class Step:
 
     def forward(self, images: Tensor, labels: Tensor, global_batch_size: int) -> Tensor:
         """The mean loss of this rank's shard, weighted by the shard's size."""
+        if self.replays_cuda_graphs:
+            torch.compiler.cudagraph_mark_step_begin()  # earlier outputs may be overwritten
         with self.autocast:
             loss = self.loss(self.shared_model(images), labels)
         if self.ranks.alone:
@@ -128,38 +126,3 @@ class Step:
     def evaluated_model(self) -> nn.Module:
         """The network to evaluate: the moving average if the recipe keeps one."""
         return self.model if self.average is None else self.average.model
-
-
-def compile_step(step: Step, shapes: Iterable[tuple[int, int]]) -> float:
-    """Compile ``step``'s network for every (images, side in px) and return the seconds it took.
-
-    Torch compiles at the first use of a shape, which would count as training time.  Weights,
-    buffers and random generators do not change.  Raises UserError if torch cannot compile.
-    """
-    began, device = time.perf_counter(), step.ranks.device
-    buffers = {name: value.clone() for name, value in step.model.named_buffers()}
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        try:
-            step.shared_model = cast(nn.Module, torch.compile(step.shared_model))
-            for images, side_px in shapes:
-                _use(step, images, side_px, device)
-        except torch._dynamo.exc.TorchDynamoException as error:
-            raise UserError(
-                f"torch cannot compile this network here: {str(error).splitlines()[0]};\n"
-                "type compile=false"
-            ) from error
-    step.optimizer.zero_grad(set_to_none=True)
-    with torch.no_grad():
-        for name, value in step.model.named_buffers():
-            value.copy_(buffers[name])
-    return time.perf_counter() - began
-
-
-def _use(step: Step, images: int, side_px: int, device: torch.device) -> None:
-    """Run one forward and backward pass over black images."""
-    batch = torch.zeros(images, 3, side_px, side_px, device=device)
-    labels = torch.zeros(images, dtype=torch.int64, device=device)
-    with step.autocast:
-        loss = step.loss(step.shared_model(batch), labels)
-    loss.backward()

@@ -22,10 +22,11 @@ from efficiency_bench.data.loader import batch_sizes
 from efficiency_bench.records import Evaluation, Segment, Target
 from efficiency_bench.stop_rule import chance_level, due, evaluations_per_epoch, sustained_index
 from efficiency_bench.training.clock import Clock
+from efficiency_bench.training.compile import Compiled, compile_step
 from efficiency_bench.training.evaluation import evaluate
 from efficiency_bench.training.ranks import SINGLE_PROCESS, Ranks
 from efficiency_bench.training.schedule import side_px
-from efficiency_bench.training.step import Numerics, Step, compile_step
+from efficiency_bench.training.step import Numerics, Step
 
 Batch = tuple[torch.Tensor, torch.Tensor, int, int]
 """Images, labels, the global batch size, and the images' side in px."""
@@ -78,13 +79,6 @@ class Progress:
     loss: float | None  # nats per image, of the latest batch; None if not finite
     train_seconds: float
     segments: tuple[Segment, ...]
-
-
-@dataclass(frozen=True)
-class Compiled:
-    """The training step was compiled; the time is charged to no clock."""
-
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -212,7 +206,7 @@ class TrainingRun:
         sizes = dict.fromkeys(batch_sizes(job.data.train_images, job.recipe.batch_size))
         images = dict.fromkeys(len(job.ranks.shard.take(list(range(n)))) for n in sizes)
         shapes = [(n, side) for side in job.counts for n in images]
-        return Compiled(compile_step(self.step, shapes))
+        return compile_step(self.step, shapes)
 
     def batches(self) -> Iterator[Batch]:
         """The batches from the current step to the schedule's end."""

@@ -11,8 +11,8 @@ and how the code handles the errors that a card raises (they are raised by hand)
 What it cannot show: anything about a real card.  Nothing is asynchronous, so a missing
 synchronization or a buffer that is reused too early does not fail here.  Tensors that stayed on the
 wrong device are not noticed.  NCCL's own behaviour, CUDA's kernels and their rounding, TF32,
-cuDNN's choice of algorithms, CUDA graphs, memory limits and every speed are those of a CPU or
-absent.  A number from it is never a number of a GPU.
+cuDNN's choice of algorithms, torch's compiler, CUDA graphs, memory limits and every speed are
+those of a CPU or absent.  A number from it is never a number of a GPU.
 
     python -m tests.accelerator.stand_in SCRIPT.py ARGUMENTS     # a script on one such card
 """
@@ -62,6 +62,7 @@ class Card:
     copies: list[Copy] = field(default_factory=list)
     autocasts: list[tuple[str, bool]] = field(default_factory=list)
     backends: list[str] = field(default_factory=list)
+    compiled: list[dict[str, Any]] = field(default_factory=list)
     random: torch.Tensor = field(default_factory=lambda: torch.zeros(16, dtype=torch.uint8))
 
     def synchronize(self, device: Any = None) -> None:
@@ -180,6 +181,8 @@ def installed(cards: int = 1) -> Iterator[Card]:
         patch(torch.Tensor, "pin_memory", _pinned)
         patch(torch, "Generator", _generator(torch.Generator))
         patch(torch, "autocast", _autocast(torch.autocast, card))
+        patch(torch, "compile", lambda network, **keywords: _uncompiled(network, keywords, card))
+        patch(torch.compiler, "cudagraph_mark_step_begin", lambda: None)
         patch(torch.utils.data, "DataLoader", _loader(torch.utils.data.DataLoader))
         for name, value in _cuda(card).items():
             patch(torch.cuda, name, value)
@@ -187,6 +190,12 @@ def installed(cards: int = 1) -> Iterator[Card]:
         stack.enter_context(mock.patch.dict("efficiency_bench.run.device.SIDES", cuda=64))
         stack.enter_context(mock.patch.dict(sys.modules, pynvml=_fake_nvml(card)))
         yield card
+
+
+def _uncompiled(network: Any, keywords: dict[str, Any], card: Card) -> Any:
+    """The network as it is: a compiler would ask the driver for the card."""
+    card.compiled.append(keywords)
+    return network
 
 
 def _pinned(tensor: torch.Tensor) -> torch.Tensor:

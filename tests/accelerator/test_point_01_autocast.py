@@ -9,7 +9,7 @@ from efficiency_bench.plan.probe import probed
 from efficiency_bench.run.device import resolve
 from efficiency_bench.run.setup import build_job
 from efficiency_bench.training.ranks import SINGLE_PROCESS, Ranks
-from efficiency_bench.training.trainer import Run, batches
+from efficiency_bench.training.trainer import TrainingRun, batches
 from tests.accelerator.job import job_on
 from tests.tiny import composed
 
@@ -45,7 +45,7 @@ def test_point_01_a_job_without_ranks_trains_in_its_own_precision():
     job = job_on("experiment=alexnet")
     object.__setattr__(job, "model", Watched())
     images, labels, whole, _ = next(batches(job))
-    Run(job).step(images, labels, whole, 0.5)
+    TrainingRun(job).step(images, labels, whole, 0.5)
     assert job.model.seen == {torch.bfloat16}
     assert job.device.type == "cuda"
 

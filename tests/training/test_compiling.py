@@ -11,9 +11,10 @@ from efficiency_bench.data import build_data
 from efficiency_bench.run.device import resolve
 from efficiency_bench.run.setup import build_job
 from efficiency_bench.training.checkpoint import weights_digest
+from efficiency_bench.training.compile import Compiled, compile_step
 from efficiency_bench.training.ranks import SINGLE_PROCESS
-from efficiency_bench.training.step import Numerics, Step, compile_step
-from efficiency_bench.training.trainer import Compiled, Progress, train
+from efficiency_bench.training.step import Numerics, Step
+from efficiency_bench.training.trainer import Progress, train
 from tests.tiny import TINY, composed
 
 CPU = torch.device("cpu")
@@ -37,7 +38,7 @@ def step() -> Step:
 def test_compiling_changes_no_weights_buffers_generators_or_losses():
     plain, compiled = step(), step()
     random, weights = torch.get_rng_state(), weights_digest(compiled.model)
-    assert compile_step(compiled, [(4, 8), (3, 8)]) > 0
+    assert compile_step(compiled, [(4, 8), (3, 8)]).seconds > 0
     assert compiled.shared_model is not compiled.model
     assert torch.equal(torch.get_rng_state(), random)
     assert weights_digest(compiled.model) == weights == weights_digest(plain.model)
