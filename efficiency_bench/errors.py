@@ -5,6 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+STOPPED = 75
+"""Exit code, EX_TEMPFAIL of sysexits.h: running the same command again resumes."""
+
 
 class UserError(Exception):
     """A mistake that the user can fix; the command line prints it and exits 2."""

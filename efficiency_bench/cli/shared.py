@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from efficiency_bench import ledger
+from efficiency_bench.errors import STOPPED
 from efficiency_bench.formatting import visible
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 DISAGREEMENT = 1
 USER_MISTAKE = 2
-STOPPED = 75
 
 Tier = Literal["measured", "imported", "published"]
 Estimand = Literal["anytime", "budgeted"]

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from efficiency_bench import hydra_app
 from efficiency_bench.config import RunConfig
 from efficiency_bench.config_checks import check
-from efficiency_bench.errors import Stopped, UserError
+from efficiency_bench.errors import STOPPED, Stopped, UserError
 from efficiency_bench.records import Entry
 from efficiency_bench.run.processes import leave, this_process
-from efficiency_bench.run.signals import STOPPED, stop_on_signal
+from efficiency_bench.run.signals import stop_on_signal
 from efficiency_bench.run.terminal import Terminal, console_of, run_with_progress
 
 if TYPE_CHECKING:

@@ -1,16 +1,22 @@
 """A whole data set as one uint8 tensor, augmented on the device in batches.
 
 A CUDA device holds the set itself where there is room, so that a step copies nothing from the host.
+Elsewhere a thread gathers the next batches into pinned memory, from which the device copies while
+it trains.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from efficiency_bench.config import AugmentationConfig
+from efficiency_bench.data.ahead import DrawnAhead, worked_ahead
 from efficiency_bench.data.augment import (
     Draws,
     Normalisation,
@@ -49,6 +55,10 @@ def kept_on_host(pixels: int) -> str:
     )
 
 
+BATCHES_AHEAD = 3
+"""Batches gathered on the host while the device works on one, as in FFCV's loader."""
+
+
 class MemoryLoader:
     """Serves a DataSplits; each set is held once, as uint8."""
 
@@ -72,6 +82,7 @@ class MemoryLoader:
         pixels = splits.train.images.numel() + val_images.numel()
         home = device if fits(pixels, free_bytes(device)) else HOST
         self.notes = () if home == device else (kept_on_host(pixels),)
+        self._copies = home != device
         self.images = splits.train.images.to(home)
         self.labels = splits.train.labels.to(home)
         self.val_images = val_images.to(home)
@@ -84,36 +95,66 @@ class MemoryLoader:
         self.device = device
         self.shard = shard
         self.views = views
+        card = torch.cuda.current_device() if device.type == "cuda" else None
+        self._gathering, drawing = (
+            ThreadPoolExecutor(1, name, partial(_use_card, card)) for name in ("batches", "crops")
+        )
+        self._crops = None
+        if views is not None:
+            count, side = len(self.images), self.images.shape[-1]
+            draw = partial(views.crops, seed, images=count, side_px=side)
+            self._crops = DrawnAhead(drawing, draw)
 
     def epoch(
         self, epoch: int, batch_size: int, image_px: int, start_step: int = 0
     ) -> Iterator[Batch]:
         """See Loader.epoch: this process's share of augmented batches in that epoch's order."""
-        order = epoch_order(self.seed, epoch, len(self.labels)).to(self.images.device)
+        home = self.images.device
+        order = epoch_order(self.seed, epoch, len(self.labels)).to(home)
         parts = order.split(batch_sizes(len(order), batch_size))
-        crops = self._crops(epoch)
-        for step, whole in enumerate(parts[start_step:], start=start_step):
+        held = [self.images, self.labels]
+        if self._crops is not None:
+            held.append(self._crops(epoch).to(home))
+        shards = (self.shard.take(whole) for whole in parts[start_step:])
+        batches = self._on_device([part[indices] for part in held] for indices in shards)
+        for step, (pixels, labels, *crops) in enumerate(batches, start=start_step):
             generator = derived_generator(self.device, self.seed, "augment", epoch, step)
-            draws = Draws(generator, len(whole), self.shard)
-            indices = self.shard.take(whole)
-            images = self.normalise(self.images[indices].to(self.device))
-            if crops is not None:
-                images = cropped(images, crops[indices].to(self.device), image_px)
+            draws = Draws(generator, len(parts[step]), self.shard)
+            images = self.normalise(pixels)
+            if crops:
+                images = cropped(images, crops[0], image_px)
             images = augment(images, self.augmentation, self.flip, draws)
-            yield resized(images, image_px), self.labels[indices].to(self.device)
+            yield resized(images, image_px), labels
 
     def validation(self, batch_size: int) -> Iterator[Batch]:
         """See Loader.validation: this process's share in the order stored."""
-        for images, labels in zip(
-            self.val_images.split(batch_size), self.val_labels.split(batch_size), strict=True
-        ):
-            seen = images if self.views is None else self.views.centre(images)
-            pixels = self.normalise(seen.to(self.device))
-            yield resized(pixels, self.image_px), labels.to(self.device)
+        parts = self.val_images.split(batch_size), self.val_labels.split(batch_size)
+        seen = (
+            [images if self.views is None else self.views.centre(images), labels]
+            for images, labels in zip(*parts, strict=True)
+        )
+        for images, labels in self._on_device(seen):
+            yield resized(self.normalise(images), self.image_px), labels
 
-    def _crops(self, epoch: int) -> Tensor | None:
-        """Where each image is cropped in that epoch, beside the images; None: nowhere."""
-        if self.views is None:
-            return None
-        count, side = len(self.images), self.images.shape[-1]
-        return self.views.crops(self.seed, epoch, count, side).to(self.images.device)
+    def _on_device(self, batches: Iterator[list[Tensor]]) -> Iterator[list[Tensor]]:
+        """The tensors of each batch, on the device; gathered ahead if they are on the host."""
+        if not self._copies:
+            yield from batches
+            return
+        count = itertools.count()
+        # one thread: the batches are an iterator, and come in order
+        turns = worked_ahead(self._gathering, count, lambda _: _pinned(batches), BATCHES_AHEAD)
+        for batch in itertools.takewhile(lambda batch: batch is not None, turns):
+            yield [part.to(self.device, non_blocking=True) for part in batch or ()]
+
+
+def _pinned(batches: Iterator[list[Tensor]]) -> list[Tensor] | None:
+    """The next batch in pinned memory; None: there is none."""
+    batch = next(batches, None)
+    return None if batch is None else [part.pin_memory() for part in batch]
+
+
+def _use_card(card: int | None) -> None:
+    """Select the process's GPU in a thread, which would use the first one otherwise."""
+    if card is not None:
+        torch.cuda.set_device(card)

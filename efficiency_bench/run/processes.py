@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from efficiency_bench.errors import UserError
+from efficiency_bench.errors import STOPPED, UserError
+from efficiency_bench.run.heartbeat import Heartbeat
 
 if TYPE_CHECKING:
     from efficiency_bench.training.ranks import Ranks
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 JOIN_TIMEOUT = timedelta(minutes=30)
 """How long a rank waits for the others before it fails: gloo's own default.  The longest wait is
 for the other ranks to list a large image folder."""
+
+_heartbeat: Heartbeat | None = None
 
 RANK_DIED = "another rank died (see its output); run the same command again to resume"
 
@@ -100,6 +103,7 @@ def join(process: Process, device: str) -> Ranks:
     from efficiency_bench.data.loader import Shard
     from efficiency_bench.training.ranks import Ranks
 
+    global _heartbeat
     if process.world_size == 1:
         return Ranks(device=torch.device(device))
     if device == "cuda":
@@ -109,13 +113,14 @@ def join(process: Process, device: str) -> Ranks:
         if process.one_machine and sys.platform == "linux":
             # gloo would look up its interface by host name, which may not resolve
             os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+        rank, world_size = process.rank, process.world_size
         try:
+            url = process.meeting_point
+            store, _, _ = next(dist.rendezvous(url, rank, world_size, timeout=JOIN_TIMEOUT))
+            _heartbeat = Heartbeat(store.clone(), rank, world_size, _end_without)
+            backend = "nccl" if device == "cuda" else "gloo"
             dist.init_process_group(
-                "nccl" if device == "cuda" else "gloo",
-                init_method=process.meeting_point,
-                rank=process.rank,
-                world_size=process.world_size,
-                timeout=JOIN_TIMEOUT,
+                backend, store=store, rank=rank, world_size=world_size, timeout=JOIN_TIMEOUT
             )
         except (RuntimeError, ValueError) as error:
             raise UserError(
@@ -125,8 +130,27 @@ def join(process: Process, device: str) -> Ranks:
     return Ranks(Shard(process.rank, process.world_size), torch.device(device))
 
 
+def _end_without(rank: int) -> None:
+    """End this process, whose main thread may wait for ``rank`` in a collective for ever."""
+    print(f"efficiency-bench: rank {rank} is silent: {RANK_DIED}", file=sys.stderr, flush=True)
+    os._exit(STOPPED)
+
+
+def fall_silent() -> None:
+    """Stop the heartbeat: this rank ends alone, and the others must not wait for it."""
+    if _heartbeat is not None:
+        _heartbeat.close(finished=False)
+
+
 def leave() -> None:
-    """Leave the process group; a rank that still waits for this one gets an error."""
+    """Leave the process group; a rank that still waits for this one gets an error.
+
+    Without an exception on its way, and without ``fall_silent``, the ranks have agreed to end.
+    """
+    global _heartbeat
+    if _heartbeat is not None:
+        _heartbeat.close(finished=sys.exception() is None)
+        _heartbeat = None
     if joined():
         import torch.distributed as dist
 

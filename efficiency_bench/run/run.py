@@ -28,7 +28,7 @@ from efficiency_bench.run import folder as folders
 from efficiency_bench.run.cost import EnergyAccount, begin_cost
 from efficiency_bench.run.device import measured_peak
 from efficiency_bench.run.faults import interruption
-from efficiency_bench.run.processes import join, this_process
+from efficiency_bench.run.processes import fall_silent, join, this_process
 from efficiency_bench.run.profiling import Profile
 from efficiency_bench.run.resume import Checkpointer, previous_attempt
 from efficiency_bench.run.setup import (
@@ -210,6 +210,7 @@ def _train_and_log(
     except Exception as error:
         detail = interruption(error, run.config, run.job.ranks, evaluated)
         if detail is not None:
+            fall_silent()
             detail = whole_characters(detail)[:LONGEST_TEXT]
             return _failure(detail, latest, evaluation_seconds, "interrupted")
         put(run.folder / "fault.txt", traceback.format_exc().encode(errors="backslashreplace"))

@@ -30,9 +30,6 @@ from typing import Any
 
 from efficiency_bench.run.processes import this_process
 
-STOPPED = 75
-"""EX_TEMPFAIL of sysexits.h: running the same command again resumes."""
-
 TIME_LIMIT_SIGNALS = (signal.SIGUSR1, signal.SIGUSR2)
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, *TIME_LIMIT_SIGNALS)
 """Sent by a person, the system, a terminal that closed, or a scheduler near its time limit."""

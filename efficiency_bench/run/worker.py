@@ -13,7 +13,7 @@ from efficiency_bench.data import Data, build_data
 from efficiency_bench.errors import UserError
 from efficiency_bench.records import Evaluation, Target
 from efficiency_bench.run.faults import interruption
-from efficiency_bench.run.processes import Process
+from efficiency_bench.run.processes import Process, fall_silent
 from efficiency_bench.run.setup import build_job
 from efficiency_bench.training import checkpoint
 from efficiency_bench.training.ranks import Ranks
@@ -88,6 +88,7 @@ def run_worker_rank(
         if detail is None:
             raise
         log.error("%s: %s", process, detail)
+        fall_silent()
         return "interrupted"
     raise AssertionError("the trainer ended without an ending")
 

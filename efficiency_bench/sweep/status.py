@@ -10,13 +10,12 @@ from typing import Any
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
-from efficiency_bench.errors import UserError
+from efficiency_bench.errors import STOPPED, UserError
 from efficiency_bench.ledger import store
 from efficiency_bench.ledger.events import UNREADABLE, read_events
 from efficiency_bench.ledger.history import Event, effective_events
 from efficiency_bench.records import FAULTS, Entry, Segment, paper3x_tfs_days
 from efficiency_bench.run import folder as folders
-from efficiency_bench.run.signals import STOPPED
 from efficiency_bench.stop_rule import metric_of_entry, metric_of_start
 from efficiency_bench.sweep import manifest
 from efficiency_bench.sweep.manifest import RunNote, Sweep

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from efficiency_bench import hydra_app
 from efficiency_bench.config_checks import check
-from efficiency_bench.errors import UserError
+from efficiency_bench.errors import STOPPED, UserError
 from efficiency_bench.hydra_app import Composed
 from efficiency_bench.records import Entry
 from efficiency_bench.run.budgeted import TooFewSteps
 from efficiency_bench.run.folder import in_use, locked
 from efficiency_bench.run.processes import Process, this_process
-from efficiency_bench.run.signals import STOPPED, Stop, stop_on_signal
+from efficiency_bench.run.signals import Stop, stop_on_signal
 from efficiency_bench.run.terminal import Terminal, ending_line, run_with_progress
 from efficiency_bench.sweep import manifest
 from efficiency_bench.sweep.launch import Submission

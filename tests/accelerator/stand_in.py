@@ -43,9 +43,14 @@ class Copy:
     """A tensor moved to the card."""
 
     bytes: int
-    pinned: bool
+    pinned_in: int | None
+    """The thread that pinned it; None: it is pageable."""
     non_blocking: bool
-    thread: int
+
+    @property
+    def pinned(self) -> bool:
+        """Whether it came from pinned memory."""
+        return self.pinned_in is not None
 
 
 @dataclass
@@ -106,7 +111,7 @@ def _factory(original: Any) -> Any:
             keywords["device"] = on_cpu(keywords["device"])
         made = original(*arguments, **keywords)
         if pinned:
-            made.pinned_by_stand_in = True
+            made.pinned_by_stand_in = threading.get_ident()
         return made
 
     return create
@@ -118,9 +123,8 @@ def _moving(original: Any, card: Card) -> Any:
             card.copies.append(
                 Copy(
                     self.numel() * self.element_size(),
-                    getattr(self, "pinned_by_stand_in", False),
+                    getattr(self, "pinned_by_stand_in", None),
                     bool(keywords.get("non_blocking")),
-                    threading.get_ident(),
                 )
             )
         keywords = {name: on_cpu(value) for name, value in keywords.items()}
@@ -200,7 +204,7 @@ def _uncompiled(network: Any, keywords: dict[str, Any], card: Card) -> Any:
 
 def _pinned(tensor: torch.Tensor) -> torch.Tensor:
     copy = tensor.clone()
-    copy.pinned_by_stand_in = True  # type: ignore[attr-defined]
+    copy.pinned_by_stand_in = threading.get_ident()  # type: ignore[attr-defined]
     return copy
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from efficiency_bench.data.ahead import DrawnAhead
 from efficiency_bench.data.augment import Normalisation, derived_seed, epoch_order
 from efficiency_bench.data.crops import centre_crops, random_crops
 from efficiency_bench.data.ffcv.beton import Beton
@@ -48,10 +49,11 @@ class FfcvLoader:
         """
         self._train = _BetonReader(train, normalise, device, workers)
         self._val = _BetonReader(val, normalise, device, workers)
-        self._min_area = min_area
-        self._flip = flip
         self._image_px = image_px
         self._seed = seed
+        pool = ThreadPoolExecutor(1, thread_name_prefix="views")
+        draw = functools.partial(_epoch_views, train, min_area, flip, seed)
+        self._views = DrawnAhead(pool, draw)
         self._shard = shard
         crops = centre_crops(val.heights, val.widths, image_px / resize_px)
         self._val_views = CropBatch(val, crops, np.zeros(len(val), dtype=bool))
@@ -64,19 +66,20 @@ class FfcvLoader:
         order = epoch_order(self._seed, epoch, len(self._train.images))
         parts = order.split(batch_sizes(len(order), batch_size))
         shares = [self._shard.take(whole) for whole in parts[start_step:]]
-        return self._train.read(shares, self._epoch_views(epoch), image_px)
+        return self._train.read(shares, self._views(epoch), image_px)
 
     def validation(self, batch_size: int) -> Iterator[Batch]:
         """See Loader.validation."""
         parts = self._shard.take(torch.arange(len(self._val.images))).split(batch_size)
         return self._val.read(parts, self._val_views, self._image_px)
 
-    def _epoch_views(self, epoch: int) -> CropBatch:
-        images = self._train.images
-        generator = np.random.default_rng(derived_seed(self._seed, "views", epoch))
-        flips = generator.random(len(images)) < 0.5 * self._flip
-        crops = random_crops(images.heights, images.widths, self._min_area, generator)
-        return CropBatch(images, crops, flips)
+
+def _epoch_views(images: Beton, min_area: float, flip: bool, seed: int, epoch: int) -> CropBatch:
+    """Where each image is cropped in that epoch, and whether it is mirrored."""
+    generator = np.random.default_rng(derived_seed(seed, "views", epoch))
+    flips = generator.random(len(images)) < 0.5 * flip
+    crops = random_crops(images.heights, images.widths, min_area, generator)
+    return CropBatch(images, crops, flips)
 
 
 class _BetonReader:
