@@ -182,6 +182,13 @@ def row_date(measured: Mapping[str, Any]) -> str:
     return str(max(filter(None, dates)))
 
 
+def form_scale(entry: Entry) -> float:
+    """Return the MACs of the entry's small form over those of the rule's (``model.scale``)."""
+    model = entry.config.get("model")
+    scale = model.get("scale") if isinstance(model, Mapping) else None
+    return float(scale) if isinstance(scale, int | float) else 1.0
+
+
 def data_name(asked: str, classes: int) -> str:
     """Return the data name of an entry: ``asked``, or ``folder`` if it is not really ImageNet.
 

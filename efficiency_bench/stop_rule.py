@@ -36,7 +36,9 @@ def metric_of_entry(entry: Entry) -> Metric:
     """Return the metric of a run's target; without one, the configured metric or its default."""
     if entry.target is not None:
         return entry.target.metric
-    return metric_for(entry.config["target"]["metric"], entry.classes or 0)
+    asked = entry.config.get("target")
+    named = asked.get("metric") if isinstance(asked, Mapping) else None
+    return metric_for(named if isinstance(named, str) else None, entry.classes or 0)
 
 
 def chance_level(metric: Metric, classes: int) -> float:

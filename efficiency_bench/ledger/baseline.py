@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from efficiency_bench.errors import UserError
-from efficiency_bench.identity import RowKey, row_key
+from efficiency_bench.identity import RowKey, form_scale, row_key
 from efficiency_bench.records import Entry, Metric, Target
-from efficiency_bench.stop_rule import chance_level
+from efficiency_bench.stop_rule import chance_level, metric_of_entry
 
 CHANCE_STANDARD_ERRORS = 10.0
 """How far above chance a baseline must be to have learned.
@@ -20,7 +20,29 @@ A baseline at chance would let every other network reach the target at its first
 DISAGREEMENT_STANDARD_ERRORS = 3.0
 """How far apart the baseline's seeds may be: one stuck seed would lower the target for all."""
 
+LADDER_RECIPE = "small_2020"
+"""The recipe of the ladder's baseline.  A run that sets its own target has the recipe that
+``target.baseline_recipe`` names instead."""
+
 log = logging.getLogger(__name__)
+
+
+def is_baseline(entry: Entry) -> bool:
+    """Return whether the entry is a run of the baseline over its whole schedule.
+
+    That is a run that set its own target, or a rung with a budget of 1 of the baseline's network at
+    scale 1 with ``LADDER_RECIPE``, trained on all training images.
+    """
+    return entry.sets_target or _is_whole_rung(entry)
+
+
+def _is_whole_rung(entry: Entry) -> bool:
+    asked, data = entry.config.get("target"), entry.config.get("data")
+    if not isinstance(asked, Mapping) or not isinstance(data, Mapping):
+        return False
+    named = (entry.model, entry.recipe) == (asked.get("baseline_model"), LADDER_RECIPE)
+    whole = entry.budget_asked == 1 and not data.get("inner_split")
+    return named and whole and form_scale(entry) == 1
 
 
 def baseline_target(
@@ -38,7 +60,8 @@ def baseline_target(
     """Return the target that the baseline sets: the mean final accuracy over its seeds.
 
     Uses the measured entries of this model, recipe, data digest and metric that set their own
-    target and finished their schedule; the tolerance is 0 and their run ids are recorded.  A
+    target and finished their schedule; where there are none, the ladder's baseline
+    (``is_baseline``).  The tolerance is 0 and their run ids are recorded.  A
     warning names the runs that ended otherwise.  ``command`` is the command that measures a
     baseline, for messages.
 
@@ -105,15 +128,14 @@ def _own_schedules(
     entries: Iterable[Entry], model: str, recipe: str, data_digest: str | None, metric: Metric
 ) -> list[Entry]:
     """Return the baseline runs ordered by run id, so that the mean ignores file order."""
-    own = (
+    runs = [
         e
-        for e in entries
+        for e in sorted(entries, key=lambda e: e.run_id)
         if e.tier == "measured"
-        and (e.model, e.recipe, e.data_digest) == (model, recipe, data_digest)
-        and e.sets_target
-        and e.known_target.metric == metric
-    )
-    return sorted(own, key=lambda e: e.run_id)
+        and (e.model, e.data_digest, metric_of_entry(e)) == (model, data_digest, metric)
+    ]
+    own = [e for e in runs if e.sets_target and e.recipe == recipe]
+    return own if _finished(own) else own + [e for e in runs if _is_whole_rung(e)]
 
 
 def _check_one_row(finished: Sequence[Entry]) -> None:

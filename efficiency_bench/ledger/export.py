@@ -12,7 +12,7 @@ from typing import Any
 
 from efficiency_bench.errors import unknown
 from efficiency_bench.formatting import cell
-from efficiency_bench.identity import RowKey, row_key
+from efficiency_bench.identity import RowKey, form_scale, row_key
 from efficiency_bench.ledger.costs import COSTS
 from efficiency_bench.records import Entry
 
@@ -67,13 +67,19 @@ def row(entry: Entry) -> dict[str, Any]:
 
 def _settings(entry: Entry) -> dict[str, Any]:
     """Return the values of ``SETTINGS``; None where no run's configuration was recorded."""
-    model, recipe, data = (entry.config.get(part) for part in ("model", "recipe", "data"))
-    if entry.tier != "measured" or not isinstance(recipe, Mapping):
+    if entry.tier != "measured" or not isinstance(entry.config.get("recipe"), Mapping):
         return dict.fromkeys(SETTINGS)
-    assert isinstance(model, Mapping)
-    assert isinstance(data, Mapping)
-    values = (model.get("scale", 1.0), data.get("inner_split", 0.0), recipe["optimizer"]["lr"])
-    return dict(zip(SETTINGS, values, strict=True))
+    inner_split = _number_at(entry.config, "data", "inner_split") or 0.0
+    rate = _number_at(entry.config, "recipe", "optimizer", "lr")
+    return dict(zip(SETTINGS, (form_scale(entry), inner_split, rate), strict=True))
+
+
+def _number_at(config: Mapping[str, Any], *keys: str) -> float | None:
+    """Return a number of a configuration; None if it is not there, or anything else is."""
+    found: Any = config
+    for key in keys:
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found if isinstance(found, int | float) and not isinstance(found, bool) else None
 
 
 OPENAI_COLUMNS = (

@@ -70,7 +70,8 @@ def work(
     stop = epochs.epochs
     if epochs.source != "schedule":
         stop = min(whole, stop + config.target.confirmations / near)
-    per_epoch = config.evaluation.per_epoch if is_baseline(config) else near
+    coarse = is_baseline(config) or (config.estimand == "budgeted")
+    per_epoch = config.evaluation.per_epoch if coarse else near
     return Work(
         to_target=_segments(config, size, counts, epochs.epochs),
         trained=_segments(config, size, counts, stop),

@@ -22,7 +22,7 @@ class Epochs:
 
     epochs: float
     source: Literal["published", "ledger", "schedule"]
-    """``schedule``: unknown, so the full schedule; a baseline always trains all of it."""
+    """``schedule``: the full schedule, since unknown; a baseline and a budget train all of it."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Chance:
 def epochs_to_target(config: RunConfig, entries: Iterable[Entry]) -> Epochs:
     """Epochs from table 3 of 2020, else the mean of the row's runs, else the full schedule."""
     schedule_epochs = config.recipe.epochs
-    if is_baseline(config):
+    if is_baseline(config) or config.estimand == "budgeted":
         return Epochs(schedule_epochs, "schedule")
     published = _published_epochs(config)
     if published is not None and published <= schedule_epochs:

@@ -17,6 +17,7 @@ from efficiency_bench.plan.hardware import HERE, Hardware, load_hardware
 from efficiency_bench.plan.row import Place, RunPlanner
 from efficiency_bench.plan.sizes import set_size
 from efficiency_bench.run import device as devices
+from efficiency_bench.run.budgeted import TooFewSteps
 from efficiency_bench.verify.preregistration import register
 
 Json = dict[str, Any]
@@ -52,13 +53,23 @@ def plan(
         tell(
             f"registered {len(decided.rows)} rows in {registration}; commit it before the first run"
         )
-    rows = RunPlanner(Place(machine, probe_seconds), price, tell)
-    ordered = _ordered([rows(config) for config in configs], configs, limits)
+    planner = RunPlanner(Place(machine, probe_seconds), price, tell)
+    rows, planned, left_out = [], [], []
+    for config in configs:
+        try:
+            rows.append(planner(config))
+            planned.append(config)
+        except TooFewSteps as error:
+            left_out.append(str(error).splitlines()[0])
+    if not rows:
+        raise UserError("\n".join(left_out))
+    ordered = _ordered(rows, planned, limits)
     return {
         "hardware": {"name": asked} | (machine.model_dump() if machine else {}),
         "price_usd_per_hour": price,
         "data_set": asdict(set_size(configs[0].data)),
         "runs": ordered,
+        "left_out": left_out,
         "total": _total(ordered),
         "budget": None if limits is None else _budget_row(limits, ordered),
     }

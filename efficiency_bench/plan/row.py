@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from efficiency_bench.config import RunConfig, measured_part
+from efficiency_bench.config import RecipeConfig, RunConfig, measured_part
 from efficiency_bench.counting import ForwardCount
 from efficiency_bench.identity import config_digest, row_date
 from efficiency_bench.ledger import store
@@ -21,6 +21,7 @@ from efficiency_bench.plan.probe import Rate, probed
 from efficiency_bench.plan.sizes import Disk, SetSize, disk, set_size
 from efficiency_bench.records import Entry, exact_flops, paper3x_tfs_days
 from efficiency_bench.run import device as devices
+from efficiency_bench.run.budgeted import budgeted_recipe
 from efficiency_bench.run.setup import counted_model
 from efficiency_bench.run.target import is_baseline
 from efficiency_bench.training.schedule import all_sides_px
@@ -83,10 +84,14 @@ class RunPlanner:
         self.ledgers: dict[str, Sequence[Entry]] = {}
 
     def __call__(self, asked: RunConfig) -> dict[str, Any]:
-        """The row of a run as JSON values, with units in the keys and sources."""
+        """The row of a run as JSON values, with units in the keys and sources.
+
+        Raises TooFewSteps if its budget pays for too few steps.
+        """
         size, entries = set_size(asked.data), self._entries(asked.ledger_dir)
         config = self.place.resolved(asked)
         network = self._network(config, size)
+        config = replace(config, recipe=_recipe(config, size, network))
         epochs, chance = epochs_to_target(config, entries), chance_to_arrive(config, entries)
         todo = work(config, size, network.counts, epochs)
         loading = loader_speed(config, self.place.machine)
@@ -99,6 +104,7 @@ class RunPlanner:
             "data": config.data.name,
             "seed": config.seed,
             "repeat": config.repeat,
+            "budget": config.budget,
             "date": row_date(measured_part(config)),
             "is_baseline": is_baseline(config),
             "epochs_to_target": epochs.epochs,
@@ -138,8 +144,8 @@ class RunPlanner:
         return disk(config, network.model, batches, todo.evaluations, seconds)
 
     def _network(self, config: RunConfig, size: SetSize) -> Network:
-        """The network of a row, counted and timed once for all seeds."""
-        key = config_digest(measured_part(config))
+        """The network of a row, counted and timed once for all seeds and budgets."""
+        key = config_digest(measured_part(replace(config, budget=None)))
         if key not in self.networks:
             self.tell(f"counting {config.model.name}")
             sides = all_sides_px(config.recipe.progressive, config.data.image_px)
@@ -155,3 +161,9 @@ class RunPlanner:
             there = Path(folder).is_dir()
             self.ledgers[folder] = store.read(Path(folder)).entries if there else ()
         return self.ledgers[folder]
+
+
+def _recipe(config: RunConfig, size: SetSize, network: Network) -> RecipeConfig:
+    """The recipe, with the epochs that a budget pays for."""
+    forward_macs = {side: count.forward_macs for side, count in network.counts.items()}
+    return budgeted_recipe(config, size.classes, size.train_images, forward_macs)

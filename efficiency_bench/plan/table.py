@@ -26,7 +26,7 @@ def print_plan(plan: Mapping[str, Any], console: Console) -> None:
     console.print("epochs: p published in 2020, l this ledger, s the whole schedule", style="dim")
     console.print("images/s: limited by a arithmetic, l loading", style="dim", highlight=False)
     console.print()
-    print_lines(_totals(plan), console)
+    print_lines([*_totals(plan), *(f"left out: {why}" for why in plan["left_out"])], console)
     if plan["budget"] is not None:
         print_lines(_bought(plan["budget"], len(plan["runs"])), console)
     console.print("Estimated from:", style="bold")
@@ -48,6 +48,7 @@ def plan_table(plan: Mapping[str, Any]) -> Table:
 
 def _cells(row: Row, seeds: bool) -> tuple[str, ...]:
     name = row["experiment"] or f"{row['model']} {row['recipe']}"
+    name += "" if row["budget"] is None else f" {row['budget']:.4g}"
     return (
         f"{name} s{row['seed']}" if seeds else name,
         f"{row['epochs_to_target']:.3g} {MARKS[row['epochs_source']]}",

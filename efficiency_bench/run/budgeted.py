@@ -73,5 +73,5 @@ def budget_fields(config: RunConfig, classes: int) -> dict[str, Any]:
 def baseline_forward_macs(model: str, form: str, classes: int, image_px: int) -> int:
     """Forward MACs per image of the baseline at scale 1, counted now on the CPU."""
     with torch.random.fork_rng(devices=[]):  # a run's own weights are drawn as without a budget
-        network = build_model(model, form=form, num_classes=classes)
+        network = build_model(model, form=form, num_classes=classes, image_px=image_px)
         return audited_count(network, (3, image_px, image_px)).forward_macs

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from efficiency_bench.ledger.baseline import is_baseline
 from efficiency_bench.ledger.entry import TARGET_FIELDS
 from efficiency_bench.records import (
     FAULTS,
@@ -177,8 +178,7 @@ def _baseline(evidence: Evidence) -> Iterator[Finding]:
         yield from equal(
             f"target: data of {run.run_id}", run.data_digest, evidence.entry.data_digest
         )
-        source = run.target.source if run.target else "budgeted"
-        yield from equal(f"target: {run.run_id}", "own_schedule", source)
+        yield from equal(f"target: {run.run_id} is a baseline", True, is_baseline(run))
 
 
 def _stopping_target(evidence: Evidence) -> Target | None:

@@ -1,0 +1,53 @@
+"""From trials on a part of the training images to a run with the rate that they chose."""
+
+import pytest
+import yaml
+
+from efficiency_bench.cli.train import train
+from efficiency_bench.ledger import store
+from efficiency_bench.ledger.export import row
+from efficiency_bench.records import RateSearch
+from efficiency_bench.reproducibility.data_and_counts import verify_ledger
+from tests.cli.users import refused
+from tests.tiny import TINY
+
+COMMON = ("recipe=small_2020", "recipe.batch_size=16", "target.baseline_epochs=12", *TINY)
+COMMON += ("tracking.wandb=false",)
+
+
+@pytest.fixture
+def searched(tmp_path, monkeypatch):
+    """A ledger of two trials of AlexNet's rate, the second far too high to learn."""
+    monkeypatch.chdir(tmp_path)
+    rates = "recipe.optimizer.lr=0.0125,5.0"
+    trials = ("model=alexnet", "budget=0.5", "data.inner_split=0.2", rates, "ledger_dir=tuning")
+    entries, _ = train(["-m", *COMMON, *trials])
+    return entries
+
+
+def test_trials_choose_the_rate_of_a_run_whose_entry_knows_the_search(searched, typed, tmp_path):
+    assert [v.verdict for v in verify_ledger("tuning", None, None)] == ["verified"] * 2
+    assert {entry.evaluations[0].val_images for entry in searched[:1]} == {60}
+    told = typed("ledger", "rates", "tuning", "--out", "found.yaml")
+    assert told.returncode == 0
+    assert "alexnet: 0.0125 of 2 rates" in told.stdout
+    assert "model=alexnet" in told.stderr, "the better of two is at an edge: extend the search"
+    written = yaml.safe_load((tmp_path / "found.yaml").read_text())
+    spent = sum(entry.paper3x_tfs_days for entry in searched)
+    assert written["rates"]["alexnet"]["search_tfs_days"] == pytest.approx(spent)
+
+    entries, code = train(["model=alexnet", "budget=0.5", "rates=found.yaml", *COMMON])
+    assert (len(entries), code) == (1, 0)
+    (entry,) = entries
+    assert isinstance(entry.rates, RateSearch)
+    assert (entry.rates.name, entry.rates.trials, entry.rates.at_edge) == ("found", 2, True)
+    assert entry.rates.search_tfs_days == pytest.approx(spent)
+    assert row(entry)["recipe_lr"] == 0.0125
+    assert "rates" not in entry.config
+    assert [v.verdict for v in verify_ledger("runs/ledger", None, None)] == ["verified"]
+
+    by_hand, _ = train(["model=alexnet", "budget=0.5", "recipe.optimizer.lr=0.0125", *COMMON])
+    assert by_hand == entries, "the same rate set by hand is the same run"
+    assert len(store.read(tmp_path / "runs/ledger").entries) == 1
+    both = ("rates=found.yaml", "recipe.optimizer.lr=0.1")
+    refused(typed("train", "model=alexnet", *both, *COMMON), "recipe.optimizer.lr=0.1", "rates=")
