@@ -8,10 +8,12 @@ FFCV_PACKAGES := pkg-config g++ libturbojpeg0-dev libopencv-imgproc-dev
 FFCV_BUILD := build/ffcv
 OPENCV := /usr/include/opencv4
 DEMO := runs/demo
+REHEARSAL := runs/rehearsal
+REHEARSED := model=alexnet,googlenet,resnet18,mobilenet_v1,shufflenet_v2_x1_0 data=digits tracking.wandb=false
 BENCH := runs/bench
 
 .DEFAULT_GOAL := help
-.PHONY: help env ffcv docs demo smoke result reproduce check test lint bench soak gpu-check format clean
+.PHONY: help env ffcv docs demo smoke rehearsal result reproduce check test lint bench soak gpu-check format clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +67,13 @@ demo: $(STAMP) ## the whole chain on handwritten digits: five families, ledger, 
 smoke: $(STAMP) ## the five families on a CIFAR-10 subset to a fixed accuracy (ROOT=folder)
 	$(BIN)/efficiency-bench train -m suite=smoke tracking.wandb=false ledger_dir=runs/smoke/ledger $(if $(ROOT),data.root=$(ROOT))
 	$(BIN)/efficiency-bench fit runs/smoke/ledger --chart runs/smoke
+
+rehearsal: $(STAMP) ## the whole protocol on digits: rates searched, ladder of budgets, fit, export
+	$(BIN)/efficiency-bench train -m suite=tuning $(REHEARSED) budget=0.5 recipe.optimizer.lr=0.0125,0.0395285,0.125 ledger_dir=$(REHEARSAL)/tuning
+	$(BIN)/efficiency-bench ledger rates $(REHEARSAL)/tuning --out $(REHEARSAL)/rates.yaml
+	$(BIN)/efficiency-bench train -m suite=ladder $(REHEARSED) seed=0,1 rates=$(REHEARSAL)/rates.yaml ledger_dir=$(REHEARSAL)/ledger
+	$(BIN)/efficiency-bench verify --ledger $(REHEARSAL)/ledger
+	@echo "A rehearsal: five networks, three rates and two seeds on small digits measure nothing."
 
 result: $(STAMP) ## verify the committed ledger; its page in build/result (published rows while it is empty)
 	$(BIN)/efficiency-bench verify

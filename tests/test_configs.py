@@ -48,6 +48,70 @@ def test_every_experiment_composes_with_every_data_set(experiment, data):
     )
 
 
+PUBLISHED_RATES = {
+    "small_2020": (0.1, 256),  # Hernandez & Brown 2020, appendix B
+    "small_alexnet": (0.01, 256),
+    "small_plain": (0.01, 256),
+    "small_smoothed": (0.1, 256),
+    "small_efficientnet": (0.256, 4096),  # Tan & Le 2019, section 5.2
+    "small_mobilenet_v3": (0.1, 4096),  # Howard et al. 2019, section 6.1.1
+    "small_regnet": (0.8, 1024),  # Radosavovic et al. 2020, appendix C
+    "small_convnext": (4e-3, 4096),  # Liu et al. 2022, appendix A.1
+}
+"""Recipe -> the rate and the batch that its source prints."""
+
+
+@pytest.mark.parametrize("name", PUBLISHED_RATES)
+def test_a_rate_that_is_not_the_published_one_per_image_is_a_departure(name):
+    rate, batch = PUBLISHED_RATES[name]
+    recipe = yaml.safe_load((CONFIGS / "recipe" / f"{name}.yaml").read_text())
+    times = recipe["optimizer"]["lr"] / recipe["batch_size"] / (rate / batch)
+    told = " ".join(recipe["departures"])
+    assert times == pytest.approx(1) or f" {times:.2g} times the paper's {rate:g}" in told
+
+
+def test_the_recipe_of_2020_is_the_papers_and_one_for_every_network():
+    recipe = composed("model=alexnet", "recipe=small_2020").recipe
+    optimizer = recipe.optimizer
+    assert (optimizer.name, optimizer.momentum, optimizer.weight_decay) == ("sgd", 0.9, 1e-4)
+    assert rate_multiple(recipe.schedule, 1.0) == pytest.approx(1e-3)
+    assert rate_multiple(recipe.schedule, 0.5) == pytest.approx(1e-3**0.5)
+    assert (recipe.label_smoothing, recipe.ema_decay, recipe.date) == (0.0, 0.0, None)
+    assert optimizer.lr / recipe.batch_size == pytest.approx(0.1 / 256)
+
+
+def jobs(*arguments):
+    return [job.config for job in hydra_app.compose(["-m", *arguments])]
+
+
+def test_the_ladder_has_seven_budgets_for_every_network_of_the_history():
+    history = {config.model.name for config in jobs("suite=history")}
+    ladder = jobs("suite=ladder")
+    assert len(ladder) == 14 * 7
+    budgets = [1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1]
+    assert {c.model.name for c in ladder} == history
+    for name in history:
+        assert [c.budget for c in ladder if c.model.name == name] == budgets
+    assert {(c.recipe.name, c.estimand, c.target.value) for c in ladder} == {
+        ("small_2020", "budgeted", None)
+    }
+    for config in ladder:
+        check(config)
+
+
+def test_the_search_tries_five_rates_around_the_recipes_for_every_network():
+    tuning = jobs("suite=tuning")
+    centre = composed("model=alexnet", "recipe=small_2020").recipe.optimizer.lr
+    names = {config.model.name for config in jobs("suite=ladder")}
+    assert {c.model.name for c in tuning} == names
+    for name in names:
+        rates = [c.recipe.optimizer.lr for c in tuning if c.model.name == name]
+        assert rates == pytest.approx([centre * 10 ** (i / 2) for i in range(-2, 3)], rel=1e-6)
+    assert {(c.budget, c.data.inner_split, c.seed) for c in tuning} == {(0.125, 0.2, 0)}
+    for config in tuning:
+        check(config)
+
+
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_recipe_has_a_source_and_an_expected_accuracy(name):
     recipe = yaml.safe_load((CONFIGS / "recipe" / f"{name}.yaml").read_text())
