@@ -28,8 +28,9 @@ def train(overrides: Overrides = None, as_json: Json = False) -> None:
 
     KEY=VALUE arguments are Hydra's: experiment=NAME or model=NAME recipe=NAME; data=digits,
     cifar10, cifar100, folder or imagenet, data.root=DIR; recipe.epochs=N, recipe.batch_size=N;
-    target.metric=top1 or top5, target.value=0.6; seed=N, device=cpu, run_dir=DIR,
-    ledger_dir=DIR, repeat=N; -m with suite=smoke, card or paper, or seed=0,1,2.
+    target.metric=top1 or top5, target.value=0.6; budget=0.25 (of the baseline's compute),
+    rates=NAME; seed=N, device=cpu, run_dir=DIR, ledger_dir=DIR, repeat=N; -m with suite=smoke,
+    card, paper, history, tuning or ladder, or seed=0,1,2.
     """
     from efficiency_bench.run.processes import this_process
 

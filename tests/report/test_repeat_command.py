@@ -37,6 +37,8 @@ def test_every_experiment_is_repeated_exactly(experiment, data):
     "settings",
     [
         ("model=resnet50", "recipe=small_modern", "recipe.epochs=2.5", "recipe.optimizer.lr=0.3"),
+        ("model=resnet18", "recipe=small_2020", "budget=0.25", "data.inner_split=0.2"),
+        ("model=resnet18", "recipe=small_2020", "model.scale=2", "target.baseline_epochs=30"),
         ("experiment=resnet18", "target.value=0.6", "target.confirmations=1", "repeat=2"),
         ("experiment=vgg11", "data.train_images=500", "recipe.optimizer.betas=[0.8,0.99]"),
         ("experiment=vgg11", "evaluation.per_epoch=7", "+recipe.model_arguments.dropout=0.25"),

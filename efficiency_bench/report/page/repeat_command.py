@@ -10,17 +10,23 @@ import dataclasses
 import re
 import shlex
 from collections.abc import Iterator, Mapping
-from functools import cache
+from functools import cache, reduce
 from importlib import resources
 from typing import Any
 
 import yaml
 
-from efficiency_bench.config import FREE_TABLES, RunConfig, measured_part
+from efficiency_bench.config import FREE_TABLES, RunConfig
 from efficiency_bench.config_checks import FORMS
 from efficiency_bench.config_messages import quoted
 from efficiency_bench.formatting import visible
-from efficiency_bench.identity import PROSE, leaves
+from efficiency_bench.identity import (
+    ADDED_LATER,
+    FOLLOWS_FROM_BUDGET,
+    PROSE,
+    leaves,
+    recorded_settings,
+)
 from efficiency_bench.records import Entry
 
 GROUPS = ("model", "recipe", "data")
@@ -88,7 +94,11 @@ def _arguments(value: Any) -> Any:
 @cache
 def _schema() -> dict[str, Any]:
     """Every key that a run measures, with its default."""
-    return measured_part(RunConfig(estimand="budgeted"))  # which alone is always recorded
+    keys = dataclasses.asdict(RunConfig())
+    for name in ADDED_LATER:  # not recorded at their defaults
+        *groups, key = name.split(".")
+        reduce(lambda part, group: part[group], groups, keys)[key] = _ABSENT
+    return recorded_settings(keys)
 
 
 def _named(part: Any) -> bool:
@@ -111,7 +121,11 @@ def _file_of(group: str, part: Mapping[str, Any]) -> str:
 
 
 def _differences(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Every setting, dotted, whose value the named files and the defaults do not give."""
+    """Every setting, dotted, whose value the named files and the defaults do not give.
+
+    What a budget sets is left to it.
+    """
+    settled = {*FOLLOWS_FROM_BUDGET, "estimand"} if config.get("budget") is not None else set()
     for name, value in config.items():
         if name == "form":
             continue
@@ -121,7 +135,7 @@ def _differences(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         elif name == "target":
             given = _merged(given, _group_file(name, str(config["form"])))
         for key, recorded, default in _leaves(name, value, given):
-            if recorded != _resolved(default, config):
+            if key not in settled and recorded != _resolved(default, config):
                 yield key, recorded
 
 
