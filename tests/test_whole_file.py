@@ -110,7 +110,7 @@ def test_a_draft_that_is_a_link_is_not_written_through(run_dir, outside):
         stored_files.draft_of(place).symlink_to(outside)
     draft = stored_files.new_draft(file)
     draft.write_bytes(b"pixels")
-    record = stored_files.Record(
+    record = stored_files.StoredFileRecord(
         file="train.npy",
         images=1,
         classes=("a",),
