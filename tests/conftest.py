@@ -11,12 +11,22 @@ import torch
 pytest_plugins = ["tests.data_fixtures", "tests.disks", "tests.small_ledger"]
 
 SLOW = (
-    *("tests/cluster", "tests/distributed", "tests/docs/test_commands"),
-    *("tests/tracking/test_wandb", "tests/run", "tests/reproducibility"),
-    *("tests/test_signals", "tests/test_rehearsal", "tests/test_interface", "tests/benchmarks"),
-    *("tests/counting/test_audit", "tests/cli/test_sweeps", "tests/cli/test_verify"),
-    *("tests/cli/test_terminal", "tests/cli/test_any_ledger", "tests/report/test_page"),
-    *("tests/data/ffcv", "tests/verify/test_verification"),
+    *("tests/accelerator", "tests/benchmarks", "tests/cluster", "tests/distributed"),
+    *("tests/cli/test_any_ledger", "tests/cli/test_completion", "tests/cli/test_plan"),
+    *("tests/cli/test_report", "tests/cli/test_sweeps", "tests/cli/test_terminal"),
+    *("tests/cli/test_verify", "tests/cli/test_whole"),
+    *("tests/counting/test_audit", "tests/counting/test_torchvision"),
+    "tests/counting/test_published.py::test_torchvisions",
+    *("tests/data/ffcv", "tests/data/test_crops", "tests/data/test_memmap"),
+    *("tests/data/test_skipped_files", "tests/docs/test_commands", "tests/docs/test_site"),
+    "tests/fitting/robustness/test_second_opinions.py::test_ten_thousand",
+    *("tests/ledger/test_entry_from_log", "tests/ledger/test_store.py::test_if_two_processes"),
+    *("tests/report/test_account", "tests/report/test_page", "tests/reproducibility"),
+    *("tests/run", "tests/sweep/test_sweeps", "tests/test_configs.py::test_the_history"),
+    *("tests/test_formatting.py::test_the_commands", "tests/test_interface"),
+    *("tests/test_rehearsal", "tests/test_signals", "tests/test_strangers_entries"),
+    *("tests/tracking/test_sync", "tests/tracking/test_wandb", "tests/training/test_compiling"),
+    *("tests/verify/test_preregistration", "tests/verify/test_verification"),
 )
 """What needs a browser, Slurm, FFCV or many seconds, by the beginning of a test's id."""
 
