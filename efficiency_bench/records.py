@@ -135,6 +135,10 @@ class Clocks(Record):
     """Loading data, building the model and counting MACs, before the first step."""
 
 
+UNKNOWN = "unknown"
+"""Prefix of ``energy_source`` if the energy was not measured."""
+
+
 class Cost(Record):
     """What a run cost in addition to its compute.  Unknown values are None, never 0."""
 

@@ -1,85 +1,12 @@
-"""The cost of a run from its event log, and values derived from an entry's cost and clocks.
-
-A value that depends on something unknown is None.
-"""
+"""Values derived from an entry's cost and clocks; one that depends on something unknown is None."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping
 
-from efficiency_bench.ledger.history import Event
-from efficiency_bench.records import Cost, Entry
+from efficiency_bench.records import Entry
 
 SECONDS_PER_HOUR = 3600
-
-UNKNOWN = "unknown"
-"""Prefix of ``energy_source`` if the energy was not measured."""
-
-
-def cost_of(events: Sequence[Event]) -> Cost | None:
-    """Return the cost from a complete log; None if the log is older than the cost fields.
-
-    Peak and price come from the ``start`` event.  Energy is known if every attempt that contributes
-    to the result was measured; repeated energy, if every attempt was.
-    """
-    attempts = [e["cost"] for e in events if e["event"] in ("start", "resume") and "cost" in e]
-    start = next((e for e in events if e["event"] == "start"), {})
-    end = next((e for e in events if e["event"] == "end"), {})
-    if "cost" not in start:
-        return None
-    sources = [attempt["energy_source"] for attempt in attempts]
-    known = "energy_joules" in end
-    repeated = None
-    if known and not any(source.startswith(UNKNOWN) for source in sources):
-        repeated = sum(attempt.get("lost_energy_joules", 0.0) for attempt in attempts)
-    return Cost(
-        compile_seconds=sum(e["seconds"] for e in events if e["event"] == "compiled"),
-        peak_flops_per_second=start["cost"]["peak"]["flops_per_second"],
-        peak_method=start["cost"]["peak"]["method"],
-        energy_joules=end.get("energy_joules"),
-        evaluation_energy_joules=end.get("evaluation_energy_joules"),
-        repeated_energy_joules=repeated,
-        energy_source=_source(sources, known),
-        price_usd_per_hour=start["cost"]["price_usd_per_hour"],
-        notes=_distinct([*(note for a in attempts for note in a["notes"]), *_halts(events, known)]),
-    )
-
-
-def _halts(events: Sequence[Event], energy_known: bool) -> list[str]:
-    """Return a note on how long the process was stopped in all attempts, if it ever was."""
-    seconds = [event["seconds"] for event in events if event["event"] == "halted"]
-    if not seconds:
-        return []
-    energy = ", but the energy used meanwhile is counted" if energy_known else ""
-    return [
-        f"the process was stopped for {sum(seconds):.1f} s in all (SIGSTOP, a suspended job),"
-        f" which is on no clock{energy}"
-    ]
-
-
-def latest_energy(events: Sequence[Event]) -> float | None:
-    """Return the last training energy in a log, in joules; None if it has none."""
-    logged = (account["energy_joules"] for e in reversed(events) if (account := _energy_in(e)))
-    return next(logged, None)
-
-
-def _energy_in(event: Event) -> Mapping[str, Any]:
-    kind = event["event"]
-    account = event["cost"] if kind == "resume" and "cost" in event else event
-    account = event["reached"] if kind == "repair" and "reached" in event else account
-    return account if "energy_joules" in account else {}
-
-
-def _source(sources: Sequence[str], known: bool) -> str:
-    if known:
-        return "; ".join(_distinct(sources))
-    failed = f"{UNKNOWN}: the counter failed on the way"
-    return next((source for source in sources if source.startswith(UNKNOWN)), failed)
-
-
-def _distinct(texts: Any) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(texts))
 
 
 def train_seconds(entry: Entry) -> float | None:

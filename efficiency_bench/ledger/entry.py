@@ -16,12 +16,13 @@ from pydantic import ValidationError
 from efficiency_bench import records
 from efficiency_bench.errors import UserError
 from efficiency_bench.identity import config_digest, data_name, row_date
-from efficiency_bench.ledger.costs import cost_of
 from efficiency_bench.ledger.events import ends, parse_events, without_own_fields
 from efficiency_bench.ledger.history import Event, effective_events, repeated_work_total
 from efficiency_bench.ledger.store import with_entry_digest
 from efficiency_bench.records import (
+    UNKNOWN,
     Clocks,
+    Cost,
     Entry,
     Evaluation,
     Provenance,
@@ -209,3 +210,55 @@ def target_fields(
         else records.paper3x_tfs_days(charged),
         "exact_flops_to_target": None if charged is None else records.exact_flops(charged),
     }
+
+
+def cost_of(events: Sequence[Event]) -> Cost | None:
+    """Return the cost from a complete log; None if the log is older than the cost fields.
+
+    Peak and price come from the ``start`` event.  Energy is known if every attempt that contributes
+    to the result was measured; repeated energy, if every attempt was.
+    """
+    attempts = [e["cost"] for e in events if e["event"] in ("start", "resume") and "cost" in e]
+    start = next((e for e in events if e["event"] == "start"), {})
+    end = next((e for e in events if e["event"] == "end"), {})
+    if "cost" not in start:
+        return None
+    sources = [attempt["energy_source"] for attempt in attempts]
+    known = "energy_joules" in end
+    repeated = None
+    if known and not any(source.startswith(UNKNOWN) for source in sources):
+        repeated = sum(attempt.get("lost_energy_joules", 0.0) for attempt in attempts)
+    return Cost(
+        compile_seconds=sum(e["seconds"] for e in events if e["event"] == "compiled"),
+        peak_flops_per_second=start["cost"]["peak"]["flops_per_second"],
+        peak_method=start["cost"]["peak"]["method"],
+        energy_joules=end.get("energy_joules"),
+        evaluation_energy_joules=end.get("evaluation_energy_joules"),
+        repeated_energy_joules=repeated,
+        energy_source=_energy_source(sources, known),
+        price_usd_per_hour=start["cost"]["price_usd_per_hour"],
+        notes=_distinct([*(note for a in attempts for note in a["notes"]), *_halts(events, known)]),
+    )
+
+
+def _halts(events: Sequence[Event], energy_known: bool) -> list[str]:
+    """Return a note on how long the process was stopped in all attempts, if it ever was."""
+    seconds = [event["seconds"] for event in events if event["event"] == "halted"]
+    if not seconds:
+        return []
+    energy = ", but the energy used meanwhile is counted" if energy_known else ""
+    return [
+        f"the process was stopped for {sum(seconds):.1f} s in all (SIGSTOP, a suspended job),"
+        f" which is on no clock{energy}"
+    ]
+
+
+def _energy_source(sources: Sequence[str], known: bool) -> str:
+    if known:
+        return "; ".join(_distinct(sources))
+    failed = f"{UNKNOWN}: the counter failed on the way"
+    return next((source for source in sources if source.startswith(UNKNOWN)), failed)
+
+
+def _distinct(texts: Any) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(texts))

@@ -143,3 +143,16 @@ def _lost(gone: Sequence[Event], before: Iterable[Event], resume: Event, account
         return max([*reached, resume[account]]) - resume[account]
     stood = next((event[account] for event in before if account in event), 0)
     return max([*reached, stood]) - stood
+
+
+def latest_energy(events: Sequence[Event]) -> float | None:
+    """Return the last training energy in a log, in joules; None if it has none."""
+    logged = (account["energy_joules"] for e in reversed(events) if (account := _energy_in(e)))
+    return next(logged, None)
+
+
+def _energy_in(event: Event) -> Mapping[str, Any]:
+    kind = event["event"]
+    account = event["cost"] if kind == "resume" and "cost" in event else event
+    account = event["reached"] if kind == "repair" and "reached" in event else account
+    return account if "energy_joules" in account else {}

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import torch
 
-from efficiency_bench.ledger.costs import UNKNOWN
+from efficiency_bench.records import UNKNOWN
 from efficiency_bench.run.processes import Process, this_process
 from efficiency_bench.run.setup import RunSetup
 

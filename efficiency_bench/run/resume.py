@@ -11,7 +11,6 @@ from types import MappingProxyType
 from typing import Any
 
 from efficiency_bench.errors import UserError
-from efficiency_bench.ledger.costs import latest_energy
 from efficiency_bench.ledger.events import (
     EventLog,
     SoundPart,
@@ -19,7 +18,7 @@ from efficiency_bench.ledger.events import (
     read_sound_part,
     repair_fields,
 )
-from efficiency_bench.ledger.history import RepeatedWork, repeated_work_of
+from efficiency_bench.ledger.history import RepeatedWork, latest_energy, repeated_work_of
 from efficiency_bench.provenance import code_digest
 from efficiency_bench.records import Segment, paper3x_tfs_days
 from efficiency_bench.run import folder as folders

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from efficiency_bench.ledger.costs import cost_of
+from efficiency_bench.ledger.entry import cost_of
 from efficiency_bench.ledger.events import without_own_fields
 from efficiency_bench.ledger.history import (
     COUNTING_KINDS,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from efficiency_bench.ledger.costs import cost_of
+from efficiency_bench.ledger.entry import cost_of
 from efficiency_bench.ledger.export import row
 from efficiency_bench.ledger.store import content_digest, with_entry_digest
 from efficiency_bench.records import Clocks, Cost, Entry
