@@ -179,14 +179,16 @@ class Checkpointer:
         self._next_at = 0.0
         self._warned = False
 
+    def wants(self, offer: CheckpointOffer) -> bool:
+        """Whether a checkpoint is due or the run is about to stop."""
+        return offer.stopping or (self.share > 0 and time.monotonic() >= self._next_at)
+
     def __call__(self, offer: CheckpointOffer, energy: Mapping[str, float]) -> None:
-        """Save if a checkpoint is due or the run is about to stop; ``energy`` is saved with it.
+        """Save the run's state, and ``energy`` with it.
 
         If the disk refuses the checkpoint, that is reported once and the run continues.
         """
         began = time.monotonic()
-        if not offer.stopping and (self.share == 0 or began < self._next_at):
-            return
         try:
             self.save(offer, energy)
         except OSError as error:

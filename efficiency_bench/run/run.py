@@ -198,7 +198,7 @@ def _train_and_log(
                     tell("evaluation", **record.model_dump(mode="json"))
                 case Halted():
                     tell("halted", seconds=record.seconds, steps=record.steps)
-                case CheckpointOffer():
+                case CheckpointOffer() if checkpointer.wants(record):
                     energy.charge_training()
                     checkpointer(record, energy.fields())
                     energy.charge_nothing()

@@ -35,7 +35,10 @@ State = dict[str, Any]
 """A run's state between two steps: only tensors, numbers, lists and dictionaries."""
 
 READ_EVERY_STEPS = 20
-"""Steps between two readings of the loss; each reading waits for the device once."""
+"""Steps between two points where the loss may be read and the run saved; ranks reseed at each."""
+
+READ_EVERY_SECONDS = 1.0
+"""About the time between two readings on a GPU, which each wait for it; at one of those points."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,16 @@ class Job:
         """Steps in the whole schedule; a fraction of an epoch rounds to whole steps."""
         per_epoch = self.data.steps_per_epoch(self.recipe.batch_size)
         return max(1, round(self.recipe.epochs * per_epoch))
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What all ranks know after reading the device."""
+
+    loss: float  # nats per image, mean over the latest global batch
+    finite: bool  # every loss so far, on every rank
+    stop: bool  # requested on some rank
+    seconds: float  # of a rank between two points where the loss may be read; 0 if unknown
 
 
 @dataclass(frozen=True)
@@ -140,11 +153,13 @@ def train(
         loss = run.step(images, labels, global_batch_size, progress=progress)
         run.count(global_batch_size, side)
         due = run.evaluation_due()
-        reads_loss = due or run.steps % READ_EVERY_STEPS == 0
-        if reads_loss:
-            yield from run.halted()
-            yield run.progress(loss)
-            if not run.losses_finite():
+        at_point = due or run.steps % READ_EVERY_STEPS == 0
+        reading = run.read(loss) if due or run.reading_due() else None
+        if reading is not None:
+            with run.clock.paused():
+                yield from run.halted()
+                yield run.progress(reading)
+            if not reading.finite:
                 break
         if due:
             yield run.evaluate()
@@ -152,10 +167,11 @@ def train(
                 break
         if run.schedule_over:
             break
-        stopping = run.stop_requested(reads_loss)
-        if reads_loss or stopping:
+        stopping = run.stop_requested(reading, evaluated=due)
+        if reading is not None or stopping:
             with run.clock.paused():
                 yield run.checkpoint_offer(stopping)
+        if at_point:  # read or not: when a reading is due depends on the machine
             run.reseed_rank()
         if stopping:
             break
@@ -199,6 +215,9 @@ class TrainingRun:
         self.steps_per_epoch = job.data.steps_per_epoch(job.recipe.batch_size)
         self.curve: list[tuple[float, float]] = []
         self.per_epoch = self.evaluations_per_epoch()
+        self.read_at = 0, 0.0  # steps and train seconds of the latest reading
+        self.next_reading = 0  # steps
+        self.seconds_between_points = 0.0
 
     def compiled(self) -> Compiled:
         """Compile the step for every batch shape of the run."""
@@ -212,11 +231,47 @@ class TrainingRun:
         """The batches from the current step to the schedule's end."""
         return batches(self.job, self.steps)
 
-    def stop_requested(self, reads_loss: bool) -> bool:
-        """Whether to stop after this step; several ranks agree on it when they read the loss."""
-        if self.job.ranks.alone:
-            return self.job.stop_requested()
-        return reads_loss and self.job.ranks.any(self.job.stop_requested())
+    def reading_due(self) -> bool:
+        """Whether to read the loss after this step; all ranks answer alike."""
+        return self.steps % READ_EVERY_STEPS == 0 and self.steps >= self.next_reading
+
+    def read(self, loss: torch.Tensor) -> Reading:
+        """Read the device once; several ranks share what they know in one all-reduce.
+
+        ``loss`` is this rank's weighted loss of the latest batch.
+        """
+        job = self.job
+        here = [float(not job.ranks.alone and job.stop_requested()), self.seconds_between_points]
+        bad = ~torch.isfinite(self.step.worst_loss)
+        known = torch.stack([loss, bad.to(loss.dtype), *loss.new_tensor(here)])
+        total, infinite, stop, seconds = job.ranks.all_reduce_sum(known).tolist()
+        of = job.ranks.shard.world_size
+        reading = Reading(total / of, not infinite, bool(stop), seconds / of)
+        self._plan_reading(reading)
+        return reading
+
+    def _plan_reading(self, reading: Reading) -> None:
+        """Choose the next point to read at from what the ranks have agreed on."""
+        steps, seconds = self.read_at
+        self.read_at = self.steps, self.clock.train_seconds
+        points = (self.steps - steps) / READ_EVERY_STEPS
+        self.seconds_between_points = (self.read_at[1] - seconds) / points if points else 0.0
+        wait = 1
+        if self.job.device.type == "cuda" and reading.seconds > 0:
+            wait = max(1, int(READ_EVERY_SECONDS / reading.seconds))
+        self.next_reading = (self.steps // READ_EVERY_STEPS + wait) * READ_EVERY_STEPS
+
+    def stop_requested(self, reading: Reading | None, evaluated: bool) -> bool:
+        """Whether to stop after this step; several ranks agree on it when they read the loss.
+
+        ``evaluated``: there was an evaluation since, in which a signal may have come.
+        """
+        job = self.job
+        if job.ranks.alone:
+            return job.stop_requested()
+        if reading is None or reading.stop or not evaluated:
+            return reading is not None and reading.stop
+        return job.ranks.any(job.stop_requested())
 
     def reseed_rank(self) -> None:
         """Reseed torch on every rank but 0, so that ranks draw different dropout masks.
@@ -330,14 +385,13 @@ class TrainingRun:
         finite = math.isfinite(self.step.worst_loss)
         return not self.job.ranks.any(not finite)
 
-    def progress(self, loss: torch.Tensor) -> Progress:
-        """The run's progress; ``loss`` is this rank's weighted loss of the latest batch."""
-        mean = float(self.job.ranks.all_reduce_sum(loss)) / self.job.ranks.shard.world_size
+    def progress(self, reading: Reading) -> Progress:
+        """The run's progress."""
         return Progress(
             images=self.images,
             steps=self.steps,
             epochs=self.epochs,
-            loss=mean if math.isfinite(mean) else None,
+            loss=reading.loss if math.isfinite(reading.loss) else None,
             train_seconds=self.clock.train_seconds,
             segments=self.meter.segments,
         )
