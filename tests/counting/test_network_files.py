@@ -72,7 +72,7 @@ def by_hand(**files):
     """SHA-256 over names and the SHA-256 of contents, in order of names."""
     total = hashlib.sha256()
     for name, text in sorted(files.items()):
-        total.update(name.replace("_", ".").encode() + b"\0")
+        total.update(name.replace("_py", ".py").encode() + b"\0")
         total.update(hashlib.sha256(text.encode()).digest())
     return total.hexdigest()
 
@@ -101,7 +101,9 @@ def test_commit_with_returns_the_newest_commit_with_the_digest(repository):
 def test_digests_of_this_checkout(tmp_path):
     models = ROOT / "models"
     digest = by_hand(
-        vgg_py=(models / "vgg.py").read_text(), initialise_py=(models / "initialise.py").read_text()
+        vgg_py=(models / "vgg.py").read_text(),
+        initialise_py=(models / "initialise.py").read_text(),
+        small_form_py=(models / "small_form.py").read_text(),
     )
     assert network_digest("vgg11", "small") == digest
     assert network_digest("timm:resnet18", "small") is None
