@@ -16,6 +16,8 @@ import stat
 import time
 from pathlib import Path
 
+from efficiency_bench.errors import UserError
+
 
 def put(path: Path, content: bytes, replace: bool = True) -> None:
     """Write ``content`` to ``path`` atomically: a reader sees the old file or the complete new one.
@@ -79,6 +81,10 @@ def read_regular(path: Path, largest_bytes: int) -> bytes:
     return content
 
 
+WITHOUT_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
+"""What flock fails with on Lustre mounted without ``-o flock``, and on NFS without its lock
+daemon."""
+
 POLL_SECONDS = 0.02
 """Between two attempts to take a lock."""
 
@@ -87,25 +93,47 @@ def lock(descriptor: int, wait_seconds: float) -> None:
     """Lock an open file or folder for this process alone, until its descriptor is closed.
 
     The kernel releases the lock however the process ends, so no lock is ever stale.  Raises
-    BlockingIOError if another process still holds it after ``wait_seconds`` (``math.inf``: waits).
+    BlockingIOError if another process still holds it after ``wait_seconds`` (``math.inf``: waits),
+    and UserError on a file system without locks.
     """
-    if wait_seconds == math.inf:
-        return fcntl.flock(descriptor, fcntl.LOCK_EX)
+    waits = wait_seconds == math.inf
     until = time.monotonic() + wait_seconds
     while True:
         try:
-            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if waits else fcntl.LOCK_NB))
         except BlockingIOError:
             if time.monotonic() >= until:
                 raise
             time.sleep(POLL_SECONDS)
+        except OSError as error:
+            if error.errno not in WITHOUT_LOCKS:
+                raise
+            raise UserError(
+                f"the file system of {_name_of(descriptor)} has no locks (flock: {error.strerror});"
+                "\nmount it with them (Lustre: -o flock), or name a folder on another file system"
+                " (run_dir=, ledger_dir=)"
+            ) from error
 
 
 def is_locked(descriptor: int) -> bool:
-    """Return whether another process holds ``lock``, on any host that shares the file system."""
+    """Return whether another process holds ``lock``, on any host that shares the file system.
+
+    Without locks nothing can hold one.
+    """
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
+    except OSError as error:
+        if error.errno not in WITHOUT_LOCKS:
+            raise
+        return False
     fcntl.flock(descriptor, fcntl.LOCK_UN)
     return False
+
+
+def _name_of(descriptor: int) -> str:
+    try:
+        return str(Path(f"/proc/self/fd/{descriptor}").readlink())
+    except OSError:  # another system
+        return "this folder"

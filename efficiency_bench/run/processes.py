@@ -6,7 +6,7 @@ import os
 import random
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -107,8 +107,7 @@ def join(process: Process, device: str) -> Ranks:
     if process.world_size == 1:
         return Ranks(device=torch.device(device))
     if device == "cuda":
-        # a scheduler may show each rank only its own GPU
-        torch.cuda.set_device(process.local_rank % torch.cuda.device_count())
+        torch.cuda.set_device(card_of(process, torch.cuda.device_count()))
     if not dist.is_initialized():
         if process.one_machine and sys.platform == "linux":
             # gloo would look up its interface by host name, which may not resolve
@@ -117,6 +116,10 @@ def join(process: Process, device: str) -> Ranks:
         try:
             url = process.meeting_point
             store, _, _ = next(dist.rendezvous(url, rank, world_size, timeout=JOIN_TIMEOUT))
+            if device == "cuda":
+                store.set(f"card/{rank}", str(torch.cuda.get_device_properties().uuid))
+                cards = store.multi_get([f"card/{other}" for other in range(world_size)])
+                check_cards(cards)
             _heartbeat = Heartbeat(store.clone(), rank, world_size, _end_without)
             backend = "nccl" if device == "cuda" else "gloo"
             dist.init_process_group(
@@ -128,6 +131,36 @@ def join(process: Process, device: str) -> Ranks:
                 "start all of them with torchrun or srun, and check that rank 0 can be reached"
             ) from error
     return Ranks(Shard(process.rank, process.world_size), torch.device(device))
+
+
+def card_of(process: Process, visible: int) -> int:
+    """The number of this rank's GPU among the ``visible`` ones; UserError if there are too few.
+
+    A scheduler may show each rank only its own GPU; torchrun shows all of them to each.
+    """
+    if process.local_rank < visible:
+        return process.local_rank
+    if visible == 1 and process.meeting_point != "env://":
+        return 0
+    raise UserError(
+        f"process {process.local_rank} of this machine has no GPU: torch finds {visible};"
+        f" start one process per GPU (torchrun --nproc-per-node={visible}, or srun with as many"
+        " tasks as GPUs)"
+    )
+
+
+def check_cards(cards: Sequence[bytes]) -> None:
+    """Raise UserError if two ranks have the same GPU, which NCCL refuses.
+
+    ``cards`` are the ranks' GPUs by an identifier that no two GPUs share.
+    """
+    first = {card: rank for rank, card in reversed(list(enumerate(cards)))}
+    for rank, card in enumerate(cards):
+        if first[card] != rank:
+            raise UserError(
+                f"processes {first[card]} and {rank} have the same GPU; start one process per GPU"
+                " (srun with as many tasks as GPUs, --gpus-per-task=1)"
+            )
 
 
 def _end_without(rank: int) -> None:

@@ -152,6 +152,8 @@ class GlobalBatchNorm2d(nn.BatchNorm2d):
         """Normalise images [B, C, H, W], where B is this rank's shard."""
         if not self.training:
             return super().forward(images)
+        if images.dtype is torch.bfloat16:  # statistics in float32, as torch's own norms do
+            return self.forward(images.float()).bfloat16()
         over = (0, 2, 3)
         values = all_reduce_sum(images.new_tensor(images.numel() / images.shape[1]))
         mean = all_reduce_sum(images.sum(over)) / values
