@@ -145,7 +145,7 @@ def submitted(submission: Submission) -> tuple[tuple[Entry, ...], int]:
         console.print(outcome_line(status), highlight=False, markup=False, soft_wrap=True)
     if problem is not None:
         console.print(problem, highlight=False, markup=False, soft_wrap=True)
-    if any(status.entry is None for status in statuses):
+    if any(status.missing for status in statuses):
         console.print(submission.how_to_continue, highlight=False, markup=False, soft_wrap=True)
     entries = tuple(status.entry for status in statuses if status.entry is not None)
     return entries, worst([status.exit_code for status in statuses])

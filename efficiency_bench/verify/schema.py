@@ -55,7 +55,8 @@ CONFIG_KEYS: Mapping[int, frozenset[str]] = {
     # near: the distance to the target within which versions before 0.3 evaluated more often
     2: _CONFIG_2 | {"evaluation.near"},
     3: _CONFIG_2,
-    4: _CONFIG_2 | {"budget", "data.inner_split", "target.baseline_epochs"},
+    4: _CONFIG_2
+    | {"budget", "data.inner_split", "target.baseline_epochs", "model.scale", "model.width"},
 }
 """Schema -> dotted keys of a measured entry's configuration."""
 

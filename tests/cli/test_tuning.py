@@ -4,11 +4,12 @@ import pytest
 import yaml
 
 from efficiency_bench.cli.train import train
+from efficiency_bench.errors import UserError
+from efficiency_bench.hydra_app import compose
 from efficiency_bench.ledger import store
 from efficiency_bench.ledger.export import row
 from efficiency_bench.records import RateSearch
 from efficiency_bench.reproducibility.data_and_counts import verify_ledger
-from tests.cli.users import refused
 from tests.tiny import TINY
 
 COMMON = ("recipe=small_2020", "recipe.batch_size=16", "target.baseline_epochs=12", *TINY)
@@ -49,5 +50,5 @@ def test_trials_choose_the_rate_of_a_run_whose_entry_knows_the_search(searched, 
     by_hand, _ = train(["model=alexnet", "budget=0.5", "recipe.optimizer.lr=0.0125", *COMMON])
     assert by_hand == entries, "the same rate set by hand is the same run"
     assert len(store.read(tmp_path / "runs/ledger").entries) == 1
-    both = ("rates=found.yaml", "recipe.optimizer.lr=0.1")
-    refused(typed("train", "model=alexnet", *both, *COMMON), "recipe.optimizer.lr=0.1", "rates=")
+    with pytest.raises(UserError, match=r"recipe\.optimizer\.lr=0\.1 cannot be used with rates="):
+        compose(["model=alexnet", "rates=found.yaml", "recipe.optimizer.lr=0.1", *COMMON])
