@@ -80,8 +80,8 @@ def write_ffcv(
 
     storage = Storage(mode=mode, jpeg_quality=quality if mode == "jpg" else None, max_px=max_px)
     with stoppable(), stderr_progress() as progress:
-        order = FfcvOptions(source, out, storage, _within_cores(workers), allow_left_out)
-        records = write(order, progress, _tell)
+        options = FfcvOptions(source, out, storage, _within_cores(workers), allow_left_out)
+        records = write(options, progress, _tell)
     for record in records:
         print_line(f"{out / record.file}: {record.images} images, {record.bytes / 1e6:.1f} MB")
 
@@ -116,8 +116,8 @@ def write_memory(
     from efficiency_bench.data.memmap_images import MemmapOptions, write_memmap
 
     with stoppable(), stderr_progress() as progress:
-        order = MemmapOptions(source, out, side_px, _within_cores(workers), allow_left_out)
-        records = write_memmap(order, progress, _tell)
+        options = MemmapOptions(source, out, side_px, _within_cores(workers), allow_left_out)
+        records = write_memmap(options, progress, _tell)
     for record in records:
         print_line(f"{out / record.file}: {record.images} images, {record.bytes / 1e6:.1f} MB")
 

@@ -1,4 +1,4 @@
-"""Images in: in memory for small sets, from folders for ImageNet."""
+"""Data sets and loaders: in memory for small sets, from folders or stored files for ImageNet."""
 
 from efficiency_bench.data.build import build_data
 from efficiency_bench.data.loader import Batch, Data, Loader

@@ -1,4 +1,4 @@
-"""Random crop, flip and cutout of whole batches, on the device, from one generator a step."""
+"""Random crop, flip and cutout of whole batches on the device, with one generator per step."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from efficiency_bench.data.loader import WHOLE_BATCH, Shard
 def derived_seed(*parts: int | str) -> int:
     """A seed in [0, 2^63) from a hash of ``parts``, such as (seed, "augment", epoch, step).
 
-    Order and augmentation so depend on where training stands and on nothing that ran before,
-    and neither workers nor a resumption can change them.
+    So order and augmentation depend only on the position in training, not on what ran before, on
+    the number of workers or on a resume.
     """
     digest = hashlib.sha256(" ".join(map(str, parts)).encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
@@ -29,49 +29,49 @@ def derived_generator(device: torch.device | str, *parts: int | str) -> torch.Ge
 
 
 def epoch_order(seed: int, epoch: int, images: int) -> Tensor:
-    """The order of one epoch: a permutation, int64 [images], on the CPU."""
+    """The order of the images in one epoch: a permutation, int64 [images], on the CPU."""
     generator = derived_generator("cpu", seed, "order", epoch)
     return torch.randperm(images, generator=generator)
 
 
 class Normalisation:
-    """From pixels to zero mean and unit deviation per channel, on the device."""
+    """Scales pixels to zero mean and unit standard deviation per channel, on the device."""
 
     def __init__(self, mean: Sequence[float], std: Sequence[float], device: torch.device) -> None:
-        """``mean`` and ``std`` are those of pixels in [0, 1], one a channel."""
+        """``mean`` and ``std`` of pixels in [0, 1], per channel."""
         self._mean = 255 * torch.tensor(mean, device=device)[:, None, None]
         self._inverse_std = 1 / (255 * torch.tensor(std, device=device)[:, None, None])
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Images uint8 [B, C, H, W] as float32 of the same shape."""
+        """Normalise images uint8 [B, C, H, W] to float32 of the same shape."""
         return (images - self._mean).mul_(self._inverse_std)
 
     def table(self) -> Tensor:
-        """What becomes of each value of a pixel: float32 [C, 256], on the CPU."""
+        """The normalised value of each pixel value: float32 [C, 256], on the CPU."""
         values = torch.arange(256, dtype=torch.uint8, device=self._mean.device)
         return self(values.expand(1, len(self._mean), 1, 256))[0, :, 0].cpu().contiguous()
 
 
 class Draws:
-    """Random numbers for a whole batch, of which one process keeps its share.
+    """Random numbers for a global batch, of which one rank keeps its shard.
 
-    They are drawn for all its images whoever takes them, so that an image meets the same fate
-    however many processes there are.
+    Every rank draws them for the whole batch, so an image is augmented in the same way at any world
+    size.
     """
 
     def __init__(self, generator: torch.Generator, images: int, shard: Shard = WHOLE_BATCH) -> None:
-        """``images`` is the size of the whole batch."""
+        """``images`` is the size of the global batch."""
         self._generator = generator
         self._images = images
         self._shard = shard
 
     def uniform(self) -> Tensor:
-        """Float32 in [0, 1), one an image: [B]."""
+        """One number in [0, 1) per image: float32 [B]."""
         draws = torch.rand(self._images, generator=self._generator, device=self._generator.device)
         return self._shard.take(draws)
 
     def integers(self, below: int, each: int) -> Tensor:
-        """Whole numbers from 0 to ``below`` - 1, ``each`` an image: int64 [each, B]."""
+        """``each`` integers from 0 to ``below`` - 1 per image: int64 [each, B]."""
         shape = (each, self._images)
         device = self._generator.device
         draws = torch.randint(below, shape, generator=self._generator, device=device)
@@ -79,9 +79,9 @@ class Draws:
 
 
 def augment(images: Tensor, config: AugmentationConfig, flip: bool, draws: Draws) -> Tensor:
-    """Normalised images float [B, C, H, W], each cropped, flipped and cut by its own draw.
+    """Crop, flip and cut out normalised images, float [B, C, H, W], each with its own draw.
 
-    Images are normalised already, so the zeros of padding and cutout are the mean colour.
+    Padding and cutout fill with zeros, which is the mean colour of normalised images.
     """
     if config.crop_pad_px:
         images = random_crop(images, config.crop_pad_px, draws)
@@ -93,7 +93,7 @@ def augment(images: Tensor, config: AugmentationConfig, flip: bool, draws: Draws
 
 
 def random_crop(images: Tensor, pad_px: int, draws: Draws) -> Tensor:
-    """Shift each image by up to ``pad_px`` in each direction, zeros coming in."""
+    """Shift each image by up to ``pad_px`` in each direction, filling with zeros."""
     batch, _, height, width = images.shape
     device = images.device
     top, left = draws.integers(2 * pad_px + 1, each=2)[:, :, None, None]
@@ -105,13 +105,15 @@ def random_crop(images: Tensor, pad_px: int, draws: Draws) -> Tensor:
 
 
 def random_flip(images: Tensor, draws: Draws) -> Tensor:
-    """Mirror each image left to right with probability 1/2."""
+    """Flip each image horizontally with probability 1/2."""
     return torch.where((draws.uniform() < 0.5)[:, None, None, None], images.flip(3), images)
 
 
 def cutout(images: Tensor, side_px: int, draws: Draws) -> Tensor:
-    """Zero one square of ``side_px`` in each image, its centre anywhere (DeVries & Taylor
-    2017, arXiv:1708.04552), so that it may lie partly outside."""
+    """Zero one square of ``side_px`` at a random centre in each image.
+
+    The square may lie partly outside the image (DeVries & Taylor 2017, arXiv:1708.04552).
+    """
     _, _, height, width = images.shape
     device = images.device
     row = draws.integers(height, each=1)[0, :, None, None]
@@ -124,7 +126,7 @@ def cutout(images: Tensor, side_px: int, draws: Draws) -> Tensor:
 
 
 def resized(images: Tensor, side_px: int) -> Tensor:
-    """Images [B, C, H, W] at ``side_px``, antialiased; the same tensor where it has that side."""
+    """Resize images [B, C, H, W] to ``side_px`` with antialiasing, if they have another side."""
     if images.shape[-1] == side_px:
         return images
     return F.interpolate(images, size=side_px, mode="bilinear", align_corners=False, antialias=True)

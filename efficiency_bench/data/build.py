@@ -1,4 +1,4 @@
-"""From the configuration to loaded data: which source, which subset, what augmentation."""
+"""Build the data of a run from its configuration: source, subset and augmentation."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from efficiency_bench.errors import UserError, unknown
 from efficiency_bench.provenance import digest_json
 
 DEFAULT_ROOT = "data"
-"""Where data is looked for, and downloaded to, unless data.root names a folder."""
+"""Folder of the data sets, and of downloads, unless data.root names another one."""
 
 Builder = Callable[[DataConfig, RecipeConfig, int, torch.device, Shard, Tell], Data]
 
@@ -44,12 +44,12 @@ def build_data(
     shard: Shard = WHOLE_BATCH,
     tell: Tell = quiet,
 ) -> Data:
-    """Load what ``data`` names and serve a process's ``shard`` with ``recipe``'s augmentation.
+    """Load the data set of ``data``; the loader applies ``recipe``'s augmentation to its ``shard``.
 
-    ``tell`` is given one line on what is there, before anything of it is refused.
-    Raises UserError for an unknown name, data that is missing or broken, fewer than two classes, a
-    validation set that is the training set, a subset that cannot be drawn, a batch larger than
-    the training set, and one too small to be shared.
+    ``tell`` gets one line on the data before any of it is rejected.  Raises UserError for an
+    unknown name, missing or broken data, fewer than two classes, a validation set that equals the
+    training set, an impossible subset, a batch larger than the training set, or one smaller than
+    the world size.
     """
     if data.name not in BUILDERS:
         raise unknown("data", data.name, BUILDERS)
@@ -64,19 +64,19 @@ def build_data(
 
 
 def check_shard_sizes(data: Data, batch_size: int, processes: int) -> None:
-    """Refuse a set of which some batch has fewer images than there are processes."""
+    """UserError if some batch has fewer images than there are processes."""
     least = min(*batch_sizes(data.train_images, batch_size), data.val_images)
     if least < processes:
         raise UserError(
             f"{processes} processes cannot share a batch of {least} images"
             f" ({data.train_images} training images in batches of {batch_size},"
             f" {data.val_images} validation images);\n"
-            f"start {least} processes or fewer, or change recipe.batch_size"
+            f"start at most {least} processes, or change recipe.batch_size"
         )
 
 
 def in_memory(read: Callable[[DataConfig], DataSplits]) -> Builder:
-    """A builder for sets that fit into memory."""
+    """A builder for a data set that ``read`` loads into memory."""
 
     def build(
         data: DataConfig,
@@ -98,15 +98,15 @@ def in_memory(read: Callable[[DataConfig], DataSplits]) -> Builder:
             splits = inner_splits(splits.train, data.inner_split)
         notes: tuple[str, ...] = ()
         if shard.rank == 0:
-            both = train_val_overlap.compare_pixels(splits.train.images, splits.val.images)
-            notes = both.check(data.name).notes
-        built = served(splits, data, recipe, seed, device, shard)
+            overlap = train_val_overlap.compare_pixels(splits.train.images, splits.val.images)
+            notes = overlap.check(data.name).notes
+        built = in_memory_data(splits, data, recipe, seed, device, shard)
         return dataclasses.replace(built, notes=notes + built.notes)
 
     return build
 
 
-def served(
+def in_memory_data(
     splits: DataSplits,
     data: DataConfig,
     recipe: RecipeConfig,
@@ -115,7 +115,7 @@ def served(
     shard: Shard,
     views: Views | None = None,
 ) -> Data:
-    """Sets in memory, with everything that a run needs to know of them."""
+    """The ``Data`` of image sets in memory."""
     flip = recipe.augmentation.flip and data.flip_keeps_class
     normalise = Normalisation(data.mean, data.std, device)
     loader = MemoryLoader(
@@ -128,7 +128,9 @@ def served(
         val_images=len(splits.val),
         digest=splits.digest(),
         eval_batch_size=data.eval_batch_size,
-        notes=loader.notes + flip_note(data, recipe) + off_notes(data, recipe, ("auto_augment",)),
+        notes=loader.notes
+        + flip_note(data, recipe)
+        + unsupported_notes(data, recipe, ("auto_augment",)),
     )
 
 
@@ -158,16 +160,18 @@ def inner_splits(train: ImageSet, share: float) -> DataSplits:
 
 
 def flip_note(data: DataConfig, recipe: RecipeConfig) -> tuple[str, ...]:
-    """Say it where the data switches the recipe's flip off."""
+    """The note if the data set disables the recipe's flip."""
     if recipe.augmentation.flip and not data.flip_keeps_class:
-        return (f"no flip: a mirrored image of {data.name} may be of another class",)
+        return (f"no flip: a mirrored image of {data.name} may belong to another class",)
     return ()
 
 
-def off_notes(data: DataConfig, recipe: RecipeConfig, settings: tuple[str, ...]) -> tuple[str, ...]:
-    """Say it where the recipe asks for augmentation that this kind of data has none of."""
+def unsupported_notes(
+    data: DataConfig, recipe: RecipeConfig, settings: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Notes on augmentations of the recipe that this loader does not support."""
     return tuple(
-        f"no {name}: {data.name} is not loaded that way"
+        f"no {name}: the loader of {data.name} does not support it"
         for name in settings
         if getattr(recipe.augmentation, name)
     )
@@ -191,14 +195,14 @@ def _folder(
     shard: Shard,
     tell: Tell,
 ) -> Data:
-    """ImageNet and whatever else lies in train/CLASS/ and val/CLASS/."""
+    """ImageNet, or any images in train/CLASS/ and val/CLASS/."""
     root = Path(data.root or DEFAULT_ROOT)
     splits = folder.load(
         root, data.train_images, data.val_images, allow_left_out=data.allow_left_out, tell=tell
     )
-    both: tuple[str, ...] = ()
+    overlap: tuple[str, ...] = ()
     if shard.rank == 0:
-        both = train_val_overlap.compare_files(splits.train, splits.val).check(str(root)).notes
+        overlap = train_val_overlap.compare_files(splits.train, splits.val).check(str(root)).notes
     workers, fewer = within_cores(data.workers, f"data.workers={data.workers}")
     wanted = recipe.augmentation
     loader = FolderLoader(
@@ -225,10 +229,10 @@ def _folder(
         digest=splits.digest(),
         eval_batch_size=data.eval_batch_size,
         notes=splits.notes
-        + both
+        + overlap
         + fewer
         + flip_note(data, recipe)
-        + off_notes(data, recipe, ("crop_pad_px", "cutout_px")),
+        + unsupported_notes(data, recipe, ("crop_pad_px", "cutout_px")),
     )
 
 
@@ -240,7 +244,7 @@ def _ffcv(
     shard: Shard,
     tell: Tell,
 ) -> Data:
-    """Photographs in the two .beton files that ``data write-ffcv`` has written."""
+    """Photographs in the two .beton files that ``data write-ffcv`` wrote."""
     root = Path(data.root or DEFAULT_ROOT)
     splits = ffcv_splits.load(root, data.train_images, data.val_images, tell)
     workers, fewer = within_cores(data.workers, f"data.workers={data.workers}")
@@ -257,7 +261,7 @@ def _ffcv(
         workers=workers,
         shard=shard,
     )
-    off = off_notes(data, recipe, ("auto_augment", "crop_pad_px", "cutout_px"))
+    unsupported = unsupported_notes(data, recipe, ("auto_augment", "crop_pad_px", "cutout_px"))
     return Data(
         train=loader,
         classes=splits.classes,
@@ -265,11 +269,11 @@ def _ffcv(
         val_images=len(splits.val),
         digest=splits.digest,
         eval_batch_size=data.eval_batch_size,
-        notes=splits.notes + fewer + flip_note(data, recipe) + off,
+        notes=splits.notes + fewer + flip_note(data, recipe) + unsupported,
     )
 
 
-def _squares(
+def _memmap(
     data: DataConfig,
     recipe: RecipeConfig,
     seed: int,
@@ -277,9 +281,9 @@ def _squares(
     shard: Shard,
     tell: Tell,
 ) -> Data:
-    """Photographs as the squares that ``data write-memory`` has stored.
+    """Photographs in the two .npy files that ``data write-memory`` wrote.
 
-    Processes of one machine share the files' pages.
+    The processes on one machine share the memory of the mapped files.
     """
     whole, notes = memmap_images.load(Path(data.root or DEFAULT_ROOT), tell)
     counts = (data.train_images, data.val_images)
@@ -288,20 +292,21 @@ def _squares(
         val=cut(whole.val, data.val_images, "data.val_images"),
         stored_digest=digest_json([whole.digest(), counts]),
     )
-    built = served(splits, data, recipe, seed, device, shard, photo_views(data, recipe))
+    views = photo_views(data, recipe)
+    built = in_memory_data(splits, data, recipe, seed, device, shard, views)
     return dataclasses.replace(built, notes=notes + enlarged_note(whole, data) + built.notes)
 
 
 def enlarged_note(stored: DataSplits, data: DataConfig) -> tuple[str, ...]:
-    """Say it where even a whole stored image is smaller than what the network is given."""
+    """The note if stored images are smaller than the network's input."""
     side_px = stored.train.images.shape[-1]
     if data.image_px <= side_px:
         return ()
-    return (f"images of {side_px} px are enlarged to data.image_px={data.image_px}",)
+    return (f"stored images of {side_px} px are enlarged to data.image_px={data.image_px}",)
 
 
 def photo_views(data: DataConfig, recipe: RecipeConfig) -> Views:
-    """How photographs in memory are seen."""
+    """The crops of photographs in memory."""
     resize_px = data.resize_px or round(data.image_px * RESIZE_OVER_CROP)
     return Views(recipe.augmentation.resized_crop_min_area, data.image_px / resize_px)
 
@@ -313,6 +318,6 @@ BUILDERS: dict[str, Builder] = {
     "folder": _folder,
     "imagenet": _folder,
     "imagenet_ffcv": _ffcv,
-    "imagenet_memory": _squares,
+    "imagenet_memory": _memmap,
 }
-"""Data name -> its builder; ``configs/data`` has one file for each."""
+"""Data name -> builder; ``configs/data`` has one file for each."""

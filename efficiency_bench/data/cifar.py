@@ -1,7 +1,7 @@
-"""CIFAR-10 and CIFAR-100 in the layout of their Python archives, whole or cut to a subset.
+"""Read CIFAR-10 and CIFAR-100 in the layout of their Python archives, complete or a subset.
 
-torchvision is not used to read them, because it compares checksums and so refuses subsets.  What
-was read is recorded by its digest instead.
+torchvision cannot read them, because it checks checksums and so rejects subsets.  Here the digest
+of the images is recorded instead.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CHANNELS = 3
 
 @dataclass(frozen=True)
 class Archive:
-    """Where an archive keeps what (Krizhevsky 2009, cs.toronto.edu/~kriz/cifar.html)."""
+    """The layout of an archive (Krizhevsky 2009, cs.toronto.edu/~kriz/cifar.html)."""
 
     source: RemoteArchive
     train_files: tuple[str, ...]
@@ -36,7 +36,7 @@ class Archive:
     class_names_key: str
 
 
-# Addresses and checksums as torchvision.datasets.cifar has them; a test compares both.
+# URLs and checksums as in torchvision.datasets.cifar; a test compares them.
 CIFAR10 = Archive(
     source=RemoteArchive(
         name="CIFAR-10",
@@ -69,19 +69,19 @@ ARCHIVES = {"cifar10": CIFAR10, "cifar100": CIFAR100}
 
 
 def load(name: str, root: Path, download: bool) -> DataSplits:
-    """Training and test images, uint8 [N, 3, 32, 32], in the files' order; fine classes.
+    """Training and test images, uint8 [N, 3, 32, 32], in file order, with the fine classes.
 
-    ``name`` is a key of ARCHIVES.  ``root`` holds the archive's folder; a missing one is fetched
-    where ``download`` allows it.  UserError, naming the file, for one that is
-    missing, damaged, of another archive, or the same as another one.
+    ``name`` is a key of ARCHIVES.  ``root`` holds the archive's folder; if it is missing and
+    ``download`` is true, it is fetched.  UserError for a file that is missing, damaged, from
+    another archive, or a copy of another file.
     """
     archive = ARCHIVES[name]
     folder = root / archive.source.folder
     if not folder.is_dir():
         if not download:
             raise UserError(
-                f"no {archive.source.folder} in {root}; data.root=DIR names the folder that holds"
-                f" it,\nor fetch it: efficiency-bench data fetch {name} --root {root}"
+                f"no {archive.source.folder} in {root}; data.root=DIR names the folder that"
+                f" contains it,\nor fetch it: efficiency-bench data fetch {name} --root {root}"
             )
         fetch.fetch(archive.source, root)
     classes = _read_classes(archive, folder / archive.meta_file)
@@ -94,14 +94,14 @@ def load(name: str, root: Path, download: bool) -> DataSplits:
 def _check_different(
     folder: Path, name: str, files: Sequence[str], batches: Sequence[tuple[np.ndarray, np.ndarray]]
 ) -> None:
-    """UserError where a file holds the images of one before it."""
+    """UserError if a file holds the same images as an earlier one."""
     seen: dict[bytes, str] = {}
     for file, (pixels, _) in zip(files, batches, strict=True):
         first = seen.setdefault(hashlib.sha256(pixels.tobytes()).digest(), file)
         if first != file:
             raise UserError(
-                f"{folder}: {file} holds the images of {first};\nremove the folder and fetch it"
-                f" again: efficiency-bench data fetch {name} --root {folder.parent}"
+                f"{folder}: {file} holds the same images as {first};\nremove the folder and"
+                f" fetch it again: efficiency-bench data fetch {name} --root {folder.parent}"
             )
 
 
@@ -113,7 +113,7 @@ def _read_classes(archive: Archive, path: Path) -> tuple[str, ...]:
 
 
 def _read_batch(archive: Archive, path: Path, classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Pixels, uint8 [N, 3072], and labels, int64 [N], of one file."""
+    """Read the pixels, uint8 [N, 3072], and labels, int64 [N], of one file."""
     content = restricted_pickle.load(path)
     labels = _field(archive, path, content, archive.label_key)
     pixels = _field(archive, path, content, "data")
@@ -123,9 +123,9 @@ def _read_batch(archive: Archive, path: Path, classes: int) -> tuple[np.ndarray,
         or pixels.dtype != np.uint8
         or pixels.shape[1:] != (width,)
     ):
-        raise UserError(f"{path}: data is not an array of {width} bytes an image")
+        raise UserError(f"{path}: data is not an array of {width} bytes per image")
     if not isinstance(labels, list) or not all(isinstance(label, int) for label in labels):
-        raise UserError(f"{path}: {archive.label_key} is not a list of whole numbers")
+        raise UserError(f"{path}: {archive.label_key} is not a list of integers")
     if len(labels) != len(pixels):
         raise UserError(f"{path}: {len(pixels)} images have {len(labels)} labels")
     wrong = next((label for label in labels if not 0 <= label < classes), None)
@@ -137,13 +137,13 @@ def _read_batch(archive: Archive, path: Path, classes: int) -> tuple[np.ndarray,
 def _field(archive: Archive, path: Path, content: dict[str, Any], key: str) -> Any:
     if key not in content:
         raise UserError(
-            f"{path} is no file of {archive.source.name}'s Python archive: it has no {key!r}"
+            f"{path} is not a file of {archive.source.name}'s Python archive: it has no {key!r}"
         )
     return content[key]
 
 
 def _join(parts: Sequence[tuple[np.ndarray, np.ndarray]], classes: tuple[str, ...]) -> ImageSet:
-    # Each row holds the red, then the green, then the blue plane, each row by row.
+    # Each row is one image: the red, green and blue planes, each in row-major order.
     pixels = np.concatenate([part[0] for part in parts])
     images = torch.from_numpy(pixels.reshape(-1, CHANNELS, SIDE_PX, SIDE_PX))
     labels = torch.from_numpy(np.concatenate([part[1] for part in parts]))

@@ -1,7 +1,7 @@
-"""The part of CIFAR-10 that is measured on here, cut from the whole set.
+"""Cut the subset of CIFAR-10 that is measured here from the complete data set.
 
-10,000 training and 2,000 test images, balanced; the file beside the published rows lists each
-one's place in the whole set, in the order in which the runs had them.
+It has 10,000 training and 2,000 test images, balanced.  A CSV file next to the published rows lists
+the index of each in the complete set, in the order of the runs.
 """
 
 from __future__ import annotations
@@ -24,38 +24,38 @@ from efficiency_bench.errors import UserError
 CSV_NAME = "cifar10_subset.csv"
 
 DIGEST = "121ff2b5dda1849d2c84ec1e4f0d967fdbf843dcc139bb0f880faf1f52ba3556"
-"""``data_digest`` of every entry that was trained on this part."""
+"""``data_digest`` of every entry that was trained on this subset."""
 
 
-def places(split: str) -> list[int]:
-    """Places in the whole ``train`` (0 to 49,999) or ``test`` set (0 to 9,999), in order."""
+def indices(split: str) -> list[int]:
+    """Indices into the complete ``train`` (0 to 49,999) or ``test`` set (0 to 9,999), in order."""
     file = resources.files("efficiency_bench.reference") / CSV_NAME
     rows = csv.DictReader(io.StringIO(file.read_text(encoding="ascii")))
     return [int(row["place"]) for row in rows if row["split"] == split]
 
 
 def cut(root: Path, out: Path) -> Path:
-    """Write the part under ``out``, in the archive's own layout; its folder.
+    """Write the subset to ``out`` in the archive's layout; return its folder.
 
-    ``root`` holds the whole archive, unpacked.  Raises UserError where it is not whole, or where
-    the part is not to the byte what the runs were trained on; nothing is written then.
+    ``root`` holds the complete archive, unpacked.  Raises UserError, and writes nothing, if it is
+    incomplete or if the subset is not bit for bit what the runs were trained on.
     """
     whole = cifar.load("cifar10", root, download=False)
     if (len(whole.train), len(whole.val)) != (CIFAR10.train_images, CIFAR10.val_images):
         raise UserError(
-            f"{root} holds {len(whole.train):,} + {len(whole.val):,} images, not all"
+            f"{root} holds {len(whole.train):,} + {len(whole.val):,} images, not the"
             f" {CIFAR10.train_images:,} + {CIFAR10.val_images:,} of CIFAR-10;"
             f"\nfetch it: efficiency-bench data fetch cifar10 --root DIR"
         )
     part = DataSplits(
-        whole.train.subset(torch.tensor(places("train"))),
-        whole.val.subset(torch.tensor(places("test"))),
+        whole.train.subset(torch.tensor(indices("train"))),
+        whole.val.subset(torch.tensor(indices("test"))),
     )
     if part.digest() != DIGEST:
         raise UserError(
-            f"the images of {root} are not those measured on here (digest"
-            f" {part.digest()[:12]}, not {DIGEST[:12]}):\nCIFAR-10 itself has the MD5 sum"
-            f" {cifar.CIFAR10.source.md5} as an archive"
+            f"the images of {root} are not those measured here (digest"
+            f" {part.digest()[:12]}, not {DIGEST[:12]});\nfetch the archive with MD5 sum"
+            f" {cifar.CIFAR10.source.md5}: efficiency-bench data fetch cifar10 --root DIR"
         )
     return _write(part, out)
 
@@ -72,7 +72,7 @@ def _write(part: DataSplits, out: Path) -> Path:
         names = {cifar.CIFAR10.class_names_key: list(part.train.classes)}
         files.put(folder / cifar.CIFAR10.meta_file, pickle.dumps(names, protocol=2))
     except OSError as error:
-        raise UserError(f"cannot write into {out}: {error.strerror or error}") from error
+        raise UserError(f"cannot write to {out}: {error.strerror or error}") from error
     return folder
 
 

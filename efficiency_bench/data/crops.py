@@ -1,4 +1,4 @@
-"""Where images are cropped, drawn for a whole epoch at once: torchvision's rules, in numpy."""
+"""Random and centre crops by torchvision's rules, drawn in numpy for a whole epoch at once."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from torchvision.ops import roi_align
 from efficiency_bench.data.augment import derived_seed
 
 ASPECT = (3 / 4, 4 / 3)
-"""Least and greatest width over height of a random crop: torchvision's, and Inception's."""
+"""Range of width over height of a random crop, as in torchvision and Inception."""
 
 TRIES = 10
-"""Draws that may not fit into the image before the centre is taken instead: torchvision's."""
+"""Number of draws before a crop that never fitted is replaced by the centre, as in torchvision."""
 
 
 def random_crops(
@@ -23,8 +23,8 @@ def random_crops(
 ) -> np.ndarray:
     """A random resized crop of each image: top, left, height, width, int64 [N, 4].
 
-    The distribution is that of torchvision's RandomResizedCrop.  Every image draws as often as
-    the unluckiest, so that what one gets does not depend on the others' sizes.
+    The distribution is that of torchvision's RandomResizedCrop.  All images draw ``TRIES`` times,
+    so the crop of one does not depend on the sizes of the others.
     """
     crops = _central(heights, widths)
     pending = np.ones(len(heights), dtype=bool)
@@ -45,7 +45,7 @@ def random_crops(
 
 
 def _central(heights: np.ndarray, widths: np.ndarray) -> np.ndarray:
-    """The largest centre of each image whose aspect is within bounds, as random_crops has it."""
+    """The largest centre crop of each image with an aspect within bounds; int64 [N, 4]."""
     aspect = widths / heights
     height = np.where(aspect < ASPECT[0], np.rint(widths / ASPECT[0]), heights)
     width = np.where(aspect > ASPECT[1], np.rint(heights * ASPECT[1]), widths)
@@ -56,7 +56,7 @@ def _central(heights: np.ndarray, widths: np.ndarray) -> np.ndarray:
 def centre_crops(heights: np.ndarray, widths: np.ndarray, share: float) -> np.ndarray:
     """The centre square of each image, its side ``share`` of the shorter one; int64 [N, 4].
 
-    Rounded as torchvision's CenterCrop does.
+    Rounded like torchvision's CenterCrop.
     """
     side = np.maximum(1, np.rint(np.minimum(heights, widths) * share))
     top, left = np.rint((heights - side) / 2), np.rint((widths - side) / 2)
@@ -65,17 +65,17 @@ def centre_crops(heights: np.ndarray, widths: np.ndarray, share: float) -> np.nd
 
 @dataclass(frozen=True)
 class Views:
-    """The part of an image that is seen."""
+    """The crops of square images in memory: random for training, centre for validation."""
 
     min_area: float
-    """Least part of the area that a random resized crop keeps, a fraction."""
+    """Smallest area of a random resized crop, as a fraction of the image."""
     centre_share: float
-    """The side of the validation crop over that of the image, a fraction."""
+    """Side of the validation crop as a fraction of the image's side."""
 
     def crops(self, seed: int, epoch: int, images: int, side_px: int) -> Tensor:
-        """A crop of each image in that epoch: float32 [N, 4]; left, top, right, bottom in px.
+        """The crop of each image in that epoch: left, top, right, bottom in px, float32 [N, 4].
 
-        It depends on seed, epoch and image alone, whatever the batch and the device.
+        It depends only on seed, epoch and image, not on the batch or the device.
         """
         generator = np.random.default_rng(derived_seed(seed, "views", epoch))
         sides = np.full(images, side_px)
@@ -84,13 +84,13 @@ class Views:
         return torch.from_numpy(edges.astype(np.float32))
 
     def centre(self, images: Tensor) -> Tensor:
-        """The centre of images [B, C, side, side] that a validation sees."""
+        """The validation crop of images [B, C, side, side]."""
         side = np.array([images.shape[-1]])
         top, left, height, width = centre_crops(side, side, self.centre_share)[0].tolist()
         return images[..., top : top + height, left : left + width]
 
 
 def cropped(images: Tensor, crops: Tensor, side_px: int) -> Tensor:
-    """Images float32 [B, C, H, W], each cut as ``crops`` [B, 4] says, at ``side_px``."""
+    """Crop images float32 [B, C, H, W] to ``crops`` [B, 4], resized to ``side_px``."""
     which = torch.arange(len(crops), device=crops.device, dtype=crops.dtype)[:, None]
     return roi_align(images, torch.cat([which, crops], dim=1), side_px, aligned=True)

@@ -1,4 +1,4 @@
-"""scikit-learn's handwritten digits at 16 px, the data that comes with a dependency."""
+"""scikit-learn's handwritten digits at 16 px, which need no download."""
 
 from __future__ import annotations
 
@@ -11,24 +11,23 @@ from torch import Tensor
 from efficiency_bench.data.image_set import DataSplits, ImageSet
 
 SIDE_PX = 16
-"""The scans have 8 px; doubled, so that networks with several strides keep a map to look at."""
+"""The scans have 8 px; doubled so that networks with several strides keep a feature map."""
 
 SCAN_MAXIMUM = 16
 """Grey levels of the scans run from 0 to this (scikit-learn's description of the set)."""
 
 VALIDATION_IMAGES = 360
-"""A fifth of the 1,797 scans; 36 a class."""
+"""A fifth of the 1,797 scans; 36 per class."""
 
 SPLIT_SEED = 20120601
-"""Fixed, so that every run of every seed sees the same split."""
+"""Fixed, so that every seed uses the same split."""
 
 
 def load() -> DataSplits:
     """1,437 training and 360 validation images, uint8 [N, 3, 16, 16].
 
-    The scans are scaled to 0..255 and doubled in size bilinearly.  The one grey channel is
-    repeated three times so that every network takes it unchanged; the first layer's MACs
-    count all three.
+    The scans are scaled to 0..255 and bilinearly doubled in size.  The grey channel is repeated
+    three times so that every network accepts it unchanged; the first layer's MACs count all three.
     """
     scans, labels = load_digits(return_X_y=True)
     grey = torch.from_numpy(scans).float().reshape(-1, 1, 8, 8) * (255 / SCAN_MAXIMUM)
@@ -42,7 +41,7 @@ def load() -> DataSplits:
 
 
 def _validation_indices(labels: Tensor) -> Tensor:
-    """A balanced, fixed draw of the validation images (int64 [360], ascending)."""
+    """Indices of a fixed, balanced sample for validation (int64 [360], ascending)."""
     generator = np.random.default_rng(SPLIT_SEED)
     each = VALIDATION_IMAGES // 10
     drawn = [

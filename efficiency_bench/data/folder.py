@@ -1,4 +1,4 @@
-"""Image folders: what lies under train/ and val/, listed once, nothing decoded."""
+"""Image folders: list the images under train/ and val/ once, without decoding any."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from efficiency_bench.data.image_set import Tell, balanced_indices, check_classes, quiet, set_line
-from efficiency_bench.data.skipped_files import SkippedFiles, words
+from efficiency_bench.data.skipped_files import SkippedFiles, reasons_text
 from efficiency_bench.errors import UserError
 
 LAYOUT = "train/CLASS/IMAGE.JPEG and val/CLASS/IMAGE.JPEG"
@@ -21,19 +21,22 @@ LAYOUT = "train/CLASS/IMAGE.JPEG and val/CLASS/IMAGE.JPEG"
 
 @dataclass(frozen=True)
 class PhotoSet:
-    """Image files of one split, by class and name in order."""
+    """Image files of one split, sorted by class and name."""
 
     folder: Path
     paths: np.ndarray
-    """Paths under ``folder`` as bytes [N]: one array, because a million Python strings would be
-    copied into every worker as their reference counts change."""
+    """Paths relative to ``folder``, bytes [N].
+
+    One array, because a million Python strings would be copied into every worker as their reference
+    counts change.
+    """
     sizes: np.ndarray
-    """Bytes of each file, int64 [N]."""
+    """Size of each file in bytes, int64 [N]."""
     labels: Tensor
-    """int64 [N], places in ``classes``."""
+    """int64 [N], indices into ``classes``."""
     classes: tuple[str, ...]
     skipped: SkippedFiles = field(default_factory=SkippedFiles)
-    """What lies there and is not read."""
+    """The files in ``folder`` that are not read."""
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -54,7 +57,7 @@ class PhotoSet:
 
 @dataclass(frozen=True)
 class PhotoSplits:
-    """Training and validation files of the same classes; UserError where they differ."""
+    """Training and validation files; UserError if their classes differ."""
 
     train: PhotoSet
     val: PhotoSet
@@ -64,18 +67,18 @@ class PhotoSplits:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was passed over, a sentence a split; none where nothing was."""
+        """One note on skipped files for each split that has any."""
         return tuple(
-            f"passed over in {split.folder.name}: {words(split.skipped.reasons)}"
+            f"skipped in {split.folder.name}: {reasons_text(split.skipped.reasons)}"
             for split in (self.train, self.val)
             if split.skipped.reasons
         )
 
     def digest(self) -> str:
-        """SHA-256, hex, over relative paths and file sizes, not contents.
+        """SHA-256 (hex) over relative paths and file sizes, not contents.
 
-        Reading ImageNet's 150 GB would take longer than many a run; a file that changed
-        without changing its size goes unnoticed.
+        Reading ImageNet's 150 GB would take longer than many runs; so a changed file of the same
+        size goes unnoticed.
         """
         sha = hashlib.sha256()
         for name, split in (("train", self.train), ("val", self.val)):
@@ -93,20 +96,21 @@ def load(
     switch: str = "data.allow_left_out=true",
     tell: Tell = quiet,
 ) -> PhotoSplits:
-    """List ``root``/train and ``root``/val; with a count, a balanced subset of a split.
+    """List ``root``/train and ``root``/val; a given count selects a balanced subset of a split.
 
-    ``tell`` is given one line on what is there and what is passed over, before anything of it is
-    refused.  UserError for a missing or empty folder, one without class folders, a class without
-    images, splits of different classes, fewer than two classes, and, unless ``allow_left_out``
-    (what to type for it is ``switch``), more than a fifth of a class or a twentieth of a split
-    left out.
+    ``tell`` gets one line on the images and the skipped files, before any of it is rejected.
+
+    UserError for a missing or empty folder, one without class folders, a class without images,
+    different classes in the two splits, or fewer than two classes.  Also if over 20 % of a class or
+    5 % of a split would be left out, unless ``allow_left_out``; ``switch`` is the option for that
+    in the message.
     """
     if not root.is_dir():
-        raise UserError(f"no folder {root}; data.root=DIR names the one with {LAYOUT}")
+        raise UserError(f"no folder {root}; data.root=DIR names the folder with {LAYOUT}")
     train, val = scan(root / "train"), scan(root / "val")
     reasons = train.skipped.reasons + val.skipped.reasons
     counts = [(len(part), len(part.classes)) for part in (train, val)]
-    tell(f"{root}: {set_line(*counts)}; passed over: {words(reasons) or 'nothing'}")
+    tell(f"{root}: {set_line(*counts)}; skipped: {reasons_text(reasons) or 'nothing'}")
     for part in (train, val):
         check_listed(part)
     splits = PhotoSplits(train, val)
@@ -121,13 +125,13 @@ def load(
 
 
 def scan(folder: Path) -> PhotoSet:
-    """List the images of each class folder in ``folder``, in the order of their names.
+    """List the images of each class folder in ``folder``, sorted by name.
 
-    Hidden folders and files, files that are no images by their name, and folders inside a class
-    are passed over, and counted.  UserError for a folder that cannot be listed.
+    Skips and counts hidden files and folders, files without an image suffix, and folders inside a
+    class folder.  UserError for a folder that cannot be listed.
     """
     if not folder.is_dir():
-        raise UserError(f"no folder {folder}; expected {LAYOUT} under data.root")
+        raise UserError(f"no folder {folder}; data.root=DIR must contain {LAYOUT}")
     skipped, classes = SkippedFiles(), []
     try:
         with os.scandir(folder) as entries:
@@ -152,21 +156,21 @@ def scan(folder: Path) -> PhotoSet:
 
 
 def check_listed(photos: PhotoSet) -> None:
-    """UserError where there are no class folders, or a class has no images."""
+    """UserError if there are no class folders, or if a class has no images."""
     folder = photos.folder
     if not photos.classes:
-        raise UserError(f"{folder} holds no class folders; expected {LAYOUT} under data.root")
+        raise UserError(f"{folder} has no class folders; data.root=DIR must contain {LAYOUT}")
     counts = torch.bincount(photos.labels, minlength=len(photos.classes))
     if counts.min() == 0:
         empty = photos.classes[int(counts.argmin())]
         left = photos.skipped.images[empty]
-        there = f", but {left:,} others that are passed over" if left else ""
+        there = f", but {left:,} other files, which are skipped" if left else ""
         known = " ".join(IMG_EXTENSIONS)
-        raise UserError(f"{folder / empty} holds no images (files ending in {known}){there}")
+        raise UserError(f"{folder / empty} has no images (files ending in {known}){there}")
 
 
 def _images(folder: Path, name: str, skipped: SkippedFiles) -> list[tuple[bytes, int]]:
-    """Path under ``folder`` and size in bytes of each image of a class."""
+    """Path relative to ``folder`` and size in bytes of each image of a class."""
     found = []
     with os.scandir(folder / name) as entries:
         for entry in entries:

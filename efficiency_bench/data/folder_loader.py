@@ -1,11 +1,11 @@
-"""Loading photographs from folders: decoded and augmented by worker processes.
+"""Load photographs from folders; worker processes decode and augment them.
 
-Workers hand over uint8 images, which are normalised on the device.  What happens to an image is
-a function of seed, epoch and image alone, whichever process it falls to.
+Workers return uint8 images, which are normalised on the device.  The augmentation of an image
+depends only on seed, epoch and image, not on the worker that processes it.
 
-Pillow is what published accuracies were measured with.  simplejpeg with torchvision's resizing of
-tensors takes three fifths of the time and sees the same crops; a pixel differs by one level of
-256, in rare cases by two (docs/performance.md).
+Published accuracies were measured with Pillow.  simplejpeg with torchvision's tensor resizing takes
+60 % of the time and uses the same crops; pixels differ by one level of 256, rarely by two
+(docs/performance.md).
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ from efficiency_bench.data.rgb_image import open_rgb
 from efficiency_bench.errors import UserError
 
 RESIZE_OVER_CROP = 256 / 224
-"""Shorter side before the validation crop over the crop's, where not told: ImageNet's custom."""
+"""Default ratio of the resized shorter side to the validation crop: the usual one for ImageNet."""
 
 SQUARES_PER_BATCH = 64
-"""Images that ``resized_squares`` hands over together: a few MB, so that progress moves."""
+"""Images per batch of ``resized_squares``: a few MB, so that progress is reported often."""
 
 Sample = tuple[Tensor, int] | str
-"""An image, uint8 [3, px, px], with its label, or why it could not be read."""
+"""An image, uint8 [3, px, px], with its label, or the reason why it could not be read."""
 
 
 def by_simplejpeg(path: str) -> Tensor:
-    """A JPEG as uint8 [3, height, width]; what is none (a PNG named JPEG) is left to Pillow."""
+    """Decode a JPEG to uint8 [3, height, width]; other formats (a PNG named .JPEG) go to Pillow."""
     try:
         pixels = simplejpeg.decode_jpeg(Path(path).read_bytes())
     except ValueError:
@@ -56,23 +56,23 @@ DECODERS: dict[str, Callable[[str], Image.Image | Tensor]] = {
     "pillow": open_rgb,
     "simplejpeg": by_simplejpeg,
 }
-"""What ``data.decode`` names: from a file's name to an RGB image."""
+"""The decoders that ``data.decode`` names, from a file's path to an RGB image."""
 
 
 @dataclass(frozen=True)
 class PhotoAugmentation:
-    """What happens to a training photograph."""
+    """The augmentation of training photographs."""
 
     min_area: float
-    """Least part of the area that a random resized crop keeps, a fraction."""
+    """Smallest area of a random resized crop, as a fraction of the image."""
     flip: bool
     auto_augment: bool
-    """The ImageNet policy of Cubuk et al. 2019 (arXiv:1805.09501), before the crop's pixels
-    become a tensor."""
+    """The ImageNet policy of Cubuk et al. 2019 (arXiv:1805.09501), applied to the crop before it
+    becomes a tensor."""
 
-    @functools.lru_cache(maxsize=8)  # noqa: B019 (frozen and few: one a run)
+    @functools.lru_cache(maxsize=8)  # noqa: B019 (frozen, and one per run)
     def transform(self, image_px: int) -> v2.Compose:
-        """From an image, Pillow's or a tensor, to uint8 [3, image_px, image_px]."""
+        """The transform from a Pillow image or a tensor to uint8 [3, image_px, image_px]."""
         steps: list[torch.nn.Module] = [
             v2.RandomResizedCrop(image_px, scale=(self.min_area, 1.0), antialias=True)
         ]
@@ -99,7 +99,7 @@ class FolderLoader:
         decode: str,
         shard: Shard = WHOLE_BATCH,
     ) -> None:
-        """Validation resizes the shorter side to ``resize_px`` and crops ``image_px``."""
+        """Validation resizes the shorter side to ``resize_px`` and crops the centre."""
         resize_px = resize_px or round(image_px * RESIZE_OVER_CROP)
         self._splits = splits
         self._normalise = normalise
@@ -113,7 +113,7 @@ class FolderLoader:
     def epoch(
         self, epoch: int, batch_size: int, image_px: int, start_step: int = 0
     ) -> Iterator[Batch]:
-        """See Loader.epoch.  An epoch ends the one before, whose workers it takes over."""
+        """See Loader.epoch.  Ends the previous epoch and takes over its workers."""
         order = epoch_order(self._seed, epoch, len(self._splits.train))
         parts = order.split(batch_sizes(len(order), batch_size))
         return self._normalised(
@@ -130,16 +130,15 @@ class FolderLoader:
 
     def _normalised(self, batches: Iterable[Batch]) -> Iterator[Batch]:
         for images, labels in batches:
-            # Pinned memory copies without waiting; elsewhere the flag has no effect.
+            # non_blocking has an effect only for pinned memory
             images = images.to(self._device, non_blocking=True)
             yield self._normalise(images), labels.to(self._device, non_blocking=True)
 
 
 def resized_squares(photos: PhotoSet, side_px: int, workers: int) -> Iterator[Tensor]:
-    """Every photograph in order, in batches, uint8 [n, 3, side_px, side_px].
+    """Yield every photograph in order, in batches, uint8 [n, 3, side_px, side_px].
 
-    The shorter side is resized by Pillow and the centre kept.  UserError for an image that
-    cannot be read.
+    Pillow resizes the shorter side, and the centre is kept.  UserError for an unreadable image.
     """
     images = _ValPhotos(_Photos(photos, "pillow"), side_px, side_px)
     batches = torch.arange(len(photos)).split(SQUARES_PER_BATCH)
@@ -150,17 +149,16 @@ def resized_squares(photos: PhotoSet, side_px: int, workers: int) -> Iterator[Te
 
 @dataclass(frozen=True)
 class _Photos:
-    """Image files and the name of the decoder that opens them."""
+    """Image files and the name of their decoder."""
 
     files: PhotoSet
     decode: str
 
     def read(self, index: int, transform: v2.Compose) -> Sample:
-        """One image, RGB whatever it was; its EXIF orientation is ignored, as is ImageNet's
-        custom.
+        """Read one image as RGB; its EXIF orientation is ignored, as usual for ImageNet.
 
-        A failure is returned, not raised: an exception would reach the user as the worker's
-        traceback.
+        A failure is returned, not raised: the user would see an exception as a traceback of the
+        worker.
         """
         path = self.files.path(index)
         try:
@@ -180,15 +178,15 @@ class _TrainPhotos(Dataset[Sample]):
 
     def __getitem__(self, key: tuple[int, int, int]) -> Sample:
         epoch, index, image_px = key
-        # The transforms draw from torch's global generator: it is lent, and given back.  Seeding
-        # it through torch.manual_seed would reseed a GPU's as well.
+        # The transforms draw from torch's global generator, whose state is restored afterwards.
+        # torch.manual_seed would also reseed the GPU's generator.
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(derived_seed(self._seed, "image", epoch, index))
             return self._photos.read(index, self._augmentation.transform(image_px))
 
 
 class _ValPhotos(Dataset[Sample]):
-    """Images by index: shorter side resized, centre cropped."""
+    """Images by index, with the shorter side resized and the centre cropped."""
 
     def __init__(self, photos: _Photos, image_px: int, resize_px: int) -> None:
         self._photos = photos
@@ -201,7 +199,7 @@ class _ValPhotos(Dataset[Sample]):
 
 
 def _collate(samples: list[Sample]) -> Batch | str:
-    """Stack a batch, or hand on the first failure in it."""
+    """Stack a batch, or return the first failure in it."""
     good = [sample for sample in samples if not isinstance(sample, str)]
     if len(good) < len(samples):
         return next(sample for sample in samples if isinstance(sample, str))
@@ -210,11 +208,10 @@ def _collate(samples: list[Sample]) -> Batch | str:
 
 
 class _Batches:
-    """The batches to read next, as a sampler that a DataLoader asks anew each time.
+    """A sampler that yields the batches to read next; a DataLoader iterates it for every epoch.
 
-    Apart from its reader, so that the two form no cycle: workers are told to stop only where
-    the DataLoader goes by its last reference, and are waited for in vain (5 s each) where the
-    garbage collector finds it.
+    It is separate from its reader to avoid a reference cycle.  A DataLoader stops its workers at
+    once if its last reference goes, but waits 5 s for each if the garbage collector finds it.
     """
 
     def __init__(self) -> None:
@@ -225,9 +222,9 @@ class _Batches:
 
 
 def _outlive_signals(run: int, _: int) -> None:
-    """Keep a loading process alive when a signal to the whole job tells the run to stop.
+    """Keep a worker process alive when a signal to the whole job tells the run to stop.
 
-    The run still needs it for its step, and alone ends it: ``run`` is the number of its process.
+    The run still needs the worker for its current step.  Only the process with id ``run`` ends it.
     """
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
@@ -242,7 +239,7 @@ def _end_when_told(run: int) -> None:
 
 
 class _Reader:
-    """A DataLoader that reads whatever list of batches it is given, with the same workers."""
+    """A DataLoader that reads any given list of batches, always with the same workers."""
 
     def __init__(self, dataset: Dataset[Sample], workers: int, device: torch.device) -> None:
         self._batches = _Batches()
@@ -254,13 +251,13 @@ class _Reader:
             pin_memory=device.type == "cuda",
             collate_fn=_collate,
             worker_init_fn=functools.partial(_outlive_signals, os.getpid()),
-            # A DataLoader draws a seed for its workers; of its own, so that dropout and the
-            # like in the main process do not depend on how often data is read.
+            # A DataLoader draws a seed for its workers.  With a generator of its own, dropout in
+            # the main process does not depend on how often data is read.
             generator=torch.Generator(),
         )
 
     def read(self, batches: Iterable[list[Any]]) -> Iterator[Batch]:
-        """Read ``batches`` of the dataset's keys; UserError for an image that cannot be read."""
+        """Read ``batches``, lists of the dataset's keys; UserError for an unreadable image."""
         self._batches.keys = batches
         for batch in self._loader:
             if isinstance(batch, str):

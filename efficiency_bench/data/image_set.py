@@ -1,4 +1,4 @@
-"""A labelled set of images in memory, and the digest that names its content."""
+"""Labelled images in memory, with checks, balanced subsets and a digest of their content."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from torch import Tensor
 from efficiency_bench.errors import UserError
 
 Tell = Callable[[str], None]
-"""Takes one line for the user."""
+"""Prints one line for the user."""
 
 
 def quiet(line: str) -> None:
-    """Tell nobody."""
+    """Print nothing."""
 
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Images uint8 [N, 3, side, side], labels int64 [N], the classes' names in label order."""
+    """Images uint8 [N, 3, side, side], labels int64 [N], and class names in label order."""
 
     images: Tensor
     labels: Tensor
@@ -40,17 +40,17 @@ class ImageSet:
 
 @dataclass(frozen=True)
 class DataSplits:
-    """Training and validation set of the same classes."""
+    """A training set and a validation set with the same classes."""
 
     train: ImageSet
     val: ImageSet
     stored_digest: str | None = None
-    """Of the files that the sets are mapped from, where those are known by one."""
+    """Digest of the files that the sets are mapped from, if they have one."""
 
     def digest(self) -> str:
-        """SHA-256 (hex) over both sets: classes, shapes, labels and pixels as stored.
+        """SHA-256 (hex) over both sets: classes, shapes, labels and stored pixels.
 
-        That of their files where there is one: hashing ImageNet would take minutes a run.
+        ``stored_digest`` if there is one, because hashing ImageNet would add minutes to each run.
         """
         if self.stored_digest is not None:
             return self.stored_digest
@@ -63,7 +63,7 @@ class DataSplits:
 
 
 def check_splits(splits: DataSplits, where: str) -> DataSplits:
-    """``splits`` as they are, or UserError where no run could use them."""
+    """Return ``splits``, or raise UserError if no run could use them."""
     for name, part in (("training", splits.train), ("validation", splits.val)):
         if len(part.images) != len(part.labels):
             raise UserError(
@@ -81,15 +81,15 @@ def check_splits(splits: DataSplits, where: str) -> DataSplits:
 
 
 def check_classes(where: str, train: tuple[str, ...], val: tuple[str, ...]) -> None:
-    """UserError for fewer than two classes, and for classes that the two sets do not share."""
+    """UserError for fewer than two classes, or if the two sets have different classes."""
     for name, classes in (("training", train), ("validation", val)):
         forms = [unicodedata.normalize("NFC", each) for each in classes]
         seen = Counter(forms)
         twice = [each for each, form in zip(classes, forms, strict=True) if seen[form] > 1]
         if twice and len(set(classes)) == len(classes):
             raise UserError(
-                f"{where}: {name} classes {twice[0]!a} and {twice[1]!a} are one name in"
-                " two Unicode forms; merge the two folders"
+                f"{where}: {name} classes {twice[0]!a} and {twice[1]!a} are the same name"
+                " in two Unicode forms; merge the two folders"
             )
     if train != val:
         raise UserError(
@@ -98,22 +98,22 @@ def check_classes(where: str, train: tuple[str, ...], val: tuple[str, ...]) -> N
     if len(train) < 2:
         named = f" ({train[0]})" if train else ""
         raise UserError(
-            f"{where}: {len(train)} class{named}, and every answer would be right; two or more are"
-            " needed:\none folder a class under train/ and under val/"
+            f"{where}: {len(train)} class{named}, but a classifier needs two or more;\n"
+            "make one folder per class under train/ and under val/"
         )
 
 
 def _difference(train: tuple[str, ...], val: tuple[str, ...]) -> str:
-    """How the classes of the two sets differ."""
+    """Describe how the classes of the two sets differ."""
     only = sorted(set(train) - set(val)), sorted(set(val) - set(train))
     if not any(only):
-        return "the same names in another order"
+        return "the same names in a different order"
     forms = [{unicodedata.normalize("NFC", name): name for name in side} for side in only]
     if same := sorted(forms[0].keys() & forms[1].keys()):
         here, there = (ascii(side[same[0]]) for side in forms)
         return (
-            f"{len(same)} by their Unicode form only: {here} in training is {there} in"
-            " validation;\nrename the folders of one of them"
+            f"{len(same)} in their Unicode form only: {here} in training is {there} in"
+            " validation;\nrename the folders of one set"
         )
     return "; ".join(
         f"only in {name}: {', '.join(names[:5])}{f' and {len(names) - 5} more' * (len(names) > 5)}"
@@ -123,7 +123,7 @@ def _difference(train: tuple[str, ...], val: tuple[str, ...]) -> str:
 
 
 def set_line(train: Sequence[int], val: Sequence[int]) -> str:
-    """Images and classes of both sets, each a pair of numbers, in words."""
+    """One line with the number of images and classes of each set, given as pairs."""
     return (
         f"{train[0]:,} training images in {train[1]:,} class{'es' * (train[1] != 1)},"
         f" {val[0]:,} validation images in {val[1]:,}"
@@ -140,15 +140,15 @@ SUBSET_SEED = 20200508
 
 
 def balanced_indices(labels: Sequence[int], classes: int, count: int, key: str) -> list[int]:
-    """Indices (ascending) of ``count`` images, as many of each class as whole numbers allow.
+    """Ascending indices of a random subset of ``count`` images, with equally many of each class.
 
-    Where ``count`` is no multiple of ``classes`` the first classes have one image more; all
-    images are taken, balanced or not, where ``count`` is their number.
-    Raises UserError, naming the setting ``key``, where that many cannot be drawn.
+    If ``count`` is not a multiple of ``classes``, the first classes get one image more.  If it is
+    the number of all images, all are taken, balanced or not.  Raises UserError, naming the setting
+    ``key``, if there are too few images.
     """
     if not classes <= count <= len(labels):
         raise UserError(
-            f"{key}={count} is not between {classes} (one a class) and {len(labels)} (all)"
+            f"{key}={count} is not between {classes} (one per class) and {len(labels)} (all)"
         )
     if count == len(labels):
         return list(range(count))
@@ -161,7 +161,7 @@ def balanced_indices(labels: Sequence[int], classes: int, count: int, key: str) 
         if len(members) < want:
             raise UserError(
                 f"{key}={count} needs {want} images of class {label}, which has "
-                f"{len(members)}; name at most {len(members) * classes}"
+                f"{len(members)}; type {key}={len(members) * classes} or less"
             )
         drawn.append(members[:want])
     return np.sort(np.concatenate(drawn)).tolist()

@@ -1,4 +1,4 @@
-"""What every loader of training images does: whole epochs, in order, the remainder included."""
+"""The interface of every data loader: whole epochs in a fixed order, including the last batch."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ Batch = tuple[Tensor, Tensor]
 
 
 class Loader(Protocol):
-    """A training set and a validation set, delivered to the device.
+    """Loads a training set and a validation set onto the device.
 
-    Where a run has several processes each has a loader of its own, which delivers its share of
-    every batch; together they deliver each image once.
+    In a run with several ranks, each rank has its own loader, which loads its shard of every batch;
+    together they load each image once.
     """
 
     def epoch(
         self, epoch: int, batch_size: int, image_px: int, start_step: int = 0
     ) -> Iterator[Batch]:
-        """The batches of one epoch from ``start_step`` on; the same whatever came before."""
+        """The batches of one epoch from ``start_step`` on, whatever was loaded before."""
         ...
 
     def validation(self, batch_size: int) -> Iterator[Batch]:
-        """Every validation image exactly once, not augmented."""
+        """Every validation image exactly once, without augmentation."""
         ...
 
 
 @dataclass(frozen=True)
 class Data:
-    """Everything about the data that a run needs to know."""
+    """The data of a run: its loader, sizes, classes and digest."""
 
     train: Loader
     classes: tuple[str, ...]
@@ -43,10 +43,10 @@ class Data:
     digest: str
     eval_batch_size: int
     notes: tuple[str, ...] = ()
-    """What was changed or chosen without being asked for; shown to the user and logged."""
+    """What was decided without the user's request; printed and logged."""
 
     def steps_per_epoch(self, batch_size: int) -> int:
-        """Batches in one epoch."""
+        """Number of batches per epoch."""
         return len(batch_sizes(self.train_images, batch_size))
 
     def validation(self) -> Iterator[Batch]:
@@ -55,9 +55,9 @@ class Data:
 
 
 def batch_sizes(images: int, batch_size: int) -> list[int]:
-    """Sizes of an epoch's batches: the last may be partial, and is never a single image.
+    """Sizes of the batches of an epoch; the last may be smaller, but is not a single image.
 
-    Batch norm in training needs two values, so a remainder of one joins the batch before.
+    Batch norm needs two values in training, so a remainder of one joins the batch before.
     """
     whole, rest = divmod(images, batch_size)
     sizes = [batch_size] * whole
@@ -73,26 +73,26 @@ Whole = TypeVar("Whole", Tensor, list[int])
 
 @dataclass(frozen=True)
 class Shard:
-    """One process's part of every batch: ``rank`` from 0, of ``world_size`` processes."""
+    """One rank's part of every batch; ``rank`` counts from 0."""
 
     rank: int = 0
     world_size: int = 1
 
     def take(self, whole: Whole) -> Whole:
-        """Every ``world_size``-th element [n], from ``rank`` on."""
+        """Every ``world_size``-th element, starting at ``rank``."""
         return whole[self.rank :: self.world_size]
 
 
 WHOLE_BATCH = Shard()
-"""The share of a run's only process: everything."""
+"""The shard at world size 1: all of every batch."""
 
 
 def within_cores(asked: int, typed: str) -> tuple[int, tuple[str, ...]]:
-    """``asked`` workers, but no more than this process has CPU cores, and a note if that is fewer.
+    """``asked`` or the usable CPU cores, whichever is fewer, and a note if that is fewer.
 
-    ``typed`` is how they were asked for, for the note.
+    ``typed`` is the option as the user typed it, for the note.
     """
     cores = usable_cores() or asked
     if asked <= cores:
         return asked, ()
-    return cores, (f"{typed} is cut to {cores}, the CPU cores that this process may use",)
+    return cores, (f"{typed} is reduced to {cores}, the CPU cores that this process may use",)

@@ -1,7 +1,7 @@
-"""ImageNet in memory: photographs stored as squares of one side, mapped and not read.
+"""ImageNet in memory: photographs stored as squares of equal side in memory-mapped files.
 
-Each split is one .npy file, uint8 [N, 3, side, side], with its record beside it; the images lie in
-the order of their classes, so that the record's counts are the labels.
+Each split is one .npy file, uint8 [N, 3, side, side], with its record next to it.  Images are
+ordered by class, so the record's counts per class give the labels.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from efficiency_bench.data.stored_files import (
     check_apart,
     draft_of,
     finish,
-    held,
+    locked,
     new_draft,
     other_than,
     read_record,
@@ -54,7 +54,7 @@ from efficiency_bench.provenance import digest_json
 
 
 class MemmapRecord(StoredFileRecord):
-    """What is known of one file of squares."""
+    """The record of one .npy file."""
 
     command: ClassVar[str] = "write-memory"
 
@@ -63,25 +63,25 @@ class MemmapRecord(StoredFileRecord):
 
 
 def file_of(root: Path, split: str) -> Path:
-    """Where the images of a split lie."""
+    """Path of the images of a split."""
     return root / f"{split}.npy"
 
 
 def load(root: Path, tell: Tell = quiet) -> tuple[DataSplits, tuple[str, ...]]:
-    """Map ``root``'s two files; notes say what they hold and what was checked.
+    """Map the two files in ``root``; the notes say what they hold and what was checked.
 
-    ``tell`` is given one line on what is there.
-    UserError for a file that is missing, unfinished, cut off, altered or of another source.
+    ``tell`` gets one line on the data.  UserError for a file that is missing, unfinished,
+    truncated, altered or made from another source.
     """
     if not root.is_dir():
-        raise UserError(f"no folder {root}; data.root=DIR names the one with train.npy")
+        raise UserError(f"no folder {root}; data.root=DIR names the folder with train.npy")
     (train, train_record), (val, val_record) = (_mapped(file_of(root, split)) for split in SPLITS)
     counts = [(len(part), len(part.classes)) for part in (train, val)]
     tell(f"{root}: {set_line(*counts)}")
     check_classes(str(root), train.classes, val.classes)
     made_of = {(record.source_digest, record.side_px) for record in (train_record, val_record)}
     if len(made_of) > 1:
-        raise UserError(f"train.npy and val.npy in {root} differ in their source or their side")
+        raise UserError(f"train.npy and val.npy in {root} have different sources or sides")
     train_file, val_file = (file_of(root, split) for split in SPLITS)
     check_apart(train_file, val_file, train_record.sha256, val_record.sha256)
     digest = digest_json([record.sha256 for record in (train_record, val_record)])
@@ -92,7 +92,7 @@ def load(root: Path, tell: Tell = quiet) -> tuple[DataSplits, tuple[str, ...]]:
 
 
 def check_whole(root: Path) -> list[MemmapRecord]:
-    """Check structure and content of both files; their records, or UserError."""
+    """Check structure and content of both files; return their records, or raise UserError."""
     records = [_mapped(file_of(root, split))[1] for split in SPLITS]
     for record in records:
         _check_content(root, record)
@@ -100,7 +100,7 @@ def check_whole(root: Path) -> list[MemmapRecord]:
 
 
 def _mapped(file: Path) -> tuple[ImageSet, MemmapRecord]:
-    """The images of ``file``, none of them read, and its record."""
+    """The images of ``file``, mapped but not read, and its record."""
     record = read_record(file, MemmapRecord)
     per_class = torch.tensor(record.images_per_class)
     shape = (record.images, 3, record.side_px, record.side_px)
@@ -111,35 +111,35 @@ def _mapped(file: Path) -> tuple[ImageSet, MemmapRecord]:
     except (OSError, ValueError, EOFError):
         right = False
     if not right or file.stat().st_size != record.bytes:
-        raise UserError(f"{file} is not the file that its record describes; {record.again(file)}")
+        raise UserError(f"{file} does not match its record; {record.again(file)}")
     labels = torch.arange(len(per_class)).repeat_interleave(per_class)
     return ImageSet(_read_only(pixels), labels, record.classes), record
 
 
 def _read_only(pixels: np.ndarray) -> Tensor:
-    """A tensor on the file's memory.  Nobody writes into it: that would end the process."""
+    """A tensor that shares the mapped memory.  Writing to it would crash the process."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         return torch.from_numpy(pixels)
 
 
 def _content_note(root: Path, records: Sequence[MemmapRecord]) -> str:
-    """Check the content of small files, and say what was checked."""
+    """Check the content of small files; return a note on what was checked."""
     size = sum(record.bytes for record in records)
     if size > CONTENT_CHECKED_BYTES:
         return (
-            f"the .npy files' structure was checked, their content ({size / 1e9:.1f} GB) not:"
-            f" efficiency-bench data check-memory {root}"
+            f"the structure of the .npy files was checked, but not their content"
+            f" ({size / 1e9:.1f} GB): efficiency-bench data check-memory {root}"
         )
     for record in records:
         _check_content(root, record)
-    return "the .npy files' structure and content were checked"
+    return "the structure and content of the .npy files were checked"
 
 
 def _check_content(root: Path, record: MemmapRecord) -> None:
     file = root / record.file
     if sha256_of(file) != record.sha256:
-        raise UserError(f"{file} was altered after it was written; {record.again(file)}")
+        raise UserError(f"{file} has been changed since it was written; {record.again(file)}")
 
 
 PACKAGES = ("efficiency-bench", "torchvision", "pillow")
@@ -147,7 +147,7 @@ PACKAGES = ("efficiency-bench", "torchvision", "pillow")
 
 @dataclass(frozen=True)
 class MemmapOptions:
-    """What to write."""
+    """What to write, and how."""
 
     source: Path
     out: Path
@@ -157,52 +157,51 @@ class MemmapOptions:
 
 
 def write_memmap(
-    order: MemmapOptions, progress: ProgressCallback, tell: Tell = quiet
+    options: MemmapOptions, progress: ProgressCallback, tell: Tell = quiet
 ) -> list[MemmapRecord]:
-    """Write ``train.npy`` and ``val.npy`` into ``order.out``, each with its record.
+    """Write ``train.npy`` and ``val.npy`` into ``options.out``, each with its record.
 
-    ``tell`` is given one line on the source.
+    ``tell`` gets one line on the source.  An existing file of the same source and side is kept; any
+    other existing file is an error.  An interrupted write leaves nothing that looks finished.
 
-    A file that is there already, of the same source and side, is left as it is; any other is
-    refused.  Nothing that looks finished is left where this is broken off.  Raises UserError for
-    folders that no run could use, images that cannot be read, and a disk that is too small.
+    Raises UserError for folders that no run could use, unreadable images, and a full disk.
     """
-    splits = source_splits(order.source, order.allow_left_out, tell)
+    splits = source_splits(options.source, options.allow_left_out, tell)
     source_digest = splits.digest()
     todo = {"train": splits.train, "val": splits.val}
-    with held(order.out):
-        files = {split: file_of(order.out, split) for split in todo}
-        found = {split: _already_there(files[split], source_digest, order) for split in todo}
+    with locked(options.out):
+        files = {split: file_of(options.out, split) for split in todo}
+        found = {split: _already_there(files[split], source_digest, options) for split in todo}
         if all(found.values()):
             return [record for record in found.values() if record]
         missing = [photos for split, photos in todo.items() if found[split] is None]
-        _check_room(order, sum(map(len, missing)))
+        _check_room(options, sum(map(len, missing)))
         facts = source_facts(splits)
         return [
-            found[split] or _write_file(files[split], photos, facts[split], order, progress)
+            found[split] or _write_file(files[split], photos, facts[split], options, progress)
             for split, photos in todo.items()
         ]
 
 
-def _already_there(file: Path, source_digest: str, order: MemmapOptions) -> MemmapRecord | None:
+def _already_there(file: Path, source_digest: str, options: MemmapOptions) -> MemmapRecord | None:
     if not record_path(file).exists():
         return None
     record = read_record(file, MemmapRecord)
-    if (record.source_digest, record.side_px) != (source_digest, order.side_px):
+    if (record.source_digest, record.side_px) != (source_digest, options.side_px):
         raise other_than(file)
     return record
 
 
-def _check_room(order: MemmapOptions, images: int) -> None:
-    """Refuse at once what would fill the disk hours later."""
-    needed = images * 3 * order.side_px**2
-    place = os.statvfs(order.out)
+def _check_room(options: MemmapOptions, images: int) -> None:
+    """Raise UserError now if the disk would be full hours later."""
+    needed = images * 3 * options.side_px**2
+    place = os.statvfs(options.out)
     free = place.f_bavail * place.f_frsize
     if needed > free:
         raise UserError(
-            f"{order.out} has {free / 1e9:.3g} GB free, and {images} images of"
-            f" {order.side_px} px take {needed / 1e9:.3g} GB;\n"
-            "make room, name another folder, or choose a smaller --side-px"
+            f"{options.out} has {free / 1e9:.3g} GB free, but {images} images of"
+            f" {options.side_px} px need {needed / 1e9:.3g} GB;\n"
+            "free some space, name another folder, or choose a smaller --side-px"
         )
 
 
@@ -210,25 +209,26 @@ def _write_file(
     file: Path,
     photos: PhotoSet,
     facts: SourceFacts,
-    order: MemmapOptions,
+    options: MemmapOptions,
     progress: ProgressCallback,
 ) -> MemmapRecord:
-    """Write, read again and name one file."""
+    """Write one file, read it back, and give it its name."""
     draft = draft_of(file)
     try:
         new_draft(file)
-        written = _write_pixels(draft, photos, order, lambda n: progress(file.name, n, len(photos)))
+        total = len(photos)
+        written = _write_pixels(draft, photos, options, lambda n: progress(file.name, n, total))
         again = folder.scan(photos.folder)
         same = np.array_equal(again.paths, photos.paths)
         if not same or not np.array_equal(again.sizes, photos.sizes):
-            raise UserError(f"{photos.folder} was changed while it was read; write it again")
+            raise UserError(f"{photos.folder} changed while it was read; run the command again")
         if sha256_of(draft) != written:
-            raise UserError(f"{draft} is not on the disk as it was written; try another disk")
+            raise UserError(f"{draft} does not read back as it was written; try another disk")
         record = MemmapRecord(
             file=file.name,
             images=len(photos),
             classes=photos.classes,
-            side_px=order.side_px,
+            side_px=options.side_px,
             images_per_class=tuple(torch.bincount(photos.labels).tolist()),
             **facts,
             sha256=written,
@@ -244,20 +244,20 @@ def _write_file(
 
 
 def _write_pixels(
-    draft: Path, photos: PhotoSet, order: MemmapOptions, progress: Callable[[int], None]
+    draft: Path, photos: PhotoSet, options: MemmapOptions, progress: Callable[[int], None]
 ) -> str:
-    """Every image in order, after NumPy's header; SHA-256 (hex) of what was written.
+    """Write NumPy's header and every image in order; return the SHA-256 (hex) of the bytes.
 
-    Written and not mapped: a full disk ends a process that writes into mapped memory.
+    The file is written, not mapped: on a full disk, writing to mapped memory kills the process.
     """
-    shape = (len(photos), 3, order.side_px, order.side_px)
+    shape = (len(photos), 3, options.side_px, options.side_px)
     done, sha = 0, hashlib.sha256()
     with draft.open("x+b") as file:
         header = {"descr": "|u1", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(file, header)
         file.seek(0)
         sha.update(file.read())
-        for pixels in resized_squares(photos, order.side_px, order.workers):
+        for pixels in resized_squares(photos, options.side_px, options.workers):
             block = pixels.numpy().data
             file.write(block)
             sha.update(block)

@@ -1,8 +1,7 @@
-"""A whole data set as one uint8 tensor, augmented on the device in batches.
+"""A loader that holds the whole data set as one uint8 tensor and augments batches on the device.
 
-A CUDA device holds the set itself where there is room, so that a step copies nothing from the host.
-Elsewhere a thread gathers the next batches into pinned memory, from which the device copies while
-it trains.
+If a GPU has enough memory, it holds the set, so no step copies images from the host.  Otherwise a
+thread gathers the next batches into pinned memory, and the device copies them while it trains.
 """
 
 from __future__ import annotations
@@ -32,25 +31,25 @@ from efficiency_bench.data.loader import WHOLE_BATCH, Batch, Shard, batch_sizes
 HOST = torch.device("cpu")
 
 SHARE_OF_FREE_MEMORY = 0.8
-"""The most of a GPU's free memory that a set may take, before the network is there; our choice.
-ImageNet as squares of 128 px takes 0.77 of a card of 80 GB, of 160 px 0.69 of one of 139 GiB; the
-rest is for weights, activations and the optimizer."""
+"""Largest fraction of a GPU's free memory, before the network is loaded, for the data; our choice.
+ImageNet at 128 px takes 0.77 of an 80 GB card, at 160 px 0.69 of a 139 GiB card; the rest is for
+weights, activations and the optimizer."""
 
 
 def free_bytes(device: torch.device) -> int | None:
-    """Free memory of a GPU; None for the host, which holds the set in any case."""
+    """Free bytes of a GPU's memory; None for the host, which holds the set in any case."""
     return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
 
 
 def fits(pixels: int, free: int | None) -> bool:
-    """Whether a device with ``free`` bytes may hold a set of so many one-byte pixel values."""
+    """Whether a device with ``free`` bytes may hold a set of ``pixels`` one-byte values."""
     return free is None or pixels <= SHARE_OF_FREE_MEMORY * free
 
 
 def kept_on_host(pixels: int) -> str:
-    """The note of a run whose every step copies a batch from the host."""
+    """The note if every step copies a batch from the host."""
     return (
-        f"the images ({pixels / 1e9:.1f} GB) stay on the host: more than"
+        f"the images ({pixels / 1e9:.1f} GB) stay on the host: they need more than"
         f" {SHARE_OF_FREE_MEMORY:.0%} of the GPU's free memory"
     )
 
@@ -60,7 +59,7 @@ BATCHES_AHEAD = 3
 
 
 class MemoryLoader:
-    """Serves a DataSplits; each set is held once, as uint8."""
+    """A Loader over a DataSplits, which holds each set once, as uint8."""
 
     def __init__(
         self,
@@ -74,9 +73,9 @@ class MemoryLoader:
         shard: Shard = WHOLE_BATCH,
         views: Views | None = None,
     ) -> None:
-        """``image_px`` is the side of validation images; a set of another side is resized.
+        """``image_px`` is the side of validation images; images of another side are resized.
 
-        Photographs have ``views``: random crops to train on, and the centre to be validated on.
+        For photographs, ``views`` are the random crops for training and the centre for validation.
         """
         val_images = shard.take(splits.val.images)
         pixels = splits.train.images.numel() + val_images.numel()
@@ -108,7 +107,7 @@ class MemoryLoader:
     def epoch(
         self, epoch: int, batch_size: int, image_px: int, start_step: int = 0
     ) -> Iterator[Batch]:
-        """See Loader.epoch: this process's share of augmented batches in that epoch's order."""
+        """See Loader.epoch: this rank's shard of the epoch's augmented batches."""
         home = self.images.device
         order = epoch_order(self.seed, epoch, len(self.labels)).to(home)
         parts = order.split(batch_sizes(len(order), batch_size))
@@ -127,7 +126,7 @@ class MemoryLoader:
             yield resized(images, image_px), labels
 
     def validation(self, batch_size: int) -> Iterator[Batch]:
-        """See Loader.validation: this process's share in the order stored."""
+        """See Loader.validation: this rank's shard, in stored order."""
         parts = self.val_images.split(batch_size), self.val_labels.split(batch_size)
         seen = (
             [images if self.views is None else self.views.centre(images), labels]
@@ -137,19 +136,19 @@ class MemoryLoader:
             yield resized(self.normalise(images), self.image_px), labels
 
     def _on_device(self, batches: Iterator[list[Tensor]]) -> Iterator[list[Tensor]]:
-        """The tensors of each batch, on the device; gathered ahead if they are on the host."""
+        """Yield the tensors of each batch on the device; if they are on the host, gather them ahead."""
         if not self._copies:
             yield from batches
             return
         count = itertools.count()
-        # one thread: the batches are an iterator, and come in order
+        # a single thread, because the batches come from one iterator, in order
         turns = worked_ahead(self._gathering, count, lambda _: _pinned(batches), BATCHES_AHEAD)
         for batch in itertools.takewhile(lambda batch: batch is not None, turns):
             yield [part.to(self.device, non_blocking=True) for part in batch or ()]
 
 
 def _pinned(batches: Iterator[list[Tensor]]) -> list[Tensor] | None:
-    """The next batch in pinned memory; None: there is none."""
+    """The next batch in pinned memory; None after the last one."""
     batch = next(batches, None)
     return None if batch is None else [part.pin_memory() for part in batch]
 

@@ -1,8 +1,8 @@
-"""Reading pickles of byte arrays and plain containers without running what they name.
+"""Read pickles of byte arrays and plain containers without running any code that they name.
 
-An ordinary unpickler calls any function that a file names and lets it fill any object.  This one
-hands out placeholders of its own in numpy's place: they note what the file says of an array, and
-the array is made here, from bytes whose number fits the shape.  Nothing of numpy is reachable.
+A normal unpickler calls any function that a file names and lets it set the state of any object.
+This one substitutes placeholders for numpy: they record the file's description of an array, and
+the array is built here, after checking that the bytes match the shape.  A file cannot reach numpy.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from efficiency_bench.errors import UserError
 from efficiency_bench.files import open_own
 
 LARGEST_BYTES = 1 << 30
-"""Of one file: CIFAR's largest has 155 MB."""
+"""Largest accepted file; CIFAR's largest has 155 MB."""
 
 _UINT8 = ("u1", "|u1", "uint8")
 
@@ -30,12 +30,12 @@ class _RefusedError(Exception):
 
 
 class _Array:
-    """Stands for an array while it is read: its shape, its order and its bytes."""
+    """Placeholder for an array: its shape, memory order and bytes."""
 
     __slots__ = ("raw", "rows_first", "shape")
 
     def __setstate__(self, state: object) -> None:
-        """Take (version, shape, dtype, is_fortran, bytes), as numpy writes an array's content."""
+        """Accept (version, shape, dtype, is_fortran, bytes), numpy's array state."""
         _, shape, kind, by_columns, raw = _parts(state, 5)
         self._take(shape, kind, not by_columns, raw)
 
@@ -45,8 +45,8 @@ class _Array:
         self.raw = raw.encode("latin1") if isinstance(raw, str) else raw
         self.shape, self.rows_first = shape, rows_first
 
-    def made(self) -> np.ndarray:
-        """The array itself, uint8; ValueError where shape and bytes do not fit each other."""
+    def build(self) -> np.ndarray:
+        """Build the array, uint8; ValueError if the bytes do not match the shape."""
         shape, raw = getattr(self, "shape", None), getattr(self, "raw", None)
         if not isinstance(shape, tuple) or not isinstance(raw, bytes | bytearray):
             raise ValueError("an array without a shape or bytes")
@@ -59,16 +59,16 @@ class _Array:
 
 
 class _ByteKind:
-    """Stands for numpy's uint8; what else a file says of it changes nothing."""
+    """Placeholder for numpy's uint8; its state is ignored."""
 
     __slots__ = ()
 
     def __setstate__(self, state: object) -> None:
-        """Take byte order and field names, which one byte has none of."""
+        """Ignore byte order and field names, which a single byte does not have."""
 
 
 class _Name:
-    """Stands for a function or class that a file names; it can be called and not be filled."""
+    """Placeholder for a function or class that a file names: callable, but without state."""
 
     __slots__ = ("name",)
 
@@ -104,11 +104,11 @@ def _byte_kind(arguments: tuple[object, ...]) -> _ByteKind:
 
 
 def _encoded(text: object, encoding: object) -> bytes:
-    """Bytes as Python 3 writes them for Python 2: as text, with the call that turns them back."""
+    """Decode bytes that Python 3 pickled for Python 2: as text, with a call of ``encode``."""
     if encoding != "latin1":
         raise _RefusedError(f"the encoding {encoding!r}")
     if not isinstance(text, str):
-        raise _RefusedError("bytes that are no text")
+        raise _RefusedError("bytes that are not text")
     return text.encode("latin1")
 
 
@@ -118,7 +118,7 @@ def _parts(state: object, count: int) -> tuple[Any, ...]:
     return state
 
 
-# numpy 1 and 2 name the same functions differently
+# numpy 1 and 2 have different names for the same functions
 _KNOWN = {
     (module, name)
     for core in ("numpy.core", "numpy._core")
@@ -134,24 +134,26 @@ class _Unpickler(pickle.Unpickler):
 
 
 def load(path: Path) -> dict[str, Any]:
-    """The dictionary pickled in ``path``, with Python 2's strings read as Latin-1.
+    """Return the dictionary pickled in ``path``, reading Python 2's strings as Latin-1.
 
-    Arrays are uint8 and are the dictionary's own values.  UserError, naming the file, where it
-    cannot be read, is cut short or damaged, holds no dictionary, or names anything but arrays of
-    bytes and plain containers (nothing is run then).
+    Arrays are uint8, and only direct values of the dictionary.  UserError if the file is
+    unreadable, truncated or damaged, is not a dictionary, or names anything but byte arrays and
+    plain containers; no code is run in that case.
     """
     try:
         with open(path, "rb", opener=open_own) as file:
             data = file.read(LARGEST_BYTES + 1)
         if len(data) > LARGEST_BYTES:
-            raise UserError(f"{path} has over {LARGEST_BYTES >> 30} GiB: no file of an archive")
+            raise UserError(
+                f"{path} has over {LARGEST_BYTES >> 30} GiB, so it is not from an archive"
+            )
         _check_memo(data)
         content = _Unpickler(io.BytesIO(data), encoding="latin1").load()
         if isinstance(content, dict):
-            content = {key: v.made() if isinstance(v, _Array) else v for key, v in content.items()}
+            content = {key: v.build() if isinstance(v, _Array) else v for key, v in content.items()}
     except _RefusedError as error:
         raise UserError(
-            f"{path} names {error}, which no image archive needs; nothing of it was run."
+            f"{path} names {error}, which no image archive needs; no code was run."
             " Get the archive again from a source that you trust"
         ) from None
     except FileNotFoundError:
@@ -160,18 +162,18 @@ def load(path: Path) -> dict[str, Any]:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from error
     except UserError:
         raise
-    except Exception as error:  # damaged pickles raise whatever their bytes happen to mean
-        raise UserError(f"{path} is damaged or no pickle: {error}") from error
+    except Exception as error:  # damaged pickles may raise anything
+        raise UserError(f"{path} is damaged or not a pickle: {error}") from error
     if not isinstance(content, dict):
-        raise UserError(f"{path} holds a {type(content).__name__}, not an archive's dictionary")
+        raise UserError(f"{path} contains a {type(content).__name__}, not an archive's dictionary")
     return content
 
 
 def _check_memo(data: bytes) -> None:
-    """Refuse places in the reader's memory that were skipped to: it would make room for all."""
+    """ValueError if a memo index is skipped: the unpickler would allocate all indices below it."""
     places = 0
     for code, argument, _ in pickletools.genops(data):
         if code.name in ("PUT", "BINPUT", "LONG_BINPUT"):
             places += 1
             if argument is None or argument > places:
-                raise ValueError(f"place {argument} where {places} are taken")
+                raise ValueError(f"memo index {argument} after {places} entries")

@@ -1,4 +1,4 @@
-"""Opening an image file as RGB with 8 bits a channel, the same in every loader and writer."""
+"""Open an image file as 8-bit RGB, in the same way for every loader and writer."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import numpy as np
 from PIL import Image
 
 SIXTEEN_BIT_FORMATS = ("PNG", "PPM")
-"""Formats whose 16-bit grey Pillow may hand over as 32-bit integers from 0 to 65535."""
+"""Formats whose 16-bit grey Pillow may decode as 32-bit integers from 0 to 65535."""
 
 
 def open_rgb(path: str) -> Image.Image:
     """The image in ``path`` as Pillow decodes it, converted to RGB.
 
-    16-bit grey is scaled to 8 bits (v / 257, rounded): Pillow's own conversion cuts it off at 255,
-    so that nearly every pixel becomes white.  ValueError for pixels of 32 bits, whose range no
-    file states; Pillow's own errors for a file that it cannot read.
+    16-bit grey is scaled to 8 bits (v / 257, rounded), because Pillow's own conversion clips at 255
+    and turns nearly every pixel white.  ValueError for 32-bit pixels, because no file states their
+    range; Pillow's own errors for a file that it cannot read.
     """
     with Path(path).open("rb") as file:
         image = Image.open(file)
@@ -25,7 +25,7 @@ def open_rgb(path: str) -> Image.Image:
             return _scaled(image)
         if image.mode in ("I", "F"):
             raise ValueError(
-                f"its pixels are of 32 bits (Pillow's mode {image.mode}); store 8 or 16"
+                f"its pixels have 32 bits (Pillow mode {image.mode}); store 8 or 16 bits"
             )
         return image.convert("RGB")
 

@@ -1,4 +1,4 @@
-"""What a listing of images passes over: counted by reason, and refused where it is too much."""
+"""Files that a listing of images skips: counted by reason; too many are an error."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from torchvision.datasets.folder import IMG_EXTENSIONS
 from efficiency_bench.errors import UserError
 
 MOST_OF_A_CLASS = 0.20
-"""Share of a class's images that may be left out without a word from the user; our choice."""
+"""Fraction of a class's images that may be left out without the user's consent; our choice."""
 
 MOST_OF_A_SET = 0.05
 """The same for a whole training or validation set."""
 
-NO_IMAGES = frozenset(
+NOT_IMAGES = frozenset(
     (
         ".txt",
         ".csv",
@@ -34,28 +34,28 @@ NO_IMAGES = frozenset(
         ".ini",
     )
 )
-"""Suffixes of lists, notes and what file managers leave: named, but not counted as images."""
+"""Suffixes of text files and of files left by file managers: reported, not counted as images."""
 
 LONGEST_SUFFIX = 10
-"""Characters of a suffix that are shown, the dot included."""
+"""Printed characters of a suffix, including the dot."""
 
 MOST_REASONS = 6
-"""Reasons that are named one by one."""
+"""Reasons that are listed one by one; the others are summed."""
 
-HIDDEN, NESTED, OUTSIDE_CLASSES = "hidden", "nested", "beside the class folders"
+HIDDEN, NESTED, OUTSIDE_CLASSES = "hidden", "nested", "outside the class folders"
 
 
 @dataclass
 class SkippedFiles:
-    """The files of one split that are not read."""
+    """The files of one split that are skipped."""
 
     reasons: Counter[str] = field(default_factory=Counter)
-    """Number of files by suffix (``.jfif``), or by where they are (``nested``)."""
+    """Number of files by suffix (``.jfif``) or location (``nested``)."""
     images: Counter[str] = field(default_factory=Counter)
-    """By class, those that may be images; ``OUTSIDE_CLASSES`` stands for those in none."""
+    """Number of possible images by class; ``OUTSIDE_CLASSES``: those in no class folder."""
 
     def add(self, entry: os.DirEntry[str], class_name: str) -> None:
-        """Count an entry of a class folder; of a folder, the files in it however deep."""
+        """Count an entry of a class folder; for a folder, all files below it."""
         if entry.name.startswith("."):
             self._count(HIDDEN, class_name, _may_be_hidden_image(entry.name))
         elif entry.is_dir(follow_symlinks=False):
@@ -65,7 +65,7 @@ class SkippedFiles:
             self._count(_reason(entry), class_name, _may_be_image(entry.name))
 
     def add_outside_classes(self, entry: os.DirEntry[str]) -> None:
-        """Count an entry beside the class folders."""
+        """Count an entry outside the class folders."""
         hidden = entry.name.startswith(".")
         self._count(
             HIDDEN if hidden else OUTSIDE_CLASSES,
@@ -78,9 +78,9 @@ class SkippedFiles:
         self.images[class_name] += may_be_image
 
     def check(self, folder: Path, kept: Mapping[str, int], switch: str) -> None:
-        """UserError where too much is left out of a class or of the set.
+        """UserError if too many images of a class or of the set are left out.
 
-        ``kept`` is the number of images by class that are read, ``switch`` what to type to go on.
+        ``kept`` is the number of images read, by class; ``switch`` is the option that allows it.
         """
         of_class = [(self.images[name], number, folder / name) for name, number in kept.items()]
         whole = (self.images.total(), sum(kept.values()), folder)
@@ -89,13 +89,13 @@ class SkippedFiles:
             if left > most * (left + number):
                 raise UserError(
                     f"{where}: {left:,} of {left + number:,} images are left out, more than"
-                    f" {most:.0%} (of {folder.name}: {words(self.reasons)});\nrename, convert or"
-                    f" move them, or go on without them: {switch}"
+                    f" {most:.0%} (of {folder.name}: {reasons_text(self.reasons)});\n"
+                    f"rename, convert or move them, or allow it: {switch}"
                 )
 
 
-def words(reasons: Mapping[str, int]) -> str:
-    """``11 .jfif, 4 nested``, the most frequent first; suffixes are a stranger's text."""
+def reasons_text(reasons: Mapping[str, int]) -> str:
+    """Text like ``11 .jfif, 4 nested``, most frequent first; unprintable suffixes are escaped."""
     ordered = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
     named = [
         f"{count:,} {reason if reason.isprintable() else ascii(reason)}"
@@ -108,27 +108,27 @@ def words(reasons: Mapping[str, int]) -> str:
 def _reason(entry: os.DirEntry[str]) -> str:
     if entry.is_file():
         return _suffix(entry.name) or "without a suffix"
-    return "linked to nothing" if entry.is_symlink() else "not a file"
+    return "broken link" if entry.is_symlink() else "not a file"
 
 
 def _suffix(name: str) -> str:
-    """The suffix in small letters, cut short; empty where there is none."""
+    """The suffix in lower case, truncated; empty if there is none."""
     return Path(name).suffix.lower()[:LONGEST_SUFFIX]
 
 
 def _may_be_image(name: str) -> bool:
-    return not name.startswith(".") and _suffix(name) not in NO_IMAGES
+    return not name.startswith(".") and _suffix(name) not in NOT_IMAGES
 
 
 def _may_be_hidden_image(name: str) -> bool:
-    """True of what an unfinished copy leaves (``.x.JPEG.Ab3d``).
+    """Whether it may be left over from an unfinished copy (``.x.JPEG.Ab3d``).
 
-    A copy from macOS has a file ``._NAME`` beside each file, which is no image.
+    Copies from macOS have a file ``._NAME`` next to each file, which is not an image.
     """
     return not name.startswith("._") and any(known in name.lower() for known in IMG_EXTENSIONS)
 
 
 def _files_below(folder: str) -> Iterator[str]:
-    """Names of all files under a folder; links to folders are not followed."""
+    """Names of all files below a folder; symbolic links to folders are not followed."""
     for _, _, files in os.walk(folder):
         yield from files

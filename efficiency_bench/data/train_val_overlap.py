@@ -1,4 +1,4 @@
-"""Images that lie in the training and in the validation set, found by their content."""
+"""Detect validation images that are also training images, by comparing their content."""
 
 from __future__ import annotations
 
@@ -17,61 +17,62 @@ from efficiency_bench.data.folder import PhotoSet
 from efficiency_bench.errors import UserError
 
 FILES_OPENED = 20_000
-"""The most files that are opened before a run, 3 s of two cores where they are cached.  Of files
-with sizes drawn like ImageNet's (log-normal, mean 122 kB) 340,000 have one that is in both sets."""
+"""Limit on the files opened before a run: 3 s on two cores if they are cached.  With file sizes
+drawn like ImageNet's (log-normal, mean 122 kB), 340,000 files have a size that is in both sets."""
 
 TAIL_BYTES = 4096
-"""The end of a file, which is read first: compressed images of one size differ in it."""
+"""Bytes at a file's end, which are read first: compressed images of equal size differ there."""
 
 THREADS = 16
-"""That open files: the disk of a cluster answers many at a time."""
+"""Threads that open files: a cluster's file system serves many requests at a time."""
 
 DRAW_SEED = 20200508
-"""Fixed (the day of arXiv:2005.04305), so that every run looks at the same files."""
+"""Fixed (the day of arXiv:2005.04305), so that every run compares the same files."""
 
 
 @dataclass(frozen=True)
 class TrainValOverlap:
-    """What was found, and how many validation images were looked at."""
+    """How many validation images are also training images, and how many were compared."""
 
     found: int
-    """Validation images whose content is that of a training image."""
+    """Validation images with the same content as a training image."""
     compared: int
     of: int
-    """Validation images in all."""
+    """All validation images."""
 
     def check(self, where: str) -> TrainValOverlap:
-        """Itself; UserError where every validation image is a training image."""
+        """Return self; UserError if all compared validation images are training images."""
         if self.found and self.found == self.compared:
             raise UserError(
-                f"{where}: all {self.found:,} validation images that were compared are training"
-                " images too, so that nothing would be validated;\n"
-                "name a folder whose validation images are others: data.root=DIR"
+                f"{where}: all {self.found:,} validation images that were compared are also"
+                " training images;\n"
+                "val/ must hold other images than train/: data.root=DIR names such a folder"
             )
         return self
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What to say of it; nothing where no image of any is in both."""
+        """A note for the user; empty if all images were compared and none is in both sets."""
         if self.compared < self.of:
             return (
                 f"{self.found:,} of {self.compared:,} validation images that were compared are"
-                f" training images too; the other {self.of - self.compared:,} were not compared:"
-                f" more than {FILES_OPENED:,} files would be opened",
+                f" also training images; the other {self.of - self.compared:,} were not compared,"
+                f" because more than {FILES_OPENED:,} files would be opened",
             )
         if self.found:
-            return (f"{self.found:,} of {self.of:,} validation images are training images too",)
+            return (f"{self.found:,} of {self.of:,} validation images are also training images",)
         return ()
 
 
 def compare_files(
     train: PhotoSet, val: PhotoSet, most: int | None = FILES_OPENED
 ) -> TrainValOverlap:
-    """Validation files whose bytes are those of a training file.
+    """Count the validation files with the same bytes as a training file.
 
-    Only files whose size occurs in both sets are opened: their last bytes, then, where those are
-    equal, all.  Where ``most`` files are not enough for all, the sizes to look at are drawn; None
-    opens as many as there are.  UserError for a file that cannot be read.
+    Only files whose size occurs in both sets are opened; their last bytes are compared first, and
+    the whole files only if those are equal.  At most ``most`` files are opened (None: no limit); if
+    there are more, a fixed random sample of the sizes is compared.  UserError for an unreadable
+    file.
     """
     sizes = _drawn(train.sizes, val.sizes, most)
     ours, theirs = (np.flatnonzero(np.isin(part.sizes, sizes))[:most] for part in (train, val))
@@ -95,13 +96,13 @@ def compare_files(
 
 
 def compare_pixels(train: Tensor, val: Tensor) -> TrainValOverlap:
-    """Validation images, uint8 [N, 3, side, side], whose pixels are those of a training image."""
+    """Count the validation images, uint8 [N, 3, side, side], that equal a training image."""
     known = set(_rows(train))
     return TrainValOverlap(sum(digest in known for digest in _rows(val)), len(val), len(val))
 
 
 def _drawn(train: np.ndarray, val: np.ndarray, most: int | None) -> np.ndarray:
-    """Sizes that occur in both, at least one, of which at most ``most`` files have one."""
+    """Sizes that occur in both sets, at least one; at most ``most`` files have one of them."""
     sizes = np.intersect1d(train, val)
     if most is None or len(sizes) == 0:
         return sizes
@@ -115,7 +116,7 @@ def _drawn(train: np.ndarray, val: np.ndarray, most: int | None) -> np.ndarray:
 
 
 def _digest(path: Path, last: int | None) -> bytes:
-    """SHA-256 over a file's size and its ``last`` bytes; None: all."""
+    """SHA-256 over a file's size and its ``last`` bytes; None: all bytes."""
     try:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from efficiency_bench.data import cifar, cifar10_subset
-from efficiency_bench.data.cifar10_subset import DIGEST, cut, places
+from efficiency_bench.data.cifar10_subset import DIGEST, cut, indices
 from efficiency_bench.data.image_set import DataSplits
 from efficiency_bench.errors import UserError
 from tests.ledger.recorded import LEDGER
@@ -65,7 +65,7 @@ def test_the_recorded_runs_of_cifar10_are_of_this_part() -> None:
 
 def test_the_places_are_distinct_and_within_the_set() -> None:
     for split, count, images in (("train", 10_000, 50_000), ("test", 2_000, 10_000)):
-        found = places(split)
+        found = indices(split)
         assert len(found) == len(set(found)) == count
         assert 0 <= min(found) <= max(found) < images
 
@@ -75,8 +75,8 @@ def test_a_set_that_is_not_whole_or_another_is_refused(
 ) -> None:
     with pytest.raises(UserError, match=r"(?s)10,000 \+ 2,000 images.*data fetch cifar10"):
         cut(cifar10_root, tmp_path / "out")
-    moved = places("test")[::-1]
-    monkeypatch.setattr(cifar10_subset, "places", lambda split: moved)
-    with pytest.raises(UserError, match="not those measured on here"):
+    moved = indices("test")[::-1]
+    monkeypatch.setattr(cifar10_subset, "indices", lambda split: moved)
+    with pytest.raises(UserError, match="not those measured here"):
         cut(whole, tmp_path / "out")
     assert not (tmp_path / "out").exists()

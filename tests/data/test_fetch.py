@@ -123,8 +123,8 @@ def test_one_that_breaks_off_goes_on_from_there(
     server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     server.breaks_after = 30_000
-    refused(server, tmp_path, "30000 of", "same command goes on")
-    refused(server, tmp_path, "60000 of", "same command goes on")
+    refused(server, tmp_path, "30000 of", "run the same command again to resume")
+    refused(server, tmp_path, "60000 of", "run the same command again to resume")
     server.breaks_after = None
     fetch(source(server), tmp_path)
     assert whole(tmp_path)

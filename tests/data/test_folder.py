@@ -205,11 +205,14 @@ def _remove(pattern: str) -> Callable[[Path], None]:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (_remove("**/*"), r"no folder .*train; expected train/CLASS/IMAGE.JPEG"),
-        (_remove("val/**/*"), r"val holds no class folders; expected train/CLASS"),
-        (_remove("train/bee/*"), r"train/bee holds no images \(files ending in \.jpg"),
+        (_remove("**/*"), r"no folder .*train; data.root=DIR must contain train/CLASS/IMAGE.JPEG"),
+        (_remove("val/**/*"), r"val has no class folders; data.root=DIR must contain train/CLASS"),
+        (_remove("train/bee/*"), r"train/bee has no images \(files ending in \.jpg"),
         (lambda root: (root / "val/bee").rename(root / "val/wasp"), "training: bee; .*: wasp"),
-        (lambda root: (root / "val").rename(root / "valid"), r"no folder .*val; expected"),
+        (
+            lambda root: (root / "val").rename(root / "valid"),
+            r"no folder .*val; data.root=DIR must contain",
+        ),
     ],
 )
 def test_folders_that_no_run_could_use(
@@ -229,7 +232,7 @@ def test_a_link_to_nothing_is_named(tmp_path: Path) -> None:
     plant(tmp_path)
     link = tmp_path / "train" / "ant" / "zzz.JPEG"
     link.symlink_to(tmp_path / "gone.JPEG")
-    with pytest.raises(UserError, match=r"1 of 9 images are left out.*1 linked to nothing"):
+    with pytest.raises(UserError, match=r"1 of 9 images are left out.*1 broken link"):
         folder.load(tmp_path, None, None)
     listed = folder.load(tmp_path, None, None, allow_left_out=True)
     assert listed.train.classes == ("ant", "bee")

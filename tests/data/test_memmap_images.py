@@ -17,7 +17,7 @@ from efficiency_bench.data import Data, folder, memmap_images
 from efficiency_bench.data.augment import epoch_order
 from efficiency_bench.data.loader import Shard
 from efficiency_bench.data.memmap_images import MemmapOptions, write_memmap
-from efficiency_bench.data.stored_files import held, record_path
+from efficiency_bench.data.stored_files import locked, record_path
 from efficiency_bench.errors import UserError
 from tests.commands import command
 from tests.data.photos import picture, plant
@@ -190,7 +190,7 @@ def test_validation_is_the_centre_resized(tmp_path: Path) -> None:
 def test_it_is_said_where_images_are_enlarged(tmp_path: Path) -> None:
     root = _stored(tmp_path)
     config = data_config("imagenet_memory", 32, root=str(root), resize_px=36)
-    assert "images of 24 px are enlarged to data.image_px=32" in build(config).notes
+    assert "stored images of 24 px are enlarged to data.image_px=32" in build(config).notes
     assert not any("enlarged" in note for note in _built(root).notes)
 
 
@@ -208,7 +208,7 @@ def test_what_is_finished_is_kept_and_what_is_another_is_refused(
     out = _stored(tmp_path)
     monkeypatch.setattr(memmap_images, "resized_squares", None)  # not to be called
     assert len(write_memmap(MemmapOptions(tmp_path / "source", out, SIDE, 0), _nothing)) == 2
-    with pytest.raises(UserError, match=r"train.npy.json is there already, of another source"):
+    with pytest.raises(UserError, match=r"train.npy.json exists already, for another source"):
         write_memmap(MemmapOptions(tmp_path / "source", out, 16, 0), _nothing)
 
 
@@ -237,14 +237,17 @@ def _edited(**changes: object) -> Callable[[Path], None]:
 BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "no file": (lambda root: (root / "val.npy").unlink(), r"no .*val.npy; data.root=DIR names"),
     "no record": (lambda root: record_path(root / "val.npy").unlink(), "was never finished"),
-    "no JSON": (lambda root: record_path(root / "val.npy").write_text("{"), "is no record"),
-    "cut off": (_cut_off, "is not the file that its record describes"),
-    "a pickle": (_objects, "is not the file that its record describes"),
-    "empty": (lambda root: (root / "val.npy").write_bytes(b""), "is not the file that its record"),
-    "altered": (_altered, "was altered after it was written"),
-    "other counts": (_edited(images_per_class=[3, 4]), "is not the file that its record"),
+    "no JSON": (
+        lambda root: record_path(root / "val.npy").write_text("{"),
+        "is not a valid record",
+    ),
+    "cut off": (_cut_off, "does not match its record"),
+    "a pickle": (_objects, "does not match its record"),
+    "empty": (lambda root: (root / "val.npy").write_bytes(b""), "does not match its record"),
+    "altered": (_altered, "has been changed since it was written"),
+    "other counts": (_edited(images_per_class=[3, 4]), "does not match its record"),
     "other classes": (_edited(classes=["ant", "cat"]), "training and validation classes differ"),
-    "other source": (_edited(source_digest="0"), "differ in their source or their side"),
+    "other source": (_edited(source_digest="0"), "have different sources or sides"),
     "another's record": (_edited(file="train.npy"), "is the record of train.npy"),
 }
 
@@ -288,7 +291,7 @@ def test_ctrl_c_leaves_no_file(tmp_path: Path) -> None:
 
 def test_a_disk_without_room_is_refused_at_once(tmp_path: Path, small_disk: Path) -> None:  # noqa: F811
     source = plant(tmp_path / "source", train=20)
-    with pytest.raises(UserError, match=r"46 images of 64 px take 0.000565 GB;\nmake room"):
+    with pytest.raises(UserError, match=r"46 images of 64 px need 0.000565 GB;\nfree some space"):
         write_memmap(MemmapOptions(source, small_disk, 64, 0), _nothing)
 
 
@@ -299,7 +302,7 @@ def test_a_disk_that_fills_leaves_nothing(
 ) -> None:
     """Others may take the room that was there at the beginning."""
     source = plant(tmp_path / "source", train=20)
-    monkeypatch.setattr(memmap_images, "_check_room", lambda order, images: None)
+    monkeypatch.setattr(memmap_images, "_check_room", lambda options, images: None)
     with pytest.raises(UserError, match=r"cannot write .*train\.npy: No space left on device"):
         write_memmap(MemmapOptions(source, small_disk, 64, 0), _nothing)
     assert list(small_disk.iterdir()) == []
@@ -311,12 +314,12 @@ def test_a_source_that_changes_while_it_is_read(tmp_path: Path) -> None:
     def grow(what: str, done: int, total: int) -> None:
         picture(9).save(source / "train" / "bee" / "new.JPEG")
 
-    with pytest.raises(UserError, match="was changed while it was read"):
+    with pytest.raises(UserError, match="changed while it was read"):
         write_memmap(MemmapOptions(source, tmp_path / "out", SIDE, 0), grow)
     assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_two_writers_in_one_folder(tmp_path: Path) -> None:
     source = plant(tmp_path / "source")
-    with held(tmp_path / "out"), pytest.raises(UserError, match="another process is writing into"):
+    with locked(tmp_path / "out"), pytest.raises(UserError, match="another process is writing to"):
         write_memmap(MemmapOptions(source, tmp_path / "out", SIDE, 0), _nothing)

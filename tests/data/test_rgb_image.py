@@ -102,7 +102,7 @@ def test_pixels_of_32_bits_are_refused_by_name(tmp_path: Path) -> None:
     root = plant(tmp_path / "source", val=1)
     path = root / "val" / "ant" / "001.tiff"
     Image.fromarray(RAMP.astype(np.float32)).save(path)
-    message = f"cannot read the image {path}: its pixels are of 32 bits"
+    message = f"cannot read the image {path}: its pixels have 32 bits"
     with pytest.raises(UserError, match=message):
         list(build(data_config("imagenet", 24, root=str(root))).validation())
     with pytest.raises(UserError, match=message):

@@ -90,7 +90,7 @@ def test_a_digest_sees_every_pixel_label_and_class() -> None:
         (_set([0]), _set([-1]), "a validation label lies outside 0..1"),
         (_set([0]), _set([0], "ac"), "only in training: b; only in validation: c"),
         (_set([0], "abcdefg"), _set([0], "a"), "only in training: b, c, d, e, f and 1 more"),
-        (_set([0]), _set([0], "ba"), "the same names in another order"),
+        (_set([0]), _set([0], "ba"), "the same names in a different order"),
         (
             ImageSet(torch.zeros(2, 3, 2, 2, dtype=torch.uint8), torch.tensor([0]), ("a",)),
             _set([0], "a"),

@@ -34,8 +34,7 @@ def _told(root: Path, **options: bool) -> tuple[str, str]:
 def test_a_whole_tree_is_told_in_one_line(tmp_path: Path) -> None:
     line, refusal = _told(plant(tmp_path, train=5, val=3))
     assert line == (
-        f"{tmp_path}: 10 training images in 2 classes, 6 validation images in 2;"
-        " passed over: nothing"
+        f"{tmp_path}: 10 training images in 2 classes, 6 validation images in 2; skipped: nothing"
     )
     assert refusal == ""
 
@@ -67,9 +66,9 @@ def _half_copied(root: Path) -> None:
 
 LEFT_OUT: dict[str, tuple[Callable[[Path], None], str, str]] = {
     "an unknown suffix": (_renamed(11), "11 .jfif", "train/bee: 11 of 12 images"),
-    "all of a class": (_renamed(12), "12 .jfif", "train/bee holds no images .* 12 others"),
+    "all of a class": (_renamed(12), "12 .jfif", "train/bee has no images .* 12 other files"),
     "nested": (_moved_deeper, "4 nested", "train/bee: 4 of 12 images"),
-    "beside the classes": (_beside, "4 beside the class folders", "val: 4 of 28 images"),
+    "beside the classes": (_beside, "4 outside the class folders", "val: 4 of 28 images"),
     "an unfinished copy": (_half_copied, "4 hidden", "train/bee: 4 of 12 images"),
 }
 
@@ -80,7 +79,7 @@ def test_much_that_is_left_out_is_told_and_then_refused(tmp_path: Path, kind: st
     plant(tmp_path, train=12, val=12)
     change(tmp_path)
     line, refusal = _told(tmp_path)
-    assert f"passed over: {reason}" in line
+    assert f"skipped: {reason}" in line
     with pytest.raises(UserError, match=refused):
         folder.load(tmp_path, None, None)
     if kind != "all of a class":
@@ -104,7 +103,7 @@ def test_a_fifth_of_a_class_and_a_twentieth_of_a_set(
 def test_a_training_run_says_what_was_passed_over(tmp_path: Path) -> None:
     _renamed(11)(plant(tmp_path, train=12, val=3))
     asked = data_config("imagenet", 24, root=str(tmp_path), allow_left_out=True)
-    assert "passed over in train: 11 .jfif" in build(asked).notes
+    assert "skipped in train: 11 .jfif" in build(asked).notes
 
 
 def test_a_mac_s_copies_and_notes_are_named_and_harm_nothing(tmp_path: Path) -> None:
@@ -117,7 +116,7 @@ def test_a_mac_s_copies_and_notes_are_named_and_harm_nothing(tmp_path: Path) -> 
     (tmp_path / "train" / "labels.txt").write_text("ant")
     (tmp_path / "val" / ".DS_Store").write_text("a window")
     line, refusal = _told(tmp_path)
-    assert line.endswith("passed over: 13 hidden, 1 .db, 1 beside the class folders")
+    assert line.endswith("skipped: 13 hidden, 1 .db, 1 outside the class folders")
     assert refusal == ""
     assert folder.load(tmp_path, None, None).digest() == digest
     images = build(data_config("imagenet", 24, root=str(tmp_path))).train.epoch(0, 4, image_px=24)
@@ -141,16 +140,16 @@ def test_classes_that_differ_by_their_unicode_form_only(tmp_path: Path) -> None:
     (tmp_path / "val" / NFC).rename(tmp_path / "val" / NFD)
     line, refusal = _told(tmp_path)
     assert "8 training images in 2 classes" in line
-    assert r"1 by their Unicode form only: 'caf\xe9' in training is 'cafe\u0301'" in refusal
+    assert r"1 in their Unicode form only: 'caf\xe9' in training is 'cafe\u0301'" in refusal
     (tmp_path / "train" / NFD).mkdir()
     picture(7).save(tmp_path / "train" / NFD / "0.JPEG")
-    assert "one name in two Unicode forms" in _told(tmp_path)[1]
+    assert "the same name in two Unicode forms" in _told(tmp_path)[1]
 
 
 def test_one_class_is_refused(tmp_path: Path) -> None:
     line, refusal = _told(plant(tmp_path, classes=("ant",)))
     assert "in 1 class," in line
-    assert "1 class (ant), and every answer would be right" in refusal
+    assert "1 class (ant), but a classifier needs two or more" in refusal
 
 
 def test_a_writer_refuses_the_same_and_records_what_it_left(tmp_path: Path) -> None:
@@ -159,18 +158,18 @@ def test_a_writer_refuses_the_same_and_records_what_it_left(tmp_path: Path) -> N
     words = ("data", "write-memory", str(source), str(out), "--side-px", "16", "--workers", "1")
     done = command(*words, cwd=tmp_path)
     assert done.returncode == 2
-    assert done.stderr.index("passed over: 11 .jfif") < done.stderr.index("are left out")
+    assert done.stderr.index("skipped: 11 .jfif") < done.stderr.index("are left out")
     done = command(*words, "--allow-left-out", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     notes = build(data_config("imagenet_memory", 16, root=str(out))).notes
-    assert "passed over in the source of train.npy: 11 .jfif" in notes
+    assert "skipped in the source of train.npy: 11 .jfif" in notes
 
 
 def test_files_from_before_say_that_nothing_was_compared(tmp_path: Path) -> None:
     source, out = plant(tmp_path / "source"), tmp_path / "out"
     write_memmap(MemmapOptions(source, out, 16, 0), lambda *progress: None)
     asked = data_config("imagenet_memory", 16, root=str(out))
-    wanted = "whether val.npy holds training images too was not compared"
+    wanted = "val.npy was not checked for images that are also training images"
     assert wanted not in build(asked).notes
     for split in ("train", "val"):
         path = record_path(out / f"{split}.npy")

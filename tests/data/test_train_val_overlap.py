@@ -53,7 +53,7 @@ def test_copies_are_counted_and_the_run_says_so(tmp_path: Path) -> None:
     assert train_val_overlap.compare_files(splits.train, splits.val) == TrainValOverlap(3, 11, 11)
     assert _by_hand(tmp_path) == 3
     notes = build(data_config("imagenet", 24, root=str(tmp_path))).notes
-    assert "3 of 11 validation images are training images too" in notes
+    assert "3 of 11 validation images are also training images" in notes
 
 
 def test_files_of_one_size_and_one_end_are_told_apart(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_no_more_files_are_opened_than_allowed_and_the_rest_is_said(
     assert result.compared == 60 if most == 400 else 0 < result.compared <= most
     if most < 400:
         assert f"the other {60 - result.compared} were not compared" in result.notes[0]
-    with pytest.raises(UserError, match="are training images too, so that nothing"):
+    with pytest.raises(UserError, match="are also training images;"):
         result.check("here")
 
 
@@ -117,7 +117,7 @@ def test_one_stored_file_under_both_names_is_refused(tmp_path: Path) -> None:
     shutil.copy(out / "train.npy", out / "val.npy")
     record = (out / "train.npy.json").read_text().replace("train.npy", "val.npy")
     (out / "val.npy.json").write_text(record)
-    with pytest.raises(UserError, match=r"val.npy holds the images of train\.npy"):
+    with pytest.raises(UserError, match=r"val.npy holds the same images as train\.npy"):
         build(data_config("imagenet_memory", 16, root=str(out)))
 
 
@@ -146,7 +146,9 @@ def test_an_archive_with_one_batch_twice_is_named(
     tmp_path: Path, batches: dict[str, int], names: tuple[str, str]
 ) -> None:
     build(data_config("cifar10", 32, root=str(_archive(tmp_path))))
-    with pytest.raises(UserError, match=f"{names[0]} holds the images of {names[1]}") as refused:
+    with pytest.raises(
+        UserError, match=f"{names[0]} holds the same images as {names[1]}"
+    ) as refused:
         build(data_config("cifar10", 32, root=str(_archive(tmp_path, **batches))))
     assert "efficiency-bench data fetch cifar10" in str(refused.value)
 
@@ -154,7 +156,7 @@ def test_an_archive_with_one_batch_twice_is_named(
 def test_pixels_that_are_in_both_are_counted(tmp_path: Path) -> None:
     images = torch.randint(256, (7, 3, 4, 4), dtype=torch.uint8)
     assert train_val_overlap.compare_pixels(images[:5], images[3:]) == TrainValOverlap(2, 4, 4)
-    assert TrainValOverlap(2, 4, 4).notes == ("2 of 4 validation images are training images too",)
+    assert TrainValOverlap(2, 4, 4).notes == ("2 of 4 validation images are also training images",)
     assert TrainValOverlap(0, 4, 4).notes == ()
 
 
@@ -168,5 +170,5 @@ def test_the_hundred_classes_have_no_image_in_both_or_it_is_said(cifar100_root: 
     )
     together = np.unique(np.concatenate([train, val]), axis=0)
     same = len(train) + len(val) - len(together)
-    said = [note for note in data.notes if "are training images too" in note]
+    said = [note for note in data.notes if "are also training images" in note]
     assert len(said) == (same > 0)

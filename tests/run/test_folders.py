@@ -82,9 +82,9 @@ def test_it_is_a_folder_in_entry_log_and_name(trained: tuple[Path, Entry, list[s
     assert "allow_left_out" not in entry.config["data"]
     assert told == [
         f"{folder / 'images'}: 120 training images in 20 classes, 40 validation images in 20;"
-        " passed over: 1 .jfif"
+        " skipped: 1 .jfif"
     ]
-    assert "passed over in train: 1 .jfif" in start["notes"]
+    assert "skipped in train: 1 .jfif" in start["notes"]
 
 
 def test_it_verifies_with_its_data(trained: tuple[Path, Entry, list[str]]) -> None:
@@ -175,13 +175,13 @@ def test_the_line_comes_before_the_refusal_and_workers_without_torchs_warning(
     assert refused.returncode == 2
     line, *rest = refused.stderr.splitlines()
     assert line.startswith("images: 120 training images in 20 classes, 40 validation images in 20")
-    assert line.endswith("passed over: 1 .jfif")
+    assert line.endswith("skipped: 1 .jfif")
     assert "images has 20 classes" in rest[0]
     assert "target=own" in rest[1]
     done = command(*typed, "target=own", "target.value=0.9", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["data"] == "folder"
-    assert f"data.workers={cores + 3} is cut to {cores}, the CPU cores" in done.stderr
+    assert f"data.workers={cores + 3} is reduced to {cores}, the CPU cores" in done.stderr
     assert "UserWarning" not in done.stderr
     (entry,) = store.read(tmp_path / "runs/ledger").entries
     assert entry.target.source == "setting"

@@ -1,1 +1,1 @@
-"""FFCV's files: written, checked, read, cropped."""
+"""FFCV's .beton files: write, check and load them."""

@@ -1,9 +1,9 @@
-"""FFCV's .beton file: its structure read and checked without FFCV, its digest and its record.
+"""Read and check the structure of FFCV's .beton files without FFCV; their digest and record.
 
-FFCV itself opens files that were never finished, or whose table was cut off, and serves black
-images from them.  The layout is that of FFCV 1.0.2, little-endian: header, descriptions of the
-fields, one row of metadata an image, the images, and at the very end a table of their sizes.  It
-holds no class names and no trace of its source: these are in the record beside it.
+FFCV itself opens files that are unfinished or have a truncated table, and returns black images
+from them.  The layout is that of FFCV 1.0.2, little-endian: header, field descriptions, one row of
+metadata per image, the images, and at the end a table of their sizes.  A .beton file has neither
+class names nor its source; these are in the record next to it.
 """
 
 from __future__ import annotations
@@ -39,27 +39,27 @@ PLACE = np.dtype([("image", "<u8"), ("begin", "<u8"), ("size", "<u8")])
 
 VERSION = 2
 FIELDS = [(2, b"image"), (1, b"label")]
-"""Type and name of each field: FFCV numbers an RGB image 2 and an integer 1."""
+"""Type and name of each field; FFCV's type numbers are 2 for an RGB image, 1 for an integer."""
 JPEG, RAW = 0, 1
-"""How an image is stored, as the metadata's ``mode`` says it."""
+"""Values of the metadata's ``mode``: how an image is stored."""
 
 
 @dataclass(frozen=True)
 class Beton:
-    """Where each image of a file lies and what it is; arrays of [N]."""
+    """Position, size and label of each image in a file; arrays of shape [N]."""
 
     path: Path
     raw: np.ndarray
-    """Whether the image is stored as pixels, uint8 [height, width, 3], or as a JPEG."""
+    """True: stored as pixels, uint8 [height, width, 3]; False: as a JPEG."""
     widths: np.ndarray
-    """Pixels, int64; the same for heights."""
+    """Width in px, int64; likewise ``heights``."""
     heights: np.ndarray
     begins: np.ndarray
-    """First byte in the file, int64."""
+    """Offset of the first byte in the file, int64."""
     sizes: np.ndarray
-    """Bytes, int64."""
+    """Size in bytes, int64."""
     labels: np.ndarray
-    """int64, as stored."""
+    """As stored, int64."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -70,14 +70,14 @@ class Beton:
         return replace(self, **{name: getattr(self, name)[indices] for name in names})
 
     def mapped(self) -> np.ndarray:
-        """The file's bytes, uint8, read as they are touched."""
+        """The file's bytes, uint8, memory-mapped."""
         return np.asarray(np.memmap(self.path, dtype=np.uint8, mode="r"))
 
     def content_digest(self, progress: Callable[[int], None] = lambda done: None) -> str:
         """SHA-256 (hex) over every image in order: label, mode, width, height, bytes.
 
-        Where in the file an image lies is left out: it depends on which process was the faster
-        one when it was written.  ``progress`` is told how many images are done.
+        The position in the file is left out, because it depends on the timing of the writer's
+        processes.  ``progress`` is called with the number of images done.
         """
         sha, stored = hashlib.sha256(), self.mapped()
         facts = np.stack([self.labels, self.raw, self.widths, self.heights, self.sizes], axis=1)
@@ -90,10 +90,10 @@ class Beton:
 
 
 def read(path: Path) -> Beton:
-    """Read and check the structure of ``path``; no pixel is read.
+    """Read and check the structure of ``path`` without reading any pixels.
 
-    Raises UserError for a file that is none, was never finished, was cut off, or whose tables
-    contradict each other.  Pixels that were altered show only in ``content_digest``.
+    Raises UserError if it is not a .beton file, is unfinished or truncated, or has inconsistent
+    tables.  Altered pixels are detected only by ``content_digest``.
     """
     try:
         with path.open("rb") as file:
@@ -107,16 +107,16 @@ def _read(path: Path, file: BinaryIO, size: int) -> Beton:
         raise _broken(path, "it is too short")
     header = np.frombuffer(file.read(HEADER.itemsize), HEADER)[0]
     if (header["version"], header["fields"]) != (VERSION, len(FIELDS)):
-        raise _broken(path, "it is no .beton file of images with labels")
+        raise _broken(path, "it is not a .beton file of images with labels")
     images, table = int(header["images"]), int(header["table"])
     if table == 0:
         raise _broken(path, "it was never finished")
     front = HEADER.itemsize + len(FIELDS) * FIELD.itemsize + images * METADATA.itemsize
     if images == 0 or table < front or table + images * PLACE.itemsize != size:
-        raise _broken(path, "it was cut off, or its table was")
+        raise _broken(path, "it or its table is truncated")
     fields = np.frombuffer(file.read(len(FIELDS) * FIELD.itemsize), FIELD)
     if list(zip(fields["type"], fields["name"], strict=True)) != FIELDS:
-        raise _broken(path, "it is no .beton file of images with labels")
+        raise _broken(path, "it is not a .beton file of images with labels")
     metadata = np.frombuffer(file.read(images * METADATA.itemsize), METADATA)
     file.seek(table)
     places = np.frombuffer(file.read(images * PLACE.itemsize), PLACE)
@@ -126,16 +126,16 @@ def _read(path: Path, file: BinaryIO, size: int) -> Beton:
 def _consistent(
     path: Path, metadata: np.ndarray, places: np.ndarray, front: int, table: int
 ) -> Beton:
-    """The file's images, where metadata and table agree; ``front`` and ``table`` bound them."""
+    """Check that metadata and table agree; images lie between bytes ``front`` and ``table``."""
     begins = metadata["begin"]
     order = np.argsort(begins)
     places = places[np.argsort(places["begin"])]
     ends = np.append(begins[order][1:], np.uint64(table))
     if not np.array_equal(begins[order], places["begin"]):
-        raise _broken(path, "its two tables name different places")
-    # differences of unsigned numbers: ``begin + size`` could pass 2^64 in a crafted file
+        raise _broken(path, "its two tables have different offsets")
+    # compared without adding: ``begin + size`` could exceed 2^64 in a crafted file
     if (begins < front).any() or (begins >= table).any():
-        raise _broken(path, "an image lies outside of the file")
+        raise _broken(path, "an image lies outside the file")
     if (places["size"] > ends - begins[order]).any() or (np.diff(begins[order]) == 0).any():
         raise _broken(path, "images overlap")
     sizes = np.empty(len(metadata), dtype=np.int64)
@@ -144,7 +144,7 @@ def _consistent(
     raw = metadata["mode"] == RAW
     wrong = raw & (sizes != 3 * widths * heights)
     if wrong.any() or (metadata["mode"] > RAW).any() or (widths * heights * sizes == 0).any():
-        raise _broken(path, "the size of an image is wrong")
+        raise _broken(path, "an image has the wrong size")
     labels = metadata["label"].astype(np.int64)
     return Beton(path, raw, widths, heights, begins.astype(np.int64), sizes, labels)
 
@@ -166,44 +166,44 @@ class Storage(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     mode: Mode = "jpg"
-    """Encoded again as a JPEG, or as pixels."""
+    """Re-encoded as JPEG, or as pixels."""
     jpeg_quality: int | None = Field(default=90, ge=1, le=100)
-    """None where pixels are stored."""
+    """None if pixels are stored."""
     max_px: int = Field(default=500, ge=16, le=4096)
-    """Longer side; larger images are reduced to it."""
+    """Largest longer side; larger images are reduced to it."""
 
 
 class BetonRecord(StoredFileRecord):
-    """What is known of one .beton file."""
+    """The record of one .beton file."""
 
     command: ClassVar[str] = "write-ffcv"
 
     storage: Storage
     content_digest: str
-    """SHA-256 of labels and images in order; the same however the file was laid out."""
+    """SHA-256 of labels and images in order, independent of the layout of the file."""
 
 
 def read_recorded(file: Path) -> tuple[Beton, BetonRecord]:
-    """A .beton file, its structure checked and held against its record; UserError otherwise."""
+    """Read a .beton file and its record; UserError if its structure does not match the record."""
     record = read_record(file, BetonRecord)
     stored = read(file)
     found = (len(stored), file.stat().st_size)
     labels_known = bool(((stored.labels >= 0) & (stored.labels < len(record.classes))).all())
     if found != (record.images, record.bytes) or not labels_known:
-        raise UserError(f"{file} is not the file that its record describes; {record.again(file)}")
+        raise UserError(f"{file} does not match its record; {record.again(file)}")
     return stored, record
 
 
 def check_content(stored: Beton, record: BetonRecord) -> None:
-    """Read every byte of the images and labels; UserError where one was altered."""
+    """Read every byte of the images and labels; UserError if any has changed."""
     if stored.content_digest() != record.content_digest:
         raise UserError(
-            f"{stored.path} was altered after it was written; {record.again(stored.path)}"
+            f"{stored.path} has been changed since it was written; {record.again(stored.path)}"
         )
 
 
 def data_digest(train: BetonRecord, val: BetonRecord, cut: tuple[int | None, int | None]) -> str:
-    """SHA-256 (hex) that identifies the stored images of both files, classes and subset."""
+    """SHA-256 (hex) over the content of both files, the classes and the subset."""
     return digest_json(
         {
             "train": train.content_digest,

@@ -1,8 +1,8 @@
-"""FFCV's compiled functions at work: images of a .beton file decoded, cropped and resized.
+"""Decode, crop and resize images of a .beton file with FFCV's compiled functions.
 
-Its shared library is loaded by itself, because importing the Python package compiles code for
-5 to 15 seconds that would not be used here.  What is compiled here, the loop over a part of a
-batch, runs without Python's lock, so that threads share the work.
+Only its shared library is loaded, because importing the Python package takes 5 to 15 seconds to
+compile code that is not used here.  The loop over images is compiled here and runs without the GIL,
+so that threads can share a batch.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from efficiency_bench.data.ffcv.beton import Beton
 from efficiency_bench.errors import UserError
 
 TESTED = "1.0.2"
-"""The version whose functions have the arguments below; they are no public interface."""
+"""The version whose functions have the arguments below; they are not a public interface."""
 
 ALL_DECODED = -1
 
 
 @dataclass(frozen=True)
 class CropBatch:
-    """Images to decode, and how they are seen."""
+    """Images to decode, with the crop and flip of each."""
 
     images: Beton
     crops: np.ndarray
@@ -43,9 +43,9 @@ class CropBatch:
 
 
 def decode(stored: np.ndarray, part: CropBatch, out: np.ndarray) -> None:
-    """Fill ``out``, uint8 [n, side, side, 3], from the file's bytes ``stored``.
+    """Decode ``part`` from the file's bytes ``stored`` into ``out``, uint8 [n, side, side, 3].
 
-    Raises UserError for an image whose JPEG is broken.
+    Raises UserError for a broken JPEG.
     """
     images = part.images
     place = compiled().decode(
@@ -61,10 +61,10 @@ def decode(stored: np.ndarray, part: CropBatch, out: np.ndarray) -> None:
 
 
 def library() -> ctypes.CDLL:
-    """FFCV's shared library; UserError where it is not installed."""
+    """Load FFCV's shared library; UserError if it is not installed."""
     spec = importlib.util.find_spec("ffcv")
     if spec is None or spec.submodule_search_locations is None:
-        raise UserError("FFCV is not installed; type `make ffcv` (it says what it needs)")
+        raise UserError("FFCV is not installed; type `make ffcv` (it prints what it needs)")
     if (found := version("ffcv")) != TESTED:
         raise UserError(f"FFCV {found} is installed, but {TESTED} is needed; type `make ffcv`")
     (file,) = Path(spec.submodule_search_locations[0]).glob("_libffcv*")
@@ -77,11 +77,10 @@ def library() -> ctypes.CDLL:
 def decode_normalised(
     stored: np.ndarray, table: np.ndarray, part: CropBatch, out: np.ndarray
 ) -> None:
-    """Fill ``out``, float32 [n, side, side, 3], with what ``table``, float32 [3, 256], makes of
-    each colour of a pixel.
+    """Decode ``part`` and normalise it into ``out``, float32 [n, side, side, 3].
 
-    On a CPU this takes a tenth of the time that torch's arithmetic takes, and it takes it in
-    the threads that decode.
+    ``table``, float32 [3, 256], holds the normalised value of each pixel value.  On a CPU, looking
+    values up takes a tenth of the time of torch's arithmetic, and runs in the decoding threads.
     """
     pixels = np.empty(out.shape, dtype=np.uint8)
     decode(stored, part, pixels)
@@ -89,7 +88,7 @@ def decode_normalised(
 
 
 class Loops(NamedTuple):
-    """Loops compiled at their first call, about 2 s, for any side and number of images."""
+    """Loops for any side and number of images; their first call compiles them in about 2 s."""
 
     decode: Callable[..., int]
     look_up: Callable[..., None]
@@ -97,7 +96,7 @@ class Loops(NamedTuple):
 
 @functools.cache
 def compiled() -> Loops:
-    """The loops, with FFCV's functions in them; UserError where it is not installed."""
+    """The loops, which call FFCV's functions; UserError if FFCV is not installed."""
     shared = library()
     imdecode, resize = shared.imdecode, shared.resize
     pointer, flag = ctypes.c_void_p, ctypes.c_bool

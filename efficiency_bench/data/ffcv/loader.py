@@ -1,7 +1,7 @@
-"""Loading photographs from .beton files: FFCV's decoder in threads, our order, crops and flips.
+"""Load photographs from .beton files: FFCV's decoder in threads, with our order, crops and flips.
 
-FFCV's own Loader is not used: it draws crops that no seed repeats, serves no given batches,
-returns buffers that it fills again, compiles anew for every size, and sets torch's threads.
+FFCV's own Loader is not used: its crops cannot be seeded, it does not accept given batches, it
+reuses the returned buffers, recompiles for every size, and changes torch's number of threads.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from efficiency_bench.data.ffcv.decode import CropBatch, decode, decode_normalis
 from efficiency_bench.data.loader import WHOLE_BATCH, Batch, Shard, batch_sizes
 
 BATCHES_AHEAD = 3
-"""Batches decoded while the device works on one: FFCV's own default."""
+"""Batches decoded ahead of the one that the device processes: FFCV's default."""
 
 
 class FfcvLoader:
@@ -43,9 +43,9 @@ class FfcvLoader:
         workers: int,
         shard: Shard = WHOLE_BATCH,
     ) -> None:
-        """Validation crops the centre that ``image_px`` of a shorter side ``resize_px`` is.
+        """Validation crops the centre: ``image_px`` of a shorter side of ``resize_px``.
 
-        The decoder is compiled here, before any clock of a run starts.
+        The decoder is compiled here, before the clock of a run starts.
         """
         self._train = _BetonReader(train, normalise, device, workers)
         self._val = _BetonReader(val, normalise, device, workers)
@@ -62,11 +62,11 @@ class FfcvLoader:
     def epoch(
         self, epoch: int, batch_size: int, image_px: int, start_step: int = 0
     ) -> Iterator[Batch]:
-        """See Loader.epoch.  What an image looks like depends on seed, epoch and image alone."""
+        """See Loader.epoch.  Crop and flip depend only on seed, epoch and image."""
         order = epoch_order(self._seed, epoch, len(self._train.images))
         parts = order.split(batch_sizes(len(order), batch_size))
-        shares = [self._shard.take(whole) for whole in parts[start_step:]]
-        return self._train.read(shares, self._views(epoch), image_px)
+        shards = [self._shard.take(whole) for whole in parts[start_step:]]
+        return self._train.read(shards, self._views(epoch), image_px)
 
     def validation(self, batch_size: int) -> Iterator[Batch]:
         """See Loader.validation."""
@@ -100,9 +100,9 @@ class _BetonReader:
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="ffcv")
 
     def read(self, parts: Iterable[Tensor], views: CropBatch, side_px: int) -> Iterator[Batch]:
-        """The batches at ``parts`` (int64 indices), each image as its place in ``views`` says.
+        """Yield the batches of indices ``parts`` (int64), with the crops and flips in ``views``.
 
-        Images lie channels-last in memory.  UserError for one that cannot be decoded.
+        Images have the channels-last memory format.  UserError for an image that cannot be decoded.
         """
         waiting: deque[tuple[Tensor, Tensor, list[Future[None]]]] = deque()
         try:
@@ -112,7 +112,7 @@ class _BetonReader:
                     yield self._finished(*waiting.popleft())
             while waiting:
                 yield self._finished(*waiting.popleft())
-        finally:  # an epoch that is left early leaves no work behind
+        finally:  # cancel pending work if the epoch is left early
             for _, _, work in waiting:
                 for part in work:
                     part.cancel()
@@ -120,20 +120,21 @@ class _BetonReader:
     def _started(
         self, indices: np.ndarray, views: CropBatch, side_px: int
     ) -> tuple[Tensor, Tensor, list[Future[None]]]:
-        """A batch's memory and labels, and the work in threads that fills it.
+        """Start decoding a batch; return its buffer, its labels and the pending work.
 
-        A CPU gets normalised images; another device uint8, a quarter of the bytes to copy.
+        For a CPU, images are normalised while decoding; for other devices they stay uint8, a
+        quarter of the bytes to copy.
         """
         shape = (len(indices), side_px, side_px, 3)
         if self._on_cpu:
             pixels = torch.empty(shape, dtype=torch.float32)
         else:
             pixels = torch.empty(shape, dtype=torch.uint8, pin_memory=True)
-        shares = min(self._threads, len(indices))
-        shared = np.array_split(indices, shares), np.array_split(pixels.numpy(), shares)
+        pieces = min(self._threads, len(indices))
+        split = np.array_split(indices, pieces), np.array_split(pixels.numpy(), pieces)
         work = [
             self._pool.submit(self._fill, views.at(which), out)
-            for which, out in zip(*shared, strict=True)
+            for which, out in zip(*split, strict=True)
         ]
         return pixels, torch.from_numpy(self.images.labels[indices]), work
 

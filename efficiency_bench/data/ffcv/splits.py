@@ -1,4 +1,4 @@
-"""The two .beton files of a folder as one data set: checked, cut to a subset, identified."""
+"""Load the two .beton files of a folder as one data set: check, take a subset, digest."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from efficiency_bench.errors import UserError
 
 @dataclass(frozen=True)
 class FfcvSplits:
-    """Training and validation images of the same classes."""
+    """Training and validation images with the same classes."""
 
     train: Beton
     val: Beton
@@ -36,26 +36,26 @@ class FfcvSplits:
 
 
 def file_of(root: Path, split: str) -> Path:
-    """Where the images of a split lie."""
+    """Path of the images of a split."""
     return root / f"{split}.beton"
 
 
 def load(
     root: Path, train_images: int | None, val_images: int | None, tell: Tell = quiet
 ) -> FfcvSplits:
-    """Open ``root``'s files; with a count, a balanced subset of a split.
+    """Open the files in ``root``; a given count selects a balanced subset of a split.
 
-    ``tell`` is given one line on what is there.
-    UserError for a file that is missing, unfinished, cut off, altered or of another source.
+    ``tell`` gets one line on the data.  UserError for a file that is missing, unfinished,
+    truncated, altered or made from another source.
     """
     if not root.is_dir():
-        raise UserError(f"no folder {root}; data.root=DIR names the one with train.beton")
+        raise UserError(f"no folder {root}; data.root=DIR names the folder with train.beton")
     (train, train_record), (val, val_record) = (read_recorded(file_of(root, s)) for s in SPLITS)
     counts = [(r.images, len(r.classes)) for r in (train_record, val_record)]
     tell(f"{root}: {set_line(*counts)}")
     check_classes(str(root), train_record.classes, val_record.classes)
     if train_record.source_digest != val_record.source_digest:
-        raise UserError(f"train.beton and val.beton in {root} were made of different folders")
+        raise UserError(f"train.beton and val.beton in {root} were made from different folders")
     check_apart(train.path, val.path, train_record.content_digest, val_record.content_digest)
     notes = (
         _stored_note(train_record, val_record),
@@ -72,7 +72,7 @@ def load(
 
 
 def check_whole(root: Path) -> list[BetonRecord]:
-    """Check structure and content of both files; their records, or UserError."""
+    """Check structure and content of both files; return their records, or raise UserError."""
     opened = [read_recorded(file_of(root, split)) for split in SPLITS]
     for stored, record in opened:
         check_content(stored, record)
@@ -80,26 +80,29 @@ def check_whole(root: Path) -> list[BetonRecord]:
 
 
 def _content_note(opened: Sequence[tuple[Beton, BetonRecord]]) -> str:
-    """Check the content of small files, and say what was checked."""
+    """Check the content of small files; return a note on what was checked."""
     size = sum(record.bytes for _, record in opened)
     if size > CONTENT_CHECKED_BYTES:
         return (
-            f"the .beton files' structure was checked, their content ({size / 1e9:.1f} GB) not:"
-            f" efficiency-bench data check-ffcv {opened[0][0].path.parent}"
+            f"the structure of the .beton files was checked, but not their content"
+            f" ({size / 1e9:.1f} GB): efficiency-bench data check-ffcv {opened[0][0].path.parent}"
         )
     for stored, record in opened:
         check_content(stored, record)
-    return "the .beton files' structure and content were checked"
+    return "the structure and content of the .beton files were checked"
 
 
 def _stored_note(train: BetonRecord, val: BetonRecord) -> str:
-    """How the images are stored, in words."""
+    """The note on how the images are stored."""
     if train.storage == val.storage:
-        return f"images stored as {_words(train.storage)}"
-    return f"images stored as {_words(train.storage)}, for validation as {_words(val.storage)}"
+        return f"images stored as {_storage_text(train.storage)}"
+    return (
+        f"images stored as {_storage_text(train.storage)}, for validation as"
+        f" {_storage_text(val.storage)}"
+    )
 
 
-def _words(storage: Storage) -> str:
+def _storage_text(storage: Storage) -> str:
     kind = f"JPEG of quality {storage.jpeg_quality}" if storage.mode == "jpg" else "pixels"
     return f"{kind}, longer side up to {storage.max_px} px"
 

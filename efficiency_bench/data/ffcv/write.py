@@ -1,4 +1,4 @@
-"""From image folders to .beton files: written by a watched process, checked, then named."""
+"""Write image folders as .beton files: a watched process writes, this one checks the result."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from efficiency_bench.data.stored_files import (
     ProgressCallback,
     SourceFacts,
     finish,
-    held,
+    locked,
     new_draft,
     other_than,
     record_path,
@@ -45,18 +45,18 @@ from efficiency_bench.errors import UserError
 WRITER = ("-m", "efficiency_bench.data.ffcv.writer_process")
 
 STALLED_SECONDS = 300.0
-"""A writer that reports no further image for this long is ended; listing the folder of a slow
-drive and importing FFCV come before the first image."""
+"""A writer that reports no further image for this long is terminated.  Before the first image it
+lists the folder, perhaps on a slow drive, and imports FFCV."""
 
 ENDING_SECONDS = 10.0
-"""How long the writer and its workers may take to end when told to, before they are killed."""
+"""How long the writer and its workers may take to terminate before they are killed."""
 
 PACKAGES = ("efficiency-bench", "ffcv", "opencv-python", "pillow")
 
 
 @dataclass(frozen=True)
 class FfcvOptions:
-    """What to write."""
+    """What to write, and how."""
 
     source: Path
     out: Path
@@ -66,30 +66,29 @@ class FfcvOptions:
 
 
 def write_ffcv(
-    order: FfcvOptions, progress: ProgressCallback, tell: Tell = quiet
+    options: FfcvOptions, progress: ProgressCallback, tell: Tell = quiet
 ) -> list[BetonRecord]:
-    """Write ``train.beton`` and ``val.beton`` into ``order.out``, each with its record.
+    """Write ``train.beton`` and ``val.beton`` into ``options.out``, each with its record.
 
-    ``tell`` is given one line on the source.
+    ``tell`` gets one line on the source.  An existing file of the same source and storage is kept;
+    any other existing file is an error.  An interrupted write leaves nothing that looks finished.
 
-    A file that is there already, of the same source and storage, is left as it is; any other
-    is refused.  Nothing that looks finished is left where this is broken off.  Raises UserError
-    for folders that no run could use, images that cannot be read and a writer that fails.
+    Raises UserError for folders that no run could use, unreadable images, and a failing writer.
     """
-    library()  # says at once where FFCV is missing
-    splits = source_splits(order.source, order.allow_left_out, tell)
+    library()  # fails at once if FFCV is missing
+    splits = source_splits(options.source, options.allow_left_out, tell)
     source_digest = splits.digest()
     todo = {"train": splits.train, "val": splits.val}
-    with held(order.out):
-        files = {split: ffcv_splits.file_of(order.out, split) for split in todo}
+    with locked(options.out):
+        files = {split: ffcv_splits.file_of(options.out, split) for split in todo}
         found = {
-            split: _already_there(files[split], source_digest, order.storage) for split in todo
+            split: _already_there(files[split], source_digest, options.storage) for split in todo
         }
         if all(found.values()):
             return [record for record in found.values() if record]
         facts = source_facts(splits)
         return [
-            found[split] or _write_file(files[split], photos, facts[split], order, progress)
+            found[split] or _write_file(files[split], photos, facts[split], options, progress)
             for split, photos in todo.items()
         ]
 
@@ -104,23 +103,27 @@ def _already_there(file: Path, source_digest: str, storage: Storage) -> BetonRec
 
 
 def _write_file(
-    file: Path, photos: PhotoSet, facts: SourceFacts, order: FfcvOptions, progress: ProgressCallback
+    file: Path,
+    photos: PhotoSet,
+    facts: SourceFacts,
+    options: FfcvOptions,
+    progress: ProgressCallback,
 ) -> BetonRecord:
-    """Write, check and name one file.  The record comes last: without one nothing is finished."""
+    """Write one file, check it, and give it its name; the record is written last."""
     draft = new_draft(file)
 
     def shown(what: str) -> Callable[[int], None]:
         return lambda done: progress(f"{what} {file.name}", done, len(photos))
 
     try:
-        _run_writer(draft, photos, order, shown("writing"))
+        _run_writer(draft, photos, options, shown("writing"))
         stored = beton.read(draft)
-        _check_against(stored, photos, order, shown("reading"))
+        _check_against(stored, photos, options, shown("reading"))
         record = BetonRecord(
             file=file.name,
             images=len(stored),
             classes=photos.classes,
-            storage=order.storage,
+            storage=options.storage,
             **facts,
             content_digest=stored.content_digest(shown("digest of")),
             sha256=sha256_of(draft),
@@ -134,10 +137,10 @@ def _write_file(
 
 
 def _run_writer(
-    draft: Path, photos: PhotoSet, order: FfcvOptions, progress: Callable[[int], None]
+    draft: Path, photos: PhotoSet, options: FfcvOptions, progress: Callable[[int], None]
 ) -> None:
-    """Run the writer to its end and tell how many images it has taken; UserError if it fails."""
-    with tempfile.TemporaryFile() as said, _writer(draft, photos, order, said) as writer:
+    """Run the writer and report how many images it has read; UserError if it fails."""
+    with tempfile.TemporaryFile() as errors, _writer(draft, photos, options, errors) as writer:
         assert writer.stdout is not None
         done, since = -1, time.monotonic()
         while line := _line(writer.stdout, since + STALLED_SECONDS - time.monotonic()):
@@ -145,36 +148,36 @@ def _run_writer(
                 done, since = count, time.monotonic()
                 progress(done)
         if writer.wait() != 0:
-            raise UserError(f"{order.out} cannot be written: {_last_line(said)}")
+            raise UserError(f"{options.out} cannot be written: {_last_line(errors)}")
 
 
 def _line(stream: IO[bytes], seconds: float) -> bytes:
-    """The next line, empty at the end; UserError where none comes within ``seconds``."""
+    """The next line, or empty at the end; UserError if none arrives within ``seconds``."""
     if not select.select([stream], [], [], max(0.0, seconds))[0] or seconds <= 0:
-        raise UserError(f"FFCV's writer stands still: no image in {STALLED_SECONDS:g} s; try again")
+        raise UserError(f"FFCV's writer stalled: no image in {STALLED_SECONDS:g} s; try again")
     return stream.readline()
 
 
 @contextlib.contextmanager
 def _writer(
-    draft: Path, photos: PhotoSet, order: FfcvOptions, said: IO[bytes]
+    draft: Path, photos: PhotoSet, options: FfcvOptions, errors: IO[bytes]
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """The writer's process in a group of its own, which is ended in any case."""
+    """Start the writer in its own process group, which is always terminated afterwards."""
     process = subprocess.Popen(
         [sys.executable, *WRITER],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=said,
-        bufsize=0,  # a line that lies in a buffer would not wake select
+        stderr=errors,
+        bufsize=0,  # select does not see lines that are already buffered
         start_new_session=True,
-        # no bar of the writer's own, and no warning after the line that says why it failed
+        # no progress bar, and no warnings after the line with the error
         env={**os.environ, "TQDM_DISABLE": "1", "PYTHONWARNINGS": "ignore"},
     )
-    what = {"folder": str(photos.folder), "file": str(draft), "workers": order.workers}
+    what = {"folder": str(photos.folder), "file": str(draft), "workers": options.workers}
     with process:
         try:
             assert process.stdin is not None
-            process.stdin.write(json.dumps({**what, **order.storage.model_dump()}).encode())
+            process.stdin.write(json.dumps({**what, **options.storage.model_dump()}).encode())
             process.stdin.close()
             yield process
         finally:
@@ -182,7 +185,7 @@ def _writer(
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the writer and its workers: asked first, so that shared memory is given back."""
+    """Terminate the writer and its workers: SIGTERM first, so that they free shared memory."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, number)
@@ -191,24 +194,24 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             return
 
 
-def _last_line(said: IO[bytes]) -> str:
-    said.seek(0)
-    lines = said.read().decode(errors="replace").strip().splitlines()
-    return lines[-1] if lines else "the writer was killed (for want of memory?)"
+def _last_line(errors: IO[bytes]) -> str:
+    errors.seek(0)
+    lines = errors.read().decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "the writer was killed (out of memory?)"
 
 
 def _check_against(
-    stored: Beton, photos: PhotoSet, order: FfcvOptions, progress: Callable[[int], None]
+    stored: Beton, photos: PhotoSet, options: FfcvOptions, progress: Callable[[int], None]
 ) -> None:
-    """Every image of the source is there, in order, and can be decoded; UserError otherwise."""
+    """UserError unless every image of the source is there, in order, and can be decoded."""
     again = folder.scan(photos.folder)
     same = np.array_equal(again.paths, photos.paths) and np.array_equal(again.sizes, photos.sizes)
     if not same or not np.array_equal(stored.labels, photos.labels.numpy()):
-        raise UserError(f"{photos.folder} was changed while it was written; write it again")
-    raw = order.storage.mode == "raw"
+        raise UserError(f"{photos.folder} changed while it was read; run the command again")
+    raw = options.storage.mode == "raw"
     longest = max(int(stored.widths.max()), int(stored.heights.max()))
-    if (stored.raw != raw).any() or longest > order.storage.max_px:
-        raise UserError(f"{stored.path} is not stored as asked for; write it again")
+    if (stored.raw != raw).any() or longest > options.storage.max_px:
+        raise UserError(f"{stored.path} was not stored as requested; run the command again")
     crops = centre_crops(stored.heights, stored.widths, 1.0)
     whole, file = CropBatch(stored, crops, np.zeros(len(stored), dtype=bool)), stored.mapped()
 
@@ -218,10 +221,10 @@ def _check_against(
         return len(places)
 
     done, parts = 0, np.array_split(np.arange(len(stored)), -(-len(stored) // 100))
-    pool = ThreadPoolExecutor(order.workers)
+    pool = ThreadPoolExecutor(options.workers)
     try:
         for count in pool.map(decoded, parts):
             done += count
             progress(done)
     finally:
-        pool.shutdown(cancel_futures=True)  # Ctrl-C does not wait for the rest of the images
+        pool.shutdown(cancel_futures=True)  # on Ctrl-C, do not decode the other images

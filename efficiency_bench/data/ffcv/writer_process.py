@@ -1,9 +1,9 @@
-"""One .beton file written by FFCV's writer: the process that ffcv_write starts and watches.
+"""Write one .beton file with FFCV's writer: the process that ``write.py`` starts and watches.
 
-    python -m efficiency_bench.data.ffcv.writer_process < order.json
+    python -m efficiency_bench.data.ffcv.writer_process < options.json
 
-It prints the number of images written twice a second.  FFCV's writer waits for ever for a worker
-that died; here one ends everything, and the last line on standard error says why.
+It prints the number of images written twice a second.  FFCV's writer waits forever for a worker
+that died; here the whole process group ends, and the last line on standard error says why.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from efficiency_bench.data.folder import PhotoSet
 from efficiency_bench.data.rgb_image import open_rgb
 
 REPORT_SECONDS = 0.5
-LEAST_PAGE_BYTES = 1 << 24
-"""FFCV's writer hangs on an image larger than a page; this is twice its default page."""
+MIN_PAGE_BYTES = 1 << 24
+"""Smallest page.  FFCV's writer hangs on an image larger than a page; this is twice its default."""
 
 
 def main() -> None:
-    """Write what the JSON on standard input orders: folder, file, storage and workers."""
+    """Write one file; standard input holds folder, file, storage and workers as JSON."""
     order = json.load(sys.stdin)
     photos = _WriterImages(folder.scan(Path(order["folder"])), order["max_px"])
-    # blocked before the first worker starts, so that the watcher hears of every end
+    # blocked before the first worker starts, so that the watcher sees every exit
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
     watcher = threading.Thread(target=_watch, args=(photos, os.getppid()), daemon=True)
     watcher.start()
@@ -41,7 +41,7 @@ def main() -> None:
     image = RGBImageField(
         write_mode=order["mode"],
         max_resolution=order["max_px"],
-        jpeg_quality=order["jpeg_quality"] or 0,  # not looked at where pixels are stored
+        jpeg_quality=order["jpeg_quality"] or 0,  # ignored if pixels are stored
     )
     writer = DatasetWriter(
         order["file"],
@@ -54,11 +54,11 @@ def main() -> None:
 
 def page_bytes(max_px: int) -> int:
     """A power of two that holds two images of ``max_px`` by ``max_px``, stored as pixels."""
-    return max(LEAST_PAGE_BYTES, 1 << (6 * max_px**2 - 1).bit_length())
+    return max(MIN_PAGE_BYTES, 1 << (6 * max_px**2 - 1).bit_length())
 
 
 class _WriterImages:
-    """Decoded images with labels, as FFCV's writer wants a data set; counts what was given."""
+    """Decoded images with labels, as FFCV's writer expects; counts the images that were read."""
 
     def __init__(self, photos: PhotoSet, max_px: int) -> None:
         self._photos = photos
@@ -75,25 +75,27 @@ class _WriterImages:
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             sys.exit(f"cannot read the image {path}: {error}")
         if min(image.size) * self._max_px < max(image.size):
-            sys.exit(f"the image {path} of {image.size} px has no pixel left when it is reduced")
+            sys.exit(
+                f"the image {path} of {image.size} px is too narrow: reduced, it has no pixels left"
+            )
         with self._given.get_lock():
             self._given.value += 1
         return image, int(self._photos.labels[index])
 
-    def given(self) -> int:
-        """Images that the workers have taken so far."""
+    def read(self) -> int:
+        """Number of images that the workers have read so far."""
         return self._given.value
 
 
 def _watch(photos: _WriterImages, parent: int) -> None:
-    """Report progress; end the whole process group where a worker failed or nobody waits.
+    """Report progress; end the whole process group if a worker fails or the parent is gone.
 
-    A list of the children would not show a worker that began and failed between two looks.
+    Polling the list of children would miss a worker that starts and fails between two polls.
     """
     while True:
-        print(photos.given(), flush=True)
+        print(photos.read(), flush=True)
         ended = signal.sigtimedwait({signal.SIGCHLD}, REPORT_SECONDS)
-        # an exit status, or the number of the signal that ended it; one that is stopped goes on
+        # si_status is an exit code or a signal number; stopped workers are not counted
         ends = (os.CLD_EXITED, os.CLD_KILLED, os.CLD_DUMPED)
         failed = ended is not None and ended.si_code in ends and ended.si_status != 0
         if failed or os.getppid() != parent:

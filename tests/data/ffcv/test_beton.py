@@ -69,34 +69,34 @@ def _table(image: int, offset: int, content: bytes) -> Callable[[bytes], bytes]:
 
 DAMAGES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "empty": (lambda old: b"", "too short"),
-    "a JPEG": (lambda old: b"\xff\xd8\xff\xe0" + old[4:], "no .beton file"),
-    "another version": (_patched(0, b"\x03"), "no .beton file"),
-    "other fields": (_patched(24, b"\x04"), "no .beton file"),
-    "another field's name": (_patched(25, b"photo"), "no .beton file"),
+    "a JPEG": (lambda old: b"\xff\xd8\xff\xe0" + old[4:], "not a .beton file"),
+    "another version": (_patched(0, b"\x03"), "not a .beton file"),
+    "other fields": (_patched(24, b"\x04"), "not a .beton file"),
+    "another field's name": (_patched(25, b"photo"), "not a .beton file"),
     "never finished": (_patched(16, bytes(8)), "never finished"),
-    "no images": (_patched(8, bytes(8)), "cut off"),
-    "absurdly many images": (_patched(8, b"\xff" * 8), "cut off"),
-    "cut in the images": (lambda old: old[: len(old) // 2], "cut off"),
-    "without its table": (lambda old: old[: -IMAGES * ROW_BYTES], "cut off"),
-    "half a table": (lambda old: old[: -IMAGES * ROW_BYTES // 2], "cut off"),
-    "something appended": (lambda old: old + b"\0", "cut off"),
-    "metadata zeroed": (_row(2, 0, bytes(ROW_BYTES)), "different places"),
-    "an image elsewhere": (_row(2, 5, struct.pack("<Q", 2**63)), "different places"),
+    "no images": (_patched(8, bytes(8)), "truncated"),
+    "absurdly many images": (_patched(8, b"\xff" * 8), "truncated"),
+    "cut in the images": (lambda old: old[: len(old) // 2], "truncated"),
+    "without its table": (lambda old: old[: -IMAGES * ROW_BYTES], "truncated"),
+    "half a table": (lambda old: old[: -IMAGES * ROW_BYTES // 2], "truncated"),
+    "something appended": (lambda old: old + b"\0", "truncated"),
+    "metadata zeroed": (_row(2, 0, bytes(ROW_BYTES)), "different offsets"),
+    "an image elsewhere": (_row(2, 5, struct.pack("<Q", 2**63)), "different offsets"),
     "both elsewhere": (
         lambda old: _row(5, 5, struct.pack("<Q", 2**63))(
             _table(5, 8, struct.pack("<Q", 2**63))(old)
         ),
-        "outside of the file",
+        "outside the file",
     ),
     "an image in the header": (
         lambda old: _row(0, 5, struct.pack("<Q", 8))(_table(0, 8, struct.pack("<Q", 8))(old)),
-        "outside of the file",
+        "outside the file",
     ),
     "a size beyond the next image": (_table(1, 16, struct.pack("<Q", 10**6)), "overlap"),
     "a size that overflows": (_table(1, 16, b"\xff" * 8), "overlap"),
-    "an unknown mode": (_row(1, 0, b"\x02"), "size of an image is wrong"),
-    "a wider image": (_row(1, 1, b"\xff\xff"), "size of an image is wrong"),
-    "no height": (_row(1, 3, b"\0\0"), "size of an image is wrong"),
+    "an unknown mode": (_row(1, 0, b"\x02"), "an image has the wrong size"),
+    "a wider image": (_row(1, 1, b"\xff\xff"), "an image has the wrong size"),
+    "no height": (_row(1, 3, b"\0\0"), "an image has the wrong size"),
 }
 
 
@@ -140,15 +140,18 @@ def _altered(root: Path) -> None:
 BESIDE: dict[str, tuple[Callable[[Path], object], str]] = {
     "no file": (lambda root: (root / "val.beton").unlink(), "no .*val.beton; data.root=DIR"),
     "no record": (lambda root: record_path(root / "val.beton").unlink(), "was never finished"),
-    "no JSON": (lambda root: record_path(root / "val.beton").write_text("{"), "is no record"),
-    "an unknown key": (_edited("speed", 1), "is no record"),
+    "no JSON": (
+        lambda root: record_path(root / "val.beton").write_text("{"),
+        "is not a valid record",
+    ),
+    "an unknown key": (_edited("speed", 1), "is not a valid record"),
     "another file's record": (_edited("file", "val.beton"), "is the record of val.beton"),
-    "another count": (_edited("images", 5), "not the file that its record describes"),
-    "another size": (_edited("bytes", 5), "not the file that its record describes"),
-    "a label without a class": (_edited("classes", ["ant"]), "not the file that its record"),
+    "another count": (_edited("images", 5), "does not match its record"),
+    "another size": (_edited("bytes", 5), "does not match its record"),
+    "a label without a class": (_edited("classes", ["ant"]), "does not match its record"),
     "other classes": (_edited("classes", ["ant", "wasp"]), "wasp"),
-    "another source": (_edited("source_digest", "x"), "made of different folders"),
-    "an altered pixel": (_altered, "was altered after it was written"),
+    "another source": (_edited("source_digest", "x"), "made from different folders"),
+    "an altered pixel": (_altered, "has been changed since it was written"),
 }
 
 
@@ -166,15 +169,15 @@ def test_what_was_checked_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     plant_betons(tmp_path, noise(IMAGES), noise(4))
     assert splits.load(tmp_path, None, None).notes == (
         "images stored as pixels, longer side up to 500 px",
-        "the .beton files' structure and content were checked",
+        "the structure and content of the .beton files were checked",
     )
     monkeypatch.setattr(splits, "CONTENT_CHECKED_BYTES", 1000)
     _altered(tmp_path)
     assert (
-        "content (0.0 GB) not: efficiency-bench data check-ffcv"
+        "not their content (0.0 GB): efficiency-bench data check-ffcv"
         in splits.load(tmp_path, None, None).notes[1]
     )
-    with pytest.raises(UserError, match=r"train.beton was altered"):
+    with pytest.raises(UserError, match=r"train.beton has been changed"):
         splits.check_whole(tmp_path)
 
 

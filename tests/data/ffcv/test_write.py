@@ -19,8 +19,8 @@ from efficiency_bench.data.ffcv import beton, splits, write
 from efficiency_bench.data.ffcv.beton import Storage
 from efficiency_bench.data.ffcv.decode import CropBatch, decode
 from efficiency_bench.data.ffcv.write import FfcvOptions, write_ffcv
-from efficiency_bench.data.ffcv.writer_process import LEAST_PAGE_BYTES, page_bytes
-from efficiency_bench.data.stored_files import held, record_path
+from efficiency_bench.data.ffcv.writer_process import MIN_PAGE_BYTES, page_bytes
+from efficiency_bench.data.stored_files import locked, record_path
 from efficiency_bench.errors import UserError
 from tests.commands import command
 from tests.data.ffcv.betons import lay_out, needs_ffcv, noise
@@ -123,7 +123,7 @@ def test_what_is_finished_is_kept_and_what_is_another_is_refused(
     monkeypatch.setattr(write, "WRITER", ("-c", "raise SystemExit('not to be started')"))
     assert len(write_ffcv(FfcvOptions(source, out, PIXELS, 1), _nothing)) == 2
     other = Storage(mode="jpg", jpeg_quality=90, max_px=60)
-    with pytest.raises(UserError, match=r"train.beton.json is there already, of another source"):
+    with pytest.raises(UserError, match=r"train.beton.json exists already, for another source"):
         write_ffcv(FfcvOptions(source, out, other, 1), _nothing)
 
 
@@ -185,9 +185,9 @@ def test_ctrl_c_leaves_no_file_and_no_process(
 
 
 STAND_INS: dict[str, tuple[str, str]] = {
-    "stands still": (
+    "stalled": (
         "import time; print(0, flush=True); time.sleep(600)",
-        "stands still: no image",
+        "stalled: no image",
     ),
     "fails": ("raise SystemExit('the disk is full')", "cannot be written: the disk is full"),
     "is killed": ("import os; os.kill(os.getpid(), 9)", "the writer was killed"),
@@ -210,7 +210,7 @@ def test_a_writer_that_misbehaves(
     plant(tmp_path / "source")
     code, message = STAND_INS[kind]
     monkeypatch.setattr(write, "WRITER", ("-c", code))
-    monkeypatch.setattr(write, "STALLED_SECONDS", 1.0 if kind == "stands still" else 60.0)
+    monkeypatch.setattr(write, "STALLED_SECONDS", 1.0 if kind == "stalled" else 60.0)
     with pytest.raises(UserError, match=message):
         write_ffcv(FfcvOptions(tmp_path / "source", tmp_path / "out", PIXELS, 1), _nothing)
     assert list((tmp_path / "out").iterdir()) == []
@@ -219,12 +219,12 @@ def test_a_writer_that_misbehaves(
 
 def test_two_writers_in_one_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plant(tmp_path / "source")
-    order = FfcvOptions(tmp_path / "source", tmp_path / "out", PIXELS, 1)
+    options = FfcvOptions(tmp_path / "source", tmp_path / "out", PIXELS, 1)
     with (
-        held(order.out),
-        pytest.raises(UserError, match="another process is writing into"),
+        locked(options.out),
+        pytest.raises(UserError, match="another process is writing to"),
     ):
-        write_ffcv(order, _nothing)
+        write_ffcv(options, _nothing)
 
 
 def _grown(source: Path) -> None:
@@ -242,17 +242,17 @@ def test_a_source_that_changes_while_it_is_written(
     source = plant(tmp_path / "source", train=4)
     photos = folder.scan(source / "train")
     stored = beton.read(lay_out(tmp_path / "a.beton", noise(8), [0] * 4 + [1] * 4))
-    order = FfcvOptions(source, tmp_path, PIXELS, 1)
-    write._check_against(stored, photos, order, lambda done: None)
+    options = FfcvOptions(source, tmp_path, PIXELS, 1)
+    write._check_against(stored, photos, options, lambda done: None)
     change(source)
-    with pytest.raises(UserError, match="was changed while it was written"):
-        write._check_against(stored, photos, order, lambda done: None)
+    with pytest.raises(UserError, match="changed while it was read"):
+        write._check_against(stored, photos, options, lambda done: None)
 
 
 @pytest.mark.parametrize("max_px", [16, 500, 1672, 1673, 4096])
 def test_a_page_holds_two_images_stored_as_pixels(max_px: int) -> None:
     page = page_bytes(max_px)
-    assert page >= max(LEAST_PAGE_BYTES, 2 * 3 * max_px**2)
+    assert page >= max(MIN_PAGE_BYTES, 2 * 3 * max_px**2)
     assert page & (page - 1) == 0
-    assert page < 2 * max(LEAST_PAGE_BYTES, 2 * 3 * max_px**2)
+    assert page < 2 * max(MIN_PAGE_BYTES, 2 * 3 * max_px**2)
     assert page < 1 << 32
