@@ -42,14 +42,14 @@ app.add_typer(track.app, name="track", no_args_is_help=True)
 
 
 class _VisibleFormatter(logging.Formatter):
-    """Control characters of a message as escapes."""
+    """Escapes control characters in messages."""
 
     def format(self, record: logging.LogRecord) -> str:
         return visible(super().format(record))
 
 
 def main() -> None:
-    """Entry point: run a verb; the user's mistake is one or two lines and exit code 2."""
+    """Run a verb; a user's mistake prints one to three lines and exits with code 2."""
     handler = logging.StreamHandler()
     handler.setFormatter(_VisibleFormatter("%(levelname)s: %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
@@ -59,10 +59,10 @@ def main() -> None:
         process = this_process()
         if process.is_main:
             print_line(f"efficiency-bench: {error}", error=True)
-        elif joined():  # a mistake found before that is found by all, and told by the first
+        elif joined():  # before that, every rank finds the mistake, and rank 0 prints it
             print_line(f"efficiency-bench, {process}: {error}", error=True)
         sys.exit(USER_MISTAKE)
-    except BrokenPipeError:  # `... | head` closed the pipe: nothing is wrong
+    except BrokenPipeError:  # a reader such as `head` closed the pipe, which is not an error
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

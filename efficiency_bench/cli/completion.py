@@ -1,4 +1,4 @@
-"""What a shell may complete of Hydra's part of a command line: keys, and the names of files."""
+"""Shell completion of Hydra overrides: configuration keys, and names of configuration files."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Annotated, Any
 import typer
 
 GROUPS = ("experiment", "model", "recipe", "data", "suite", "form", "hardware", "hydra/launcher")
-"""Keys whose values are files of configs/."""
+"""Keys whose values are names of files in configs/."""
 
 
 def complete(context: typer.Context, incomplete: str) -> list[str]:
-    """Completions of the word that is being typed.
+    """Completions of the current word.
 
-    bash breaks words at ``=`` and asks for the value alone; zsh and fish ask for ``KEY=VALUE``.
+    bash splits words at ``=`` and completes the value alone; zsh and fish complete ``KEY=VALUE``.
     """
     before = context.params.get("overrides") or []
-    if not incomplete and before and before[-1] in GROUPS:  # bash, right after the sign
+    if not incomplete and before and before[-1] in GROUPS:  # bash, right after the equals sign
         return list(_values(before[-1], ""))
     if len(before) > 1 and before[-1] == "=":
         return list(_values(before[-2], incomplete))
@@ -28,7 +28,7 @@ def complete(context: typer.Context, incomplete: str) -> list[str]:
         keys = [name for name in _keys() if name.startswith(incomplete)]
         if len(keys) != 1 or keys[0] not in GROUPS:
             return [f"{name}=" for name in keys]
-        (key,) = keys  # with its values: a shell would put a space after a key alone
+        (key,) = keys  # with values, because a shell would add a space after a single key
     return [f"{key}={found}" for found in _values(key, value)]
 
 
@@ -36,11 +36,11 @@ Overrides = Annotated[
     list[str] | None,
     typer.Argument(metavar="KEY=VALUE", help="As in Hydra.", autocompletion=complete),
 ]
-"""Hydra's words: no verb of ours knows them, so they come as they are, flags included."""
+"""Hydra's arguments, including its flags, which are passed on unchanged."""
 
 
 def _values(key: str, typed: str) -> Iterable[str]:
-    """Names of the key's files; after a comma the next of a sweep."""
+    """Names of the key's files; after a comma, the next value of a sweep."""
     if key not in GROUPS:
         return
     done, comma, last = typed.rpartition(",")
@@ -50,8 +50,8 @@ def _values(key: str, typed: str) -> Iterable[str]:
 
 
 def _keys() -> list[str]:
-    """Groups, and every key of the configuration, dotted."""
-    from efficiency_bench.config import RunConfig  # its library doubles the time to start
+    """The groups, and every dotted key of the configuration."""
+    from efficiency_bench.config import RunConfig  # OmegaConf would double the start-up time
 
     return [*GROUPS, *(key for key in _leaves("", RunConfig()) if key not in GROUPS)]
 

@@ -1,4 +1,4 @@
-"""`efficiency-bench data`: bring a data set into the form that a run reads."""
+"""`efficiency-bench data`: download, store and check data sets for training."""
 
 from __future__ import annotations
 
@@ -14,26 +14,28 @@ CORES = usable_cores() or 1
 
 Workers = Annotated[
     int,
-    typer.Option(min=1, help="Processes that decode, at most the cores.", show_default="cores"),
+    typer.Option(min=1, help="Decoding processes, at most the CPU cores.", show_default="cores"),
 ]
 AllowLeftOut = Annotated[
     bool,
     typer.Option(
-        "--allow-left-out", help="Go on where over 20 % of a class or 5 % of a set is passed over."
+        "--allow-left-out", help="Allow over 20 % of a class or 5 % of a set to be left out."
     ),
 ]
 
-app = typer.Typer(help="Bring data sets into the form that a run reads.")
+app = typer.Typer(help="Download, store and check data sets for training.")
 
 
 @app.command("fetch")
 def data_fetch(
-    name: Annotated[Literal["cifar10", "cifar100"], typer.Argument(help="Which one.")],
-    root: Annotated[Path, typer.Option(help="Folder to put it in, as data.root.")] = Path("data"),
+    name: Annotated[Literal["cifar10", "cifar100"], typer.Argument(help="Data set.")],
+    root: Annotated[Path, typer.Option(help="Folder for the data: data.root of a run.")] = Path(
+        "data"
+    ),
 ) -> None:
-    """Fetch a data set's published archive, check it and unpack it under --root.
+    """Download the published archive of a data set, check it, and unpack it into --root.
 
-    Broken off, the same command goes on where it stopped.  What is there already is left alone.
+    After an interruption, run the same command again to resume.  An existing folder is kept.
     """
     from efficiency_bench.data.cifar import ARCHIVES
     from efficiency_bench.data.fetch import fetch
@@ -43,8 +45,8 @@ def data_fetch(
 
 @app.command("cut-cifar10")
 def cut_cifar10(
-    out: Annotated[Path, typer.Argument(help="Folder to put the part in, as data.root.")],
-    root: Annotated[Path, typer.Option(help="Folder of the whole CIFAR-10.")] = Path("data"),
+    out: Annotated[Path, typer.Argument(help="Folder for the subset: data.root of a run.")],
+    root: Annotated[Path, typer.Option(help="Folder with the complete CIFAR-10.")] = Path("data"),
 ) -> None:
     """Cut the 10,000 + 2,000 images that are measured on here from the whole CIFAR-10.
 
@@ -60,19 +62,19 @@ def write_ffcv(
     source: Annotated[Path, typer.Argument(help="Folder with train/CLASS/ and val/CLASS/.")],
     out: Annotated[Path, typer.Argument(help="Folder for train.beton and val.beton.")],
     mode: Annotated[
-        Literal["jpg", "raw"], typer.Option(help="Encode again as JPEG, or store pixels.")
+        Literal["jpg", "raw"], typer.Option(help="Re-encode as JPEG, or store pixels.")
     ] = "jpg",
-    quality: Annotated[int, typer.Option(min=1, max=100, help="Of the JPEG.")] = 90,
+    quality: Annotated[int, typer.Option(min=1, max=100, help="JPEG quality.")] = 90,
     max_px: Annotated[
-        int, typer.Option(min=16, max=4096, help="Longer side; larger images are reduced to it.")
+        int, typer.Option(min=16, max=4096, help="Longest side; larger images are reduced to it.")
     ] = 500,
     workers: Workers = CORES,
     allow_left_out: AllowLeftOut = False,
 ) -> None:
     """Store image folders as .beton files for data=imagenet_ffcv.
 
-    Every image is read back before a file gets its name; its record lies beside it as JSON.  A
-    file that is finished already is kept.
+    Every image is read back before a file gets its final name, and a JSON record is written next
+    to it.  An existing finished file is kept.
     """
     from efficiency_bench.data.ffcv.beton import Storage
     from efficiency_bench.data.ffcv.write import FfcvOptions
@@ -90,11 +92,11 @@ def write_ffcv(
 def check_ffcv(
     root: Annotated[Path, typer.Argument(help="Folder with train.beton and val.beton.")],
 ) -> None:
-    """Check structure and content of .beton files against their records, reading every image."""
+    """Check the structure and content of .beton files against their records; reads every image."""
     from efficiency_bench.data.ffcv.splits import check_whole
 
     for record in check_whole(root):
-        print_line(f"{root / record.file}: {record.images} images as they were written")
+        print_line(f"{root / record.file}: {record.images} images, unchanged")
 
 
 @app.command("write-memory")
@@ -102,16 +104,16 @@ def write_memory(
     source: Annotated[Path, typer.Argument(help="Folder with train/CLASS/ and val/CLASS/.")],
     out: Annotated[Path, typer.Argument(help="Folder for train.npy and val.npy.")],
     side_px: Annotated[
-        int, typer.Option(min=16, max=1024, help="Side of the stored squares.")
+        int, typer.Option(min=16, max=1024, help="Side of the stored images, px.")
     ] = 160,
     workers: Workers = CORES,
     allow_left_out: AllowLeftOut = False,
 ) -> None:
-    """Store image folders as squares of pixels for data=imagenet_memory.
+    """Store image folders as square images in .npy files for data=imagenet_memory.
 
-    Each image's shorter side is resized and its centre kept.  ImageNet takes 65 GB at 128 px and
-    102 GB at 160 px.  A file gets its name when it was read again; its record lies beside it as
-    JSON.  A file that is finished already is kept.
+    The shorter side of each image is resized, and the centre is kept.  ImageNet needs 65 GB at
+    128 px and 102 GB at 160 px.  A file is read back before it gets its final name, and a JSON
+    record is written next to it.  An existing finished file is kept.
     """
     from efficiency_bench.data.memmap_images import MemmapOptions, write_memmap
 
@@ -126,11 +128,11 @@ def write_memory(
 def check_memory(
     root: Annotated[Path, typer.Argument(help="Folder with train.npy and val.npy.")],
 ) -> None:
-    """Check structure and content of stored squares against their records, reading every byte."""
+    """Check the structure and content of .npy files against their records; reads every byte."""
     from efficiency_bench.data.memmap_images import check_whole
 
     for record in check_whole(root):
-        print_line(f"{root / record.file}: {record.images} images as they were written")
+        print_line(f"{root / record.file}: {record.images} images, unchanged")
 
 
 def _tell(line: str) -> None:

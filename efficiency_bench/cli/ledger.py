@@ -37,7 +37,7 @@ def ledger_list(ledger: LedgerDir = DEFAULT_LEDGER, as_json: Json = False) -> No
 
 @app.command("show")
 def ledger_show(run_id: str, ledger: LedgerDir = DEFAULT_LEDGER) -> None:
-    """Show one entry whole, as JSON; a unique beginning of its run id is enough."""
+    """Print one entry as JSON; a unique prefix of its run id is enough."""
     from efficiency_bench.ledger.store import find
 
     print_json(find(ledger, run_id).model_dump(mode="json"))
@@ -45,9 +45,9 @@ def ledger_show(run_id: str, ledger: LedgerDir = DEFAULT_LEDGER) -> None:
 
 @app.command("crossings")
 def ledger_crossings(ledger: LedgerDir = DEFAULT_LEDGER, as_json: Json = False) -> None:
-    """Where each run crossed its target: first, sustained, isotonic, with 95 % intervals.
+    """Show where each run crossed its target: first, sustained, isotonic, with 95 % intervals.
 
-    In epochs; `new images` is the wider interval for other validation images of the same kind.
+    In epochs.  `new images` is the wider interval for new validation images of the same kind.
     """
     from efficiency_bench.report.tables.crossings import crossing_rows, crossings_table
 
@@ -60,10 +60,10 @@ def ledger_crossings(ledger: LedgerDir = DEFAULT_LEDGER, as_json: Json = False) 
 
 @app.command("costs")
 def ledger_costs(ledger: LedgerDir = DEFAULT_LEDGER, as_json: Json = False) -> None:
-    """What each run's training cost: seconds, rates, energy and dollars; null where unknown.
+    """Show what each run's training cost: seconds, rates, energy and dollars; null if unknown.
 
-    Evaluation and set-up are on no account here. `of peak` is the achieved rate over a matrix
-    product's on the same machine.
+    Evaluation and set-up are not included.  `of peak` is the achieved rate over that of a matrix
+    product on the same machine.
     """
     from efficiency_bench.ledger.costs import COSTS
     from efficiency_bench.ledger.export import row
@@ -127,25 +127,25 @@ def ledger_rates(
 @app.command("import")
 def ledger_import(
     form: Annotated[str, typer.Argument(help="openai, dawnbench, ffcv or mllog.")],
-    path: Annotated[Path, typer.Argument(help="A file, or a folder that is searched.")],
+    path: Annotated[Path, typer.Argument(help="A file, or a folder to search.")],
     ledger: LedgerDir = DEFAULT_LEDGER,
     metric: Annotated[
-        Literal["top1", "top5"] | None, typer.Option(help="Accuracy held to the target.")
+        Literal["top1", "top5"] | None, typer.Option(help="Accuracy that the target refers to.")
     ] = None,
     target: Annotated[
-        float | None, typer.Option(help="Target, a fraction; ImageNet's default: top5 0.791.")
+        float | None, typer.Option(help="Target accuracy, a fraction; for ImageNet top5 0.791.")
     ] = None,
     model: Annotated[
         str | None, typer.Option(help="Charge this published network's exact MACs at 224 px.")
     ] = None,
     data: Annotated[
-        str | None, typer.Option(help="Set of DAWNBench's tables: imagenet or cifar10.")
+        str | None, typer.Option(help="Data set in DAWNBench's tables: imagenet or cifar10.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Add measurements of others to a ledger: curves (tier imported), numbers (tier published).
+    """Import other people's measurements: curves (tier imported) or numbers (tier published).
 
-    What is malformed is named and skipped; entries that are there already are left as they are.
+    Malformed lines are reported and skipped; existing entries are kept.
     """
     from efficiency_bench.ledger.importers import import_file_or_folder
     from efficiency_bench.ledger.store import EntryExists, append

@@ -1,4 +1,4 @@
-"""The verb that says what runs would take, before they are started."""
+"""The verb that estimates what runs would cost, before they start."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ EXAMPLES = (
 def plan(
     overrides: Overrides = None,
     budget: Annotated[
-        str | None, typer.Option(help="What may be spent: 500usd, or 200gpu-hours.")
+        str | None, typer.Option(help="Spending limit: 500usd or 200gpu-hours.")
     ] = None,
     probe_seconds: Annotated[
-        float, typer.Option(min=0, help="Training of each network to see its speed here, s.")
+        float, typer.Option(min=0, help="Seconds of training per network to time it.")
     ] = 30.0,
     register: Annotated[
-        Path | None, typer.Option(help="New file for what is decided: target, rows, seeds.")
+        Path | None, typer.Option(help="New file for the preregistration: target, rows, seeds.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Say what runs would take: compute, hours, energy, money, disk, and the chance to arrive.
+    """Estimate what runs would cost: compute, hours, energy, money, disk, and chance of success.
 
     KEY=VALUE arguments are those of `train`, and hardware=NAME: here (by default, where each
-    network is timed), a machine of the table, or FILE.yaml.  Nothing is started; to what
-    --register wrote, `verify --registered FILE` holds the ledger.
+    network is timed), a machine of the table, or FILE.yaml.  Starts no runs.  `verify --registered
+    FILE` later checks the ledger against the file of --register.
     """
     from efficiency_bench.plan.plan import plan as planned
 

@@ -1,4 +1,4 @@
-"""The verb that writes the report, without torch."""
+"""The verb that writes the HTML report; it needs no torch."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from efficiency_bench.cli.shared import DEFAULT_LEDGER, LedgerDir, print_line
 
 
 def report(
-    out: Annotated[Path, typer.Option(help="Folder for index.html and the charts' images.")],
+    out: Annotated[Path, typer.Option(help="Folder for index.html and the chart images.")],
     ledger: LedgerDir = DEFAULT_LEDGER,
 ) -> None:
-    """Write one HTML page of the whole ledger, which needs no network, and its charts as images.
+    """Write a self-contained HTML page of the whole ledger, and its charts as images.
 
-    An empty or absent ledger, or `--ledger published`, gives the published rows.
+    An empty or missing ledger, or `--ledger published`, gives the published rows.
     """
     from efficiency_bench.ledger.reference import published_entries
     from efficiency_bench.ledger.store import LedgerRead, read

@@ -1,4 +1,4 @@
-"""Verbs that train or count networks."""
+"""The verbs that train networks, show a sweep, or list models."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from efficiency_bench.cli.shared import Json, print_json, stdout_console, stoppa
 from efficiency_bench.errors import UserError
 
 WATCH_SECONDS = 2.0
-"""Between two looks at a sweep's records: a run writes down its progress every few seconds."""
+"""Refresh interval of `status --watch`; runs log their progress every few seconds."""
 
 TRAIN_EXAMPLES = (
     "Examples: train experiment=resnet18 data=cifar10 seed=1 | "
@@ -46,27 +46,27 @@ def train(overrides: Overrides = None, as_json: Json = False) -> None:
 
 def status(
     sweep: Annotated[
-        str | None, typer.Argument(help="A sweep's name or its beginning; the latest.")
+        str | None, typer.Argument(help="Name of a sweep, or a prefix; default: the latest.")
     ] = None,
     watch: Annotated[
-        bool, typer.Option("--watch", help="Show it anew until every run has ended.")
+        bool, typer.Option("--watch", help="Refresh until every run has ended.")
     ] = False,
     as_json: Json = False,
 ) -> None:
     """Show every run of a sweep: state, progress, accuracy, time left, compute so far.
 
-    It reads the runs' own records, so it works while they train, here or on a cluster that
-    shares this folder.  Time left is to the end of the schedule at the run's own pace so far.
+    Reads the records of the runs, so it works while they train, here or on a cluster that shares
+    this folder.  Time left is until the end of the schedule, at the run's average speed so far.
     """
     from efficiency_bench.sweep.status import sweep_row
 
     if watch and as_json:
-        raise UserError("--watch is for people to look at; type status --json for one answer")
+        raise UserError("--watch cannot be combined with --json; type status --json")
     row = sweep_row(sweep)
     if watch:
         from efficiency_bench.sweep.status_table import watch as watch_status
 
-        with suppress(KeyboardInterrupt):  # the way to leave it
+        with suppress(KeyboardInterrupt):  # Ctrl-C ends watching
             watch_status(
                 lambda: sweep_row(row["sweep"]), stdout_console(), lambda: time.sleep(WATCH_SECONDS)
             )

@@ -1,4 +1,4 @@
-"""What the verbs share: options that mean the same everywhere, reading, and printing."""
+"""Shared by all verbs: common options, reading of entries, printing, and stopping."""
 
 from __future__ import annotations
 
@@ -28,25 +28,27 @@ USER_MISTAKE = 2
 Tier = Literal["measured", "imported", "published"]
 Estimand = Literal["anytime", "budgeted"]
 
-LedgerDir = Annotated[Path, typer.Option("--ledger", help="Folder of the ledger's entries.")]
+LedgerDir = Annotated[Path, typer.Option("--ledger", help="Folder of the ledger.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON only, the rest to stderr.")]
 DEFAULT_LEDGER = Path("runs/ledger")
 
 Source = Annotated[str, typer.Argument(help="`published`, or the folder of a ledger.")]
 DataName = Annotated[str | None, typer.Option("--data", help="Data name or digest prefix.")]
-TargetValue = Annotated[float | None, typer.Option("--target", help="Target, a fraction: 0.791.")]
-TierName = Annotated[Tier | None, typer.Option("--tier", help="Where the rows come from.")]
+TargetValue = Annotated[
+    float | None, typer.Option("--target", help="Target accuracy, a fraction: 0.791.")
+]
+TierName = Annotated[Tier | None, typer.Option("--tier", help="Source of the rows.")]
 Until = Annotated[
     datetime | None,
     typer.Option(formats=["%Y-%m-%d"], help="Leave out rows published after this day."),
 ]
 EstimandName = Annotated[
-    Estimand | None, typer.Option("--estimand", help="What the target was held to.")
+    Estimand | None, typer.Option("--estimand", help="How the target has to be reached.")
 ]
 
 
 def read_entries(source: str) -> tuple[Entry, ...]:
-    """Entries of ``published`` or of a ledger folder; what could not be read is named."""
+    """Read the entries of ``published`` or of a ledger folder; print what could not be read."""
     found = ledger.read(source)
     for problem in found.problems:
         print_line(f"not read: {problem}", error=True)
@@ -54,7 +56,7 @@ def read_entries(source: str) -> tuple[Entry, ...]:
 
 
 def print_line(text: str, error: bool = False) -> None:
-    """Write a line to standard output or standard error; control characters as escapes."""
+    """Print a line to standard output or standard error, with control characters escaped."""
     print(visible(text), file=sys.stderr if error else sys.stdout)
 
 
@@ -66,7 +68,7 @@ def print_json(value: Any) -> None:
 def stdout_console() -> Console:
     """A console on standard output that follows NO_COLOR and the terminal's width.
 
-    Text is printed as it is: `[/red]` in the name of a model is no markup.
+    Text is printed verbatim: `[/red]` in a model's name is not markup.
     """
     from efficiency_bench.text_console import TextConsole
 
@@ -75,7 +77,7 @@ def stdout_console() -> Console:
 
 @contextlib.contextmanager
 def stderr_progress() -> Iterator[Callable[[str, int, int], None]]:
-    """Show on standard error what is done, how much of it and of how much; one bar for each."""
+    """Show progress bars on standard error: one for each task, with its count and total."""
     from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
     from efficiency_bench.text_console import TextConsole
@@ -94,7 +96,7 @@ def stderr_progress() -> Iterator[Callable[[str, int, int], None]]:
 
 @contextlib.contextmanager
 def stoppable() -> Iterator[None]:
-    """Ctrl-C and SIGTERM unwind what runs inside, and exit with the code of a stopped job."""
+    """On Ctrl-C or SIGTERM, unwind the body and exit with the code of a stopped job."""
 
     def stop(number: int, frame: object) -> None:
         raise KeyboardInterrupt
@@ -103,8 +105,8 @@ def stoppable() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        print("stopped; the same command begins again where it can", file=sys.stderr)
+        print("stopped; run the same command again to resume if possible", file=sys.stderr)
         raise typer.Exit(STOPPED) from None
     finally:
-        if signal.getsignal(signal.SIGTERM) is stop:  # a run that was stopped ignores it by now
+        if signal.getsignal(signal.SIGTERM) is stop:  # a stopped run ignores SIGTERM by now
             signal.signal(signal.SIGTERM, before)

@@ -1,4 +1,4 @@
-"""`efficiency-bench track`: runs shown in W&B later, and the dashboard for them."""
+"""`efficiency-bench track`: upload runs to W&B afterwards, and create a dashboard for them."""
 
 from __future__ import annotations
 
@@ -11,27 +11,25 @@ from efficiency_bench.cli.shared import DEFAULT_LEDGER, Json, print_json, print_
 
 FAULT = 1
 
-app = typer.Typer(help="Show runs in Weights & Biases later, and make the dashboard for them.")
+app = typer.Typer(help="Upload runs to Weights & Biases, and create a dashboard for them.")
 
-Project = Annotated[str, typer.Option(help="Project in W&B.")]
+Project = Annotated[str, typer.Option(help="W&B project.")]
 
 
 @app.command("sync")
 def track_sync(
     folders: Annotated[
-        list[Path] | None, typer.Argument(help="Run folders, ended or not; without, a ledger.")
+        list[Path] | None, typer.Argument(help="Run folders, finished or not; default: a ledger.")
     ] = None,
-    ledger: Annotated[
-        Path | None, typer.Option("--ledger", help="Folder of the ledger's entries.")
-    ] = None,
+    ledger: Annotated[Path | None, typer.Option("--ledger", help="Folder of the ledger.")] = None,
     project: Project = "efficiency-bench",
     group: Annotated[str | None, typer.Option(help="Group; default: the run's suite.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Show runs in W&B from their event logs, each under its own id.
+    """Upload runs to W&B from their event logs, each under its run id.
 
-    Online with a key at hand, else into offline files.  What W&B has already of a run is not sent
-    again, so that it can be typed twice.  Exit code 1 where a run could not be shown whole.
+    Without an API key, writes offline files instead.  What W&B already has of a run is not sent
+    again.  Exit code 1 if a run could not be uploaded completely.
     """
     from efficiency_bench.errors import UserError
     from efficiency_bench.tracking.sync import of_folder, of_ledger, sync
@@ -49,7 +47,7 @@ def track_sync(
     session = Session(lambda text: print_line(text, error=True))
     wanted = session.mode
     if wanted == "disabled":
-        raise UserError("WANDB_MODE=disabled: nothing would be shown; unset it")
+        raise UserError("WANDB_MODE=disabled prevents all uploads; unset it")
     rows = []
     for row in sync(runs, project, group, session):
         rows.append(row)
@@ -62,13 +60,13 @@ def track_sync(
 
 @app.command("dashboard")
 def track_dashboard(
-    entity: Annotated[str, typer.Option(help="User or team in W&B.")],
+    entity: Annotated[str, typer.Option(help="W&B user or team.")],
     project: Project = "efficiency-bench",
     as_json: Json = False,
 ) -> None:
-    """Make the workspace that the curves belong on; needs a key.
+    """Create the W&B workspace for the curves; needs an API key.
 
-    With --json it is printed and not saved, and no key is needed.
+    With --json, print it instead of saving it; this needs no key.
     """
     from efficiency_bench.tracking import dashboard
 

@@ -1,4 +1,4 @@
-"""What `efficiency-bench train` does: one run, or a sweep of runs."""
+"""The implementation of `efficiency-bench train`: one run, or a sweep of runs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def terminal() -> Terminal:
     """The console of this command; each run has a W&B mirror unless ``tracking.wandb=false``."""
     console = console_of(this_process())
-    # not wrapped: what W&B has to say holds a command to be copied
+    # not wrapped: W&B's messages contain a command to copy
     say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
 
     @cache
@@ -44,32 +44,34 @@ def terminal() -> Terminal:
 
 
 def entries_of(arguments: Sequence[str]) -> tuple[Entry, ...]:
-    """``train`` for a caller in Python: the entries, or an exception.
+    """``train`` for callers in Python: returns the entries, or raises.
 
-    Raises UserError and Stopped as ``efficiency_bench.train`` says.
+    Raises UserError and Stopped as documented in ``efficiency_bench.train``.
     """
     if threading.current_thread() is not threading.main_thread():
         raise UserError("train handles Ctrl-C and other signals: call it in the main thread")
     entries, exit_code = train(arguments)
     if exit_code == STOPPED:
-        raise Stopped("not over yet, and saved; make the same call again to resume")
+        raise Stopped(
+            "stopped before the end, with a checkpoint; make the same call again to resume"
+        )
     if exit_code == 2:
         raise UserError(
-            "some runs of the sweep could not begin, the others are in the ledger\n"
-            "which and why: efficiency-bench status"
+            "some runs of the sweep could not start; the others are in the ledger\n"
+            "to see which and why: efficiency-bench status"
         )
     return entries
 
 
 def train(arguments: Sequence[str], leaving: bool = False) -> tuple[tuple[Entry, ...], int]:
-    """Train what Hydra's ``arguments`` ask for; the entries and the exit code.
+    """Train the runs of Hydra's ``arguments``; return the entries and the exit code.
 
-    ``leaving``: the process exits with that code afterwards (``stop_on_signal``).
+    ``leaving``: the process exits with that code afterwards (see ``stop_on_signal``).
     """
     try:
         launcher = hydra_app.launcher(arguments)
         jobs = hydra_app.compose(arguments)
-        if not jobs:  # Hydra has only printed something
+        if not jobs:  # Hydra only printed something, such as --cfg
             return (), 0
         here = terminal()
         if hydra_app.is_sweep(arguments):
@@ -84,7 +86,7 @@ def train(arguments: Sequence[str], leaving: bool = False) -> tuple[tuple[Entry,
 
 
 def train_one(config: RunConfig, here: Terminal, leaving: bool) -> tuple[tuple[Entry, ...], int]:
-    """One run, without a sweep around it."""
+    """Train a single run, without a sweep."""
     check(config)
     with stop_on_signal(leaving) as stop:
         outcome = run_with_progress(config, here, stop)
@@ -96,8 +98,8 @@ def train_one(config: RunConfig, here: Terminal, leaving: bool) -> tuple[tuple[E
 def train_job(folder: Path, number: int) -> None:
     """Train run ``number`` of the sweep in ``folder``: the job that a launcher starts.
 
-    It returns nothing, since the run's own records say how it ended.  A launcher knows less: a task
-    that raises counts as completed in Slurm.
+    Returns nothing, because the run's records say how it ended.  The launcher does not know: Slurm
+    counts a task that raises as completed.
     """
     from efficiency_bench.sweep import manifest
     from efficiency_bench.sweep.train import train_run

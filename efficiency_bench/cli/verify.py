@@ -1,4 +1,4 @@
-"""Verbs that check: what was measured, and that a run survives being killed."""
+"""The verbs that check counts, entries, reproducibility and resuming."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def audit(
     resolution: Annotated[int, typer.Option(min=1, help="Side of the image, px.")] = 224,
     as_json: Json = False,
 ) -> None:
-    """Count a network's forward and backward MACs by two counters, and show both accounts.
+    """Count a network's forward and backward MACs with two counters, and compare them.
 
-    One is fvcore's trace, the other watches a real training step.  Exit code 1 if they differ by
-    a single MAC, or if an operator is on no list.
+    One counts in fvcore's trace, the other during a real training step.  Exit code 1 if they
+    differ by a single MAC, or if an operator is unknown.
     """
     from efficiency_bench.counting.by_name import audit_model, audit_row
     from efficiency_bench.report.tables.audit import print_audit
@@ -44,13 +44,15 @@ def audit(
 
 
 def verify(
-    run_id: Annotated[str | None, typer.Argument(help="A run id or its beginning; all.")] = None,
+    run_id: Annotated[
+        str | None, typer.Argument(help="A run id or a prefix; default: all.")
+    ] = None,
     ledger: LedgerDir = DEFAULT_LEDGER,
     data_root: Annotated[
         Path | None, typer.Option(help="Folder that holds the data sets, to check their digest.")
     ] = None,
     registered: Annotated[
-        Path | None, typer.Option(help="What was decided before: see plan --register.")
+        Path | None, typer.Option(help="A preregistration, see plan --register.")
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -69,7 +71,7 @@ def verify(
     results = verify_ledger(str(ledger), run_id, data_root, decided)
     if decided is not None and run_id is None:
         for run in preregistration.missing(decided, read_entries(str(ledger))):
-            print_line(f"decided on, not trained yet: {run}", error=True)
+            print_line(f"registered, but not trained yet: {run}", error=True)
     if as_json:
         print_json([as_row(result) for result in results])
     else:
@@ -78,17 +80,16 @@ def verify(
 
 
 def reproduce(
-    run_id: Annotated[str, typer.Argument(help="A run id of the ledger, or its beginning.")],
+    run_id: Annotated[str, typer.Argument(help="A run id of the ledger, or a prefix.")],
     ledger: LedgerDir = DEFAULT_LEDGER,
     data_root: Annotated[Path | None, typer.Option(help="Folder that holds the data set.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for the new run.")] = Path("runs/reproduce"),
     as_json: Json = False,
 ) -> None:
-    """Train a run of the ledger once more and compare the two results.
+    """Train a run of the ledger again and compare the two results.
 
-    On the same versions and processor they must agree to the bit; elsewhere the new run must lie
-    where one more seed would (95 % prediction interval of the ledger's seeds).  Exit code 1
-    otherwise.
+    With the same versions and processor, they must agree bit for bit; otherwise the new run must
+    lie within the 95 % prediction interval of the ledger's seeds.  Exit code 1 if not.
     """
     from efficiency_bench.reproducibility.rerun import as_row, print_reproduction
     from efficiency_bench.reproducibility.rerun import reproduce as train_again
@@ -107,18 +108,18 @@ def reproduce(
 
 def verify_resume(
     overrides: Overrides = None,
-    kills: Annotated[int, typer.Option(min=1, help="How often the run is killed.")] = 20,
-    draw: Annotated[int, typer.Option(min=0, help="Seed of the kills' places.")] = 0,
+    kills: Annotated[int, typer.Option(min=1, help="Number of kills.")] = 20,
+    draw: Annotated[int, typer.Option(min=0, help="Seed of the times of the kills.")] = 0,
     out: Annotated[Path, typer.Option(help="New folder for both runs.")] = Path(
         "runs/verify-resume"
     ),
     as_json: Json = False,
 ) -> None:
-    """Kill a run with SIGKILL again and again and prove that it ends as an undisturbed one.
+    """Kill a run repeatedly with SIGKILL and check that it ends like an uninterrupted run.
 
-    KEY=VALUE arguments are those of `train`.  Half of the kills come at a random moment, half
-    just before or after a random write to the disk.  Exit code 1 if anything differs: weights,
-    evaluations, compute, crossings, or an entry that its log does not bear out.
+    KEY=VALUE arguments are those of `train`.  Half of the kills come at a random time, half just
+    before or after a random write to disk.  Exit code 1 if anything differs: weights, evaluations,
+    compute, crossings, or an entry that does not follow from its log.
     """
     from efficiency_bench.reproducibility.kill_test import command
 

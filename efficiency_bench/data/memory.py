@@ -136,7 +136,7 @@ class MemoryLoader:
             yield resized(self.normalise(images), self.image_px), labels
 
     def _on_device(self, batches: Iterator[list[Tensor]]) -> Iterator[list[Tensor]]:
-        """Yield the tensors of each batch on the device; if they are on the host, gather them ahead."""
+        """Yield the tensors of each batch on the device, gathered ahead if on the host."""
         if not self._copies:
             yield from batches
             return

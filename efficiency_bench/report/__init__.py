@@ -1,1 +1,1 @@
-"""What is shown: tables and progress in the terminal, charts."""
+"""Tables for the terminal, charts, and the HTML report."""

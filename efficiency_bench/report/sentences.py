@@ -1,4 +1,4 @@
-"""A halving time in words, the same in the terminal, the chart and the page."""
+"""Sentences about a halving time, shared by the terminal, the chart and the page."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from efficiency_bench.formatting import number, percent
 
 @dataclass(frozen=True)
 class Words:
-    """How one currency is spoken of."""
+    """The words for one currency."""
 
     noun: str
-    """As in ``44x less compute``."""
+    """The noun in ``44x less compute``."""
     unit: str
-    """Head of a table's column."""
+    """Unit in a column header."""
     basis: str
-    """How it is counted."""
+    """How it is measured."""
     axis: str
     """Title of a chart's axis."""
 
@@ -44,13 +44,13 @@ WORDS = {
 
 
 def goal(halving: HalvingTime) -> str:
-    """What had to be reached, as in ``imagenet, top-5 79.1 %``."""
+    """The target, as in ``imagenet, top-5 79.1 %``."""
     target = halving.target
     return f"{halving.data}, {target.metric.replace('top', 'top-')} {percent(target.value)}"
 
 
 def headline(halving: HalvingTime) -> str:
-    """The result in one line, with its interval or the lack of one."""
+    """The result in one line, with its interval if there is one."""
     low, high, months = halving.low_months, halving.high_months, halving.halving_months
     if halving.verdict == "halving":
         return f"halves every {_months(months)} (95 % interval {_bare(low)} to {_months(high)})"
@@ -67,7 +67,7 @@ def headline(halving: HalvingTime) -> str:
 
 
 def basis(halving: HalvingTime) -> str:
-    """How the figure came about: rows, variant, method, crossing, currency."""
+    """The basis of the result: rows, variant, method, crossing, currency."""
     rows = "rows of the frontier" if halving.variant == "frontier" else "rows, all models"
     fit = "" if halving.r_squared is None else f", r² {halving.r_squared:.3f}"
     currency = WORDS[halving.currency].basis
@@ -78,7 +78,7 @@ def basis(halving: HalvingTime) -> str:
 
 
 def why(halving: HalvingTime) -> str:
-    """Why the interval is the one it is, and what it leaves out."""
+    """What the interval covers, and what it leaves out."""
     reason = "Student's t: with so few rows a normal interval would be too short"
     if halving.variant == "frontier":
         return f"{reason}; choosing the frontier by its own numbers is not in it (docs/numbers.md)"
@@ -86,7 +86,7 @@ def why(halving: HalvingTime) -> str:
 
 
 def comparison(halving: HalvingTime) -> str:
-    """The factor over the fitted years beside 2020's rate and Moore's law."""
+    """The factor over the fitted years, compared with the 2020 paper's rate and Moore's law."""
     months = fitted_months(halving)
     noun = WORDS[halving.currency].noun
     factor = f"{halving.reduction_factor:.3g}x less {noun} in {months / 12:.1f} years"
@@ -107,7 +107,7 @@ def fitted_months(halving: HalvingTime) -> float:
 
 
 def row_names(halving: HalvingTime) -> list[str]:
-    """A name a row: its model, and its recipe too where the model has several rows."""
+    """The name of each row: its model, and its recipe if the model has several rows."""
     models = Counter(row["model"] for row in halving.rows)
     return [
         row["model"] if models[row["model"]] == 1 else f"{row['model']} {row['recipe']}"

@@ -27,17 +27,17 @@ def _ctrl_c_is_heard():
 def test_a_signal_unwinds_and_says_how_to_go_on(typed, monkeypatch, number):
     unwound = []
 
-    def write(order, progress, tell):
+    def write(options, progress, tell):
         try:
             signal.raise_signal(number)
         finally:
-            unwound.append(order.out.name)
+            unwound.append(options.out.name)
 
     monkeypatch.setattr(ffcv_write, "write_ffcv", write)
     before = signal.getsignal(signal.SIGTERM)
     result = typed("data", "write-ffcv", "source", "out")
     assert (result.returncode, unwound) == (75, ["out"])
-    assert "the same command begins again" in result.stderr
+    assert "run the same command again" in result.stderr
     assert signal.getsignal(signal.SIGTERM) == before
 
 
@@ -59,7 +59,7 @@ def test_check_reads_every_image(typed, tmp_path):
     plant_betons(tmp_path / "betons", noise(6), noise(4))
     result = typed("data", "check-ffcv", "betons")
     assert result.returncode == 0
-    assert "train.beton: 6 images as they were written" in result.stdout
+    assert "train.beton: 6 images, unchanged" in result.stdout
     file = tmp_path / "betons" / "val.beton"
     content = bytearray(file.read_bytes())
     content[-200] ^= 1

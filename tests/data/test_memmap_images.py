@@ -92,7 +92,7 @@ def test_the_record_says_what_was_made_of_what(written: tuple[Path, Path]) -> No
     assert np.load(file).shape == (145, 3, SIDE, SIDE)  # a .npy that anything reads
     assert len(list(out.iterdir())) == 4
     done = command("data", "check-memory", str(out), cwd=out)
-    assert "val.npy: 6 images as they were written" in done.stdout
+    assert "val.npy: 6 images, unchanged" in done.stdout
 
 
 def test_the_same_source_gives_the_same_digest_however_many_workers(tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""Charts, one specification for PNG, SVG and the page."""
+"""Charts; one specification serves PNG, SVG and the page."""

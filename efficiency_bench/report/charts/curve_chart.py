@@ -1,4 +1,4 @@
-"""Learning curves over the places where they crossed the target, and the curve of one run."""
+"""Charts of learning curves with their target crossings, and of a single run's curve."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from efficiency_bench.report.charts.style import (
 from efficiency_bench.stop_rule import metric_of_entry
 
 MOST_POINTS = 60
-"""Evaluations drawn of one curve: more than a line of this width shows apart."""
+"""Most evaluations drawn per curve; more could not be distinguished at this width."""
 
 MOST_ROWS = 20
-"""Rows drawn: about as many names as fit under one chart."""
+"""Most rows drawn: about as many names as fit under one chart."""
 
 MOST_DROPS = 8
-"""Rows up to which a line leads from the target down to each."""
+"""Most rows for which lines are drawn from the target down to each row."""
 
 ROW_PX = 30
 SHOWN_BELOW = 0.35
-"""Part of the target's accuracy that is shown under it; curves rise steeply before."""
+"""Fraction of the target's accuracy that is shown below it; curves rise steeply before that."""
 
 Crossings = Sequence[Mapping[str, Any]]
 """Rows of ``tables.crossings.crossing_rows``, the seeds of one configuration in one row."""
@@ -43,8 +43,8 @@ Crossings = Sequence[Mapping[str, Any]]
 def thinned(entry: Entry) -> list[tuple[float, float]]:
     """(epochs, accuracy in percent) of at most ``MOST_POINTS`` evaluations, evenly taken.
 
-    The first and the last are among them, and both sides of every crossing of the target.
-    Evaluations without the target's metric have no place in it.
+    They include the first, the last, and both sides of every crossing of the target.  Evaluations
+    without the target's metric are left out.
     """
     target, metric = entry.target, metric_of_entry(entry)
     points = [
@@ -67,10 +67,10 @@ def thinned(entry: Entry) -> list[tuple[float, float]]:
 
 
 def seeds_together(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """One row a configuration: its seeds combined where there are several."""
+    """One row per configuration, with its seeds combined if there are several."""
     kept: list[Mapping[str, Any]] = []
     for row in rows:
-        if row["seeds"] > 1:  # it follows the rows of its seeds
+        if row["seeds"] > 1:  # the combined row follows the rows of its seeds
             del kept[-row["seeds"] :]
         kept.append(row)
     return kept
@@ -79,9 +79,9 @@ def seeds_together(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]
 def curve_chart(
     target: Target, curves: Sequence[Mapping[str, Any]], crossings: Crossings, size: Size
 ) -> alt.VConcatChart:
-    """Accuracy against epochs, and under it each row's crossing with its 95 % intervals.
+    """Plot accuracy against epochs, and below it each row's crossing with its 95 % intervals.
 
-    ``curves``: one dict a drawn evaluation: ``run``, ``epochs``, ``accuracy`` (percent),
+    ``curves``: one dict per drawn evaluation: ``run``, ``epochs``, ``accuracy`` (percent),
     ``kind`` (``frontier`` or ``other``).  The points come as the named data set ``curves``, so
     that a page can hold them once.
     """
@@ -118,16 +118,16 @@ def run_chart(size: Size) -> alt.LayerChart:
 
 
 def _floor(target: Target) -> float:
-    """The accuracy in percent at which the axis begins."""
+    """The lowest accuracy on the axis, in percent."""
     return 100 * target.threshold * (1 - SHOWN_BELOW)
 
 
 def _epochs(
     curves: Sequence[Mapping[str, Any]], crossings: Crossings, floor: float
 ) -> tuple[float, float]:
-    """The axis of epochs, with room, from where the first curve comes into sight.
+    """The range of the epochs axis, with padding, from where the first curve becomes visible.
 
-    A logarithm has no place for the untrained network.
+    The untrained network at epoch 0 has no place on a logarithmic axis.
     """
     trained = [curve for curve in curves if curve["epochs"] > 0]
     seen = [curve["epochs"] for curve in trained if curve["accuracy"] >= floor]
@@ -170,7 +170,7 @@ def _curve_layers(target: Target, curves: Sequence[Mapping[str, Any]], x: alt.X)
 
 
 def _drops(target: Target, crossings: Crossings, x: alt.X) -> alt.Chart:
-    """A line from the target down to each row's place under the curves."""
+    """A line from the target down to the row of each configuration below the curves."""
     level = 100 * target.threshold
     values = [
         {"epochs": row["sustained_epochs"], "accuracy": level, "floor": _floor(target)}
@@ -212,7 +212,7 @@ def _crossing_layers(crossings: Crossings, x: AxisOf, end: float, size: Size) ->
 
 
 def _span(row: Mapping[str, Any], end: float) -> dict[str, Any]:
-    """A row's place and intervals; an end that the data leave open goes to the axis's end."""
+    """A row's crossing and intervals; an open end extends to the end of the axis."""
 
     def words(low: float, high: float | None) -> str:
         return f"from {number(low)}" if high is None else f"{number(low)} to {number(high)}"

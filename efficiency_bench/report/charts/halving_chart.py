@@ -36,7 +36,7 @@ ORIGIN = ("runs", "source", "commit", "hardware")
 
 
 def origin(run_ids: Sequence[str], entries: Mapping[str, Entry]) -> dict[str, str]:
-    """Where a row comes from, in words: its runs, their source, commit and hardware."""
+    """The provenance of a row as text: its runs, their source, commit and hardware."""
     known = [entries[run_id] for run_id in run_ids if run_id in entries]
     facts = [entry.provenance for entry in known if entry.provenance is not None]
     found = {
@@ -49,7 +49,7 @@ def origin(run_ids: Sequence[str], entries: Mapping[str, Entry]) -> dict[str, st
 
 
 def tooltip(points: Sequence[Mapping[str, Any]]) -> list[alt.Tooltip]:
-    """The lines of the hover text that ``points`` have fields for."""
+    """The lines of the tooltip for which ``points`` have fields."""
     named = [
         alt.Tooltip("name:N", title="network"),
         alt.Tooltip("recipe:N"),
@@ -74,10 +74,10 @@ KINDS = {
 
 
 def write_chart(halving: HalvingTime, out_dir: Path, name: str = "halving") -> list[Path]:
-    """Write ``name``.png, .svg and .html into ``out_dir``; the paths in that order.
+    """Write ``name``.png, .svg and .html to ``out_dir``; return the paths in that order.
 
-    The page holds its own scripts and works without a network.  Raises UserError where the
-    folder cannot be written.
+    The page contains its scripts and works offline.  Raises UserError if the folder cannot be
+    written.
     """
     chart = halving_chart(halving)
     images = write_images(chart.to_dict(), out_dir, name)
@@ -92,9 +92,9 @@ def write_chart(halving: HalvingTime, out_dir: Path, name: str = "halving") -> l
 def halving_chart(
     halving: HalvingTime, size: Size = WIDE, entries: Sequence[Entry] = ()
 ) -> alt.LayerChart:
-    """The chart's specification: points with their seeds, fit with its band, Moore's law.
+    """The chart: points with their seeds, the fit with its band, and Moore's law.
 
-    What is known of the runs of a point stands in its hover text where ``entries`` has them.
+    Tooltips show the provenance of a point's runs if ``entries`` has them.
     """
     points = _points(halving, {entry.run_id: entry for entry in entries})
     span = _years(points)
@@ -127,7 +127,7 @@ def halving_chart(
 
 
 def _points(halving: HalvingTime, entries: Mapping[str, Entry]) -> list[dict[str, Any]]:
-    """One dict a row with a date; a row that never arrived lies at what it spent."""
+    """One dict per dated row; one that never reached the target is drawn at what it spent."""
     points = []
     for row, name in zip(halving.rows, row_names(halving), strict=True):
         compute = row["compute"] if row["reached"] else row["compute_spent"]
@@ -153,7 +153,7 @@ def _points(halving: HalvingTime, entries: Mapping[str, Entry]) -> list[dict[str
 
 
 def _domain(halving: HalvingTime, points: list[dict[str, Any]]) -> tuple[float, float]:
-    """The y axis: the data and the line with room, whatever the band does."""
+    """The y axis: the data and the line with padding, without regard to the band."""
     ends = [halving.line[0]["compute"], halving.line[-1]["compute"]]
     low = min(*ends, *(point["low"] for point in points))
     high = max(*ends, *(point["high"] for point in points))
@@ -188,7 +188,7 @@ def _fit_layers(halving: HalvingTime, x: alt.X, y: AxisOf) -> list[alt.Chart]:
 
 
 def _moore(halving: HalvingTime) -> list[dict[str, Any]]:
-    """Both ends of Moore's law, from the first fitted row to the last date."""
+    """The ends of the line of Moore's law, from the first fitted row to the last date."""
     fitted = [row for row in halving.rows if row["fitted"]]
     first = min(fitted, key=lambda row: (row["date"], row["compute"]))
     end = max(row["date"] for row in fitted)
@@ -228,7 +228,7 @@ def _point_layers(points: list[dict[str, Any]], x: alt.X, y: AxisOf) -> list[alt
 
 
 def _name_layers(points: list[dict[str, Any]], x: alt.X, y: AxisOf) -> list[alt.Chart]:
-    """The frontier's names, above their points on a halo; the others' stand in the tooltips."""
+    """Names above the frontier's points, with a halo; other names are in the tooltips."""
     named = [point for point in points if point["kind"] == KINDS["frontier"]]
     encoded = alt.Chart(alt.Data(values=named)).encode(x=x, y=y("compute:Q"), text="name:N")
     text: dict[str, Any] = {"fontSize": 11, "baseline": "bottom", "dy": -NAME_GAP_PX}
@@ -237,7 +237,7 @@ def _name_layers(points: list[dict[str, Any]], x: alt.X, y: AxisOf) -> list[alt.
 
 
 def _years(points: list[dict[str, Any]]) -> tuple[float, float]:
-    """The x axis in years: all dates, with room at either end."""
+    """The x axis in years: all dates, with padding at both ends."""
     years = [point["year"] for point in points]
     room = 0.08 * (max(years) - min(years))
     return min(years) - room, max(years) + room

@@ -1,4 +1,4 @@
-"""The look that all charts share: sizes, colours, axes, and the files that one becomes."""
+"""The common style of all charts: sizes, colours, axes; and writing their files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import vl_convert
 from efficiency_bench.errors import UserError
 
 AxisOf = Callable[[str], Any]
-"""A field's name -> its channel with the chart's one scale and title."""
+"""Makes the channel of a field, with the chart's common scale and title."""
 
 PNG_SCALE = 2.0  # twice the pixels, for print and dense screens
 
@@ -27,19 +27,19 @@ DAYS_PER_YEAR = 365.2425  # of the calendar
 
 @dataclass(frozen=True)
 class Size:
-    """A chart's plot, without its axes."""
+    """The size of a chart's plot, without its axes."""
 
     width_px: int
     height_px: int
     date_ticks: int
-    """About how many dates fit under it."""
+    """About how many dates fit below it."""
 
 
 WIDE = Size(720, 420, 8)
 NARROW = Size(272, 300, 4)
-"""With its axes it fits into a telephone's 360 px."""
+"""With its axes, it fits on a phone of 360 px."""
 
-# Okabe & Ito 2008: told apart with every common colour vision
+# Okabe & Ito 2008: distinguishable with all common kinds of colour vision
 BLUE, ORANGE = "#0072B2", "#D55E00"
 INK, GREY, LINE, PAPER = "#222222", "#666666", "#DDDDDD", "#FFFFFF"
 
@@ -51,15 +51,15 @@ ON_DARK = {
     LINE: "#3A3A3A",
     PAPER: "#161616",
 }
-"""Colour -> the one that takes its place on a dark page; both reach a contrast of 4.5 to 1 with
-their paper, but for ``LINE``, which carries no words."""
+"""Colour -> its replacement in dark mode.  Both have a contrast of 4.5 to 1 with their background,
+except ``LINE``, which is not used for text."""
 
 POINT_125 = (1, 2, 5)
-"""Mantissas of the ticks of a logarithmic axis: about even, and few enough to read."""
+"""Mantissas of the ticks on a logarithmic axis: about evenly spaced, and few."""
 
 
 def ticks(low: float, high: float) -> list[float]:
-    """1, 2 and 5 times the powers of ten from ``low`` to ``high``; powers alone over 4 decades."""
+    """1, 2 and 5 times the powers of ten from ``low`` to ``high``; over 4 decades, powers only."""
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     mantissas = POINT_125 if high / low < 1e4 else POINT_125[:1]
     found = [float(f"{m}e{decade}") for decade in decades for m in mantissas]
@@ -67,7 +67,7 @@ def ticks(low: float, high: float) -> list[float]:
 
 
 def decimal_year(day: str) -> float:
-    """An ISO date as years since year 0, evenly by days: a line through dates stays straight."""
+    """An ISO date as a decimal year, linear in days, so that lines through dates stay straight."""
     days = date.fromisoformat(day).toordinal() - date(1970, 1, 1).toordinal()
     return 1970 + days / DAYS_PER_YEAR
 
@@ -79,7 +79,7 @@ def year_ticks(span: tuple[float, float], size: Size) -> list[int]:
 
 
 def above(title: str) -> dict[str, Any]:
-    """A vertical axis's title, lying over its upper end instead of standing beside it."""
+    """Axis options that put the title above a vertical axis instead of beside it."""
     return {
         "title": title,
         "titleAngle": 0,
@@ -92,7 +92,7 @@ def above(title: str) -> dict[str, Any]:
 
 
 def titled(chart: Any, title: str, remarks: Sequence[str], size: Size) -> Any:
-    """An Altair chart with its title, remarks under it and the common look."""
+    """An Altair chart with a title, remarks below it, and the common style."""
     characters = size.width_px // 7  # mean width at 13 px
     lines = [line for remark in remarks for line in textwrap.wrap(remark, characters)]
     heading = alt.TitleParams(
@@ -132,9 +132,9 @@ def titled(chart: Any, title: str, remarks: Sequence[str], size: Size) -> Any:
 
 
 def write_images(spec: Mapping[str, Any], out_dir: Path, name: str) -> list[Path]:
-    """``name``.png and ``name``.svg of a Vega-Lite specification; made without a browser.
+    """Write ``name``.png and ``name``.svg of a Vega-Lite specification, without a browser.
 
-    Raises UserError where the folder cannot be written.
+    Raises UserError if the folder cannot be written.
     """
     png, svg = out_dir / f"{name}.png", out_dir / f"{name}.svg"
     drawn = vl_convert.vegalite_to_svg(json.dumps(spec))
@@ -148,7 +148,7 @@ def write_images(spec: Mapping[str, Any], out_dir: Path, name: str) -> list[Path
 
 
 def cannot_write(out_dir: Path, error: OSError) -> UserError:
-    """What to tell a user whose folder does not take a chart or a page."""
+    """The error for a folder to which no chart or page can be written."""
     return UserError(
         f"cannot write the chart into {out_dir}: {error.strerror or error}; "
         "name a folder that can be written, with some space"

@@ -1,4 +1,4 @@
-"""The halving time at every threshold, as a chart."""
+"""A chart of the halving time at every threshold."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from efficiency_bench.report.charts.style import BLUE, GREY, INK, PAPER, AxisOf,
 from efficiency_bench.report.tables.layout import interval
 
 ROOM = 1.6
-"""The axis ends at so many times the slowest halving: intervals often reach no change."""
+"""The axis ends at this multiple of the longest halving time, because many intervals are open."""
 
 RATES = {
     PAPER_2020_MONTHS: f"2020: {PAPER_2020_MONTHS} months",
@@ -22,9 +22,9 @@ RATES = {
 
 
 def sweep_chart(result: ThresholdSweep, size: Size) -> alt.LayerChart | None:
-    """Months a halving against the threshold, with intervals; None for fewer than two.
+    """Plot halving months against the threshold, with intervals; None for fewer than two points.
 
-    An interval that reaches no change goes to the upper edge.
+    An interval that includes no change extends to the upper edge.
     """
     found = [row for row in result.rows if row.halving_months is not None]
     if len(found) < 2:
@@ -67,7 +67,7 @@ def _layers(points: list[dict[str, Any]], x: alt.X, y: AxisOf) -> list[alt.Chart
             fill=alt.condition(alt.datum.own, alt.value(INK), alt.value(PAPER)),
             tooltip=hover,
         ),
-        # the paper's colour around the words keeps them off the bars
+        # a background halo keeps the text readable over the bars
         rates.mark_text(color=PAPER, stroke=PAPER, strokeWidth=4, **words).encode(**place),
         rates.mark_text(color=GREY, **words).encode(**place),
     ]

@@ -1,4 +1,4 @@
-"""The charts of a set, each one specification for page and image files, and the script's data."""
+"""The charts of a set, with one specification for page and image files, and the page's data."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ Spec = dict[str, Any]
 
 @dataclass(frozen=True)
 class PageChart:
-    """One chart of the page, at each width."""
+    """One chart of the page, at all widths."""
 
     part: str
-    """The part of the section that it belongs to."""
+    """The name of its subsection."""
     summary: str
-    """What it shows, for those who do not see it."""
+    """A description of the chart for screen readers."""
     specs: dict[str, Spec]
-    """Size -> Vega-Lite specification, whole but for ``curves``."""
+    """Size -> Vega-Lite specification, complete except for ``curves``."""
     curves: tuple[tuple[str, str], ...] = ()
-    """(run id, kind) of the curves drawn; the page holds their points with the runs."""
+    """(run id, kind) of the curves drawn; their points are stored with the runs of the page."""
     remark: str | None = None
     """What is not drawn."""
 
 
 def charts(results: SetResults) -> Iterator[PageChart]:
-    """The charts that this set has."""
+    """Yield the charts of a set."""
     if isinstance(results.halving, HalvingTime):
         halving = results.halving
         yield PageChart(
@@ -68,12 +68,12 @@ def charts(results: SetResults) -> Iterator[PageChart]:
 
 
 def run_charts() -> dict[str, Spec]:
-    """The chart of one run's curve, with its data sets left to the page."""
+    """The chart of one run's curve; the page fills in its data sets."""
     return {name: run_chart(size).to_dict() for name, size in SIZES.items()}
 
 
 def curve_points(chart: PageChart, results: SetResults) -> list[dict[str, Any]]:
-    """The data set ``curves`` of ``chart``, as the page makes it from its runs."""
+    """The data set ``curves`` of ``chart``, as the page builds it from its runs."""
     by_id = {entry.run_id: entry for entry in results.entries}
     return [
         {"run": run_id, "kind": kind, "epochs": epochs, "accuracy": accuracy}
@@ -139,7 +139,10 @@ def _sweep_summary(result: ThresholdSweep) -> str:
 def page_data(
     charts: Mapping[str, Mapping[str, PageChart]], runs: Runs, sets: Mapping[str, Sequence[str]]
 ) -> dict[str, Any]:
-    """JSON values; ``charts``: set -> part -> chart, ``sets``: set -> its run ids."""
+    """The page's data as JSON values.
+
+    ``charts``: set -> subsection -> chart; ``sets``: set -> its run ids.
+    """
     points = _Points()
     return {
         "charts": {
@@ -157,15 +160,17 @@ def page_data(
 
 
 class _Points:
-    """The data sets of all specifications under short names; equal ones are one."""
+    """The data sets of all specifications under short names; equal ones are stored once."""
 
     def __init__(self) -> None:
         self.datasets: dict[str, Any] = {}
         self._names: dict[str, str] = {}
 
     def taken_from(self, specs: Mapping[str, Spec]) -> dict[str, Spec]:
-        """The specifications with names in place of points, and without titles: the page has
-        headings."""
+        """Replace points in the specifications by names, and drop the titles.
+
+        The page has headings instead.
+        """
         return {
             size: {key: self._named(part) for key, part in spec.items() if key != "title"}
             for size, spec in specs.items()

@@ -1,4 +1,4 @@
-"""What a set's runs cost in each currency that they record, and the counts behind it."""
+"""Tables of a set's cost in each recorded currency, and of the counts behind it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NOT_RECORDED = "not recorded"
 
 
 def rates_table(results: SetResults) -> Table:
-    """The halving time in each currency, or why there is none."""
+    """The halving time in each currency, or the reason why there is none."""
     table = plain_table("Halving time by currency", "currency", "halving, months", "95 %", "n")
     table.add_row("compute, 3 × forward MACs", *_rate(results.halving), style="bold")
     table.add_row("compute, exact FLOPs", *_rate(results.exact))
@@ -27,7 +27,7 @@ def rates_table(results: SetResults) -> Table:
 
 
 def currency_lines(results: SetResults) -> tuple[str, ...]:
-    """Why a currency has no fit, and what its fit asks to be known."""
+    """For each currency, the reason why it has no fit, or the notes of its fit."""
     lines = []
     for currency, fit in results.in_currency.items():
         reasons = [fit.reason] if isinstance(fit, NoResult) else fit.notes
@@ -37,7 +37,7 @@ def currency_lines(results: SetResults) -> tuple[str, ...]:
 
 
 def currencies_table(results: SetResults) -> Table:
-    """A row a network and recipe: compute to the target, and the clock of its whole runs."""
+    """One row per network and recipe: compute to the target, and wall clock of its whole runs."""
     table = plain_table(
         "Cost of each row",
         "network, recipe",
@@ -61,7 +61,7 @@ def currencies_table(results: SetResults) -> Table:
 
 
 def account_table(results: SetResults) -> Table:
-    """A line for each stretch of training of each row's first run."""
+    """One line per training segment of each row's first run."""
     table = plain_table(
         "Counts of one training image, and the images of the first seed",
         "network, recipe",
@@ -87,7 +87,7 @@ def account_table(results: SetResults) -> Table:
 
 
 def operators_table(results: SetResults) -> Table:
-    """A line an operator of each row's first run: its forward MACs and its share of F."""
+    """One line per operator of each row's first run: its forward MACs and its fraction of F."""
     table = plain_table(
         "Forward MACs of one training image by operator, at the largest side",
         "network, recipe",
@@ -120,7 +120,7 @@ def _known(compute: float | None) -> str:
 
 
 def _clock(seeds: Sequence[Entry]) -> str:
-    """Mean over the seeds that have a clock."""
+    """Mean training seconds over the seeds that recorded them."""
     seconds = [entry.clocks.train_seconds for entry in seeds if entry.clocks]
     return number(math.fsum(seconds) / len(seconds)) if seconds else NOT_RECORDED
 

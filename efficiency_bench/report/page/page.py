@@ -1,4 +1,4 @@
-"""The report: one HTML file that holds everything, and its charts as images beside it."""
+"""The report: one self-contained HTML file, with its charts as image files next to it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from efficiency_bench.report.page.sections import Subsection, parts
 INDEX = "index.html"
 
 FOLD_FROM = 16
-"""Rows of a table that are more than a glance takes in: the table is then folded away."""
+"""Tables with at least this many rows are collapsed."""
 
 
 @dataclass(frozen=True)
@@ -34,19 +34,19 @@ class Section:
     """One comparable set on the page."""
 
     slug: str
-    """Its place in links and file names: letters, digits and hyphens."""
+    """Its name in links and file names: letters, digits and hyphens."""
     title: str
     about: str
     parts: tuple[Subsection, ...]
     charts: dict[str, PageChart]
-    """By the name of their part."""
+    """By the name of their subsection."""
     run_ids: tuple[str, ...]
 
 
 def write_page(
     entries: Sequence[Entry], source: str, out_dir: Path, remarks: Sequence[str] = ()
 ) -> Path:
-    """Write ``index.html`` and each chart's PNG and SVG into ``out_dir``; the page's path.
+    """Write ``index.html`` and each chart's PNG and SVG to ``out_dir``; return the page's path.
 
     ``source``: ``published`` or the ledger's folder, from which ``entries`` were read;
     ``remarks`` stand above everything.  Raises UserError where the folder cannot be written.
@@ -118,19 +118,19 @@ def _html(sections: Sequence[Section], listed: Runs, source: str, remarks: Seque
 
 @cache
 def chart_library() -> str:
-    """Vega, Vega-Lite and Vega-Embed as one script, safe inside a script element."""
+    """Vega, Vega-Lite and Vega-Embed as one script, escaped for a script element."""
     bundle: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
     return bundle.replace("</script", r"<\/script").replace("\r\n", "\n")
 
 
 def template_text(name: str) -> str:
-    """A file beside the templates, as it is."""
+    """The text of a file in the templates folder."""
     folder = resources.files("efficiency_bench.report").joinpath("templates")
     return folder.joinpath(name).read_text(encoding="utf-8")
 
 
 def styles() -> str:
-    """The page's style sheet, with the charts' colours on a dark page."""
+    """The page's style sheet, including chart colours for dark mode."""
     swaps = "\n".join(
         f'  .chart svg [{attribute}="{light}"] {{ {attribute}: {dark}; }}'
         for light, dark in ON_DARK.items()
@@ -141,7 +141,7 @@ def styles() -> str:
 
 
 def policy(scripts: Iterable[str]) -> str:
-    """A Content-Security-Policy: these very scripts run, and nothing is ever fetched."""
+    """A Content-Security-Policy that allows only these scripts and no network requests."""
     allowed = " ".join(f"'sha256-{_digest(script)}'" for script in scripts)
     return (
         f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; "

@@ -1,7 +1,7 @@
-"""The command that repeats a run: its names, and every setting that differs from theirs.
+"""The command that repeats a run: its named files, and every setting that differs from them.
 
-An entry may be anybody's, and its command is there to be pasted into a shell.  It holds keys of
-the configuration's schema that a run measures, and values that are only values.
+Entries may come from strangers, and users paste the command into a shell.  So it contains only
+keys of the configuration's schema that matter to the measurement, and only plain values.
 """
 
 from __future__ import annotations
@@ -30,24 +30,24 @@ from efficiency_bench.identity import (
 from efficiency_bench.records import Entry
 
 GROUPS = ("model", "recipe", "data")
-"""Parts of a configuration that a name stands for, each with a file a name."""
+"""Parts of a configuration that are selected by name, with one file per name."""
 
 DESCRIPTIONS = frozenset(name.rpartition(".")[2] for name in PROSE)
-"""What describes and measures nothing: not worth a setting."""
+"""Fields that only describe, and are left out of the command."""
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./:-]*")
 _ARGUMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def repeat_command(entry: Entry, ledger: str) -> str | None:
-    """``efficiency-bench train ...`` for a run that was trained here; None for any other.
+    """``efficiency-bench train ...`` for a measured run; None for imported or published ones.
 
-    Settings that follow from a named file are left to it; the rest is spelled out, so that the
-    command gives the recorded configuration.  Where the target came from the ledger the
-    command asks ``ledger`` for it again; folders of data (``data.root``) are not recorded.
+    Settings from a named file are left out, and all others are spelled out, so that the command
+    reproduces the recorded configuration.  A target that came from the ledger is looked up again in
+    ``ledger``.  Data folders (``data.root``) are not recorded.
 
-    Keys that the schema lacks are left out.  None too where a value could do more than be a value:
-    a reference (``${...}``) or a control character.
+    Keys that the schema lacks are left out.  Also None if a value is not plain: a reference
+    (``${...}``), or a control character.
     """
     config = _of_schema(entry.config, _schema())
     if entry.tier != "measured" or not all(_named(config.get(group)) for group in GROUPS):
@@ -68,7 +68,7 @@ def repeat_command(entry: Entry, ledger: str) -> str | None:
 def _of_schema(
     values: Mapping[str, Any], schema: Mapping[str, Any], at: str = ""
 ) -> dict[str, Any]:
-    """``values`` without the keys that ``schema`` lacks; of a free table, names of arguments."""
+    """``values`` without the keys that ``schema`` lacks; in free tables, only valid arguments."""
     known = {}
     for name, value in values.items():
         key = f"{at}{name}"
@@ -85,7 +85,7 @@ def _of_schema(
 
 
 def _arguments(value: Any) -> Any:
-    """``value`` with names of arguments only in its tables."""
+    """``value`` without table keys that are not argument names."""
     if isinstance(value, Mapping):
         return {k: _arguments(v) for k, v in value.items() if _ARGUMENT.fullmatch(k)}
     return list(map(_arguments, value)) if isinstance(value, list | tuple) else value
@@ -93,7 +93,7 @@ def _arguments(value: Any) -> Any:
 
 @cache
 def _schema() -> dict[str, Any]:
-    """Every key that a run measures, with its default."""
+    """Every key that matters to the measurement, with its default."""
     keys = dataclasses.asdict(RunConfig())
     for name in ADDED_LATER:  # not recorded at their defaults
         *groups, key = name.split(".")
@@ -106,7 +106,7 @@ def _named(part: Any) -> bool:
 
 
 def _is_more(leaf: tuple[str, Any]) -> bool:
-    """Whether a value is a reference, or holds what a terminal obeys."""
+    """Whether a value is a reference, or contains control characters."""
     text = leaf[1]
     return isinstance(text, str) and ("${" in text or "\n" in text or visible(text) != text)
 
@@ -115,7 +115,7 @@ _ABSENT = object()
 
 
 def _file_of(group: str, part: Mapping[str, Any]) -> str:
-    """The file that the name stands for; a library's network (``timm:NAME``) has one for all."""
+    """The file of a named part; all networks of a library (``timm:NAME``) share one."""
     name = str(part["name"])
     return "timm" if group == "model" and ":" in name else name
 
@@ -140,7 +140,7 @@ def _differences(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _resolved(default: Any, config: Mapping[str, Any]) -> Any:
-    """A default that refers to another setting (``${data.crop_pad_px}``) takes its value."""
+    """Resolve a default that refers to another setting (``${data.crop_pad_px}``)."""
     reference = re.fullmatch(r"\$\{(\w+)\.(\w+)\}", default) if isinstance(default, str) else None
     if reference is None:
         return default
@@ -149,7 +149,7 @@ def _resolved(default: Any, config: Mapping[str, Any]) -> Any:
 
 
 def _leaves(key: str, value: Any, given: Any) -> Iterator[tuple[str, Any, Any]]:
-    """(dotted key, value, its default) of every setting under ``value``."""
+    """Yield (dotted key, value, default) of every setting under ``value``."""
     inside = isinstance(value, Mapping) and isinstance(given, Mapping)
     if inside and (given or not value):
         for name, below in value.items():
@@ -169,7 +169,7 @@ def _merged(defaults: Any, file: Mapping[str, Any]) -> dict[str, Any]:
 
 @cache
 def _defaults() -> dict[str, Any]:
-    """RunConfig's own defaults, under those of train.yaml."""
+    """RunConfig's defaults, overridden by those of train.yaml."""
     schema = dataclasses.asdict(RunConfig())
     text = resources.files("efficiency_bench.configs").joinpath("train.yaml").read_text("utf-8")
     root = {name: value for name, value in yaml.safe_load(text).items() if name in schema}
@@ -178,7 +178,7 @@ def _defaults() -> dict[str, Any]:
 
 @cache
 def _group_file(group: str, name: str) -> dict[str, Any]:
-    """The settings of ``configs/GROUP/NAME.yaml``; none where there is no such file any more."""
+    """The settings of ``configs/GROUP/NAME.yaml``; empty if the file no longer exists."""
     if not re.fullmatch(r"\w+", name):
         return {}
     file = resources.files("efficiency_bench.configs").joinpath(group, f"{name}.yaml")

@@ -1,4 +1,4 @@
-"""What a page shows of one comparable set of runs, computed by the functions of the verbs."""
+"""The results of one comparable set of runs for the page, computed like those of the verbs."""
 
 from __future__ import annotations
 
@@ -34,31 +34,31 @@ from efficiency_bench.report.tables.crossings import crossing_rows
 T = TypeVar("T")
 
 ALL = Selection()
-"""Nothing is left to choose within one comparable set."""
+"""A comparable set needs no further selection."""
 
 SWEPT_FROM, ROUND_LEVEL = 0.5, 0.05
-"""Fraction of the target's accuracy at which the sweep begins, rounded to whole levels; it ends at
-the target, at which the runs stop."""
+"""The sweep begins at this fraction of the target's accuracy, rounded to whole levels, and ends at
+the target, where the runs stop."""
 
 MOST_GRIDS = 6
-"""Splits into architecture and recipe that are shown; each is two tables."""
+"""Most splits into architecture and recipe that are shown; each has two tables."""
 
 
 @dataclass(frozen=True)
 class NoResult:
-    """Why something cannot be shown, in the words of the verb."""
+    """The reason why a result is missing, as the verb prints it."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class SetResults:
-    """The results of one set; what has none says why."""
+    """The results of one set; a missing one is a ``NoResult`` with its reason."""
 
     group: Group
     entries: tuple[Entry, ...]
     source: str
-    """What the verbs are given to print the same, with the options that name the set."""
+    """Command-line arguments that make the verbs print the same, including the set's options."""
     rows: RowSet
     halving: HalvingTime | NoResult
     opinions: SecondOpinions | NoResult
@@ -70,18 +70,18 @@ class SetResults:
     grids_left_out: int
     sweep: ThresholdSweep | NoResult
     swept: str
-    """The sweep's range as the verb takes it."""
+    """The sweep's range in the syntax of the verb."""
     conventions: ConventionTable | NoResult
     in_currency: Mapping[Currency, HalvingTime | NoResult]
     """The same fit in seconds, energy and dollars."""
     operators: Mapping[str, Mapping[str, int]]
-    """Run id -> forward MACs of one image by operator at the largest side; what logs have of it."""
+    """Run id -> forward MACs per image by operator at the largest side, if its log has them."""
     other_estimand: HalvingTime | None = None
-    """The fit of the set that differs in its estimand alone, where there is one."""
+    """The fit of the set that differs only in its estimand, if there is one."""
 
 
 def set_results(entries: Sequence[Entry], source: str) -> list[SetResults]:
-    """One result a comparable set of ``entries``, read from ``source``; sets are never mixed."""
+    """The results of each comparable set in ``entries``, which were read from ``source``."""
     sets = comparable_sets(entries)
     found = {
         group: _results(group, tuple(members), source, _named(source, group, len(sets)))
@@ -127,7 +127,7 @@ def _results(group: Group, entries: tuple[Entry, ...], ledger: str, source: str)
 
 
 def _fitted(entries: Sequence[Entry], currency: Currency) -> HalvingTime | NoResult:
-    """Fitted on the machine with the most runs, where there are several; its notes say so."""
+    """Fit the set; with several machines, only the one with the most runs, as its notes say."""
     machines = Counter(machine(entry) for entry in entries if entry.tier == "measured")
     hardware = machines.most_common(1)[0][0] if len(machines) > 1 else None
     return _attempt(
@@ -136,7 +136,7 @@ def _fitted(entries: Sequence[Entry], currency: Currency) -> HalvingTime | NoRes
 
 
 def _operators(ledger: Path, rows: RowSet) -> dict[str, Mapping[str, int]]:
-    """Of the first run of each row, from its log; a log from before has none."""
+    """Forward MACs by operator of each row's first run; older logs do not have them."""
     firsts = (row.run_ids[0] for row in rows.rows)
     found = {run_id: macs_by_operator(start_event(ledger, run_id)) for run_id in firsts}
     return {run_id: operators for run_id, operators in found.items() if operators}
@@ -151,7 +151,7 @@ def _opinions(
 
 
 def _range(target: float) -> tuple[float, float]:
-    """From about half the target up to it, short of 100 %."""
+    """The range from about half the target up to the target, below 100 %."""
     high = min(max(target, 0.01), 0.999)
     low = ROUND_LEVEL * max(1, round(SWEPT_FROM * high / ROUND_LEVEL))
     return min(round(low, 2), high), float(f"{high:.6g}")

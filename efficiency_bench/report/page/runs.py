@@ -1,4 +1,4 @@
-"""Every run as a row of the page: its line, and what it opens to."""
+"""The runs of the page: the line of each, and its details."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ FACTS = (
     "weights digest",
     "entry digest",
 )
-"""What is told of every run, in this order."""
+"""Labels of the facts about each run, in order."""
 
 
 @dataclass(frozen=True)
 class RunLine:
-    """What stands in the row before it is opened."""
+    """The cells of a run's collapsed row."""
 
     run_id: str
     network: str
@@ -61,18 +61,18 @@ class RunLine:
 
 @dataclass(frozen=True)
 class Runs:
-    """The rows, and once each what they open to, as JSON values."""
+    """The rows, and their details as JSON values, each stored once."""
 
     lines: tuple[RunLine, ...]
     opened: dict[str, dict[str, Any]]
-    """Run id -> facts, command, curve (epochs, then percent), and the places of its
+    """Run id -> facts, command, curve (epochs, then percent), and indices of the parts of its
     configuration in ``shared``."""
     shared: list[Any]
-    """Parts of configurations; most runs share most of them."""
+    """Parts of configurations; most are shared by many runs."""
 
 
 def runs(entries: Sequence[Entry], source: str) -> Runs:
-    """All of ``entries`` in their order; ``source`` is ``published`` or the ledger's folder."""
+    """The runs of all ``entries``, in order; ``source`` is ``published`` or a ledger's folder."""
     lines, opened, shared = [], {}, _Shared()
     for entry in entries:
         begun = None if source == "published" else start_event(Path(source), entry.run_id)
@@ -95,14 +95,14 @@ def runs(entries: Sequence[Entry], source: str) -> Runs:
 
 
 class _Shared:
-    """Values held once each, found again by their JSON."""
+    """A list of distinct values, compared by their JSON."""
 
     def __init__(self) -> None:
         self.values: list[Any] = []
         self._places: dict[str, int] = {}
 
     def place(self, value: Any) -> int:
-        """Where ``value`` stands in ``values``."""
+        """The index of ``value`` in ``values``; appends it if it is new."""
         text = json.dumps(value, sort_keys=True)
         if text not in self._places:
             self._places[text] = len(self.values)
@@ -129,7 +129,7 @@ def _line(entry: Entry, suite: str) -> RunLine:
 
 
 def _facts(entry: Entry, source: str, has_log: bool) -> list[str | None]:
-    """The values of ``FACTS`` in words; None where it is not known."""
+    """The text of each of ``FACTS``; None if unknown."""
     target = entry.target
     log = str(log_path(Path(source), entry.run_id)) if has_log else "none in this ledger"
     clocks = entry.clocks

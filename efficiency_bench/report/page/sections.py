@@ -1,4 +1,4 @@
-"""The parts of a set's section, in their order: words, tables and lines, and their limits."""
+"""The subsections of a set, in order, with their text, tables and caveats."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ from efficiency_bench.report.tables.threshold_sweep import SWEEP_LEGEND, sweep_t
 
 @dataclass(frozen=True)
 class PageRow:
-    """One line; ``strong`` where the terminal prints it in bold."""
+    """One row; ``strong`` if the terminal prints it in bold."""
 
     cells: tuple[str, ...]
     strong: bool
@@ -53,17 +53,17 @@ class PageRow:
 
 @dataclass(frozen=True)
 class PageTable:
-    """A caption, the heads of the columns, and the lines."""
+    """A table with its caption and column headers."""
 
     caption: str
     heads: tuple[str, ...]
     numbers: tuple[bool, ...]
-    """Which columns are numbers, set to the right."""
+    """Which columns are numbers, and so right-aligned."""
     rows: tuple[PageRow, ...]
 
 
 def page_table(table: Table) -> PageTable:
-    """The cells of ``table``, whose renderables are all text."""
+    """Convert a terminal table, whose cells are all text."""
     columns = [list(map(str, column.cells)) for column in table.columns]
     styles = [str(row.style or "") for row in table.rows]
     return PageTable(
@@ -79,7 +79,7 @@ def page_table(table: Table) -> PageTable:
 
 @dataclass(frozen=True)
 class Figure:
-    """One number, large, and what it is."""
+    """A number in large print, with its label."""
 
     value: str
     label: str
@@ -87,27 +87,29 @@ class Figure:
 
 @dataclass(frozen=True)
 class Subsection:
-    """One part of a set's section."""
+    """One part of a set's section on the page."""
 
     name: str
-    """Short and fixed: the part's place in a link, the chart's in a file name."""
+    """Short, fixed name, used in links and in the file name of its chart."""
     title: str
     reading: str
-    """What to read here, and its limit."""
+    """How to read it, and its limits."""
     figures: tuple[Figure, ...] = ()
     tables: tuple[PageTable, ...] = ()
     lines: tuple[str, ...] = ()
     command: str | None = None
     """The verb that prints the same numbers."""
     missing: str | None = None
-    """Why there is nothing to show."""
+    """The reason why there is nothing to show."""
 
-    def shown(self, *tables: Table, lines: tuple[str, ...] = (), **further: Any) -> Subsection:
-        """This part with its results."""
+    def with_results(
+        self, *tables: Table, lines: tuple[str, ...] = (), **further: Any
+    ) -> Subsection:
+        """Return this subsection with its results."""
         return replace(self, tables=tuple(map(page_table, tables)), lines=lines, **further)
 
     def without(self, missing: NoResult) -> Subsection:
-        """This part with the reason why there is nothing to show."""
+        """Return this subsection with the reason why there is nothing to show."""
         return replace(self, missing=missing.reason)
 
 
@@ -115,7 +117,7 @@ AUDIT = "efficiency-bench audit MODEL"
 
 
 def parts(results: SetResults) -> tuple[Subsection, ...]:
-    """All parts of one set; each that has no result is kept and says why."""
+    """All subsections of one set; those without a result state the reason."""
     return (
         _headline(results),
         _compute(results),
@@ -133,15 +135,15 @@ def _headline(results: SetResults) -> Subsection:
     start = Subsection(
         "headline",
         "How fast the compute falls",
-        "Read the interval before the number. It holds the scatter of the rows about the line; "
-        "it does not hold that the cheapest rows were chosen by their own numbers.",
+        "Read the interval before the number. It covers the scatter of the rows about the line, "
+        "but not that the cheapest rows were selected by their own numbers.",
         command=f"efficiency-bench fit{results.source}",
     )
     if isinstance(halving, NoResult):
         return start.without(halving)
     if isinstance(opinions, NoResult):
         return start.without(opinions)
-    return start.shown(
+    return start.with_results(
         figures=_figures(halving),
         lines=(
             f"Compute to {goal(halving)}: {headline(halving)}.",
@@ -155,7 +157,7 @@ def _headline(results: SetResults) -> Subsection:
 
 
 def _small_images(halving: HalvingTime) -> tuple[str, ...]:
-    """A page that is handed on stands alone, and the 2020 paper's 16 months stand on it."""
+    """A caveat for data other than ImageNet: the page also shows the 2020 paper's months."""
     if halving.data.startswith("imagenet"):
         return ()
     return (
@@ -165,7 +167,7 @@ def _small_images(halving: HalvingTime) -> tuple[str, ...]:
 
 
 def _other_estimand(halving: HalvingTime, other: HalvingTime | None) -> tuple[str, ...]:
-    """Both estimands side by side, each network's epochs too; none where there is one alone."""
+    """Compare both estimands, including each network's epochs; empty if there is only one."""
     if other is None:
         return ()
     epochs = {(row["model"], row["recipe"]): row["epochs_to_target"] for row in other.rows}
@@ -207,17 +209,17 @@ def _compute(results: SetResults) -> Subsection:
     start = Subsection(
         "compute",
         "Training compute to the target",
-        "Each point is one network with one recipe at the date of its publication; lower is "
-        "cheaper, and each grid line is a factor. A triangle never reached the target: it needs "
-        "more than what it spent, at which it stands. The line is fitted to the frontier, its "
-        "band says where the line can lie, not where the next network will.",
+        "Each point is one network with one recipe at its publication date; lower is cheaper, and "
+        "the axis is logarithmic. A triangle never reached the target: it needs more compute than "
+        "it spent, which is where it is drawn. The line is fitted to the frontier; its band shows "
+        "where the line can lie, not where the next network will.",
         command=f"efficiency-bench fit{results.source}",
     )
     if isinstance(halving, NoResult):
         return start.without(halving)
     if isinstance(opinions, NoResult):
         return start.without(opinions)
-    return start.shown(
+    return start.with_results(
         fit_table(halving),
         opinions_table(opinions),
         lines=(fit_legend(halving), basis(halving), OPINIONS_LEGEND, *halving.notes),
@@ -228,23 +230,23 @@ def _curves(results: SetResults) -> Subsection:
     start = Subsection(
         "curves",
         "Learning curves and their crossings",
-        "Where a curve meets the target is read from noisy evaluations: the thick bar holds the "
-        "place with 95 % for these validation images, the thin one for new images of the kind. "
-        "A bar that runs to the edge is open: the curve may flatten just under the target.",
+        "Crossings are estimated from noisy evaluations: the thick bar is the 95 % interval for "
+        "these validation images, the thin bar for new images of the same kind. A bar that "
+        "reaches the edge is open: the curve may flatten just below the target.",
         command=f"efficiency-bench ledger crossings{_folder(results.source)}",
     )
     if not results.crossings:
-        return start.without(NoResult("no run here that was held to a target has a learning curve"))
-    return start.shown(crossings_table(results.crossings))
+        return start.without(NoResult("no run with a target has a learning curve here"))
+    return start.with_results(crossings_table(results.crossings))
 
 
 def _split(results: SetResults) -> Subsection:
     start = Subsection(
         "split",
         "Fewer epochs, cheaper images",
-        "The paper's own split: how much of a gain is fewer passes over the data, and how much "
-        "is less work for each image. It says nothing about why. Where all four combinations of "
-        "two networks and two recipes were run, the gain is also split between the two.",
+        "The paper's own split: how much of a gain comes from fewer epochs, and how much from less "
+        "compute per image. It does not explain why. If all four combinations of two networks and "
+        "two recipes were run, the gain is also split between architecture and recipe.",
         command=f"efficiency-bench decompose{results.source}",
     )
     if isinstance(results.split, NoResult):
@@ -256,35 +258,35 @@ def _split(results: SetResults) -> Subsection:
         lines += [grid.method, *grid.notes]
     if not results.grids:
         lines.append(
-            "architecture and recipe cannot be told apart: no two networks were both run with "
-            "the same two recipes"
+            "architecture and recipe cannot be separated: no two networks were both run with the "
+            "same two recipes"
         )
     if results.grids_left_out:
         lines.append(f"{results.grids_left_out} further complete grids: decompose --from --to")
-    return start.shown(*tables, lines=tuple(dict.fromkeys(lines)))
+    return start.with_results(*tables, lines=tuple(dict.fromkeys(lines)))
 
 
 def _sweep(results: SetResults) -> Subsection:
     start = Subsection(
         "sweep",
         "The same at every threshold",
-        "The halving time depends on the accuracy asked for. All points come from the same "
-        "curves, so they are no independent measurements; bars that reach the upper edge do not "
-        "exclude no change.",
+        "The halving time depends on the target accuracy. All points come from the same curves, so "
+        "they are not independent measurements; bars that reach the upper edge include no change "
+        "at all.",
         command=f"efficiency-bench fit{results.source} --sweep {results.swept}",
     )
     if isinstance(results.sweep, NoResult):
         return start.without(results.sweep)
     lines = (SWEEP_LEGEND, *results.sweep.notes)
-    return start.shown(sweep_table(results.sweep), lines=lines)
+    return start.with_results(sweep_table(results.sweep), lines=lines)
 
 
 def _conventions(results: SetResults) -> Subsection:
     start = Subsection(
         "conventions",
         "What the conventions decide",
-        "The first line is the headline; each further line makes one choice differently. The "
-        "span over all combinations is not an interval: it says how far choices alone move it.",
+        "The first line is the headline; each further line changes one choice. The span over all "
+        "combinations is not an interval: it shows how far choices alone move the result.",
         command=f"efficiency-bench conventions{results.source}",
     )
     table = results.conventions
@@ -297,7 +299,7 @@ def _conventions(results: SetResults) -> Subsection:
         *(f"slip of the published material: {slip_line(slip)}" for slip in table.slips),
         *table.notes,
     )
-    return start.shown(conventions_table(table), lines=lines)
+    return start.with_results(conventions_table(table), lines=lines)
 
 
 def _currencies(results: SetResults) -> Subsection:
@@ -309,7 +311,7 @@ def _currencies(results: SetResults) -> Subsection:
         "dollars are fitted where every run has them; nothing is estimated here.",
     )
     tables = rates_table(results), currencies_table(results)
-    return start.shown(*tables, lines=currency_lines(results))
+    return start.with_results(*tables, lines=currency_lines(results))
 
 
 def _account(results: SetResults) -> Subsection:
@@ -325,7 +327,7 @@ def _account(results: SetResults) -> Subsection:
     tables = [account_table(results)]
     if results.operators:
         tables.append(operators_table(results))
-    return start.shown(*tables)
+    return start.with_results(*tables)
 
 
 def _folder(source: str) -> str:

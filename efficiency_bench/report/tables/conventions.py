@@ -1,4 +1,4 @@
-"""What `efficiency-bench conventions` prints."""
+"""The output of `efficiency-bench conventions`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ CONVENTIONS_LEGEND = "halving in months; ∞: the interval reaches no change"
 
 
 def print_conventions(result: ConventionTable, console: Console) -> None:
-    """The headline, each departure, the span, what does not apply, the slips; 80 columns."""
+    """Print the headline, each changed choice, the span, what does not apply, and errata.
+
+    Fits 80 columns.
+    """
     console.print(conventions_table(result))
     console.print(Text(CONVENTIONS_LEGEND, style="dim"))
     console.print()
@@ -35,7 +38,7 @@ def print_conventions(result: ConventionTable, console: Console) -> None:
 
 
 def conventions_table(result: ConventionTable) -> Table:
-    """The headline in bold and a line for each choice made differently."""
+    """The headline in bold, and a line for each changed choice."""
     level = f"{result.target.metric.replace('top', 'top-')} {percent(result.target.value)}"
     table = plain_table(
         f"One choice made differently at a time: {result.data}, {level}, {result.tier}",
@@ -77,7 +80,7 @@ def _print_block(title: str, console: Console, lines: Iterable[str]) -> None:
 
 
 def not_applicable_line(choice: NotApplicable) -> str:
-    """A choice that does not exist for these rows, and why."""
+    """A choice that does not exist for these rows, and the reason."""
     return f"{choice.convention}: {choice.reason}"
 
 

@@ -1,4 +1,4 @@
-"""Where each run of a ledger crossed its target, and its seeds together, in epochs."""
+"""Target crossings of each run of a ledger, and of its seeds combined, in epochs."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ ENDS = ("low", "high", "population_low", "population_high")
 
 
 def crossing_rows(entries: Iterable[Entry]) -> Iterator[dict[str, Any]]:
-    """Each kind's crossing with the sustained one's interval, epochs: runs, then their seeds.
+    """Yield the crossings of each run, then of its row's seeds, with the sustained one's interval.
 
-    A run that went to its schedule's end (a baseline, a budgeted trial) has none, nor has a row
-    without a curve.  Seeds of one row are combined where their configuration is known.
+    In epochs.  Runs of their whole schedule (baselines, budgeted trials) and rows without a curve
+    are left out.  Seeds of one row are combined if their configuration is known.
     """
     gathered: dict[RowKey, list[Entry]] = {}
     for entry in entries:
@@ -44,7 +44,7 @@ def crossing_rows(entries: Iterable[Entry]) -> Iterator[dict[str, Any]]:
 
 
 def crossings_table(rows: Iterable[Mapping[str, Any]]) -> Table:
-    """The rows as a table, seeds together in bold; fits 80 columns."""
+    """The rows as a table, with combined seeds in bold; fits 80 columns."""
     title = "Crossing of the target, epochs, with 95 % intervals"
     table = plain_table(title, "run", "first", "isotonic", "sustained", "95 %", "new images")
     for row in rows:

@@ -1,4 +1,4 @@
-"""What `efficiency-bench decompose` prints."""
+"""The output of `efficiency-bench decompose`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SPLIT_LEGEND = (
 
 
 def print_decomposition(result: Decomposition, console: Console) -> None:
-    """The four corners, then the parts of the gain; fits 80 columns."""
+    """Print the four corners, then the parts of the gain; fits 80 columns."""
     console.print(corners_table(result))
     console.print(parts_table(result))
     console.print(Text(result.method, style="dim"))
@@ -27,7 +27,7 @@ def print_decomposition(result: Decomposition, console: Console) -> None:
 
 
 def corners_table(result: Decomposition) -> Table:
-    """What each of the four combinations costs."""
+    """The cost of each of the four combinations."""
     level = f"{result.target.metric.replace('top', 'top-')} {percent(result.target.value)}"
     unit = "tfs-days" if result.currency == "paper3x_tfs_days" else "FLOP"
     corners = plain_table(
@@ -40,7 +40,7 @@ def corners_table(result: Decomposition) -> Table:
 
 
 def parts_table(result: Decomposition) -> Table:
-    """The parts of the gain, the whole in bold."""
+    """The parts of the gain, with the total in bold."""
     whole = next(part for part in result.parts if part.name == WHOLE)
     parts = plain_table("The gain, split", "part", "factor", "95 %", "halvings", "share")
     for part in result.parts:
@@ -49,13 +49,13 @@ def parts_table(result: Decomposition) -> Table:
 
 
 def print_epochs_and_images(rows: Sequence[EpochsAndImages], console: Console) -> None:
-    """The paper's split, a line a network: fewer epochs times cheaper images; 80 columns."""
+    """Print the paper's split per network: fewer epochs times cheaper images; 80 columns."""
     console.print(epochs_and_images_table(rows))
     console.print(Text(SPLIT_LEGEND, style="dim"))
 
 
 def epochs_and_images_table(rows: Sequence[EpochsAndImages]) -> Table:
-    """A line a network: its gain over the first, split."""
+    """One line per network: its gain over the first, split."""
     table = plain_table(
         f"Training gain over {rows[0].model}: fewer epochs x cheaper images",
         "network",

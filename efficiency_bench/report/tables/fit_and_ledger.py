@@ -1,4 +1,4 @@
-"""The terminal's tables of a ledger and of a fit, laid out like the paper's table."""
+"""Tables of a ledger and of a fit, laid out like the paper's table."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from efficiency_bench.report.tables.layout import ABSENT, bare_table, plain_tabl
 
 
 def print_fit(halving: HalvingTime, console: Console) -> None:
-    """Print the rows of a fit and then the halving time in words; fits 80 columns."""
+    """Print the rows of a fit, then sentences on the halving time; fits 80 columns."""
     noun = WORDS[halving.currency].noun
     console.print(fit_table(halving))
     if halving.rows:
@@ -38,7 +38,7 @@ def print_fit(halving: HalvingTime, console: Console) -> None:
 
 
 def fit_table(halving: HalvingTime) -> Table:
-    """A line a row of the fit, the frontier in bold."""
+    """One line per row of the fit, with the frontier in bold."""
     words = WORDS[halving.currency]
     table = bare_table(f"Training {words.noun} to {goal(halving)}")
     table.add_column("publication", overflow="fold")
@@ -51,7 +51,7 @@ def fit_table(halving: HalvingTime) -> Table:
 
 
 def ledger_table(entries: Sequence[Entry]) -> Table:
-    """One line an entry: how it ended and what it took; fits 80 columns."""
+    """One line per entry: how it ended and what it cost; fits 80 columns."""
     table = bare_table()
     # an id says model, data and seed, so these need no columns of their own
     table.add_column("run id", overflow="fold", min_width=24)
@@ -80,7 +80,7 @@ def _cells(row: Mapping[str, Any], name: str) -> tuple[str, ...]:
 
 
 def fit_legend(halving: HalvingTime) -> str:
-    """What the marks of ``fit_table`` mean."""
+    """The legend for the marks in ``fit_table``."""
     parts = ["* on the frontier", "seeds: reached/run"]
     if any(row["is_baseline"] for row in halving.rows):
         parts[-1] += " (the baseline sets the target: all)"
@@ -90,7 +90,7 @@ def fit_legend(halving: HalvingTime) -> str:
 
 
 def ledger_cells(entry: Entry) -> tuple[str, ...]:
-    """Run id, date, ending, target, epochs and compute to it, in words."""
+    """Run id, date, ending, target, and epochs and compute to it, as text."""
     compute = entry.paper3x_to_target_tfs_days
     epochs = entry.sustained_crossing_epochs
     if entry.sets_target or (entry.estimand == "budgeted" and entry.reached is not False):
@@ -106,7 +106,7 @@ def ledger_cells(entry: Entry) -> tuple[str, ...]:
 
 
 def outcome_word(entry: Entry) -> str:
-    """What came of the run; its end reason alone does not tell AlexNet's schedule from a miss."""
+    """The result of a run; the end reason alone does not distinguish a baseline from a miss."""
     if entry.end_reason not in ("target", "schedule"):
         return str(entry.end_reason)
     if entry.target is None:
@@ -129,7 +129,7 @@ COLUMNS = {
 
 
 def costs_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """One line an entry, of the listed rows of the ledger; fits 80 columns."""
+    """One line per listed entry with its costs; fits 80 columns."""
     table = plain_table("What training cost", "run id", *COLUMNS.values())
     for row in rows:
         table.add_row(row["run_id"], *(_cell(name, row[name]) for name in COLUMNS))

@@ -1,4 +1,4 @@
-"""The plain look that the terminal's tables share."""
+"""The common plain style of all terminal tables."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ABSENT = "-"
 
 
 def bare_table(title: str = "") -> Table:
-    """A table without columns yet."""
+    """An empty table in the common style."""
     return Table(
         title=title,
         title_justify="left",
@@ -26,7 +26,7 @@ def bare_table(title: str = "") -> Table:
 
 
 def plain_table(title: str, first: str, *others: str) -> Table:
-    """A table whose first column is words, folded where long, and whose others are numbers."""
+    """A table with a first column of text, which may wrap, and columns of numbers."""
     table = bare_table(title)
     table.add_column(first, overflow="fold")
     for name in others:
@@ -35,25 +35,25 @@ def plain_table(title: str, first: str, *others: str) -> Table:
 
 
 def indented(line: str) -> Padding:
-    """A remark under a table, wrapped at the console's width."""
+    """Print a remark below a table, wrapped at the console's width."""
     return Padding(Text(line), (0, 0, 0, 2))
 
 
 def print_lines(lines: Iterable[str], console: Console) -> None:
-    """Remarks under a table."""
+    """Print remarks below a table."""
     for line in lines:
         console.print(indented(line))
 
 
 def one_decimal(value: float | None) -> str:
-    """A number with one decimal, none from 1000 on; ``-`` where there is no number."""
+    """A number with one decimal, or none from 1000 on; ``-`` for None."""
     if value is None:
         return ABSENT
     return f"{value:.1f}" if value < 1000 else f"{value:.0f}"
 
 
 def interval(low: float | None, high: float | None) -> str:
-    """``13.2-19.3``; an end at no change is ``∞``, no interval at all ``-``."""
+    """Text like ``13.2-19.3``; an open end is ``∞``, no interval is ``-``."""
     if low is None and high is None:
         return ABSENT
     return f"{one_decimal(low)}-{'∞' if high is None else one_decimal(high)}"

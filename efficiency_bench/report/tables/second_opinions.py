@@ -1,4 +1,4 @@
-"""What a fit's second opinions look like in the terminal."""
+"""Tables of the robustness checks of a fit."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OPINIONS_LEGEND = (
 
 
 def print_opinions(opinions: SecondOpinions, console: Console) -> None:
-    """Other methods, rows left out, dates moved, the two tests and the power; 80 columns."""
+    """Print other methods, leave-one-out, moved dates, the two tests and power; 80 columns."""
     console.print(opinions_table(opinions))
     console.print(Text(OPINIONS_LEGEND, style="dim"))
     console.print()
@@ -32,7 +32,7 @@ def print_opinions(opinions: SecondOpinions, console: Console) -> None:
 
 
 def opinions_table(opinions: SecondOpinions) -> Table:
-    """A line a method, the headline's first."""
+    """One line per method, the headline's first."""
     table = plain_table("The same rows by other methods", "method", "halving", "95 %", "n")
     for method in (*opinions.methods, *opinions.moved_dates):
         months = one_decimal(method.halving_months)
@@ -42,7 +42,7 @@ def opinions_table(opinions: SecondOpinions) -> Table:
 
 
 def opinion_sentences(opinions: SecondOpinions) -> Iterator[str]:
-    """Leave-one-out, tests, power and censoring in words."""
+    """Sentences on leave-one-out, tests, power and censoring."""
     least, most = opinions.leave_one_out_months
     if least is not None and most is not None:
         yield f"leaving out one row: {least:.1f} to {most:.1f} months"
@@ -64,7 +64,7 @@ def opinion_sentences(opinions: SecondOpinions) -> Iterator[str]:
 
 
 def power_sentence(table: tuple[Needed, ...]) -> str:
-    """How many further rows tell 12 from 20 months."""
+    """A sentence on how many more rows would distinguish 12 from 20 months."""
     first = table[0]
     chance = (
         f"power: rows that scatter like these tell a halving in {FAST_MONTHS:g} months from one in "

@@ -1,4 +1,4 @@
-"""What `efficiency-bench fit --sweep LOW:HIGH` prints."""
+"""The output of `efficiency-bench fit --sweep LOW:HIGH`."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ SWEEP_LEGEND = (
 
 
 def print_sweep(result: ThresholdSweep, console: Console) -> None:
-    """A line a threshold, the runs' own target in bold; fits 80 columns."""
+    """Print one line per threshold, with the runs' own target in bold; fits 80 columns."""
     console.print(sweep_table(result))
     console.print(Text(SWEEP_LEGEND, style="dim"))
     print_lines(result.notes, console)
 
 
 def sweep_table(result: ThresholdSweep) -> Table:
-    """A line a threshold, the runs' own target in bold."""
+    """One line per threshold, with the runs' own target in bold."""
     metric = result.metric.replace("top", "top-")
     table = plain_table(
         f"Halving time by threshold: {result.data}, {metric}, {result.crossing} crossing",
