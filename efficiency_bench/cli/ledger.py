@@ -93,14 +93,14 @@ def ledger_export(
 
 @app.command("rates")
 def ledger_rates(
-    ledger: Annotated[Path, typer.Argument(help="Ledger of the trials, of suite=tuning.")],
+    ledger: Annotated[Path, typer.Argument(help="Ledger of the trials (suite=tuning).")],
     out: Annotated[Path, typer.Option(help="File to write, such as configs/rates/NAME.yaml.")],
     as_json: Json = False,
 ) -> None:
     """Choose each network's learning rate from trials on a part of the training images.
 
-    `train rates=NAME` uses the file. Where the best rate is the lowest or highest that was tried,
-    the run that extends the search once is printed; type it, and this command again.
+    `train rates=NAME` uses the file.  If the best rate is the lowest or highest that was tried,
+    prints the command of the run that extends the search; run it, then this command again.
     """
     from efficiency_bench.ledger.rate_search import chosen_rates, extensions
     from efficiency_bench.tuned_rates import write_rates
