@@ -32,7 +32,7 @@ def test_the_operators_of_a_run_are_those_of_its_layers(tmp_path: Path) -> None:
     (entry,) = store.read(tmp_path / "ledger").entries
     (results,) = set_results([entry], str(tmp_path / "ledger"))
     (by_operator,) = results.operators.values()
-    layers = build_model("alexnet", form="small", num_classes=10).modules()
+    layers = build_model("alexnet", form="small", num_classes=10, image_px=16).modules()
     linear = sum(m.in_features * m.out_features for m in layers if isinstance(m, nn.Linear))
     assert sorted(by_operator.values()) == sorted([linear, int(entry.forward_macs) - linear])
     shares = [float(row[3]) for row in cells(operators_table(results))]

@@ -95,8 +95,10 @@ def test_a_disk_that_is_full_when_the_entry_is_written_loses_nothing(
     """The same command writes the entry from the event log without training."""
     config = tiny(tmp_path, *SHORT, f"run_dir={small_disk / 'run'}", "checkpoint_share=0")
     if fault:
-        real = trainer.Run.losses_finite
-        monkeypatch.setattr(trainer.Run, "losses_finite", lambda r: r.steps < 15 and real(r))
+        real = trainer.TrainingRun.losses_finite
+        monkeypatch.setattr(
+            trainer.TrainingRun, "losses_finite", lambda r: r.steps < 15 and real(r)
+        )
     real_write = folders.write_entry
 
     def filled(*arguments):
