@@ -14,7 +14,7 @@ from tests.tiny import tiny
 
 SHORT = ("recipe.epochs=10", "recipe.batch_size=16")
 TRAINED = {
-    "baseline": ("experiment=alexnet", "recipe.epochs=9", "recipe.batch_size=16"),
+    "baseline": ("experiment=alexnet", "recipe.epochs=20", "recipe.batch_size=16"),
     "shufflenet plain": ("model=shufflenet_v2_x1_0", "recipe=small_plain", *SHORT),
     "shufflenet modern": ("model=shufflenet_v2_x1_0", "recipe=small_modern", *SHORT),
     "mobilenet plain": ("model=mobilenet_v1", "recipe=small_plain", *SHORT),
@@ -47,4 +47,6 @@ def _train(folder: Path) -> None:
     for name, options in TRAINED.items():
         entry = run(tiny(folder, *options, f"run_dir={folder / name}")).entry
         assert entry is not None
-        assert entry.reached is (name != "misses"), (name, entry.end_reason)
+        # a budgeted run ends without a target
+        reached = {"misses": False, "budgeted": None}.get(name, True)
+        assert entry.reached is reached, (name, entry.end_reason)

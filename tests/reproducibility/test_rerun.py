@@ -29,7 +29,7 @@ def ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _commit(folder: Path) -> None:
-    short = ("recipe.epochs=8", "recipe.batch_size=16")  # long enough for the baseline to learn
+    short = ("recipe.epochs=20", "recipe.batch_size=16")  # long enough for the baseline to learn
     for model in ("alexnet", "resnet18"):
         run(tiny(folder, f"experiment={model}", *short, f"run_dir={folder / model}"))
 
