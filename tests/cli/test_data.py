@@ -64,5 +64,5 @@ def test_check_reads_every_image(typed, tmp_path):
     content = bytearray(file.read_bytes())
     content[-200] ^= 1
     file.write_bytes(content)
-    refused(typed("data", "check-ffcv", "betons"), "val.beton was altered", "write it again")
+    refused(typed("data", "check-ffcv", "betons"), "val.beton has been changed", "write it again")
     refused(typed("data", "check-ffcv", "nowhere"), "no nowhere/train.beton")

@@ -72,7 +72,7 @@ def test_pixels_are_pillows_in_the_sources_order(written: tuple[Path, Path]) -> 
     source, out = written
     (splits, notes) = memmap_images.load(out)
     assert "squares of 24 px" in notes[0]
-    assert "content were checked" in notes[1]
+    assert "content of the .npy files were checked" in notes[1]
     for name, images in (("train", splits.train), ("val", splits.val)):
         photos = folder.scan(source / name)
         assert torch.equal(images.labels, photos.labels)
@@ -266,7 +266,7 @@ def test_large_files_are_checked_on_demand(tmp_path: Path, monkeypatch: pytest.M
     _altered(out)
     monkeypatch.setattr(memmap_images, "CONTENT_CHECKED_BYTES", 100)
     assert f"efficiency-bench data check-memory {out}" in memmap_images.load(out)[1][1]
-    with pytest.raises(UserError, match=r"val\.npy was altered"):
+    with pytest.raises(UserError, match=r"val\.npy has been changed"):
         memmap_images.check_whole(out)
 
 
