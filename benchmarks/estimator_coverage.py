@@ -16,20 +16,17 @@ from datetime import date
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from efficiency_bench.fitting.censored_regression import ENDS, STATED_MONTHS
+from efficiency_bench.fitting.fit_row import DAYS_PER_MONTH
 from efficiency_bench.fitting.ladder_design import (
     LadderDesign,
     rejected,
     simulate,
     slope_probabilities,
 )
-from efficiency_bench.fitting.regression import fit_line
+from efficiency_bench.fitting.regression import Array, fit_line
 from efficiency_bench.fitting.robustness.bootstrap import running_minimum
-from efficiency_bench.fitting.rows import DAYS_PER_MONTH
-
-Array = NDArray[np.float64]
 
 NETWORKS: dict[str, tuple[str, float]] = {
     "alexnet": ("2012-06-01", 714.2),

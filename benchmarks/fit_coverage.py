@@ -15,14 +15,14 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from efficiency_bench.fitting.fit_row import FitRow
 from efficiency_bench.fitting.groups import Selection
 from efficiency_bench.fitting.halving import frontier
 from efficiency_bench.fitting.regression import fit_line
 from efficiency_bench.fitting.robustness.bootstrap import hierarchical_bootstrap, pairs_bootstrap
 from efficiency_bench.fitting.robustness.second_opinions import logs_of, months_of
 from efficiency_bench.fitting.robustness.theil_sen import theil_sen
-from efficiency_bench.fitting.robustness.tobit import censored_line
-from efficiency_bench.fitting.rows import FitRow, fit_rows
+from efficiency_bench.fitting.rows import fit_rows
 from efficiency_bench.ledger.reference import published_entries
 
 TRUE_MONTHS = 16.0
@@ -100,10 +100,6 @@ def intervals(rows: list[FitRow], select: bool) -> Iterator[tuple[str, Interval]
         all_x, all_y = months_of(rows), logs_of(rows)
         whole = fit_line(all_x.tolist(), all_y.tolist())
         yield "least squares, t, all rows", (whole.slope_low, whole.slope_high)
-        never = all_y > np.quantile(all_y, 0.8)  # the dearest fifth stopped at what it had spent
-        spent = np.where(never, all_y - 0.5, all_y)
-        tobit = censored_line(all_x, spent, never)
-        yield "Tobit, all rows, a fifth censored", (tobit.low, tobit.high)
 
 
 def _ends(every: np.ndarray) -> Interval:

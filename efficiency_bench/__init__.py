@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from efficiency_bench.fitting.crossing_interval import CrossingEstimate
     from efficiency_bench.fitting.currencies import Crossing, Currency
     from efficiency_bench.fitting.fit import Fit
-    from efficiency_bench.fitting.halving import Variant
+    from efficiency_bench.fitting.groups import Axis
+    from efficiency_bench.fitting.halving import Method, Variant
     from efficiency_bench.records import Entry, Estimand, Tier
     from efficiency_bench.target_crossing import CrossingKind
 
@@ -90,28 +91,38 @@ def fit(
     tier: Tier | None = None,
     estimand: Estimand | None = None,
     until: date | None = None,
-    variant: Variant = "frontier",
+    method: Method | None = None,
+    axis: Axis = "architecture",
+    recipe: str | None = None,
+    model: str | None = None,
+    variant: Variant | None = None,
     crossing: Crossing = "sustained",
     currency: Currency = "paper3x",
     hardware: str | None = None,
 ) -> Fit:
-    """Fit the halving time: least squares of log2(compute) on publication date.
+    """Fit the halving time: how fast log2 of compute falls with publication date.
 
     ``data`` (a name, or the beginning of a digest), ``target`` (accuracy, a fraction), ``tier``
     (``"measured"``, ``"imported"``, ``"published"``) and ``estimand`` (``"anytime"``,
     ``"budgeted"``) select the runs to compare, if the entries hold several comparable sets.
-    ``until`` leaves out rows published after that day.  ``variant``: the running minimum by date
-    (``"frontier"``), or ``"all"`` rows.  ``crossing``: ``"sustained"`` or ``"first"``.
+    ``until`` leaves out rows published after that day.
+
+    ``method``: ``"censored"`` regression over all rows, those that did not arrive included as
+    bounds (the default for measured rows), or least squares on the ``"frontier"``, the method of
+    2020 (the default for published rows).  ``variant``: rows of least squares, the running minimum
+    by date (``"frontier"``) or ``"all"`` that arrived.  ``axis``: ``"architecture"`` compares
+    models with one ``recipe`` (``small_2020`` if there are rows of it, else all); ``"recipe"``
+    compares the recipes of one ``model``.  ``crossing``: ``"sustained"`` or ``"first"``.
     ``currency``: ``"paper3x"`` (3 x forward MACs, teraflop/s-days of 8.64e16), ``"exact"``
     (FLOPs), ``"seconds"``, ``"energy"`` (joules) or ``"dollars"``; the last three compare rows of
     one kind of machine, named by ``hardware`` if there are several.
 
     The result has the keys of ``fit --json``: ``halving_months`` with the ends ``low_months`` and
-    ``high_months`` of its 95 % t-interval (None: no decline, or not significant),
+    ``high_months`` of its 95 % interval (None: no decline, or not significant),
     ``reduction_factor``, ``n`` rows fitted, ``rows``, ``notes``; and the robustness checks:
     ``methods``, ``tests`` and others.
 
-    Raises UserError for an unknown choice, for fewer than three dated rows that reached the target,
+    Raises UserError for an unknown choice, for fewer than three dated rows that can be fitted,
     and for several sets with none selected; the message then lists them as command-line options.
 
     Source: Hernandez & Brown 2020, arXiv:2005.04305; docs/numbers.md, sections 4 and 5.
@@ -119,10 +130,20 @@ def fit(
     from efficiency_bench.fitting.fit import fit as fit_selected
     from efficiency_bench.fitting.groups import Selection
 
-    selection = Selection(data=data, target=target, tier=tier, estimand=estimand, until=until)
+    selection = Selection(
+        data=data,
+        target=target,
+        tier=tier,
+        estimand=estimand,
+        until=until,
+        axis=axis,
+        recipe=recipe,
+        model=model,
+    )
     return fit_selected(
         entries,
         selection,
+        method=method,
         variant=variant,
         crossing=crossing,
         currency=currency,

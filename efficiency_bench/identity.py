@@ -7,6 +7,7 @@ entry: no torch, no configuration library.  A set of fields lists dotted keys of
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -180,6 +181,26 @@ def row_date(measured: Mapping[str, Any]) -> str:
     """Return the row's ISO date: the later of the model's and the recipe's, if it has one."""
     dates = (measured["model"]["published"], measured["recipe"]["date"])
     return str(max(filter(None, dates)))
+
+
+def own_dates(entry: Entry) -> tuple[str | None, str | None]:
+    """Return the ISO dates of the entry's model and of its recipe; None: it has none.
+
+    An entry without a run's configuration (a published or imported row) has one date for both.
+    """
+    model, recipe = entry.config.get("model"), entry.config.get("recipe")
+    if isinstance(model, Mapping) and isinstance(recipe, Mapping):
+        published, followed = model.get("published"), recipe.get("date")
+        if _is_date(published) and (followed is None or _is_date(followed)):
+            return published, followed
+    return entry.date, entry.date
+
+
+def _is_date(value: Any) -> bool:
+    try:
+        return value == datetime.date.fromisoformat(value).isoformat()
+    except (TypeError, ValueError):
+        return False
 
 
 def form_scale(entry: Entry) -> float:

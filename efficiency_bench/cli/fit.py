@@ -23,6 +23,19 @@ from efficiency_bench.cli.shared import (
     stdout_console,
 )
 
+AxisName = Annotated[
+    Literal["architecture", "recipe"],
+    typer.Option(help="What varies: architectures with one recipe, or recipes with one model."),
+]
+RecipeName = Annotated[
+    str | None,
+    typer.Option(help="The one recipe of the architecture axis; small_2020 if there are rows."),
+]
+ModelName = Annotated[
+    str | None,
+    typer.Option(help="The one model of the recipe axis; the one with most recipes."),
+]
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -37,9 +50,20 @@ def fit(
     tier: TierName = None,
     estimand: EstimandName = None,
     until: Until = None,
+    method: Annotated[
+        Literal["censored", "frontier"] | None,
+        typer.Option(
+            help="censored: regression over all rows, those that never arrived as bounds (measured "
+            "rows).  frontier: least squares, the method of 2020 (published rows)."
+        ),
+    ] = None,
+    axis: AxisName = "architecture",
+    recipe: RecipeName = None,
+    model: ModelName = None,
     variant: Annotated[
-        Literal["frontier", "all"], typer.Option(help="Rows fitted: the running minimum, or all.")
-    ] = "frontier",
+        Literal["frontier", "all"] | None,
+        typer.Option(help="Rows of least squares: the running minimum, or all that arrived."),
+    ] = None,
     crossing: Annotated[
         Literal["sustained", "first"], typer.Option(help="Where a run counts as arrived.")
     ] = "sustained",
@@ -60,7 +84,10 @@ def fit(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Fit the halving time: log2 compute against publication date, with its 95 % interval."""
+    """Fit the halving time: log2 compute against publication date, with its 95 % interval.
+
+    Prints which method it used and why, and the other method's result beside it.
+    """
     from efficiency_bench.errors import UserError
     from efficiency_bench.fitting.groups import Selection
 
@@ -70,9 +97,13 @@ def fit(
         tier=tier,
         estimand=estimand,
         until=None if until is None else until.date(),
+        axis=axis,
+        recipe=recipe,
+        model=model,
     )
     entries = read_entries(source)
     choices = {
+        "method": method,
         "variant": variant,
         "crossing": crossing,
         "currency": "paper3x" if currency == "compute" else currency,
@@ -137,6 +168,9 @@ def conventions(
     target: TargetValue = None,
     tier: TierName = None,
     estimand: EstimandName = None,
+    axis: AxisName = "architecture",
+    recipe: RecipeName = None,
+    model: ModelName = None,
     as_json: Json = False,
 ) -> None:
     """Fit again under every choice that hides in the headline, one at a time, and all together."""
@@ -144,7 +178,15 @@ def conventions(
     from efficiency_bench.fitting.sensitivity.conventions import conventions as tabulate
     from efficiency_bench.report.tables.conventions import print_conventions
 
-    selection = Selection(data=data, target=target, tier=tier, estimand=estimand)
+    selection = Selection(
+        data=data,
+        target=target,
+        tier=tier,
+        estimand=estimand,
+        axis=axis,
+        recipe=recipe,
+        model=model,
+    )
     shown(tabulate(read_entries(source), selection), print_conventions, as_json)
 
 

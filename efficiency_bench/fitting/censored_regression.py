@@ -32,9 +32,9 @@ from scipy.special import stdtr
 
 from efficiency_bench.errors import UserError
 from efficiency_bench.fitting.halving import LEAST_ROWS, MOORE_MONTHS, PAPER_2020_MONTHS, Verdict
-from efficiency_bench.fitting.interval_likelihood import Array, Maximum, Outcomes, maximise
+from efficiency_bench.fitting.interval_likelihood import Maximum, Outcomes, maximise
 from efficiency_bench.fitting.random_intercept import GroupedMaximum, maximise_grouped
-from efficiency_bench.fitting.regression import CONFIDENCE
+from efficiency_bench.fitting.regression import CONFIDENCE, Array
 
 STATED_MONTHS = (float(PAPER_2020_MONTHS), float(MOORE_MONTHS), None)
 """Halving times that a fit is tested against; None: compute does not change."""
@@ -208,12 +208,16 @@ class CensoredRegression:
         """Whether some row has two observations, which identify the seeds' scatter."""
         return len(self._rows) > len(np.unique(self._rows))
 
+    @property
+    def slope_per_month(self) -> float | None:
+        """log2 of compute per month; None: not identified."""
+        return self._slope if self._identified else None
+
     def fit(self) -> CensoredFit:
         """The halving time with its interval and tests."""
         best, middle = self._best, self._middle
-        slope = self._slope if self._identified else None
         return CensoredFit(
-            slope_per_month=slope,
+            slope_per_month=self.slope_per_month,
             slope_low_per_month=self._slope_at(ENDS[0]),
             slope_high_per_month=self._slope_at(ENDS[1]),
             column_effects=tuple(best.coefficients[middle, 2:].tolist()),

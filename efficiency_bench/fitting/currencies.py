@@ -34,6 +34,13 @@ def whole_cost(entry: Entry, currency: Currency) -> float | None:
     return OF_A_MACHINE[currency](entry)
 
 
+def whole_compute(entry: Entry, currency: Currency) -> float | None:
+    """Compute (or cost) of the whole run, in the currency's unit; None: not known."""
+    if currency in OF_A_MACHINE:
+        return whole_cost(entry, currency)
+    return entry.paper3x_tfs_days if currency == "paper3x" else entry.exact_flops
+
+
 def cost_to_target(entry: Entry, crossing: Crossing, currency: Currency) -> float | None:
     """Seconds, joules or dollars of training up to the crossing; None: never crossed.
 

@@ -8,8 +8,10 @@ from datetime import date
 from typing import Any, Literal
 
 from efficiency_bench.errors import UserError
-from efficiency_bench.fitting.regression import Line, fit_line
-from efficiency_bench.fitting.rows import DAYS_PER_MONTH, FitRow, RowSet
+from efficiency_bench.fitting.fit_row import DAYS_PER_MONTH, FitRow, RowSet
+from efficiency_bench.fitting.groups import Axis
+from efficiency_bench.fitting.regression import Array, Line, fit_line
+from efficiency_bench.fitting.slope_share import slope_share
 from efficiency_bench.records import Estimand, Record, Target, Tier
 
 PAPER_2020_MONTHS = 16
@@ -21,7 +23,13 @@ MOORE_MONTHS = 24
 LEAST_ROWS = 3
 """Two points always lie on a line: they leave no degree of freedom for an interval."""
 
+Method = Literal["censored", "frontier"]
+"""``censored``: interval-censored regression over all rows.  ``frontier``: least squares on rows
+that reached the target, the method of 2020."""
+
 Variant = Literal["frontier", "all"]
+"""Rows of a fit: the running minimum by date, or all."""
+
 Verdict = Literal["halving", "not shown to halve", "doubling", "not shown to halve, doubling"]
 """Halving and doubling follow the slope's sign; "not shown": its interval contains 0."""
 
@@ -39,12 +47,16 @@ class HalvingTime(Record):
     """Where compute rises over time: months until it has doubled."""
     end_points_months: float | None
     """H through the first and the last row alone; None where compute does not fall."""
-    reduction_factor: float
-    """Compute of the first row over that of the last, among those fitted."""
+    reduction_factor: float | None
+    """Compute of the first fitted row over that of the last; by the censored regression, along its
+    line from the first date to the last."""
     r_squared: float | None
+    """None for the censored regression, and if every compute is the same."""
     n: int
     """Rows fitted; seeds are not rows."""
-    method: str
+    n_arrived: int
+    """Of these, rows that reached the target."""
+    method: Method
     variant: Variant
     verdict: Verdict
     currency: str
@@ -55,16 +67,41 @@ class HalvingTime(Record):
     target: Target
     estimand: Estimand
     tier: Tier
-    slope_per_month: float
-    """log2 of compute per month, with its 95 % interval."""
-    slope_low_per_month: float
-    slope_high_per_month: float
+    axis: Axis | None
+    """What varies between rows; None: architecture and recipe."""
+    slope_per_month: float | None
+    """log2 of compute per month, with its 95 % interval; None: the rows do not identify it."""
+    slope_low_per_month: float | None
+    slope_high_per_month: float | None
+    """None: open."""
+    macs_per_month: float | None
+    """Part of the slope that is MACs per image; None: no slope, or rows without a count."""
+    images_per_month: float | None
+    """The rest: images to the target."""
+    scatter: float | None
+    """Standard deviation of rows about the line, log2 of compute; None: not identified."""
+    scatter_is_bound: bool = False
+    """Whether it is at most this: rows are known too coarsely to tell it from none."""
+    seed_scatter: float | None = None
+    """That of seeds about their row; None: not estimated."""
+    target_error: float | None = None
+    """Standard error of the target, a fraction, which is in the interval; None: not in it."""
+    search_tfs_days: float | None = None
+    """Compute of the searches for the rows' learning rates, in no row's own; None: not recorded."""
     line: tuple[dict[str, Any], ...]
-    """The fitted line by date: ``date``, ``compute``, and its 95 % band ``low``, ``high``."""
+    """The fitted line by date: ``date``, ``compute``, and its 95 % band ``low``, ``high``, None
+    where open.  Empty without a slope."""
     rows: tuple[dict[str, Any], ...]
-    """Every row, fitted or not: the fields of ``FitRow`` with ``reached``, ``on_frontier``,
-    ``fitted`` and ``reduction_factor`` (first fitted row over this one)."""
+    """Every row, fitted or not: the fields of ``FitRow`` with ``reached``, ``censoring``,
+    ``on_frontier``, ``fitted`` and ``reduction_factor`` (first fitted row over this one)."""
     notes: tuple[str, ...]
+
+    @property
+    def macs_share(self) -> float | None:
+        """MACs' part of the slope, negative if they pull the other way; None: not known."""
+        if self.macs_per_month is None or not self.slope_per_month:
+            return None
+        return self.macs_per_month / self.slope_per_month
 
 
 def halving_time(row_set: RowSet, variant: Variant = "frontier") -> HalvingTime:
@@ -75,7 +112,7 @@ def halving_time(row_set: RowSet, variant: Variant = "frontier") -> HalvingTime:
     """
     usable = [row for row in row_set.rows if row.reached and row.date is not None]
     if len(usable) < LEAST_ROWS:
-        raise UserError(_too_few(row_set, len(usable)))
+        raise UserError(too_few(row_set, len(usable), "that reached the target"))
     on_frontier = frontier(usable)
     notes = list(row_set.notes)
     if variant == "frontier" and len(on_frontier) < LEAST_ROWS:
@@ -93,24 +130,48 @@ def halving_time(row_set: RowSet, variant: Variant = "frontier") -> HalvingTime:
     line = fit_line(months, [math.log2(row.known_compute) for row in fitted])
     first, last = ends(fitted)
     return HalvingTime(
-        **rates(line),
+        **line_rates(line),
         end_points_months=-1 / slope if (slope := end_points_slope(first, last)) < 0 else None,
         reduction_factor=first.known_compute / last.known_compute,
         r_squared=line.r_squared,
         n=line.n,
-        method="least squares on log2 of compute, 95 % t-interval",
+        n_arrived=line.n,
+        method="frontier",
         variant=variant,
-        currency=row_set.compute_unit,
-        crossing=row_set.crossing,
-        data=row_set.group.data,
-        data_digest=row_set.group.data_digest or None,
-        target=row_set.target,
-        estimand=row_set.group.estimand,
-        tier=row_set.group.tier,
+        **slope_parts(fitted, line.slope),
+        scatter=math.sqrt(line.residual_variance),
+        **facts(row_set, fitted),
         line=_band(line, fitted),
-        rows=_all_shown(row_set.rows, on_frontier, fitted, first),
+        rows=shown_rows(row_set.rows, fitted, first.known_compute),
         notes=tuple(notes),
     )
+
+
+def facts(row_set: RowSet, fitted: Sequence[FitRow]) -> dict[str, Any]:
+    """The fields of ``HalvingTime`` that do not depend on the method."""
+    searches = [row.search_tfs_days for row in fitted if row.search_tfs_days is not None]
+    return {
+        "currency": row_set.compute_unit,
+        "crossing": row_set.crossing,
+        "data": row_set.group.data,
+        "data_digest": row_set.group.data_digest or None,
+        "target": row_set.target,
+        "estimand": row_set.group.estimand,
+        "tier": row_set.group.tier,
+        "axis": row_set.axis,
+        "search_tfs_days": math.fsum(searches) if searches else None,
+    }
+
+
+def slope_parts(
+    fitted: Sequence[FitRow], slope: float | None, columns: Array | None = None
+) -> dict[str, Any]:
+    """``macs_per_month`` and ``images_per_month``; ``columns``: further fixed effects."""
+    if slope is None or not all(row.forward_macs > 0 for row in fitted):
+        return {"macs_per_month": None, "images_per_month": None}
+    months, macs = [row.months for row in fitted], [row.forward_macs for row in fitted]
+    share = slope_share(months, macs, slope, columns)
+    return {"macs_per_month": share.macs_per_month, "images_per_month": share.images_per_month}
 
 
 def frontier(rows: Sequence[FitRow]) -> list[FitRow]:
@@ -125,7 +186,7 @@ def frontier(rows: Sequence[FitRow]) -> list[FitRow]:
     return kept
 
 
-def rates(line: Line) -> dict[str, Any]:
+def line_rates(line: Line) -> dict[str, Any]:
     """H, its interval, the doubling time and the verdict from the slope's interval."""
     falls, rises = line.slope < 0, line.slope > 0
     verdict: Verdict = "doubling" if rises else "halving"
@@ -156,116 +217,67 @@ def ends(rows: Sequence[FitRow]) -> tuple[FitRow, FitRow]:
     return oldest, newest
 
 
-def _band(line: Line, rows: Sequence[FitRow], steps: int = 24) -> tuple[dict[str, Any], ...]:
-    """The line from the first to the last date, in ``steps`` equal steps."""
-    start, end = min(row.day for row in rows), max(row.day for row in rows)
+def _band(line: Line, rows: Sequence[FitRow]) -> tuple[dict[str, Any], ...]:
+    """The line and its band from the first to the last date."""
     points = []
-    for day in sorted({start + round((end - start) * i / steps) for i in range(steps + 1)}):
+    for day in band_days(min(row.day for row in rows), max(row.day for row in rows)):
         x = day / DAYS_PER_MONTH
         centre, half = line.at(x), line.half_width(x)
         points.append(
             {
                 "date": date.fromordinal(day).isoformat(),
-                "compute": _power_of_two(centre),
-                "low": _power_of_two(centre - half),
-                "high": _power_of_two(centre + half),
+                "compute": power_of_two(centre),
+                "low": power_of_two(centre - half),
+                "high": power_of_two(centre + half),
             }
         )
     return tuple(points)
 
 
-def _power_of_two(exponent: float) -> float:
-    # three scattered points have a band beyond what a float holds; nothing is drawn out there
-    return 2.0 ** min(max(exponent, -1000.0), 1000.0)
+def band_days(first: int, last: int, steps: int = 24) -> list[int]:
+    """Days from the first to the last, in ``steps`` equal steps."""
+    return sorted({first + round((last - first) * i / steps) for i in range(steps + 1)})
 
 
-def _all_shown(
-    rows: Sequence[FitRow], on_frontier: Sequence[FitRow], fitted: Sequence[FitRow], first: FitRow
+def power_of_two(exponent: float) -> float:
+    """2 to a power, kept within what a float holds: three scattered rows have such a band."""
+    return float(2.0 ** min(max(exponent, -1000.0), 1000.0))
+
+
+def shown_rows(
+    rows: Sequence[FitRow], fitted: Sequence[FitRow], first_compute: float | None
 ) -> tuple[dict[str, Any], ...]:
+    """Every row as ``HalvingTime.rows`` has it; ``first_compute``: that of the first one fitted."""
+    usable = [row for row in rows if row.reached and row.date is not None]
     # by identity: comparing every row with every other took seconds for thousands
-    best, used = ({id(row) for row in some} for some in (on_frontier, fitted))
-    return tuple(_shown(row, id(row) in best, id(row) in used, first) for row in rows)
+    best, used = ({id(row) for row in some} for some in (frontier(usable), fitted))
+    return tuple(_shown(row, id(row) in best, id(row) in used, first_compute) for row in rows)
 
 
-def _shown(row: FitRow, on_frontier: bool, fitted: bool, first: FitRow) -> dict[str, Any]:
-    fields = {name: getattr(row, name) for name in row.__dataclass_fields__}
+NOT_SHOWN = {"ladders", "missed_computes"}
+
+
+def _shown(
+    row: FitRow, on_frontier: bool, fitted: bool, first_compute: float | None
+) -> dict[str, Any]:
+    names = (name for name in row.__dataclass_fields__ if name not in NOT_SHOWN)
     return {
-        **fields,
+        **{name: getattr(row, name) for name in names},
         "run_ids": list(row.run_ids),
         "reached": row.reached,
+        "censoring": row.censoring,
         "on_frontier": on_frontier,
         "fitted": fitted,
-        "reduction_factor": first.known_compute / row.compute if row.compute else None,
+        "reduction_factor": first_compute / row.compute if row.compute and first_compute else None,
     }
 
 
-def _too_few(row_set: RowSet, usable: int) -> str:
+def too_few(row_set: RowSet, usable: int, wanted: str) -> str:
+    """The message for fewer rows than a fit needs; ``wanted``: which rows count."""
     remarks = "".join(f"\n  {note}" for note in row_set.notes)
     return (
-        f"a fit needs at least {LEAST_ROWS} rows that reached the target and have a date; "
+        f"a fit needs at least {LEAST_ROWS} rows {wanted} and have a date; "
         f"here are {usable} of {len(row_set.rows)} ({row_set.group.options()}){remarks}\n"
         "measure more: efficiency-bench train experiment=resnet18; "
         "or fit the published rows: efficiency-bench fit published"
     )
-
-
-Method = Literal["least squares", "end points"]
-
-
-class Outcome(Record):
-    """What one fit gives; the fields are ``HalvingTime``'s, None where there is no fit."""
-
-    reduction_factor: float | None = None
-    """Compute of the oldest fitted row over that of the newest."""
-    halving_months: float | None = None
-    low_months: float | None = None
-    high_months: float | None = None
-    """Ends of the 95 % t-interval; None through end points, or where it reaches no change."""
-    doubling_months: float | None = None
-    n: int = 0
-    """Rows fitted."""
-    variant: Variant | None = None
-    """A frontier of fewer than three rows gives way to all models."""
-    verdict: Verdict | None = None
-    reason: str | None = None
-    """Why there is no fit."""
-
-
-def outcome(
-    rows: Sequence[FitRow], variant: Variant = "frontier", method: Method = "least squares"
-) -> Outcome:
-    """Fit ``log2 C = a - t / H`` to the dated rows that reached the target.
-
-    The rules are those of ``halving.halving_time``; where it raises, this says why in ``reason``.
-    """
-    usable = [row for row in rows if row.reached and row.date is not None]
-    if len(usable) < LEAST_ROWS:
-        return Outcome(
-            n=len(usable),
-            reason=f"{len(usable)} dated rows, {LEAST_ROWS} needed",
-        )
-    fitted = frontier(usable) if variant == "frontier" else usable
-    if len(fitted) < LEAST_ROWS:
-        fitted, variant = usable, "all"
-    oldest, newest = ends(fitted)
-    if oldest.day == newest.day:
-        return Outcome(n=len(fitted), variant=variant, reason="all rows are of one date")
-    if method == "end points":
-        found: dict[str, Any] = _through(end_points_slope(oldest, newest))
-    else:
-        months = [row.months for row in fitted]
-        found = rates(fit_line(months, [math.log2(row.known_compute) for row in fitted]))
-    return Outcome(
-        **{name: value for name, value in found.items() if name in Outcome.model_fields},
-        reduction_factor=oldest.known_compute / newest.known_compute,
-        n=len(fitted),
-        variant=variant,
-    )
-
-
-def _through(slope: float) -> dict[str, float | None]:
-    """Halving or doubling time of a slope, log2 per month; neither for no change."""
-    return {
-        "halving_months": -1 / slope if slope < 0 else None,
-        "doubling_months": 1 / slope if slope > 0 else None,
-    }

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_ndtr
 
-Array = NDArray[np.float64]
+from efficiency_bench.fitting.regression import Array
+
 Mask = NDArray[np.bool_]
 
 LEAST_SCATTER = 0.01

@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from efficiency_bench.errors import UserError
+from efficiency_bench.fitting.regression import Array
 from efficiency_bench.target_crossing import isotonic
-
-Array = NDArray[np.float64]
 
 DRAWN_LEVELS = 21
 """Levels that stand for the error of a measured target; odd, so that one is the mean."""
@@ -68,6 +66,10 @@ class Ladder:
     def violations(self) -> int:
         """Pairs of neighbouring budgets of which the larger one has the lower mean accuracy."""
         return sum(after < before for before, after in pairwise(self.means))
+
+    def scaled(self, factor: float) -> Ladder:
+        """The ladder with every budget times ``factor``."""
+        return replace(self, budgets=tuple(factor * budget for budget in self.budgets))
 
     def compute_to(self, accuracy: float) -> ComputeInterval:
         """Compute to a final accuracy of at least ``accuracy``, a fraction."""
@@ -121,13 +123,21 @@ def drawn_levels(finals: Sequence[float], count: int = DRAWN_LEVELS) -> Array:
             "a target has no baseline seeds: at least one final accuracy is required\n"
             "train the baseline: efficiency-bench train experiment=alexnet"
         )
-    mean = math.fsum(finals) / len(finals)
-    if len(finals) == 1:
+    mean, error = math.fsum(finals) / len(finals), standard_error(finals)
+    if error is None:
         return np.array([mean])
     freedom = len(finals) - 1
-    error = math.sqrt(math.fsum((f - mean) ** 2 for f in finals) / freedom / len(finals))
     shares = (np.arange(count) + 0.5) / count
     return np.asarray(mean + error * stdtrit(freedom, shares))
+
+
+def standard_error(finals: Sequence[float]) -> float | None:
+    """Standard error of the mean of ``finals``; None of a single one."""
+    if len(finals) < 2:
+        return None
+    mean = math.fsum(finals) / len(finals)
+    variance = math.fsum((f - mean) ** 2 for f in finals) / (len(finals) - 1)
+    return math.sqrt(variance / len(finals))
 
 
 def _check(trial: Trial) -> None:

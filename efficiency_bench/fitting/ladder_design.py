@@ -9,9 +9,9 @@ import numpy as np
 
 from efficiency_bench.errors import UserError
 from efficiency_bench.fitting.censored_regression import STATED_MONTHS, probability_below
-from efficiency_bench.fitting.interval_likelihood import Array, Outcomes, maximise
+from efficiency_bench.fitting.interval_likelihood import Outcomes, maximise
 from efficiency_bench.fitting.ladder import Ladder, drawn_levels
-from efficiency_bench.fitting.regression import CONFIDENCE
+from efficiency_bench.fitting.regression import CONFIDENCE, Array
 from efficiency_bench.target_crossing import isotonic
 
 STEEPNESS_SPREAD = 0.5

@@ -6,7 +6,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
 from scipy.special import stdtrit  # not scipy.stats: half a second of import for one quantile
+
+Array = NDArray[np.float64]
 
 CONFIDENCE = 0.95
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from efficiency_bench.fitting.interval_likelihood import Array
+from efficiency_bench.fitting.regression import Array
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,11 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtr  # not scipy.stats: half a second of import for one function
 
+from efficiency_bench.fitting.regression import Array
 from efficiency_bench.records import Target
 from efficiency_bench.target_crossing import LearningCurve, crossing_of, isotonic
-
-Array = NDArray[np.float64]
 
 NEAR_LOG_X = 1.0
 """How far from the crossing evaluations count: a factor e of training either way."""

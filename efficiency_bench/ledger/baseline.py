@@ -100,6 +100,27 @@ def baseline_target(
     )
 
 
+def baseline_finals(
+    entries: Iterable[Entry], data_digest: str | None, metric: Metric
+) -> dict[str, float]:
+    """Return the final accuracy of each baseline run that finished its schedule, by run id.
+
+    Their mean is the level of ladders.  Runs with ``LADDER_RECIPE`` set it alone, if there are any;
+    a seed that was run twice counts once.
+    """
+    found = [
+        entry
+        for entry in sorted(entries, key=lambda e: (not e.sets_target, e.run_id))
+        if entry.tier == "measured" and entry.data_digest == data_digest
+        if is_baseline(entry) and metric_of_entry(entry) == metric and _finished([entry])
+    ]
+    own = [entry for entry in found if entry.recipe == LADDER_RECIPE]
+    seeds: dict[int | None, Entry] = {}
+    for entry in own or found:
+        seeds.setdefault(entry.seed, entry)
+    return {e.run_id: e.evaluations[-1].accuracy(metric) for e in seeds.values()}
+
+
 def uses_current_baseline(entry: Entry, entries: Iterable[Entry]) -> bool:
     """Return whether the target of ``entry`` comes from the baseline runs now in ``entries``.
 

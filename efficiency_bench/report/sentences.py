@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 
+from efficiency_bench.fitting.fit import Fit
+from efficiency_bench.fitting.fit_row import DAYS_PER_MONTH
 from efficiency_bench.fitting.halving import MOORE_MONTHS, PAPER_2020_MONTHS, HalvingTime
-from efficiency_bench.fitting.rows import DAYS_PER_MONTH
 from efficiency_bench.formatting import number, percent
 
 
@@ -52,8 +54,11 @@ def goal(halving: HalvingTime) -> str:
 def headline(halving: HalvingTime) -> str:
     """The result in one line, with its interval if there is one."""
     low, high, months = halving.low_months, halving.high_months, halving.halving_months
+    if halving.slope_per_month is None:
+        return f"not identified: {_arrived(halving)}, too few to tell a rate"
     if halving.verdict == "halving":
-        return f"halves every {_months(months)} (95 % interval {_bare(low)} to {_months(high)})"
+        interval = f"{_bare(low)} to {_months(high)}" if low else f"up to {_months(high)}"
+        return f"halves every {_months(months)} (95 % interval {interval})"
     if halving.verdict == "doubling":
         return f"does not halve: it rises, doubling every {_months(halving.doubling_months)}"
     if months is not None:
@@ -62,42 +67,113 @@ def headline(halving: HalvingTime) -> str:
         best = f"the best estimate rises, doubling every {_months(halving.doubling_months)}"
     else:
         best = "the best estimate is no change"
-    reach = "" if low is None else f"from {_bare(low)} months a halving "
+    reach = f"from a halving every {_bare(low)} months " if low else ""
     return f"not shown to halve: {best}; the 95 % interval reaches {reach}to no change and beyond"
 
 
+def method_words(halving: HalvingTime) -> str:
+    """The method with its rows, as in ``least squares on the frontier, the method of 2020``."""
+    if halving.method == "censored":
+        return "censored regression over all rows"
+    if halving.variant == "frontier":
+        return "least squares on the frontier, the method of 2020"
+    return "least squares on all rows that arrived"
+
+
 def basis(halving: HalvingTime) -> str:
-    """The basis of the result: rows, variant, method, crossing, currency."""
-    rows = "rows of the frontier" if halving.variant == "frontier" else "rows, all models"
+    """How the figure was obtained: method, rows, estimand, crossing, currency."""
     fit = "" if halving.r_squared is None else f", r² {halving.r_squared:.3f}"
-    currency = WORDS[halving.currency].basis
+    crossing = "" if halving.estimand == "budgeted" else f"{halving.crossing} crossing, "
+    axis = f"{halving.axis} axis, " if halving.axis else ""
     return (
-        f"n = {halving.n} {rows}; {halving.method}{fit}; "
-        f"{halving.estimand}, {halving.crossing} crossing, {currency}, {halving.tier}"
+        f"{method_words(halving)}: n = {halving.n}{fit}; {axis}"
+        f"{halving.estimand}, {crossing}{WORDS[halving.currency].basis}, {halving.tier}"
     )
 
 
 def why(halving: HalvingTime) -> str:
-    """What the interval covers, and what it leaves out."""
-    reason = "Student's t: with so few rows a normal interval would be too short"
-    if halving.variant == "frontier":
-        return f"{reason}; choosing the frontier by its own numbers is not in it (docs/numbers.md)"
+    """What the interval holds, and what it leaves out."""
+    if halving.method == "frontier":
+        reason = "interval by Student's t"
+        if halving.variant == "frontier":
+            return f"{reason}; the selection of the frontier is not in it (docs/numbers.md)"
+        return reason
+    reason = "interval by the profile likelihood, corrected for few rows"
+    if halving.target_error is not None:
+        points = f"{100 * halving.target_error:.2g}"
+        return f"{reason}; the target's standard error of {points} points is in it"
+    if halving.target.source == "baseline":
+        return f"{reason}; the target's own error is not in it: runs stop at the target"
     return reason
+
+
+def account(halving: HalvingTime) -> Iterator[str]:
+    """What the slope consists of, who arrived, how rows scatter, and what tuning cost."""
+    yield f"{_arrived(halving)} at the target"
+    share = halving.macs_share
+    if share is not None:
+        yield (
+            f"of the slope, MACs per image are {100 * share:.0f} % and images to the target "
+            f"{100 * (1 - share):.0f} %"
+        )
+    if halving.method == "censored" and halving.scatter is not None:
+        bound = "at most " if halving.scatter_is_bound else ""
+        seeds = halving.seed_scatter
+        within = "" if seeds is None else f", seeds about their row by {seeds:.2f}"
+        yield f"rows scatter about the line by {bound}{halving.scatter:.2f} halvings{within}"
+    if halving.search_tfs_days is not None:
+        yield (
+            f"the search for learning rates took {number(halving.search_tfs_days)} tfs-days, which "
+            "are in no row's compute"
+        )
+    elif halving.tier == "measured":
+        yield "no search for learning rates is recorded"
+
+
+def beside(fit: Fit) -> str:
+    """The result of the other method."""
+    other = fit.other_method
+    name = "least squares on the frontier" if other.method == "frontier" else "censored regression"
+    if other.reason is not None:
+        return f"{name}: no fit ({other.reason})"
+    if other.halving_months is None:
+        return f"{name}, n = {other.n}: {other.verdict}"
+    return (
+        f"{name}, n = {other.n}: {other.verdict}, {_bare(other.halving_months)} months "
+        f"({_interval(other.low_months, other.high_months)})"
+    )
+
+
+def _interval(low: float | None, high: float | None) -> str:
+    if high is None:
+        return f"95 % interval from {_bare(low)} months to no change" if low else "no interval"
+    return f"95 % interval {_bare(low)} to {_bare(high)}" if low else f"up to {_bare(high)}"
+
+
+def _arrived(halving: HalvingTime) -> str:
+    return f"{halving.n_arrived} of {halving.n} rows arrived"
 
 
 def comparison(halving: HalvingTime) -> str:
     """The factor over the fitted years, compared with the 2020 paper's rate and Moore's law."""
     months = fitted_months(halving)
-    noun = WORDS[halving.currency].noun
-    factor = f"{halving.reduction_factor:.3g}x less {noun} in {months / 12:.1f} years"
-    if halving.reduction_factor < 1:
-        factor = f"{1 / halving.reduction_factor:.3g}x more {noun} in {months / 12:.1f} years"
+    noun, years = WORDS[halving.currency].noun, f"{months / 12:.1f} years"
     return (
-        f"{factor} (end points{_end_points(halving)}); "
+        f"{_factor(halving, noun, years)}; "
         f"at the {PAPER_2020_MONTHS} months of the 2020 paper it would be "
         f"{2 ** (months / PAPER_2020_MONTHS):.3g}x, "
         f"by Moore's law ({MOORE_MONTHS} months) {2 ** (months / MOORE_MONTHS):.3g}x"
     )
+
+
+def _factor(halving: HalvingTime, noun: str, years: str) -> str:
+    factor, way = halving.reduction_factor, "less"
+    if factor is None:
+        return f"no factor over {years}"
+    if factor < 1:
+        factor, way = 1 / factor, "more"
+    by = "along the line" if halving.method == "censored" else f"end points{_end_points(halving)}"
+    return f"{factor:.3g}x {way} {noun} in {years} ({by})"
 
 
 def fitted_months(halving: HalvingTime) -> float:

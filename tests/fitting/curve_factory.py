@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
 
-from efficiency_bench.fitting.rows import DAYS_PER_MONTH
+from efficiency_bench.fitting.fit_row import DAYS_PER_MONTH
 from efficiency_bench.records import Entry
 from efficiency_bench.target_crossing import first_crossing, sustained_crossing
 from tests.ledger.factory import make_entry, make_evaluation, make_segment, make_target

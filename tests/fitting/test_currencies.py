@@ -6,9 +6,10 @@ import pytest
 
 from efficiency_bench.errors import UserError
 from efficiency_bench.fitting.currencies import cost_to_target, seconds_at
+from efficiency_bench.fitting.fit_row import DAYS_PER_MONTH
 from efficiency_bench.fitting.groups import Selection
 from efficiency_bench.fitting.halving import halving_time
-from efficiency_bench.fitting.rows import DAYS_PER_MONTH, fit_rows
+from efficiency_bench.fitting.rows import fit_rows
 from efficiency_bench.ledger.reference import published_entries
 from efficiency_bench.records import Clocks, Cost, Provenance
 from tests.ledger.factory import make_baseline, make_entry, make_evaluation, make_target

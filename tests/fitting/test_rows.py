@@ -178,7 +178,7 @@ def test_nothing_to_fit_says_what_to_type(entries):
 def test_different_tolerances_are_said():
     loose = make_target(tolerance=0.01)
     notes = fit_rows([make_entry("a"), make_entry("b", target=loose)], Selection()).notes
-    assert notes == ("runs with different tolerances stand together: 0.0, 0.01",)
+    assert notes == ("runs with different tolerances are in one fit: 0.0, 0.01",)
 
 
 def test_published_and_measured_never_share_a_fit():

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from efficiency_bench.fitting.fit import Fit, fit
 from efficiency_bench.fitting.groups import Selection
-from efficiency_bench.fitting.halving import HalvingTime, Variant, halving_time
-from efficiency_bench.fitting.rows import fit_rows
+from efficiency_bench.fitting.halving import Method, Variant
 from efficiency_bench.ledger.reference import published_entries
 from efficiency_bench.records import Entry
 from tests.ledger.factory import make_baseline, make_entry, make_segment, make_target
@@ -21,8 +21,8 @@ FAMILIES = {  # model -> date, MACs, images to target of three seeds (None: miss
 }
 
 
-def published(variant: Variant = "frontier") -> HalvingTime:
-    return halving_time(fit_rows(published_entries(), Selection()), variant)
+def published(variant: Variant = "frontier") -> Fit:
+    return fit(published_entries(), Selection(), variant=variant)
 
 
 def rehearsal_entries() -> list[Entry]:
@@ -56,15 +56,15 @@ def rehearsal_entries() -> list[Entry]:
     return [*baselines, *others]
 
 
-def rehearsal() -> HalvingTime:
-    return halving_time(fit_rows(rehearsal_entries(), Selection()))
+def rehearsal(method: Method = "frontier") -> Fit:
+    return fit(rehearsal_entries(), Selection(), method=method)
 
 
-def of_computes(*computes: float, **overrides: Any) -> HalvingTime:
+def of_computes(*computes: float, **overrides: Any) -> Fit:
     """One row every 300 days at these computes, all fitted."""
     days = ("2012-01-01", "2012-10-27", "2013-08-23", "2014-06-19", "2015-04-15")
     entries = [
         make_entry(f"m{i}", model=f"m{i}", date=day, paper3x_to_target_tfs_days=compute)
         for i, (day, compute) in enumerate(zip(days, computes, strict=False))
     ]
-    return halving_time(fit_rows(entries, Selection(), **overrides), "all")
+    return fit(entries, Selection(), method="frontier", variant="all", **overrides)

@@ -27,7 +27,14 @@ def test_a_growing_compute_is_called_more():
 
 def test_the_basis_names_every_choice():
     text = basis(results.of_computes(8.0, 4.2, 1.9, currency="exact", crossing="first"))
-    for words in ("n = 3", "all models", "anytime", "first crossing", "exact FLOPs", "measured"):
+    for words in (
+        "n = 3",
+        "all rows that arrived",
+        "anytime",
+        "first crossing",
+        "exact FLOPs",
+        "measured",
+    ):
         assert words in text
 
 

@@ -2,9 +2,12 @@
 
 import pytest
 
+from efficiency_bench.fitting.fit import fit
+from efficiency_bench.fitting.groups import Selection
 from efficiency_bench.ledger.reference import published_entries
 from efficiency_bench.report.tables.audit import print_models
 from efficiency_bench.report.tables.fit_and_ledger import ledger_table, print_fit
+from tests.fitting.test_ladder_rows import ledger as ladder_ledger
 from tests.report import results
 from tests.report.printing import printed
 
@@ -30,8 +33,11 @@ def test_a_fit_reads_like_the_papers_table():
     flat = " ".join(text.split())
     for words in (
         "halves every 15.7 months (95 % interval 13.2 to 19.3 months)",
-        "n = 6 rows of the frontier",
-        "least squares",
+        "least squares on the frontier, the method of 2020: n = 6",
+        "this method because: published rows",
+        "MACs per image are 48 % and images to the target 52 %",
+        "6 of 6 rows arrived",
+        "by the other method, censored regression, n = 16: halving, 13.7 months",
         "44.9x less compute in 7.0 years",
         "16 months of the 2020 paper",
         "Moore's law (24 months) 11.3x",
@@ -48,10 +54,31 @@ def test_missed_seeds_are_seen():
     assert table["efficientnet_b0"] == missed
     flat = " ".join(text.split())
     assert "> never reached: compute spent" in flat
-    assert (
-        "never reached the target, shown as censored, not fitted: efficientnet_b0 small_plain"
-        in flat
-    )
+    assert "never reached the target: efficientnet_b0 small_plain" in flat
+
+
+def test_a_censored_fit_says_who_arrived_and_shows_the_frontier_too():
+    text = printed(lambda console: print_fit(results.rehearsal("censored"), console))
+    assert max(map(len, text.splitlines())) <= 80
+    flat = " ".join(text.split())
+    for words in (
+        "censored regression over all rows: n = 5",
+        "this method because: asked for by --method censored",
+        "4 of 5 rows arrived at the target",
+        "the target's own error is not in it: runs stop at the target",
+        "no search for learning rates is recorded",
+        "by the other method, least squares on the frontier",
+    ):
+        assert words in flat
+
+
+def test_ladders_fit_80_columns_with_intervals_and_bounds():
+    result = fit(ladder_ledger(), Selection(axis="architecture"))
+    text = printed(lambda console: print_fit(result, console))
+    assert max(map(len, text.splitlines())) <= 80
+    flat = " ".join(text.split())
+    for words in ("4.34e-8 to 8.68e-8", "≤ 2.17e-8", "> 1.74e-7", "A to B: a budget of A missed"):
+        assert words in flat
 
 
 def test_the_ledger_fits_80_columns():

@@ -1,1 +1,1 @@
-"""The headline by other methods: bootstraps, Tobit, Theil-Sen, power."""
+"""The headline by other methods: bootstraps, Theil-Sen, power."""

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from efficiency_bench.fitting.fit_row import FitRow
+from efficiency_bench.fitting.regression import Array
 from efficiency_bench.fitting.robustness.crossing_errors import SeedErrors
-from efficiency_bench.fitting.rows import FitRow
-
-Array = NDArray[np.float64]
 
 DRAWS = 4000
 """Draws of a small set: the ends of a 95 % interval of H then repeat to about 0.1 months."""

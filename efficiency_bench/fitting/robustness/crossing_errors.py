@@ -6,8 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 
 from efficiency_bench.fitting.crossing_interval import entry_crossing
+from efficiency_bench.fitting.currencies import Crossing
+from efficiency_bench.fitting.fit_row import RowSet
 from efficiency_bench.fitting.regression import NORMAL_QUANTILE
-from efficiency_bench.fitting.rows import Crossing, RowSet
 from efficiency_bench.records import Entry
 
 MOST_CURVES = 400

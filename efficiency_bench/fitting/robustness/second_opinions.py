@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import stdtr
 
+from efficiency_bench.errors import UserError
+from efficiency_bench.fitting.censored import CensoredRows
+from efficiency_bench.fitting.censored_regression import CensoredFit
+from efficiency_bench.fitting.fit_row import DAYS_PER_MONTH, FitRow, RowSet
 from efficiency_bench.fitting.halving import (
     LEAST_ROWS,
     MOORE_MONTHS,
@@ -17,7 +20,7 @@ from efficiency_bench.fitting.halving import (
     Variant,
     frontier,
 )
-from efficiency_bench.fitting.regression import Line, fit_line
+from efficiency_bench.fitting.regression import Array, Line, fit_line
 from efficiency_bench.fitting.robustness.bootstrap import (
     SEED,
     draws_for,
@@ -27,13 +30,11 @@ from efficiency_bench.fitting.robustness.bootstrap import (
     slopes,
 )
 from efficiency_bench.fitting.robustness.crossing_errors import SeedErrors
-from efficiency_bench.fitting.robustness.power import Needed, further_rows
+from efficiency_bench.fitting.robustness.power import RatePower, ladder_power, rate_powers
 from efficiency_bench.fitting.robustness.theil_sen import MOST_ROWS, theil_sen
-from efficiency_bench.fitting.robustness.tobit import CensoredLine, censored_line, slope_p_value
-from efficiency_bench.fitting.rows import DAYS_PER_MONTH, FitRow, RowSet
 from efficiency_bench.records import Record
 
-Array = NDArray[np.float64]
+ROWS_NAMED: Mapping[Variant, str] = {"frontier": "frontier", "all": "all that arrived"}
 
 DATE_ERRORS_DAYS = (15, 90)
 """Half a month, the most that a date known by its month is off, and a quarter of a year, about
@@ -47,13 +48,11 @@ MOST_LEFT_OUT = 200
 """Rows up to which each is left out in turn; one of more cannot move the result."""
 
 
-TOBIT = "Tobit, all rows"
-
 RATES = (("the 2020 paper", PAPER_2020_MONTHS), ("Moore's law", MOORE_MONTHS))
 """Halving times that the slope is tested against, months."""
 
 
-class Method(Record):
+class Opinion(Record):
     """One method's halving time with its 95 % interval, months."""
 
     method: str
@@ -68,123 +67,191 @@ class Method(Record):
 
 
 class RateTest(Record):
-    """A test of the slope against a given rate."""
+    """A test of the slope against a stated rate."""
 
     name: str
     months: float
     p_value: float
     """Two-sided: how often rows that halve at that rate would scatter as far from it."""
     method: str
-    """Student's t on the fitted rows; where seeds missed the target, Tobit over all rows, since
-    the fitted ones are only those that arrived."""
+    """The censored regression over all rows; for a fit of the frontier without censored rows,
+    Student's t on the fitted rows."""
 
 
 class SecondOpinions(Record):
-    """The headline's rows, questioned."""
+    """The headline's rows by other methods, with rows left out, dates moved, tests and power."""
 
-    methods: tuple[Method, ...]
+    methods: tuple[Opinion, ...]
+    """The headline first."""
     leave_one_out_months: tuple[float | None, float | None]
-    """Least and greatest halving time with one fitted row left out, the frontier chosen again
-    among the others; None: no fall, or too few."""
-    moved_dates: tuple[Method, ...]
-    """Every date moved at random by up to so many days."""
+    """Least and greatest halving time with one fitted row left out, by the headline's method (the
+    frontier chosen again among the others); None: no fall, or too few."""
+    moved_dates: tuple[Opinion, ...]
+    """Least squares with every date moved at random by up to so many days."""
     tests: tuple[RateTest, ...]
-    power: tuple[Needed, ...]
+    power: tuple[RatePower, ...]
     censored: int
-    """Rows that never reached the target; Tobit takes them as above what they spent."""
+    """Rows that never reached the target."""
     censored_in_part: int
-    """Rows of which some seeds reached it; Tobit takes them as above ``compute_at_least``."""
+    """Rows of which some seeds reached it."""
     opinion_notes: tuple[str, ...]
 
 
 def second_opinions(
     row_set: RowSet, halving: HalvingTime, errors: SeedErrors | None = None
 ) -> SecondOpinions:
-    """Question ``halving``, which was fitted to ``row_set``.
+    """Compare ``halving``, which was fitted to ``row_set``, with other methods.
 
     ``errors``: those of the crossings (``crossing_errors``); None takes them as exact.
     """
     dated = [row for row in row_set.rows if row.date is not None and row.compute_spent > 0]
     usable = [row for row in dated if row.reached]
-    fitted = frontier(usable) if halving.variant == "frontier" else usable
-    line = fit_line(months_of(fitted).tolist(), logs_of(fitted).tolist())
-    missed = _missed(dated)
-    tobit = _tobit(dated, missed)
+    censored = _censored(row_set)
+    by_censored = [] if censored is None else [_censored_opinion(censored.fit)]
+    asked: Variant = halving.variant if halving.method == "frontier" else "frontier"
+    variant, line, fitted = _line(usable, asked)
+    by_line: list[Opinion] = []
+    moved: tuple[Opinion, ...] = ()
     notes = []
-    if tobit is None:
-        notes.append("no Tobit: fewer than three rows of different dates arrived in every seed")
+    if line is not None:
+        by_line = _line_opinions(usable, fitted, line, variant, errors or {})
+        moved = tuple(_moved_dates(usable, variant, days) for days in DATE_ERRORS_DAYS)
+    else:
+        notes.append("no least squares: fewer than three rows of different dates arrived")
     if len(usable) > MOST_ROWS:
         notes.append(f"Theil-Sen takes {MOST_ROWS} rows at most, evenly by date")
+    first = halving.method == "censored"
     return SecondOpinions(
-        methods=(
-            *_methods(usable, fitted, halving.variant, errors or {}),
-            *(() if tobit is None else (_tobit_method(tobit, missed),)),
-        ),
-        leave_one_out_months=_leave_one_out(usable, fitted, halving.variant),
-        moved_dates=tuple(_moved_dates(usable, halving.variant, days) for days in DATE_ERRORS_DAYS),
-        tests=tuple(
-            _t_test(line, name, months)
-            if tobit is None or not missed.any()
-            else _tobit_test(dated, missed, name, months)
-            for name, months in RATES
-        ),
-        power=further_rows(line, months_of(fitted).tolist()),
+        methods=(*by_censored, *by_line) if first else (*by_line, *by_censored),
+        leave_one_out_months=_censored_without_one(row_set, censored)
+        if first
+        else _leave_one_out(usable, fitted, halving.variant),
+        moved_dates=moved,
+        tests=_tests(line, censored, first or any(not row.reached for row in dated)),
+        power=_power(halving, line, fitted, censored),
         censored=sum(not row.reached for row in dated),
         censored_in_part=sum(row.arrived_in_part for row in dated),
         opinion_notes=tuple(notes),
     )
 
 
-def _methods(
+def _censored(row_set: RowSet) -> CensoredRows | None:
+    """None for too few rows, or one date."""
+    try:
+        taken = CensoredRows.of(row_set)
+        return taken if taken.fit else None
+    except UserError:
+        return None
+
+
+def _line(
+    usable: Sequence[FitRow], variant: Variant
+) -> tuple[Variant, Line | None, Sequence[FitRow]]:
+    """Least squares over the rows of ``variant``, or all if the frontier has fewer than three.
+
+    The line is None for fewer than three rows, or one date.
+    """
+    fitted = frontier(usable) if variant == "frontier" else usable
+    if len(fitted) < LEAST_ROWS:
+        variant, fitted = "all", usable
+    if len(fitted) < LEAST_ROWS or len({row.day for row in fitted}) < 2:
+        return variant, None, fitted
+    return variant, fit_line(months_of(fitted).tolist(), logs_of(fitted).tolist()), fitted
+
+
+def _censored_opinion(fit: CensoredFit) -> Opinion:
+    assumes = f"normal scatter; {fit.n - fit.n_arrived} rows known to lie above what they spent"
+    return Opinion(
+        method="censored regression, all rows",
+        halving_months=fit.halving_months,
+        low_months=fit.low_months,
+        high_months=fit.high_months,
+        n=fit.n,
+        assumes=assumes,
+    )
+
+
+def _line_opinions(
     usable: Sequence[FitRow],
     fitted: Sequence[FitRow],
+    line: Line,
     variant: Variant,
     errors: SeedErrors,
-) -> list[Method]:
+) -> list[Opinion]:
     x, y, n = months_of(fitted), logs_of(fitted), len(fitted)
-    line = fit_line(x.tolist(), y.tolist())
     median = theil_sen(x, y)
     normal = "normal scatter, rows given"
+    name = f"least squares, {ROWS_NAMED[variant]}"
     found = [
-        _method("least squares, t", line.slope, line.slope_low, line.slope_high, n, normal),
-        _method("Theil-Sen", median.slope, median.low, median.high, median.n, "like scatter"),
+        _opinion(name, line.slope, line.slope_low, line.slope_high, n, normal),
+        _opinion("Theil-Sen", median.slope, median.low, median.high, median.n, "like scatter"),
         _drawn("pairs bootstrap", line.slope, pairs_bootstrap(x, y), n, "rows drawn at random"),
-        _drawn(
-            f"hierarchical bootstrap, {variant}",
-            line.slope,
-            hierarchical_bootstrap(usable, months_of(usable), variant == "frontier", errors),
-            len(usable),
-            "rows, seeds and crossings drawn (one seed: no scatter of seeds)",
-        ),
     ]
+    if all(row.seed_computes for row in usable):
+        draws = hierarchical_bootstrap(usable, months_of(usable), variant == "frontier", errors)
+        assumes = "rows, seeds and crossings drawn (one seed: no scatter of seeds)"
+        named = f"hierarchical bootstrap, {variant}"
+        found.append(_drawn(named, line.slope, draws, len(usable), assumes))
     if variant == "frontier":
         every = fit_line(months_of(usable).tolist(), logs_of(usable).tolist())
         bounds = (every.slope, every.slope_low, every.slope_high)
-        found.append(_method("least squares, all rows", *bounds, len(usable), "no selection"))
+        named = f"least squares, {ROWS_NAMED['all']}"
+        found.append(_opinion(named, *bounds, len(usable), "no selection"))
     return found
 
 
-def _missed(dated: Sequence[FitRow]) -> NDArray[np.bool_]:
-    """Rows of which a seed missed the target: their compute lies above ``compute_at_least``."""
-    return np.array([not row.reached or row.arrived_in_part for row in dated])
+def _censored_without_one(
+    row_set: RowSet, taken: CensoredRows | None
+) -> tuple[float | None, float | None]:
+    if taken is None or not LEAST_ROWS < len(taken.rows) <= MOST_LEFT_OUT:
+        return None, None
+    slopes = []
+    for row in taken.rows:
+        try:
+            found = CensoredRows.of(row_set, without=row).regression.slope_per_month
+        except UserError:
+            continue
+        slopes.append(0.0 if found is None else found)
+    return (_halving(min(slopes)), _halving(max(slopes))) if slopes else (None, None)
 
 
-def _bounds(dated: Sequence[FitRow]) -> Array:
-    """log2 of each row's compute, of one that missed of what it lies above."""
-    return np.log2([row.compute_at_least for row in dated])
+def _tests(
+    line: Line | None, censored: CensoredRows | None, all_rows: bool
+) -> tuple[RateTest, ...]:
+    if line is not None and not (all_rows and censored):
+        return tuple(_t_test(line, name, months) for name, months in RATES)
+    if censored is None:
+        return ()
+    p_values = {test.months: test.p_value for test in censored.fit.tests}
+    return tuple(
+        RateTest(
+            name=name,
+            months=months,
+            p_value=p_values[months],
+            method="censored regression, all rows",
+        )
+        for name, months in RATES
+    )
 
 
-def _tobit(dated: Sequence[FitRow], missed: NDArray[np.bool_]) -> CensoredLine | None:
-    """None where too few rows arrived in every seed."""
-    months = months_of(dated)
-    if (~missed).sum() < LEAST_ROWS or np.ptp(months[~missed]) == 0:
-        return None
-    return censored_line(months, _bounds(dated), missed)
-
-
-def _tobit_method(line: CensoredLine, missed: NDArray[np.bool_]) -> Method:
-    assumes = f"normal scatter; {int(missed.sum())} rows known to lie above"
-    return _method(TOBIT, line.slope, line.low, line.high, len(missed), assumes)
+def _power(
+    halving: HalvingTime,
+    line: Line | None,
+    fitted: Sequence[FitRow],
+    censored: CensoredRows | None,
+) -> tuple[RatePower, ...]:
+    slope = halving.slope_per_month
+    if halving.method == "frontier" and line is not None and slope is not None:
+        return rate_powers(slope, line.residual_variance, months_of(fitted).tolist())
+    if censored is None or slope is None or halving.scatter is None:
+        return ()
+    closed = [row for row in censored.rows if row.compute_at_most is not None]
+    if len(closed) < LEAST_ROWS or len({row.day for row in closed}) < 2:
+        return ()
+    # maximum likelihood takes no degrees of freedom off the scatter
+    variance = halving.scatter**2 * len(closed) / (len(closed) - 2)
+    simulated = ladder_power(censored.rows, slope, halving.scatter)
+    return rate_powers(slope, variance, months_of(closed).tolist(), simulated)
 
 
 def _leave_one_out(
@@ -204,7 +271,7 @@ def _leave_one_out(
     return (_halving(min(found)), _halving(max(found))) if found else (None, None)
 
 
-def _moved_dates(usable: Sequence[FitRow], variant: Variant, days: int) -> Method:
+def _moved_dates(usable: Sequence[FitRow], variant: Variant, days: int) -> Opinion:
     """The fit over draws in which every date moves, evenly within ``days`` either way."""
     generator = np.random.default_rng(SEED)
     x, y = months_of(usable), logs_of(usable)
@@ -230,23 +297,16 @@ def _t_test(line: Line, name: str, months: float) -> RateTest:
     return RateTest(name=name, months=months, p_value=p, method="Student's t, fitted rows")
 
 
-def _tobit_test(
-    dated: Sequence[FitRow], missed: NDArray[np.bool_], name: str, months: float
-) -> RateTest:
-    p = slope_p_value(months_of(dated), _bounds(dated), missed, -1 / months)
-    return RateTest(name=name, months=months, p_value=p, method=TOBIT)
-
-
-def _drawn(name: str, slope: float, every: Array, n: int, assumes: str) -> Method:
+def _drawn(name: str, slope: float, every: Array, n: int, assumes: str) -> Opinion:
     if n < LEAST_DRAWN:
-        return _method(name, slope, -math.inf, math.inf, n, f"{assumes}; too few rows to draw")
+        return _opinion(name, slope, -math.inf, math.inf, n, f"{assumes}; too few rows to draw")
     low, high = np.quantile(every, [0.025, 0.975])
-    return _method(name, slope, float(low), float(high), n, assumes)
+    return _opinion(name, slope, float(low), float(high), n, assumes)
 
 
-def _method(name: str, slope: float, low: float, high: float, n: int, assumes: str) -> Method:
+def _opinion(name: str, slope: float, low: float, high: float, n: int, assumes: str) -> Opinion:
     """A slope and its interval (log2 per month) as halving times."""
-    return Method(
+    return Opinion(
         method=name,
         halving_months=_halving(slope),
         low_months=_halving(low),

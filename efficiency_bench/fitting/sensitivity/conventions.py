@@ -8,12 +8,14 @@ from dataclasses import replace
 from typing import cast
 
 from efficiency_bench.errors import UserError
+from efficiency_bench.fitting.fit_row import FitRow, RowSet
 from efficiency_bench.fitting.groups import Selection
-from efficiency_bench.fitting.halving import Method, Outcome, Variant, outcome
-from efficiency_bench.fitting.rows import FitRow, RowSet, fit_rows
+from efficiency_bench.fitting.halving import Variant
+from efficiency_bench.fitting.headline import FitOrReason, LineThrough, chosen, fit_or_reason
+from efficiency_bench.fitting.rows import fit_rows
 from efficiency_bench.fitting.sensitivity.measured_choices import (
-    Axis,
     Choice,
+    ChoiceAxis,
     ChoiceSet,
     measured_choices,
 )
@@ -33,7 +35,7 @@ class ConventionRow(Record):
     high_months: float | None
     n: int
     changed: Mapping[str, str]
-    """Axis -> option, where the row departs from the headline; empty for the headline."""
+    """ChoiceAxis -> option, where the row departs from the headline; empty for the headline."""
     reason: str | None
     """Why there is no fit."""
 
@@ -73,9 +75,28 @@ class ConventionTable(Record):
     notes: tuple[str, ...]
 
 
-VARIANTS = Axis("rows", {"frontier": "", "all": "all models instead of the frontier"})
-METHODS = Axis("method", {"least squares": "", "end points": "end points instead of least squares"})
-DATES = Axis(
+VARIANTS = ChoiceAxis("rows", {"frontier": "", "all": "all models instead of the frontier"})
+LINES = ChoiceAxis(
+    "method", {"least squares": "", "end points": "end points instead of least squares"}
+)
+METHODS = ChoiceAxis(
+    "method",
+    {
+        "censored": "",
+        "frontier": "the method of 2020: least squares on the frontier",
+        "arrived": "least squares on all rows that arrived",
+        "end points": "end points of the frontier",
+    },
+)
+LAID: Mapping[str, tuple[Variant, LineThrough]] = {
+    "censored": ("all", "censored"),
+    "frontier": ("frontier", "least squares"),
+    "arrived": ("all", "least squares"),
+    "end points": ("frontier", "end points"),
+}
+"""Option of ``METHODS`` -> the rows and the line through them."""
+
+DATES = ChoiceAxis(
     "dates",
     {
         "printed": "",
@@ -100,7 +121,8 @@ def conventions(entries: Sequence[Entry], selection: Selection) -> ConventionTab
     row_set = fit_rows(entries, selection)
     published = all(row.run_ids == (f"published-{row.model}",) for row in row_set.rows)
     account = published_choices(row_set) if published else measured_choices(entries, selection)
-    axes, undated = _axes(account, row_set)
+    censored = chosen(row_set).method == "censored"
+    axes, undated = _axes(account, row_set, (METHODS,) if censored else (VARIANTS, LINES))
     headline = {axis.name: axis.headline for axis in axes}
     base = _result(account, headline)
     if base.reason is not None:
@@ -135,12 +157,14 @@ def redated(rows: Sequence[FitRow], kind: str) -> list[FitRow]:
     ]
 
 
-def _axes(account: ChoiceSet, row_set: RowSet) -> tuple[tuple[Axis, ...], dict[str, str]]:
-    """The axes of the table, and why dates are not among them where no row has others."""
+def _axes(
+    account: ChoiceSet, row_set: RowSet, methods: Sequence[ChoiceAxis]
+) -> tuple[tuple[ChoiceAxis, ...], dict[str, str]]:
+    """The axes of the table, and why dates are not among them if no row has others."""
     if redated(row_set.rows, "conference") == list(row_set.rows):
         why = "no row is dated by one of the sixteen networks of the 2020 paper"
-        return (*account.axes, VARIANTS, METHODS), {"dates of preprint or conference": why}
-    return (*account.axes, DATES, VARIANTS, METHODS), {}
+        return (*account.axes, *methods), {"dates of preprint or conference": why}
+    return (*account.axes, DATES, *methods), {}
 
 
 def _dated_by_network(row: FitRow, known: Mapping[str, PublicationDates]) -> bool:
@@ -152,12 +176,20 @@ def _dated_by_network(row: FitRow, known: Mapping[str, PublicationDates]) -> boo
     return row.date in (dates.printed, dates.preprint) or (month_only and same_month)
 
 
-def _result(account: ChoiceSet, choice: Choice) -> Outcome:
-    rows = redated(account.rows(choice), choice.get(DATES.name, DATES.headline))
-    return outcome(rows, cast(Variant, choice["rows"]), cast(Method, choice["method"]))
+def _result(account: ChoiceSet, choice: Choice, interval: bool = True) -> FitOrReason:
+    row_set = account.row_set(choice)
+    rows = redated(row_set.rows, choice.get(DATES.name, DATES.headline))
+    if VARIANTS.name not in choice:
+        variant, line = LAID[choice[METHODS.name]]
+    else:
+        variant = cast(Variant, choice[VARIANTS.name])
+        line = cast(LineThrough, choice[LINES.name])
+    return fit_or_reason(replace(row_set, rows=tuple(rows)), variant, line, interval)
 
 
-def _departures(account: ChoiceSet, axes: Sequence[Axis], headline: Choice) -> list[ConventionRow]:
+def _departures(
+    account: ChoiceSet, axes: Sequence[ChoiceAxis], headline: Choice
+) -> list[ConventionRow]:
     return [
         _row(label, _result(account, {**headline, axis.name: option}), {axis.name: option})
         for axis in axes
@@ -166,7 +198,7 @@ def _departures(account: ChoiceSet, axes: Sequence[Axis], headline: Choice) -> l
     ]
 
 
-def _row(label: str, fit: Outcome, changed: Mapping[str, str]) -> ConventionRow:
+def _row(label: str, fit: FitOrReason, changed: Mapping[str, str]) -> ConventionRow:
     return ConventionRow(
         convention=label,
         reduction_factor=fit.reduction_factor,
@@ -179,10 +211,11 @@ def _row(label: str, fit: Outcome, changed: Mapping[str, str]) -> ConventionRow:
     )
 
 
-def _span(account: ChoiceSet, axes: Sequence[Axis], headline: Choice) -> Span | None:
+def _span(account: ChoiceSet, axes: Sequence[ChoiceAxis], headline: Choice) -> Span | None:
     free = [axis for axis in axes if not axis.cancels]
+    names = [axis.name for axis in free]
     results = [
-        _result(account, {**headline, **dict(zip((a.name for a in free), options, strict=True))})
+        _result(account, {**headline, **dict(zip(names, options, strict=True))}, interval=False)
         for options in itertools.product(*(axis.options for axis in free))
     ]
     months = [fit.halving_months for fit in results if fit.halving_months is not None]

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from efficiency_bench.errors import UserError
-from efficiency_bench.fitting.currencies import OF_A_MACHINE
-from efficiency_bench.fitting.rows import Crossing, Currency, FitRow, geometric_mean
+from efficiency_bench.fitting.currencies import OF_A_MACHINE, Crossing, Currency
+from efficiency_bench.fitting.fit_row import FitRow, geometric_mean
 from efficiency_bench.records import (
     Entry,
     Target,
@@ -19,7 +19,7 @@ from efficiency_bench.target_crossing import LearningCurve, crossing_of, entry_c
 
 
 @dataclass(frozen=True)
-class Run:
+class CurveRun:
     """One entry with its curve unpacked once, to be asked at many thresholds."""
 
     entry: Entry
@@ -52,8 +52,8 @@ class RowsAt:
     runs: int
 
 
-def unpacked(entries: Iterable[Entry]) -> dict[str, Run]:
-    """Run id -> run, for the entries with a curve of the target's metric and a counted network."""
+def unpacked(entries: Iterable[Entry]) -> dict[str, CurveRun]:
+    """Run id -> run, for entries with a curve of the target's metric and a counted network."""
     return {entry.run_id: _run(entry) for entry in entries if entry.segments and _has_curve(entry)}
 
 
@@ -63,7 +63,7 @@ def target_at(target: Target, threshold: float) -> Target:
 
 
 def compute_at(
-    run: Run, target: Target, crossing: Crossing, currency: Currency
+    run: CurveRun, target: Target, crossing: Crossing, currency: Currency
 ) -> tuple[float | None, bool]:
     """Compute to ``target`` in the currency's unit (None: never), and whether it is a bound.
 
@@ -87,7 +87,7 @@ def compute_at(
 
 def rows_at(
     rows: Sequence[FitRow],
-    runs: Mapping[str, Run],
+    runs: Mapping[str, CurveRun],
     target: Target,
     crossing: Crossing,
     currency: Currency,
@@ -104,29 +104,34 @@ def rows_at(
         if not members:
             continue
         found = [compute_at(run, target, crossing, currency) for run in members]
-        computes = [compute for compute, _ in found if compute is not None]
-        spent = [
-            run.spent(currency)
-            for run, (compute, _) in zip(members, found, strict=True)
-            if compute is None
-        ]
-        kept.append(_moved(row, computes, spent))
+        pairs = [(run, compute) for run, (compute, _) in zip(members, found, strict=True)]
+        computes = {run.entry.run_id: c for run, c in pairs if c is not None}
+        missed = {run.entry.run_id: run.spent(currency) for run, c in pairs if c is None}
+        kept.append(_moved(row, computes, missed))
         total += len(members)
         reached += len(computes)
         left_censored += sum(bound for _, bound in found)
     return RowsAt(tuple(kept), total - reached, left_censored, total)
 
 
-def _moved(row: FitRow, computes: Sequence[float], spent: Sequence[float]) -> FitRow:
-    """The row at ``computes``, those of its seeds that cross; the others ``spent`` in vain."""
+def _moved(row: FitRow, computes: Mapping[str, float], missed: Mapping[str, float]) -> FitRow:
+    """The row at the ``computes`` of seeds that cross and what those that do not have spent.
+
+    A baseline that is charged its own crossing is a row like any other.
+    """
+    found, spent = list(computes.values()), [c for c in missed.values() if c]
+    compute = geometric_mean(found) if found else None
     return replace(
         row,
-        compute=geometric_mean(computes) if computes else None,
-        compute_low=min(computes, default=None),
-        compute_high=max(computes, default=None),
-        compute_at_least=geometric_mean([*computes, *filter(None, spent)]),
-        seeds=len(computes) + len(spent),
+        compute=compute,
+        compute_low=min(found, default=None),
+        compute_high=max(found, default=None),
+        compute_at_least=geometric_mean([*found, *spent]),
+        compute_at_most=None if missed else compute,
+        seeds=len(computes) + len(missed),
         reached_seeds=len(computes),
+        seed_computes=computes,
+        missed_computes={run_id: c for run_id, c in missed.items() if c},
     )
 
 
@@ -139,6 +144,6 @@ def _has_curve(entry: Entry) -> bool:
     return bool(found) and not (top5_wanted and any(e.top5 is None for e in found))
 
 
-def _run(entry: Entry) -> Run:
+def _run(entry: Entry) -> CurveRun:
     curve, over = entry_curve(entry)
-    return Run(entry, curve, max(curve.accuracies), over)
+    return CurveRun(entry, curve, max(curve.accuracies), over)

@@ -11,16 +11,11 @@ from typing import TypeVar
 from scipy.special import stdtrit
 
 from efficiency_bench.errors import UserError
+from efficiency_bench.fitting.currencies import Crossing, Currency
+from efficiency_bench.fitting.fit_row import FitRow, RowSet
 from efficiency_bench.fitting.groups import Selection
 from efficiency_bench.fitting.regression import CONFIDENCE
-from efficiency_bench.fitting.rows import (
-    Crossing,
-    Currency,
-    FitRow,
-    RowSet,
-    compute_to_target,
-    fit_rows,
-)
+from efficiency_bench.fitting.rows import compute_to_target, fit_rows
 from efficiency_bench.fitting.sensitivity.curves import compute_at, rows_at, target_at, unpacked
 from efficiency_bench.records import Entry, Record, Target
 
@@ -211,7 +206,7 @@ class _Charged:
 
     rows: RowSet
     computes: Mapping[str, float | None]
-    """Run id -> compute in the currency's unit; None where it never arrived."""
+    """CurveRun id -> compute in the currency's unit; None where it never arrived."""
     notes: tuple[str, ...] = ()
 
 

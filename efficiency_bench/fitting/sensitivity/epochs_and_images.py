@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from efficiency_bench.errors import UserError
+from efficiency_bench.fitting.currencies import Crossing
+from efficiency_bench.fitting.fit_row import FitRow
 from efficiency_bench.fitting.groups import Selection
-from efficiency_bench.fitting.rows import Crossing, FitRow, fit_rows
+from efficiency_bench.fitting.rows import fit_rows
 from efficiency_bench.records import Entry, Record
 
 

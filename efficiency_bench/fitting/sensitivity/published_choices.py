@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from efficiency_bench.dataset_facts import IMAGENET
-from efficiency_bench.fitting.rows import FitRow, RowSet
-from efficiency_bench.fitting.sensitivity.measured_choices import Axis, Choice, ChoiceSet
+from efficiency_bench.fitting.fit_row import FitRow, RowSet
+from efficiency_bench.fitting.sensitivity.measured_choices import Choice, ChoiceAxis, ChoiceSet
 from efficiency_bench.ledger.reference import PAPER_IMAGES_PER_EPOCH, reference_rows
 from efficiency_bench.records import TERAFLOPS_DAY
 
@@ -24,7 +24,7 @@ PRINTED_DECIMALS = 1
 """Of AlexNet's compute in the leaderboard: 3.1 tfs-days."""
 
 AXES = (
-    Axis(
+    ChoiceAxis(
         "compute",
         {
             "published": "",
@@ -33,9 +33,9 @@ AXES = (
             "exact F+B": "exact counts: F + B, the paper's epochs",
         },
     ),
-    Axis("alexnet_epochs", {"90": "", "62": "AlexNet charged 62 epochs instead of 90"}),
-    Axis("unit", {"MAC": "", "FLOP": "FLOP instead of MAC: all rows x 2"}, cancels=True),
-    Axis(
+    ChoiceAxis("alexnet_epochs", {"90": "", "62": "AlexNet charged 62 epochs instead of 90"}),
+    ChoiceAxis("unit", {"MAC": "", "FLOP": "FLOP instead of MAC: all rows x 2"}, cancels=True),
+    ChoiceAxis(
         "images_per_epoch",
         {"1280000": "", "1281167": "1,281,167 images an epoch, not 1.28e6"},
         cancels=True,
@@ -49,7 +49,7 @@ def published_choices(row_set: RowSet) -> ChoiceSet:
     """What varies over the published rows, and their compute under a choice."""
     return ChoiceSet(
         axes=AXES,
-        rows=lambda choice: _rows(row_set.rows, choice),
+        row_set=lambda choice: replace(row_set, rows=tuple(_rows(row_set.rows, choice))),
         not_applicable={
             "rounded (79.05 %) or strict (79.1 %) target": WHOLE_EPOCHS,
             "first or sustained crossing": WHOLE_EPOCHS,

@@ -4,12 +4,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from efficiency_bench.errors import UserError
+from efficiency_bench.fitting.currencies import Crossing, Currency
+from efficiency_bench.fitting.fit_row import RowSet
 from efficiency_bench.fitting.groups import Selection
-from efficiency_bench.fitting.halving import Outcome, Variant, Verdict, outcome
-from efficiency_bench.fitting.rows import Crossing, Currency, RowSet, fit_rows
-from efficiency_bench.fitting.sensitivity.curves import RowsAt, Run, rows_at, target_at, unpacked
+from efficiency_bench.fitting.halving import Method, Variant, Verdict
+from efficiency_bench.fitting.headline import (
+    FitOrReason,
+    LineThrough,
+    MethodChoice,
+    chosen,
+    fit_or_reason,
+)
+from efficiency_bench.fitting.rows import fit_rows
+from efficiency_bench.fitting.sensitivity.curves import (
+    CurveRun,
+    RowsAt,
+    rows_at,
+    target_at,
+    unpacked,
+)
 from efficiency_bench.records import Entry, Estimand, Metric, Record, Tier
 
 WANTED_THRESHOLDS = 20
@@ -23,6 +39,10 @@ LEAST_STEP = 1e-6
 
 NEARLY_A_STEP = 1e-3
 """Part of a step by which rounding may miss the end; the end itself takes that place."""
+
+LADDERS_SHARE_RUNS = (
+    "all levels are read from the same ladders: they are one curve, not independent measurements"
+)
 
 ROUND_STEPS = (1.0, 2.0, 2.5, 5.0)
 """Mantissas of a step that reads well."""
@@ -41,10 +61,12 @@ class SweepRow(Record):
     n: int
     """Rows fitted."""
     censored: int
-    """Runs that never reached it (kept in the count, in no fit)."""
+    """Runs that never reached it; of ladders, rows."""
     left_censored: int
-    """Runs over it at their first evaluation: their compute is an upper bound."""
+    """Runs over it at their first evaluation, so that their compute is an upper bound; of ladders,
+    rows of which every budget reached it."""
     runs: int
+    """Of ladders, rows."""
     variant: Variant | None
     verdict: Verdict | None
     reason: str | None
@@ -61,6 +83,7 @@ class ThresholdSweep(Record):
     """The target that the runs were trained to, a fraction."""
     estimand: Estimand
     tier: Tier
+    method: Method
     currency: str
     crossing: Crossing
     rows: tuple[SweepRow, ...]
@@ -109,7 +132,8 @@ def sweep(
     high: float,
     step: float | None = None,
     *,
-    variant: Variant = "frontier",
+    method: Method | None = None,
+    variant: Variant | None = None,
     crossing: Crossing = "sustained",
     currency: Currency = "paper3x",
 ) -> ThresholdSweep:
@@ -122,19 +146,24 @@ def sweep(
     """
     wanted = thresholds(low, high, step)
     row_set = fit_rows(entries, selection, crossing=crossing, currency=currency)
-    if row_set.group.estimand == "budgeted":
-        raise UserError(
-            "budgeted runs have no sweep: it reads curves, of which only their ends count\n"
-            "name the level: efficiency-bench fit --target 0.6"
-        )
+    choice = chosen(row_set, method, variant)
+    budgeted = row_set.group.estimand == "budgeted"
     ids = {run_id for row in row_set.rows for run_id in row.run_ids}
-    runs = unpacked(entry for entry in entries if entry.run_id in ids)
+    runs = {} if budgeted else unpacked(entry for entry in entries if entry.run_id in ids)
     own = row_set.target.value
-    if runs:
+    if budgeted:
+
+        def read_at(value: float) -> RowSet:
+            named = replace(selection, target=value, estimand="budgeted")
+            return fit_rows(entries, named, crossing=crossing, currency=currency)
+
         values = _with_own(wanted, own)
-        rows = tuple(_row_at(row_set, runs, value, variant) for value in values)
+        rows = tuple(_ladders_at(read_at(value), choice) for value in values)
+    elif runs:
+        values = _with_own(wanted, own)
+        rows = tuple(_row_at(row_set, runs, value, choice) for value in values)
     else:
-        rows = (_own_level(row_set, variant),) if low <= own <= high else ()
+        rows = (_own_level(row_set, choice),) if low <= own <= high else ()
     return ThresholdSweep(
         data=row_set.group.data,
         data_digest=row_set.group.data_digest or None,
@@ -142,14 +171,30 @@ def sweep(
         own_target=own,
         estimand=row_set.group.estimand,
         tier=row_set.group.tier,
+        method=choice.method,
         currency=row_set.compute_unit,
         crossing=crossing,
         rows=rows,
         notes=(
-            *_notes(row_set, runs, len(ids)),
+            *((LADDERS_SHARE_RUNS,) if budgeted else _notes(row_set, runs, len(ids))),
             *(f"at {own:.6g}: {note}" for note in row_set.notes),
         ),
     )
+
+
+def _fitted(row_set: RowSet, choice: MethodChoice) -> FitOrReason:
+    line: LineThrough = "censored" if choice.method == "censored" else "least squares"
+    return fit_or_reason(row_set, choice.variant, line)
+
+
+def _ladders_at(row_set: RowSet, choice: MethodChoice) -> SweepRow:
+    at = RowsAt(
+        row_set.rows,
+        censored=sum(not row.reached for row in row_set.rows),
+        left_censored=sum(row.censoring == "below" for row in row_set.rows),
+        runs=len(row_set.rows),
+    )
+    return _sweep_row(row_set.target.value, _fitted(row_set, choice), at)
 
 
 def _with_own(wanted: Sequence[float], own: float) -> list[float]:
@@ -159,23 +204,25 @@ def _with_own(wanted: Sequence[float], own: float) -> list[float]:
     return sorted([*(value for value in wanted if not math.isclose(value, own)), own])
 
 
-def _row_at(row_set: RowSet, runs: dict[str, Run], value: float, variant: Variant) -> SweepRow:
+def _row_at(
+    row_set: RowSet, runs: dict[str, CurveRun], value: float, choice: MethodChoice
+) -> SweepRow:
     target = target_at(row_set.target, value)
     at = rows_at(row_set.rows, runs, target, row_set.crossing, row_set.currency)
     if at.left_censored and at.left_censored == at.runs - at.censored:
         reason = "every run that reached it was over it at its first evaluation"
-        return _sweep_row(value, Outcome(reason=reason), at)
-    return _sweep_row(value, outcome(at.rows, variant), at)
+        return _sweep_row(value, FitOrReason(reason=reason), at)
+    return _sweep_row(value, _fitted(replace(row_set, rows=at.rows), choice), at)
 
 
-def _own_level(row_set: RowSet, variant: Variant) -> SweepRow:
+def _own_level(row_set: RowSet, choice: MethodChoice) -> SweepRow:
     runs = sum(row.seeds for row in row_set.rows)
     missed = runs - sum(row.reached_seeds for row in row_set.rows)
     at = RowsAt(row_set.rows, censored=missed, left_censored=0, runs=runs)
-    return _sweep_row(row_set.target.value, outcome(row_set.rows, variant), at)
+    return _sweep_row(row_set.target.value, _fitted(row_set, choice), at)
 
 
-def _sweep_row(value: float, fit: Outcome, at: RowsAt) -> SweepRow:
+def _sweep_row(value: float, fit: FitOrReason, at: RowsAt) -> SweepRow:
     return SweepRow(
         threshold=value,
         censored=at.censored,
@@ -185,7 +232,7 @@ def _sweep_row(value: float, fit: Outcome, at: RowsAt) -> SweepRow:
     )
 
 
-def _notes(row_set: RowSet, runs: dict[str, Run], ids: int) -> list[str]:
+def _notes(row_set: RowSet, runs: dict[str, CurveRun], ids: int) -> list[str]:
     own = f"{row_set.target.metric} {row_set.target.value:.6g}"
     if not runs:
         return [f"these rows have no learning curves: they stand at their own level only, {own}"]

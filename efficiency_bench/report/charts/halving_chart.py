@@ -10,8 +10,8 @@ from typing import Any
 
 import altair as alt
 
+from efficiency_bench.fitting.fit_row import DAYS_PER_MONTH
 from efficiency_bench.fitting.halving import MOORE_MONTHS, HalvingTime
-from efficiency_bench.fitting.rows import DAYS_PER_MONTH
 from efficiency_bench.records import Entry
 from efficiency_bench.report.charts.style import (
     BLUE,
@@ -64,12 +64,17 @@ def tooltip(points: Sequence[Mapping[str, Any]]) -> list[alt.Tooltip]:
 
 NAME_GAP_PX = 8
 
-LINES = ("least squares with its 95 % band", f"Moore's law, halving every {MOORE_MONTHS} months")
+MOORE = f"Moore's law, halving every {MOORE_MONTHS} months"
+STAIRCASE = "frontier: the cheapest so far"
+LINE_NAMES = {
+    "censored": "censored regression with its 95 % band",
+    "frontier": "least squares with its 95 % band",
+}
 
 KINDS = {
     "frontier": "frontier",
     "model": "other model",
-    "censored": "target not reached: what was spent",
+    "censored": "target not reached: more than what was spent",
 }
 
 
@@ -153,8 +158,8 @@ def _points(halving: HalvingTime, entries: Mapping[str, Entry]) -> list[dict[str
 
 
 def _domain(halving: HalvingTime, points: list[dict[str, Any]]) -> tuple[float, float]:
-    """The y axis: the data and the line with padding, without regard to the band."""
-    ends = [halving.line[0]["compute"], halving.line[-1]["compute"]]
+    """The y axis: the data and the line with room, whatever the band does."""
+    ends = [point["compute"] for point in (*halving.line[:1], *halving.line[-1:])]
     low = min(*ends, *(point["low"] for point in points))
     high = max(*ends, *(point["high"] for point in points))
     room = max((high / low) ** 0.08, 1.25)
@@ -163,34 +168,56 @@ def _domain(halving: HalvingTime, points: list[dict[str, Any]]) -> tuple[float, 
 
 def _fit_layers(halving: HalvingTime, x: alt.X, y: AxisOf) -> list[alt.Chart]:
     fit = [{**point, "year": decimal_year(point["date"])} for point in halving.line]
-    band = (
-        alt.Chart(alt.Data(values=fit))
-        .mark_area(color=BLUE, opacity=1, fillOpacity=0.12, clip=True)
-        .encode(x=x, y=y("low:Q"), y2="high:Q")
-    )
-    ends = [{**point, "line": LINES[0]} for point in (fit[0], fit[-1])]
-    moore = [{**point, "line": LINES[1]} for point in _moore(halving)]
-    lines = (
-        alt.Chart(alt.Data(values=[*ends, *moore]))
+    name = LINE_NAMES[halving.method]
+    layers = []
+    if fit and fit[0]["low"] is not None and fit[0]["high"] is not None:
+        layers.append(
+            alt.Chart(alt.Data(values=fit))
+            .mark_area(color=BLUE, opacity=1, fillOpacity=0.12, clip=True)
+            .encode(x=x, y=y("low:Q"), y2="high:Q")
+        )
+    drawn = {
+        name: [{**point, "line": name} for point in (*fit[:1], *fit[-1:])],
+        STAIRCASE: [{**point, "line": STAIRCASE} for point in _staircase(halving)],
+        MOORE: [{**point, "line": MOORE} for point in _moore(halving)],
+    }
+    names = [name for name, points in drawn.items() if points]
+    dashes = {name: [1, 0], STAIRCASE: [2, 2], MOORE: [6, 4]}
+    layers.append(
+        alt.Chart(alt.Data(values=[point for points in drawn.values() for point in points]))
         .mark_line(strokeWidth=2, clip=True)
         .encode(
             x=x,
             y=y("compute:Q"),
-            color=alt.condition(
-                alt.datum.line == LINES[0], alt.value(BLUE), alt.value(GREY), legend=None
-            ),
+            color=alt.condition(alt.datum.line == MOORE, alt.value(GREY), alt.value(BLUE)),
             strokeDash=alt.StrokeDash(
-                "line:N", scale=alt.Scale(domain=list(LINES), range=[[1, 0], [6, 4]])
+                "line:N",
+                scale=alt.Scale(domain=names, range=[dashes[name] for name in names]),
             ),
         )
     )
-    return [band, lines]
+    return layers
+
+
+def _staircase(halving: HalvingTime) -> list[dict[str, Any]]:
+    """The least compute so far, from each frontier row to the next and to the last date."""
+    best = [row for row in halving.rows if row["on_frontier"]]
+    best.sort(key=lambda row: row["date"])
+    steps = []
+    for row, following in zip(best, [*best[1:], None], strict=True):
+        end = following["date"] if following else max(r["date"] for r in halving.rows if r["date"])
+        for day in (row["date"], end):
+            steps.append({"year": decimal_year(day), "date": day, "compute": row["compute"]})
+    return steps
 
 
 def _moore(halving: HalvingTime) -> list[dict[str, Any]]:
-    """The ends of the line of Moore's law, from the first fitted row to the last date."""
+    """Both ends of Moore's law, from the first fitted row that arrived to the last date."""
     fitted = [row for row in halving.rows if row["fitted"]]
-    first = min(fitted, key=lambda row: (row["date"], row["compute"]))
+    arrived = [row for row in fitted if row["reached"]]
+    if not arrived:
+        return []
+    first = min(arrived, key=lambda row: (row["date"], row["compute"]))
     end = max(row["date"] for row in fitted)
     days = date.fromisoformat(end).toordinal() - date.fromisoformat(first["date"]).toordinal()
     compute = first["compute"] * 2 ** (-days / DAYS_PER_MONTH / MOORE_MONTHS)

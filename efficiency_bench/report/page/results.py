@@ -11,11 +11,12 @@ from typing import Any, TypeVar
 
 from efficiency_bench.errors import UserError
 from efficiency_bench.fitting.currencies import OF_A_MACHINE, Currency, machine
+from efficiency_bench.fitting.fit import Fit, fit_row_set
+from efficiency_bench.fitting.fit_row import RowSet
 from efficiency_bench.fitting.groups import Group, Selection, comparable_sets
-from efficiency_bench.fitting.halving import HalvingTime, halving_time
-from efficiency_bench.fitting.robustness.crossing_errors import crossing_errors
-from efficiency_bench.fitting.robustness.second_opinions import SecondOpinions, second_opinions
-from efficiency_bench.fitting.rows import RowSet, fit_rows
+from efficiency_bench.fitting.halving import HalvingTime
+from efficiency_bench.fitting.headline import chosen, fitted_by
+from efficiency_bench.fitting.rows import fit_rows
 from efficiency_bench.fitting.sensitivity.conventions import ConventionTable, conventions
 from efficiency_bench.fitting.sensitivity.decomposition import (
     Decomposition,
@@ -33,8 +34,8 @@ from efficiency_bench.report.tables.crossings import crossing_rows
 
 T = TypeVar("T")
 
-ALL = Selection()
-"""A comparable set needs no further selection."""
+ALL = Selection(axis="architecture")
+"""Nothing else is left to choose within one comparable set."""
 
 SWEPT_FROM, ROUND_LEVEL = 0.5, 0.05
 """The sweep begins at this fraction of the target's accuracy, rounded to whole levels, and ends at
@@ -60,8 +61,7 @@ class SetResults:
     source: str
     """Command-line arguments that make the verbs print the same, including the set's options."""
     rows: RowSet
-    halving: HalvingTime | NoResult
-    opinions: SecondOpinions | NoResult
+    halving: Fit | NoResult
     exact: HalvingTime | NoResult
     """The same fit in exact FLOPs."""
     crossings: tuple[Mapping[str, Any], ...]
@@ -103,7 +103,7 @@ def _named(source: str, group: Group, sets: int) -> str:
 
 def _results(group: Group, entries: tuple[Entry, ...], ledger: str, source: str) -> SetResults:
     rows = fit_rows(entries, ALL)
-    halving = _attempt(lambda: halving_time(rows))
+    halving = _attempt(lambda: fit_row_set(rows, entries))
     low, high = _range(group.target_value)
     grids = complete_grids(rows.rows)
     return SetResults(
@@ -112,8 +112,7 @@ def _results(group: Group, entries: tuple[Entry, ...], ledger: str, source: str)
         source=source,
         rows=rows,
         halving=halving,
-        opinions=_opinions(entries, rows, halving),
-        exact=_attempt(lambda: halving_time(fit_rows(entries, ALL, currency="exact"))),
+        exact=_attempt(lambda: _default_fit(fit_rows(entries, ALL, currency="exact"))),
         crossings=tuple(crossing_rows(entries)),
         split=_attempt(lambda: epochs_and_images(entries, ALL)),
         grids=tuple(decompose(entries, ALL, old, new) for old, new in grids[:MOST_GRIDS]),
@@ -131,7 +130,7 @@ def _fitted(entries: Sequence[Entry], currency: Currency) -> HalvingTime | NoRes
     machines = Counter(machine(entry) for entry in entries if entry.tier == "measured")
     hardware = machines.most_common(1)[0][0] if len(machines) > 1 else None
     return _attempt(
-        lambda: halving_time(fit_rows(entries, ALL, currency=currency, hardware=hardware))
+        lambda: _default_fit(fit_rows(entries, ALL, currency=currency, hardware=hardware))
     )
 
 
@@ -142,12 +141,8 @@ def _operators(ledger: Path, rows: RowSet) -> dict[str, Mapping[str, int]]:
     return {run_id: operators for run_id, operators in found.items() if operators}
 
 
-def _opinions(
-    entries: Sequence[Entry], rows: RowSet, halving: HalvingTime | NoResult
-) -> SecondOpinions | NoResult:
-    if isinstance(halving, NoResult):
-        return halving
-    return second_opinions(rows, halving, crossing_errors(entries, rows))
+def _default_fit(rows: RowSet) -> HalvingTime:
+    return fitted_by(chosen(rows), rows, with_line=False)
 
 
 def _range(target: float) -> tuple[float, float]:

@@ -18,7 +18,16 @@ from efficiency_bench.report.page.currencies import (
     rates_table,
 )
 from efficiency_bench.report.page.results import NoResult, SetResults
-from efficiency_bench.report.sentences import basis, comparison, fitted_months, goal, headline, why
+from efficiency_bench.report.sentences import (
+    account,
+    basis,
+    beside,
+    comparison,
+    fitted_months,
+    goal,
+    headline,
+    why,
+)
 from efficiency_bench.report.tables.conventions import (
     CONVENTIONS_LEGEND,
     conventions_table,
@@ -131,26 +140,27 @@ def parts(results: SetResults) -> tuple[Subsection, ...]:
 
 
 def _headline(results: SetResults) -> Subsection:
-    halving, opinions = results.halving, results.opinions
+    halving = results.halving
     start = Subsection(
         "headline",
         "How fast the compute falls",
-        "Read the interval before the number. It covers the scatter of the rows about the line, "
-        "but not that the cheapest rows were selected by their own numbers.",
+        "Read the interval before the number. Rows that never arrived count as bounds in the "
+        "censored regression; the frontier leaves them out and chooses rows by their own numbers.",
         command=f"efficiency-bench fit{results.source}",
     )
     if isinstance(halving, NoResult):
         return start.without(halving)
-    if isinstance(opinions, NoResult):
-        return start.without(opinions)
     return start.with_results(
         figures=_figures(halving),
         lines=(
             f"Compute to {goal(halving)}: {headline(halving)}.",
             comparison(halving),
+            f"{basis(halving)}. This method because: {halving.method_reason}.",
+            *account(halving),
             why(halving),
+            f"By the other method, {beside(halving)}.",
             *_small_images(halving),
-            *opinion_sentences(opinions),
+            *opinion_sentences(halving),
             *_other_estimand(halving, results.other_estimand),
         ),
     )
@@ -194,34 +204,36 @@ def _figures(halving: HalvingTime) -> tuple[Figure, ...]:
             f"for compute to halve, 95 % interval {bounds}{sure}",
         )
     factor, way = halving.reduction_factor, "less"
-    if factor < 1:
+    if factor is not None and factor < 1:
         factor, way = 1 / factor, "more"
+    by = "along the line" if halving.method == "censored" else "end points"
     return (
         rate,
-        Figure(f"{number(factor)}x", f"{way} compute in {years}, end points"),
+        Figure(
+            "no factor" if factor is None else f"{number(factor)}x",
+            f"{way} compute in {years}, {by}",
+        ),
         Figure(f"{PAPER_2020_MONTHS} months", "in the 2020 paper"),
         Figure(f"{MOORE_MONTHS} months", "by Moore's law"),
     )
 
 
 def _compute(results: SetResults) -> Subsection:
-    halving, opinions = results.halving, results.opinions
+    halving = results.halving
     start = Subsection(
         "compute",
         "Training compute to the target",
-        "Each point is one network with one recipe at its publication date; lower is cheaper, and "
-        "the axis is logarithmic. A triangle never reached the target: it needs more compute than "
-        "it spent, which is where it is drawn. The line is fitted to the frontier; its band shows "
+        "Each point is one network with one recipe at the date of its publication; lower is "
+        "cheaper, and each grid line is a factor. A triangle never reached the target: it needs "
+        "more than what it spent, at which it stands. The staircase is the frontier. The band says "
         "where the line can lie, not where the next network will.",
         command=f"efficiency-bench fit{results.source}",
     )
     if isinstance(halving, NoResult):
         return start.without(halving)
-    if isinstance(opinions, NoResult):
-        return start.without(opinions)
     return start.with_results(
         fit_table(halving),
-        opinions_table(opinions),
+        opinions_table(halving),
         lines=(fit_legend(halving), basis(halving), OPINIONS_LEGEND, *halving.notes),
     )
 

@@ -9,12 +9,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from efficiency_bench.fitting.fit import Fit
 from efficiency_bench.fitting.halving import HalvingTime
 from efficiency_bench.formatting import number, percent
 from efficiency_bench.records import Entry
 from efficiency_bench.report.sentences import (
     WORDS,
+    account,
     basis,
+    beside,
     comparison,
     goal,
     headline,
@@ -24,8 +27,8 @@ from efficiency_bench.report.sentences import (
 from efficiency_bench.report.tables.layout import ABSENT, bare_table, plain_table, print_lines
 
 
-def print_fit(halving: HalvingTime, console: Console) -> None:
-    """Print the rows of a fit, then sentences on the halving time; fits 80 columns."""
+def print_fit(halving: Fit, console: Console) -> None:
+    """Print the rows of a fit and then the halving time in words; fits 80 columns."""
     noun = WORDS[halving.currency].noun
     console.print(fit_table(halving))
     if halving.rows:
@@ -34,7 +37,16 @@ def print_fit(halving: HalvingTime, console: Console) -> None:
     console.print(
         Text(f"{noun.capitalize()} to {goal(halving)}: {headline(halving)}.", style="bold")
     )
-    print_lines((basis(halving), why(halving), comparison(halving), *halving.notes), console)
+    lines = (
+        basis(halving),
+        f"this method because: {halving.method_reason}",
+        *account(halving),
+        why(halving),
+        comparison(halving),
+        f"by the other method, {beside(halving)}",
+        *halving.notes,
+    )
+    print_lines(lines, console)
 
 
 def fit_table(halving: HalvingTime) -> Table:
@@ -65,8 +77,7 @@ def ledger_table(entries: Sequence[Entry]) -> Table:
 
 
 def _cells(row: Mapping[str, Any], name: str) -> tuple[str, ...]:
-    reached = row["reached"]
-    compute = number(row["compute"]) if reached else f"> {number(row['compute_spent'])}"
+    compute = compute_text(row)
     factor, epochs = row["reduction_factor"], row["epochs_to_target"]
     return (
         f"{'*' if row['on_frontier'] else ' '} {name}",
@@ -79,6 +90,15 @@ def _cells(row: Mapping[str, Any], name: str) -> tuple[str, ...]:
     )
 
 
+def compute_text(row: Mapping[str, Any]) -> str:
+    """Compute to the target as it is known: a number, an interval, or a bound."""
+    if row["censoring"] == "interval":
+        return f"{number(row['compute_at_least'])} to {number(row['compute'])}"
+    if row["censoring"] == "below":
+        return f"≤ {number(row['compute'])}"
+    return number(row["compute"]) if row["reached"] else f"> {number(row['compute_spent'])}"
+
+
 def fit_legend(halving: HalvingTime) -> str:
     """The legend for the marks in ``fit_table``."""
     parts = ["* on the frontier", "seeds: reached/run"]
@@ -86,6 +106,10 @@ def fit_legend(halving: HalvingTime) -> str:
         parts[-1] += " (the baseline sets the target: all)"
     if not all(row["reached"] for row in halving.rows):
         parts.append(f"> never reached: {WORDS[halving.currency].noun} spent")
+    if any(row["censoring"] == "interval" for row in halving.rows):
+        parts.append("A to B: a budget of A missed, one of B reached it")
+    if any(row["censoring"] == "below" for row in halving.rows):
+        parts.append("≤ every budget reached it")
     return "; ".join(parts)
 
 

@@ -8,13 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from efficiency_bench.fitting.robustness.power import (
-    FAST_MONTHS,
-    MOST_ROWS,
-    POWER,
-    SLOW_MONTHS,
-    Needed,
-)
+from efficiency_bench.fitting.robustness.power import MOST_ROWS, POWER, SPAN_MONTHS, RatePower
 from efficiency_bench.fitting.robustness.second_opinions import SecondOpinions
 from efficiency_bench.report.tables.layout import interval, one_decimal, plain_table, print_lines
 
@@ -50,33 +44,30 @@ def opinion_sentences(opinions: SecondOpinions) -> Iterator[str]:
         verdict = "rejected" if test.p_value < 0.05 else "not rejected"
         by = f" ({test.method})" if opinions.censored or opinions.censored_in_part else ""
         yield f"{test.months:g} months ({test.name}): {verdict}, p = {test.p_value:.2g}{by}"
-    yield power_sentence(opinions.power)
+    yield from power_sentences(opinions.power)
     if opinions.censored:
         rows = "row" if opinions.censored == 1 else "rows"
-        yield f"{opinions.censored} {rows} never arrived: only Tobit's likelihood takes them in"
+        yield f"{opinions.censored} {rows} never arrived: only the censored regression has them"
     if opinions.censored_in_part:
         rows = "row" if opinions.censored_in_part == 1 else "rows"
         yield (
-            f"{opinions.censored_in_part} {rows} arrived in some seeds only: Tobit takes such a row"
-            " as more than the mean of its seeds, the others standing at what they spent"
+            f"{opinions.censored_in_part} {rows} arrived in some seeds only: least squares takes "
+            "the seeds that did, the censored regression all of them"
         )
     yield from opinions.opinion_notes
 
 
-def power_sentence(table: tuple[Needed, ...]) -> str:
-    """A sentence on how many more rows would distinguish 12 from 20 months."""
-    first = table[0]
-    chance = (
-        f"power: rows that scatter like these tell a halving in {FAST_MONTHS:g} months from one in "
-        f"{SLOW_MONTHS:g} with a chance of {_chance(first.power_without)}"
-    )
-    if first.power_without >= POWER:
-        return chance
-    needed = ", ".join(
-        f"{row.rows or f'more than {MOST_ROWS}'} over {row.span_months / 12:g} years"
-        for row in table
-    )
-    return f"{chance}; further rows for {POWER:.0%}: {needed}"
+def power_sentences(table: tuple[RatePower, ...]) -> Iterator[str]:
+    """The chance to reject each stated rate if the fitted one is true, and what would help."""
+    for row in table:
+        text = (
+            f"power: if the fitted rate is true, rows like these reject {row.months:g} months "
+            f"with a chance of {_chance(row.power)}"
+        )
+        if row.power < POWER:
+            more = row.further_rows or f"more than {MOST_ROWS}"
+            text += f"; for {POWER:.0%}, {more} further rows over {SPAN_MONTHS / 12:g} years"
+        yield text
 
 
 def _chance(power: float) -> str:

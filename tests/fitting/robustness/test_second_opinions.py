@@ -5,11 +5,12 @@ import math
 
 import numpy as np
 import pytest
-import scipy.optimize
 import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from efficiency_bench.fitting.censored import censored_halving_time
+from efficiency_bench.fitting.censored_regression import CensoredRegression
 from efficiency_bench.fitting.groups import Selection
 from efficiency_bench.fitting.halving import frontier, halving_time
 from efficiency_bench.fitting.regression import fit_line
@@ -46,13 +47,13 @@ class TestGolden:
     """MEASUREMENT's values on OpenAI's six rows."""
 
     def test_least_squares(self, published):
-        found = method(published, "least squares, t")
+        found = method(published, "least squares, frontier")
         values = (found.halving_months, found.low_months, found.high_months)
         assert values == pytest.approx((15.7, 13.2, 19.3), abs=0.05)
         assert found.n == 6
 
     def test_all_sixteen(self, published):
-        assert method(published, "least squares, all rows").halving_months == pytest.approx(
+        assert method(published, "least squares, all that arrived").halving_months == pytest.approx(
             13.7, abs=0.05
         )
 
@@ -108,7 +109,7 @@ def test_the_t_interval_on_given_rows_covers():
     assert 0.92 <= inside / 2000 <= 0.98
 
 
-def test_a_run_that_never_arrived_is_in_tobit_and_in_the_count():
+def test_a_run_that_never_arrived_is_in_the_censored_regression_and_in_the_count():
     entries = [
         make_entry("a", model="a", date="2012-06-01", crossing_images=4000.0),
         make_entry("b", model="b", date="2014-06-01", crossing_images=2000.0),
@@ -118,11 +119,11 @@ def test_a_run_that_never_arrived_is_in_tobit_and_in_the_count():
     ]
     found = opinions(entries)
     assert found.censored == 1
-    assert method(found, "Tobit, all rows").n == 5
-    assert method(found, "least squares, all rows").n == 4
+    assert method(found, "censored regression, all rows").n == 5
+    assert method(found, "least squares, all that arrived").n == 4
     assert (
-        method(found, "Tobit, all rows").halving_months
-        > method(found, "least squares, all rows").halving_months
+        method(found, "censored regression, all rows").halving_months
+        > method(found, "least squares, all that arrived").halving_months
     )
 
 
@@ -144,55 +145,48 @@ def partly_arrived():
     ]
 
 
-def best_likelihood(rows, fixed_slope=None):
-    """Maximum over slope, level and scatter by a simplex: months, log2 and whether above."""
-    x, y, above = (np.array(column) for column in zip(*rows, strict=True))
-    x = x - x.mean()
-
-    def loss(unknowns):
-        level, log_scatter, *slope = unknowns
-        normal = scipy.stats.norm(
-            level + (slope[0] if slope else fixed_slope) * x, math.exp(log_scatter)
-        )
-        return -np.where(above, normal.logsf(y), normal.logpdf(y)).sum()
-
-    start = [y.mean(), 0.0, *([] if fixed_slope is not None else [-0.05])]
-    options = {"xatol": 1e-10, "fatol": 1e-12, "maxiter": 20_000, "maxfev": 20_000}
-    found = scipy.optimize.minimize(loss, start, method="Nelder-Mead", options=options)
-    return found.x[2] if fixed_slope is None else None, -found.fun
-
-
-def test_a_row_that_arrived_in_part_is_a_bound_for_tobit_and_for_the_tests():
-    """By hand: a row's log2 of images is its seeds' mean; one that missed stands at 5,000."""
+def test_a_row_that_arrived_in_part_enters_by_its_seeds_and_decides_the_tests():
+    """The regression itself, over seeds in groups: a seed that missed lies above 5,000 images."""
     found = opinions(partly_arrived())
     assert (found.censored, found.censored_in_part) == (1, 1)
-    rows = [
-        (
-            datetime.date.fromisoformat(date).toordinal() / (365.25 / 12),
-            np.mean([math.log2(images or 5000.0) for images in crossings]),
-            None in crossings,
-        )
-        for _, date, crossings in PARTLY
-    ]
-    slope, best = best_likelihood(rows)
-    assert method(found, "Tobit, all rows").halving_months == pytest.approx(-1 / slope, rel=1e-4)
+    months, low, high, groups = [], [], [], []
+    for model, date, crossings in PARTLY:
+        for images in crossings:
+            months.append(datetime.date.fromisoformat(date).toordinal() / (365.25 / 12))
+            low.append(math.log2(images or 5000.0))
+            high.append(math.inf if images is None else low[-1])
+            groups.append(model)
+    alone = CensoredRegression(months, np.array(low), np.array(high), groups=groups)
+    (line,) = [m for m in found.methods if m.method == "censored regression, all rows"]
+    assert line.halving_months == pytest.approx(-1 / alone.slope_per_month, rel=1e-4)
+    assert line.n == 6
     for test in found.tests:
-        assert test.method == "Tobit, all rows"
-        drop = best - best_likelihood(rows, -1 / test.months)[1]
-        t = math.sqrt(2 * math.expm1(2 * drop / 4))  # four whole rows: two degrees of freedom
-        assert test.p_value == pytest.approx(2 * scipy.stats.t.sf(t, 2), rel=1e-3)
+        assert test.method == "censored regression, all rows"
+        assert test.p_value == pytest.approx(alone.p_value(test.months), rel=1e-3)
     words = " ".join(opinion_sentences(found))
-    assert "(Tobit, all rows)" in words
+    assert "(censored regression, all rows)" in words
     assert "1 row arrived in some seeds only" in words
 
 
-def test_where_too_few_rows_arrived_whole_there_is_no_tobit_and_it_is_said():
-    entries = [e for e in partly_arrived() if e.model in "cdef" or e.run_id == "b-0"]
-    half = make_entry("c-2", model="c", seed=2, date="2016-06-01", crossing_images=None)
-    found = opinions([*entries, half])
-    assert "Tobit, all rows" not in {m.method for m in found.methods}
-    assert any("no Tobit: fewer than three rows" in note for note in found.opinion_notes)
-    assert {test.method for test in found.tests} == {"Student's t, fitted rows"}
+def test_a_censored_headline_comes_first_and_leaves_one_row_out_by_its_own_method():
+    row_set = fit_rows(partly_arrived(), Selection())
+    found = second_opinions(row_set, censored_halving_time(row_set))
+    assert found.methods[0].method == "censored regression, all rows"
+    without = [
+        censored_halving_time(
+            fit_rows([e for e in partly_arrived() if e.model != model], Selection()), False
+        ).halving_months
+        for model, _, _ in PARTLY
+    ]
+    assert found.leave_one_out_months == pytest.approx((min(without), max(without)), rel=1e-3)
+
+
+def test_where_too_few_rows_arrived_least_squares_is_left_out_and_it_is_said():
+    entries = [e for e in partly_arrived() if e.model in "bcf" and e.run_id != "b-1"]
+    row_set = fit_rows(entries, Selection())
+    found = second_opinions(row_set, censored_halving_time(row_set))
+    assert {m.method for m in found.methods} == {"censored regression, all rows"}
+    assert any("no least squares: fewer than three rows" in note for note in found.opinion_notes)
 
 
 def test_seeds_and_crossings_widen_the_hierarchical_interval():

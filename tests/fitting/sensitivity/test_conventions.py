@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 
 from efficiency_bench.errors import UserError
+from efficiency_bench.fitting.censored import censored_halving_time
 from efficiency_bench.fitting.groups import Selection
 from efficiency_bench.fitting.halving import halving_time
+from efficiency_bench.fitting.headline import fit_or_reason
 from efficiency_bench.fitting.rows import fit_rows
 from efficiency_bench.fitting.sensitivity.conventions import conventions, redated
+from efficiency_bench.fitting.sensitivity.measured_choices import measured_choices
 from efficiency_bench.fitting.sensitivity.published_choices import published_choices
 from efficiency_bench.fitting.sensitivity.published_errata import published_slips
 from efficiency_bench.ledger.reference import published_entries
@@ -117,7 +120,9 @@ def test_what_multiplies_every_row_cancels(wanted):
     account = published_choices(row_set)
     choice = {axis.name: axis.headline for axis in account.axes}
     factor = 2 if "unit" in wanted else 1_281_167 / 1_280_000
-    pairs = zip(account.rows(choice), account.rows({**choice, **wanted}), strict=True)
+    pairs = zip(
+        account.row_set(choice).rows, account.row_set({**choice, **wanted}).rows, strict=True
+    )
     for before, after in pairs:
         assert after.compute == pytest.approx(factor * before.compute, rel=1e-12)
 
@@ -172,22 +177,30 @@ def test_a_measured_ledger_varies_what_it_can():
         {"baseline": "own crossing"},
         {"dates": "preprint"},
         {"dates": "conference"},
-        {"rows": "all"},
+        {"method": "frontier"},
+        {"method": "arrived"},
         {"method": "end points"},
     ]
-    assert table.span.combinations == 2 * 2 * 2 * 2 * 3 * 2 * 2
+    assert table.span.combinations == 2 * 2 * 2 * 2 * 3 * 4
     assert table.slips == ()
-    fit = halving_time(fit_rows(with_baseline(), ANY))
+    fit = censored_halving_time(fit_rows(with_baseline(), ANY))
     assert table.rows[0].halving_months == fit.halving_months
-    assert len(table.not_applicable) == 4
+    assert len(table.not_applicable) == 7
+
+
+def factor(entries, **wanted):
+    """Of the frontier's end points under a choice."""
+    account = measured_choices(entries, ANY)
+    choice = {axis.name: axis.headline for axis in account.axes}
+    return fit_or_reason(account.row_set({**choice, **wanted})).reduction_factor
 
 
 def test_alexnets_own_crossing_changes_the_factor_by_the_part_it_leaves_out():
-    table = conventions(with_baseline(), ANY)
-    whole, own = table.rows[0], changed(table, baseline="own crossing")
+    entries = with_baseline()
     # the curve crosses 90 % at logit + 3 = ln 9 + 3 of its 9 units
     part = (np.log(9) + 3) / 9
-    assert own.reduction_factor / whole.reduction_factor == pytest.approx(part, rel=1e-6)
+    ratio = factor(entries, baseline="own crossing") / factor(entries)
+    assert ratio == pytest.approx(part, rel=1e-6)
 
 
 def test_the_exact_currency_counts_the_backward_pass_that_ran():
@@ -196,8 +209,8 @@ def test_the_exact_currency_counts_the_backward_pass_that_ran():
     frozen = tuple(s.model_copy(update={"backward_macs": s.forward_macs}) for s in last.segments)
     exact = exact_flops(segments_until(frozen, last.sustained_crossing_images))
     last = last.model_copy(update={"segments": frozen, "exact_flops_to_target": exact})
-    table = conventions([*others, last], ANY)
-    ratio = changed(table, currency="exact").reduction_factor / table.rows[0].reduction_factor
+    entries = [*others, last]
+    ratio = factor(entries, currency="exact") / factor(entries)
     assert ratio == pytest.approx(2.9 / 2, rel=1e-6)
 
 
@@ -215,9 +228,9 @@ def test_strict_and_rounded_targets_read_the_curves():
         for i, (day, points) in enumerate(curves.items())
     ]
     table = conventions(runs, ANY)
-    assert (table.rows[0].n, changed(table, target="strict").n) == (4, 3)
-    strict = changed(table, target="strict").reduction_factor
-    assert strict == pytest.approx(4, rel=1e-6)
+    # strict, the last one is a bound
+    assert (table.rows[0].n, changed(table, target="strict").n) == (4, 4)
+    assert factor(runs, target="strict") == pytest.approx(4, rel=1e-6)
     names = [item.convention for item in table.not_applicable]
     assert "AlexNet charged its whole schedule or its own crossing" in names
     assert "dates of preprint or conference" in names
@@ -227,8 +240,8 @@ def test_first_crossing_is_the_curves_first():
     """A blip: one run is over the target once, falls back, and holds it later."""
     points = [(0, 0.1), (10, 0.95), (20, 0.5), (30, 0.95), (40, 0.96), (50, 0.97)]
     blip = run_with_curve("m9", [(x * 10**7, y) for x, y in points], date="2019-05-28")
-    table = conventions([*planted(20)[:2], blip], ANY)
-    later = changed(table, crossing="first").reduction_factor / table.rows[0].reduction_factor
+    entries = [*planted(20)[:2], blip]
+    later = factor(entries, crossing="first") / factor(entries)
     logit = [np.log(p / (1 - p)) for p in (0.1, 0.5, 0.9, 0.95)]
     first = 10 * (logit[2] - logit[0]) / (logit[3] - logit[0])
     sustained = 20 + 10 * (logit[2] - logit[1]) / (logit[3] - logit[1])
@@ -283,14 +296,14 @@ def test_imported_published_rows_are_not_replaced_by_the_papers():
 
 
 def test_too_few_rows_are_the_users_to_mend():
-    with pytest.raises(UserError, match=r"3 needed(.|\n)*conventions published"):
+    with pytest.raises(UserError, match=r"at least 3 rows(.|\n)*conventions published"):
         conventions([make_entry("a"), make_entry("b", model="b")], ANY)
     with pytest.raises(UserError, match="baseline runs only"):
         conventions([make_baseline("a")], ANY)
 
 
 def test_combinations_without_a_fit_are_counted():
-    """Of three runs one holds the target by its tolerance only: strict, two rows are no fit."""
+    """Of three runs one holds the target by its tolerance only: strict, two arrived."""
     shapes = [0.92, 0.92, 0.8997]
     runs = [
         run_with_curve(
@@ -303,6 +316,6 @@ def test_combinations_without_a_fit_are_counted():
     ]
     table = conventions(runs, ANY)
     strict = changed(table, target="strict")
-    assert (strict.halving_months, strict.reason) == (None, "2 dated rows, 3 needed")
-    # currency, crossing, variant, method; half of them strict
-    assert (table.span.combinations, table.span.without_fit) == (16, 16)
+    assert (strict.n, strict.reason) == (3, None)
+    # currency, crossing, target, four methods; strict, the three by least squares have no fit
+    assert (table.span.combinations, table.span.without_fit) == (20, 12)

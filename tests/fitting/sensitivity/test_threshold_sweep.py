@@ -8,9 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from efficiency_bench.errors import UserError
+from efficiency_bench.fitting.censored import censored_halving_time
+from efficiency_bench.fitting.fit_row import DAYS_PER_MONTH
 from efficiency_bench.fitting.groups import Selection
 from efficiency_bench.fitting.halving import halving_time
-from efficiency_bench.fitting.rows import DAYS_PER_MONTH, fit_rows
+from efficiency_bench.fitting.rows import fit_rows
 from efficiency_bench.fitting.sensitivity.curves import compute_at, target_at, unpacked
 from efficiency_bench.fitting.sensitivity.threshold_sweep import parse_sweep, sweep, thresholds
 from efficiency_bench.ledger.reference import published_entries
@@ -59,8 +61,12 @@ def test_two_thresholds_have_their_own_halving_times():
 def test_at_the_runs_own_target_it_is_the_fit():
     runs = planted(20)
     (row,) = sweep(runs, ANY, 0.9, 0.9).rows
-    fit = halving_time(fit_rows(runs, ANY))
+    fit = censored_halving_time(fit_rows(runs, ANY))
     fields = ("halving_months", "low_months", "high_months", "reduction_factor", "n", "verdict")
+    for name in fields:
+        assert getattr(row, name) == getattr(fit, name), name
+    (row,) = sweep(runs, ANY, 0.9, 0.9, method="frontier").rows
+    fit = halving_time(fit_rows(runs, ANY))
     for name in fields:
         assert getattr(row, name) == getattr(fit, name), name
 
@@ -76,14 +82,16 @@ def test_a_run_that_stops_below_is_censored_and_kept_in_the_count():
     short = run_with_curve("short", [(0, 0.1), (10**8, 0.5), (2 * 10**8, 0.7)], date=iso(3000))
     rows = {row.threshold: row for row in sweep([*planted(20), short], ANY, 0.6, 0.8, 0.2).rows}
     assert (rows[0.6].censored, rows[0.6].runs, rows[0.6].n) == (0, 6, 6)
-    assert (rows[0.8].censored, rows[0.8].runs, rows[0.8].n) == (1, 6, 5)
+    assert (rows[0.8].censored, rows[0.8].runs, rows[0.8].n) == (1, 6, 6)
+    (at,) = sweep([*planted(20), short], ANY, 0.8, 0.8, method="frontier").rows
+    assert at.n == 5
 
 
 def test_too_few_rows_leave_the_threshold_with_its_reason():
     runs = planted(20)[:2]
     low = straight("low", SCALE_IMAGES, date=iso(3000), points=10)
     low = low.model_copy(update={"evaluations": low.evaluations[:4]})  # up to 50 %
-    (ok, few) = (row for row in sweep([*runs, low], ANY, 0.4, 0.8, 0.4).rows)
+    (ok, few) = (row for row in sweep([*runs, low], ANY, 0.4, 0.8, 0.4, method="frontier").rows)
     assert (ok.n, ok.reason) == (3, None)
     assert (few.halving_months, few.n, few.censored) == (None, 2, 1)
     assert "3 needed" in few.reason
@@ -114,7 +122,7 @@ def test_the_baseline_is_charged_its_own_crossing():
     names = ("alexnet",)
     baseline = straight("alexnet", scale, target=make_target(source="own_schedule"), date=iso(-90))
     target = make_target(source="baseline", baseline_run_ids=names)
-    result = sweep([baseline, *planted(20, target=target)], ANY, 0.8, 0.8)
+    result = sweep([baseline, *planted(20, target=target)], ANY, 0.8, 0.8, method="frontier")
     crossing = scale * (logit(0.8) - START_LOGIT)
     last = scale * 2 ** (-DAYS[-1] / DAYS_PER_MONTH / 20) * (logit(0.8) - START_LOGIT)
     assert result.rows[0].reduction_factor == pytest.approx(crossing / last, rel=1e-6)

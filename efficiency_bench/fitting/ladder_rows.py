@@ -1,0 +1,188 @@
+"""Rows of budgeted runs: one ladder per model and recipe, read at one level."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+from efficiency_bench.errors import UserError
+from efficiency_bench.fitting.currencies import (
+    OF_A_MACHINE,
+    Currency,
+    comparable,
+    whole_compute,
+)
+from efficiency_bench.fitting.fit_row import FitRow, RowSet, common_facts, geometric_mean
+from efficiency_bench.fitting.groups import Group
+from efficiency_bench.fitting.ladder import (
+    DRAWN_LEVELS,
+    Trial,
+    drawn_levels,
+    ladder,
+    seed_ladders,
+    standard_error,
+)
+from efficiency_bench.identity import SCHEDULE_LENGTH, form_scale, row_key
+from efficiency_bench.ledger.baseline import baseline_finals, is_baseline
+from efficiency_bench.records import Entry, Metric, Target
+from efficiency_bench.stop_rule import chance_level
+
+LEVELS_OF_SEEDS = 7
+"""Levels drawn if rows have several seeds: their likelihood takes a hundred times longer."""
+
+
+def ladder_rows(
+    group: Group,
+    members: Sequence[Entry],
+    beside: Sequence[Entry],
+    currency: Currency,
+    hardware: str | None,
+) -> RowSet:
+    """The ladders of the group's budgeted runs, and the baseline charged its whole schedule.
+
+    At a level other than the baseline's own, the baseline has a ladder like any row.  Raises
+    UserError if nothing says at which level the ladders are to be read.
+    """
+    if not 0 < group.target_value < 1:
+        raise UserError(
+            "these budgeted runs have no target, and no baseline on the same data sets one\n"
+            "name a level: efficiency-bench fit --target 0.6; or measure the baseline: "
+            "efficiency-bench train experiment=alexnet"
+        )
+    every = [*members, *beside]
+    notes: list[str] = []
+    finals = baseline_finals(every, group.data_digest or None, group.metric)
+    own_level = bool(finals) and math.isclose(
+        math.fsum(finals.values()) / len(finals), group.target_value, rel_tol=1e-6
+    )
+    if currency in OF_A_MACHINE:
+        every, notes = comparable(every, currency, hardware)
+    if failed := sorted(entry.run_id for entry in every if entry.end_reason == "failed"):
+        notes.append(f"runs that ended by a fault are left out: {', '.join(failed)}")
+    rows = []
+    for runs in _gathered((e for e in every if e.run_id not in failed), finals):
+        whole = [entry for entry in runs if entry.run_id in finals]
+        if whole and own_level:
+            rows.append(_baseline_row(whole, currency))
+        else:
+            rows.append(_ladder_row(runs, group, currency))
+            notes += _ladder_notes(rows[-1], runs)
+    several = any(len(row.ladders) > 1 for row in rows)
+    accuracies = list(finals.values())
+    return RowSet(
+        group=group,
+        target=Target(
+            metric=group.metric,
+            value=group.target_value,
+            confirmations=0,
+            source="baseline" if own_level else "setting",
+            baseline_run_ids=tuple(finals) if own_level else (),
+        ),
+        rows=tuple(rows),
+        crossing="sustained",
+        currency=currency,
+        notes=tuple(notes),
+        levels=_levels(accuracies, LEVELS_OF_SEEDS if several else DRAWN_LEVELS)
+        if own_level
+        else (),
+        target_error=standard_error(accuracies) if own_level else None,
+    )
+
+
+def _gathered(entries: Iterable[Entry], finals: Mapping[str, float]) -> list[list[Entry]]:
+    """Runs of each row.  The baseline and its network's budgets are one, whoever set a target."""
+    every = list(entries)
+    base = {_names(entry) for entry in every if is_baseline(entry) and entry.run_id in finals}
+    rows: dict[object, list[Entry]] = {}
+    for entry in every:
+        names = _names(entry)
+        key = names if names in base else row_key(entry, SCHEDULE_LENGTH)
+        rows.setdefault(key, []).append(entry)
+    return list(rows.values())
+
+
+def _names(entry: Entry) -> tuple[str, str, float]:
+    return entry.model, entry.recipe, form_scale(entry)
+
+
+def _levels(finals: Sequence[float], count: int) -> tuple[float, ...]:
+    return tuple(drawn_levels(finals, count).tolist())
+
+
+def _baseline_row(runs: Sequence[Entry], currency: Currency) -> FitRow:
+    compute = geometric_mean([c for e in runs if (c := whole_compute(e, currency))])
+    return FitRow(
+        **common_facts(runs),
+        compute=compute or None,
+        compute_low=compute or None,
+        compute_high=compute or None,
+        compute_spent=compute,
+        compute_at_least=compute,
+        compute_at_most=compute or None,
+        seeds=len(runs),
+        reached_seeds=len(runs),
+        epochs_to_target=math.fsum(e.epochs or 0.0 for e in runs) / len(runs),
+        is_baseline=True,
+    )
+
+
+def _ladder_row(runs: Sequence[Entry], group: Group, currency: Currency) -> FitRow:
+    rungs: dict[tuple[str, float], list[Entry]] = {}
+    for entry in runs:
+        rungs.setdefault(_rung(entry), []).append(entry)
+    trials: list[Trial] = []
+    epochs: dict[float, float] = {}
+    for members in rungs.values():
+        compute = geometric_mean([c for e in members if (c := whole_compute(e, currency))])
+        if compute > 0:
+            epochs[compute] = math.fsum(e.epochs or 0.0 for e in members) / len(members)
+            trials += [Trial(compute, _final(e, group.metric), e.seed or 0) for e in members]
+    ladders = seed_ladders(trials) if trials else {}
+    found = ladder(trials).compute_to(group.target_value) if trials else None
+    high = found.high if found and found.arrived else None
+    low = found.low if found else 0.0
+    return FitRow(
+        **common_facts(runs),
+        compute=high,
+        compute_low=low or None,
+        compute_high=high,
+        compute_spent=max(epochs, default=0.0),
+        compute_at_least=low,
+        compute_at_most=high,
+        seeds=max(1, len(ladders)),
+        reached_seeds=sum(own.compute_to(group.target_value).arrived for own in ladders.values()),
+        epochs_to_target=None if high is None else epochs[_nearest(epochs, high)],
+        is_baseline=False,
+        ladders=ladders,
+    )
+
+
+def _nearest(computes: Iterable[float], wanted: float) -> float:
+    """The rung that a ladder's end stands for, which its logarithm has rounded."""
+    return min(computes, key=lambda compute: abs(math.log(compute / wanted)))
+
+
+def _rung(entry: Entry) -> tuple[str, float]:
+    """What trials of one rung share; the share really spent differs by whole steps."""
+    if entry.budget_asked is not None:
+        return "budget", entry.budget_asked
+    return ("budget", 1.0) if is_baseline(entry) else ("epochs", entry.epochs or 0.0)
+
+
+def _final(entry: Entry, metric: Metric) -> float:
+    """Final accuracy, a fraction; that of chance for a run that diverged."""
+    if entry.end_reason == "diverged" or not entry.evaluations:
+        return chance_level(metric, entry.classes) if entry.classes else 0.0
+    return entry.evaluations[-1].accuracy(metric)
+
+
+def _ladder_notes(row: FitRow, runs: Sequence[Entry]) -> list[str]:
+    name, notes = f"{row.model} {row.recipe}", []
+    if diverged := sorted(e.run_id for e in runs if e.end_reason == "diverged"):
+        notes.append(f"{name}: diverged, counted at chance: {', '.join(diverged)}")
+    if violations := sum(own.violations for own in row.ladders.values()):
+        notes.append(
+            f"{name}: {violations} times a larger budget ended at a lower accuracy; such budgets "
+            "are averaged"
+        )
+    return notes
