@@ -9,9 +9,17 @@ from efficiency_bench.errors import UserError
 from efficiency_bench.ledger.baseline import (
     baseline_target,
     chance_level,
+    is_baseline,
     uses_current_baseline,
 )
-from tests.ledger.factory import DIGEST, make_baseline, make_entry, make_evaluation, make_target
+from tests.ledger.factory import (
+    DIGEST,
+    make_baseline,
+    make_entry,
+    make_evaluation,
+    make_rung,
+    make_target,
+)
 
 COMMAND = "efficiency-bench train experiment=alexnet data=digits"
 
@@ -142,3 +150,49 @@ def test_one_stuck_seed_of_three_is_refused():
 
 def test_a_perfect_baseline_is_a_target():
     assert level([make_baseline("s0", 1.0), make_baseline("s1", 1.0)]).value == 1.0
+
+
+def whole_rung(run_id, accuracy, **overrides):
+    """A seed of the ladder's baseline: AlexNet with the 2020 recipe and a budget of 1."""
+    config = {
+        "model": {"name": "alexnet"},
+        "data": {"name": "digits"},
+        "target": {"metric": None, "baseline_model": "alexnet", "baseline_recipe": "small_alexnet"},
+        "budget": 1.0,
+        **overrides.pop("config", {}),
+    }
+    budget = overrides.pop("budget", 1.0)
+    fields = {"model": "alexnet", "config": config, "end_reason": "schedule", **overrides}
+    return make_rung(run_id, budget, accuracy, **fields)
+
+
+def test_the_whole_rung_of_the_ladder_is_a_baseline_where_no_run_set_its_own_target():
+    rungs = [whole_rung(f"r{seed}", 0.8 + 0.01 * seed, seed=seed) for seed in range(3)]
+    found = level(rungs)
+    assert (found.value, found.baseline_run_ids) == (pytest.approx(0.81), ("r0", "r1", "r2"))
+    assert all(map(is_baseline, rungs))
+    assert level([*rungs, make_baseline("own", 0.9)]).baseline_run_ids == ("own",)
+    judged = make_entry(
+        "x",
+        config=rungs[0].config,
+        target=make_target(value=0.81, source="baseline", baseline_run_ids=("r0", "r1", "r2")),
+    )
+    assert uses_current_baseline(judged, rungs)
+    assert not uses_current_baseline(judged, rungs[:2])
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"budget": 0.5},
+        {"model": "vgg11"},
+        {"recipe": "small_alexnet"},
+        {"config": {"model": {"name": "alexnet", "scale": 2.0}}},
+        {"config": {"data": {"name": "digits", "inner_split": 0.2}}},
+    ],
+)
+def test_other_rungs_are_rows_like_any_other(other):
+    rung = whole_rung("r0", 0.8, **other)
+    assert not is_baseline(rung)
+    with pytest.raises(UserError, match="no finished alexnet run"):
+        level([rung])

@@ -1,6 +1,7 @@
 """Runs with a budget, trained on digits: what they cost, their entries, what is refused."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -10,15 +11,23 @@ from efficiency_bench.config_checks import check
 from efficiency_bench.errors import UserError
 from efficiency_bench.hydra_app import compose
 from efficiency_bench.ledger import store
-from efficiency_bench.records import TERAFLOPS_DAY
-from efficiency_bench.reproducibility.data_and_counts import verify_ledger
+from efficiency_bench.records import TERAFLOPS_DAY, RateSearch
+from efficiency_bench.reproducibility.data_and_counts import counts_again, verify_ledger
 from efficiency_bench.run.budgeted import TooFewSteps, baseline_forward_macs
 from efficiency_bench.run.run import run
 from efficiency_bench.sweep import manifest
 from efficiency_bench.sweep.status import sweep_row
+from efficiency_bench.verify import LedgerIndex, rules_budget, verify
 from tests.run.test_run import hand_counted_alexnet_macs
 from tests.tiny import TINY, composed, events_of, tiny
 
+SEARCH = {
+    "name": "found",
+    "search_tfs_days": 1e-6,
+    "trials": 5,
+    "at_edge": False,
+    "ledger_digest": "d" * 64,
+}
 RUNG = ("recipe=small_2020", "target.baseline_epochs=12", "recipe.batch_size=16")
 
 
@@ -71,6 +80,46 @@ def test_the_baselines_macs_are_counted_as_by_hand_and_move_no_random_number():
 
 def test_both_verify(ledger):
     assert [v.verdict for v in verify_ledger(str(ledger), None, None)] == ["verified"] * 2
+
+
+@pytest.mark.parametrize(
+    ("edit", "rule"),
+    [
+        ({"budget": 0.6}, "budget: share"),
+        ({"budget_asked": 0.6}, "budget: asked"),
+        ({"classes": 9}, "facts: classes"),
+        ({"rates": RateSearch(**SEARCH)}, "facts: rates"),
+    ],
+)
+def test_an_edited_budget_or_search_fails(ledger, edit, rule):
+    edited = store.with_entry_digest(entry_of(ledger, "alexnet").model_copy(update=edit))
+    found = verify(ledger, edited, LedgerIndex([edited]))
+    assert rule in {failure.rule for failure in found.failures}
+
+
+@pytest.mark.parametrize("model", ["alexnet", "resnet18"])
+def test_a_schedule_that_is_one_step_off_its_budget_fails(ledger, model):
+    """Also where images grow: one step is up to a percent of these schedules."""
+    entry = entry_of(ledger, model)
+    (start,) = [e for e in events_of(ledger.parent / model) if e["event"] == "start"]
+    step = 3 * 16 * entry.segments[-1].forward_macs
+    logged = start["budget"]
+    whole = 3 * logged["baseline_forward_macs"] * logged["baseline_epochs"] * 300
+    for off, holds in ((0.0, True), (0.2 * step / whole, True), (-1.1 * step / whole, False)):
+        asked = entry.budget + off
+        budget = {**logged, "asked": asked}
+        config = {**entry.config, "budget": asked}
+        changed = entry.model_copy(update={"budget_asked": asked, "config": config})
+        evidence = SimpleNamespace(entry=changed, start={**start, "budget": budget})
+        assert [f.rule for f in rules_budget.budget(evidence)] == [] if holds else ["budget: steps"]
+
+
+def test_a_baseline_of_other_macs_fails(ledger):
+    entry = entry_of(ledger, "alexnet")
+    (start,) = [e for e in events_of(ledger.parent / "alexnet") if e["event"] == "start"]
+    lower = {**start["budget"], "baseline_forward_macs": 1000}
+    evidence = SimpleNamespace(entry=entry, start={**start, "budget": lower})
+    assert [f.rule for f in counts_again(evidence)] == ["counts: baseline"]
 
 
 def test_the_same_command_finds_the_finished_run(ledger):
