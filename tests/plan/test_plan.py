@@ -22,9 +22,11 @@ from efficiency_bench.plan.budget import Candidate, order, parse_budget, runs_bo
 from efficiency_bench.plan.duration import LOADED_IMAGES_PER_SECOND, LoaderSpeed, timing, work
 from efficiency_bench.plan.evidence import Epochs, epochs_to_target
 from efficiency_bench.plan.hardware import load_hardware
+from efficiency_bench.plan.plan import plan
 from efficiency_bench.plan.sizes import PUBLISHED, checkpoint_bytes, set_size
-from efficiency_bench.records import paper3x_tfs_days
+from efficiency_bench.records import baseline_tfs_days, paper3x_tfs_days
 from efficiency_bench.run import device as devices
+from efficiency_bench.run.budgeted import baseline_forward_macs
 from efficiency_bench.run.run import run
 from efficiency_bench.run.setup import counted_model
 from efficiency_bench.training import checkpoint
@@ -233,6 +235,22 @@ def test_a_folder_is_counted_and_must_exist(tmp_path):
     plant(tmp_path / "images", train=5, val=3)
     size = set_size(config.data)
     assert (size.train_images, size.val_images, size.classes) == (10, 6, 2)
+
+
+def test_a_ladder_is_planned_by_its_budgets_and_short_rungs_are_left_out():
+    asked = ["suite=ladder", "data=digits", "model=alexnet,resnet18", "hardware=a100x1"]
+    made = plan(
+        [*asked, "budget=0.01,0.25,1", "tracking.wandb=false"], 0.0, None, lambda line: None
+    )
+    whole = baseline_tfs_days(baseline_forward_macs("alexnet", "small", 10, 16), 15, 1437)
+    spent = {(row["model"], row["budget"]): row["paper3x_tfs_days"] for row in made["runs"]}
+    assert set(spent) == {(m, b) for m in ("alexnet", "resnet18") for b in (0.25, 1)}
+    for (_, budget), compute in spent.items():
+        assert compute == pytest.approx(budget * whole, rel=0.02)  # in whole steps
+    assert {row["epochs_source"] for row in made["runs"]} == {"schedule"}
+    assert [line.split()[0] for line in made["left_out"]] == ["budget=0.01"] * 2
+    with pytest.raises(UserError, match=r"budget=0\.01 pays for \d+ steps"):
+        plan([*asked, "budget=0.01"], 0.0, None, lambda line: None)
 
 
 def test_a_custom_machine_is_read_from_a_file(tmp_path):
