@@ -210,6 +210,12 @@ def form_scale(entry: Entry) -> float:
     return float(scale) if isinstance(scale, int | float) else 1.0
 
 
+def form_size(entry: Entry) -> tuple[float, float | None]:
+    """Return ``model.scale`` and ``model.width``: networks of equal size have equal ones."""
+    model = entry.config.get("model")
+    return form_scale(entry), model.get("width") if isinstance(model, Mapping) else None
+
+
 def data_name(asked: str, classes: int) -> str:
     """Return the data name of an entry: ``asked``, or ``folder`` if it is not really ImageNet.
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from efficiency_bench.errors import UserError
-from efficiency_bench.identity import RowKey, form_scale, row_key
+from efficiency_bench.identity import RowKey, form_scale, form_size, row_key
 from efficiency_bench.records import Entry, Metric, Target
 from efficiency_bench.stop_rule import chance_level, metric_of_entry
 
@@ -56,12 +56,13 @@ def baseline_target(
     val_images: int,
     confirmations: int,
     command: str,
+    size: tuple[float, float | None] = (1.0, None),
 ) -> Target:
     """Return the target that the baseline sets: the mean final accuracy over its seeds.
 
-    Uses the measured entries of this model, recipe, data digest and metric that set their own
-    target and finished their schedule; where there are none, the ladder's baseline
-    (``is_baseline``).  The tolerance is 0 and their run ids are recorded.  A
+    Uses the measured entries of this ``size`` (``identity.form_size``), model, recipe, data digest
+    and metric that set their own target and finished their schedule; where there are none, the
+    ladder's baseline (``is_baseline``).  The tolerance is 0 and their run ids are recorded.  A
     warning names the runs that ended otherwise.  ``command`` is the command that measures a
     baseline, for messages.
 
@@ -73,7 +74,7 @@ def baseline_target(
     - two seeds differ by more than three standard errors ``sqrt(p (1 - p) / val_images)``.  With
       ten thousand images at 79 %, seeds may differ by 1.2 points.
     """
-    own = _own_schedules(entries, model, recipe, data_digest, metric)
+    own = _own_schedules(entries, model, recipe, data_digest, metric, size)
     finished = _finished(own)
     for entry in own:
         if entry not in finished:
@@ -136,6 +137,7 @@ def uses_current_baseline(entry: Entry, entries: Iterable[Entry]) -> bool:
         asked["baseline_recipe"],
         entry.data_digest,
         entry.target.metric,
+        form_size(entry),
     )
     return entry.target.baseline_run_ids == tuple(e.run_id for e in _finished(own))
 
@@ -146,7 +148,12 @@ def _finished(own: Iterable[Entry]) -> list[Entry]:
 
 
 def _own_schedules(
-    entries: Iterable[Entry], model: str, recipe: str, data_digest: str | None, metric: Metric
+    entries: Iterable[Entry],
+    model: str,
+    recipe: str,
+    data_digest: str | None,
+    metric: Metric,
+    size: tuple[float, float | None],
 ) -> list[Entry]:
     """Return the baseline runs ordered by run id, so that the mean ignores file order."""
     runs = [
@@ -154,6 +161,7 @@ def _own_schedules(
         for e in sorted(entries, key=lambda e: e.run_id)
         if e.tier == "measured"
         and (e.model, e.data_digest, metric_of_entry(e)) == (model, data_digest, metric)
+        and form_size(e) == size
     ]
     own = [e for e in runs if e.sets_target and e.recipe == recipe]
     return own if _finished(own) else own + [e for e in runs if _is_whole_rung(e)]

@@ -87,6 +87,7 @@ def resolve_target(config: RunConfig, data: Data) -> Target | None:
             val_images=data.val_images,
             confirmations=asked.confirmations,
             command=baseline_command(config),
+            size=(config.model.scale, config.model.width),
         )
     _check_above_chance(target, data)
     return target
@@ -139,6 +140,10 @@ def baseline_command(config: RunConfig) -> str:
         parts += ["form=small"] if config.form == "small" else ["target=own"]
     keys = ["root", "train_images", "val_images"]
     keys += ["image_px"] if data.name in (*IMAGENET, FOLDER) else []
+    if config.model.scale != 1:
+        parts.append(f"model.scale={config.model.scale:g}")
+    if config.model.width is not None:
+        parts.append(f"model.width={config.model.width:g}")
     for key in keys:
         value = getattr(data, key)
         if value is not None and not (key == "root" and value == "data"):

@@ -54,6 +54,26 @@ def test_the_level_does_not_depend_on_the_order_of_files():
     assert level(seeds) == level(seeds[::-1])
 
 
+def of_scale(entry, scale):
+    return entry.model_copy(update={"config": {"model": {"name": "alexnet", "scale": scale}}})
+
+
+def test_a_baseline_of_another_size_sets_no_level():
+    whole, half = make_baseline("s0", 0.9), of_scale(make_baseline("s1", 0.8), 0.5)
+    assert level([whole, half]).value == 0.9
+    assert level([whole, half], size=(0.5, None)).value == 0.8
+    with pytest.raises(UserError, match="no finished alexnet run"):
+        level([whole, half], size=(1.0, 0.5))
+    entry = make_entry(
+        target=level([half], size=(0.5, None)),
+        config={
+            "target": {"baseline_model": "alexnet", "baseline_recipe": "small_alexnet"},
+            "model": {"scale": 0.5},
+        },
+    )
+    assert uses_current_baseline(entry, [whole, half])
+
+
 def test_a_remeasured_baseline_makes_a_different_run():
     before = [make_baseline(f"s{i}", a) for i, a in enumerate((0.9, 0.9025))]
     asked = {"target": {"baseline_model": "alexnet", "baseline_recipe": "small_alexnet"}}

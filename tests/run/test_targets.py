@@ -46,6 +46,11 @@ def test_without_a_baseline_the_error_gives_the_command_that_measures_it(tmp_pat
     assert f"ledger_dir={tmp_path / 'ledger'}" in baseline_command(config)
 
 
+def test_the_baseline_has_the_scale_of_the_run(tmp_path):
+    config = tiny(tmp_path, "experiment=resnet18", "model.scale=0.5")
+    assert " model.scale=0.5 " in baseline_command(config)
+
+
 def test_alexnet_with_its_own_recipe_is_the_baseline_and_no_other_run_is():
     assert is_baseline(composed("experiment=alexnet", "recipe.epochs=3"))
     assert not is_baseline(composed("experiment=alexnet", "target.value=0.5"))
