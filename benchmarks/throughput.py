@@ -10,6 +10,7 @@ the optimizer.  Both sides take turns.  Meant for a GPU; a CPU takes an hour.
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from hydra import compose, initialize_config_module
 from rows import Row, interleaved, row, show
 
 from efficiency_bench import config, hydra_app  # noqa: F401  (hydra_app: the schema)
+from efficiency_bench.errors import UserError
 from efficiency_bench.plan.probe import probed
 from efficiency_bench.run.device import resolve
 from efficiency_bench.run.setup import counted_model
@@ -47,9 +49,13 @@ def networks() -> list[str]:
 def compared(data: str, seconds: float) -> Iterator[Row]:
     """A row a network."""
     for network in networks():
-        ours, other = (rate(network, data, seconds, *changes) for changes in ((), PLAIN))
-        ours(), other()  # libraries choose their kernels
-        pairs = list(interleaved(ours, other, PAIRS))
+        try:
+            ours, other = (rate(network, data, seconds, *changes) for changes in ((), PLAIN))
+            ours(), other()  # libraries choose their kernels
+            pairs = list(interleaved(ours, other, PAIRS))
+        except UserError as error:  # its batch does not fit this device: the others may
+            print(f"{network}, {data}: left out: {error}", file=sys.stderr)
+            continue
         yield row(f"throughput/{network}, {data}", "images a second", pairs)
 
 

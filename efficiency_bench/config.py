@@ -185,6 +185,7 @@ class RunConfig:
     precision: str = "auto"  # auto, fp32, tf32, bf16; auto: bf16 on CUDA that has it, else fp32
     channels_last: bool | None = None  # null: on
     optimizer_kernel: str = "auto"  # auto, single, foreach, fused: how the update is computed
+    deterministic: bool = False  # CUDA: only kernels that repeat to the bit; a CPU always does
     compile: bool = False  # torch.compile the training step, before the clock starts
     threads: int | None = None  # CPU threads; null: torch's own choice
     run_dir: str | None = None  # null: runs/<run_id>

@@ -57,7 +57,10 @@ ONLY_WITH_BUDGET: Fields = frozenset({"target.baseline_epochs"})
 """What nothing but a budget depends on.  Without a budget it is in no digest."""
 
 MACHINE: Fields = frozenset(
-    {"device", "precision", "channels_last", "optimizer_kernel", "compile", "threads"}
+    {
+        *("device", "precision", "channels_last", "optimizer_kernel", "deterministic"),
+        *("compile", "threads"),
+    }
 )
 """How this machine carries out the same arithmetic; an entry records each of them."""
 
@@ -73,6 +76,7 @@ NOT_OF_A_ROW: Fields = RESULTS | LOADING | REPLICATE | PROSE | LABELS | MACHINE 
 ADDED_LATER: Mapping[str, Any] = {
     "estimand": "anytime",
     "budget": None,
+    "deterministic": False,
     "model.scale": 1.0,
     "model.width": None,
     "data.inner_split": 0.0,

@@ -138,6 +138,7 @@ def placed(config: RunConfig, folder: Path) -> RunConfig:
         run_dir=str(folder / "run"),
         ledger_dir=str(folder / "ledger"),
         checkpoint_share=1.0,
+        deterministic=True,  # without it a GPU need not repeat a result to the bit
         tracking=replace(config.tracking, wandb=False),
     )
 

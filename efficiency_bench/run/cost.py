@@ -185,7 +185,11 @@ def begin_cost(run: RunSetup, hardware: Mapping[str, Any]) -> tuple[EnergyAccoun
 def _changes(run: RunSetup, start: Mapping[str, Any], hardware: Mapping[str, Any]) -> list[str]:
     """Notes on changes since the start that make seconds or dollars mix two machines or prices."""
     notes = []
-    if start["provenance"]["hardware"] != hardware:
+    first_on, now_on = (
+        {key: value for key, value in facts.items() if key != "memory_bytes"}  # changes at a reboot
+        for facts in (start["provenance"]["hardware"], hardware)
+    )
+    if first_on != now_on:
         notes.append("resumed on other hardware: seconds cover both machines")
     price, first = run.config.price_usd_per_hour, start.get("cost", {}).get("price_usd_per_hour")
     if price != first:

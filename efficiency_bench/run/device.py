@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import os
 import time
 import warnings
 from dataclasses import replace
@@ -12,6 +13,7 @@ from typing import Any
 import torch
 
 from efficiency_bench.config import RunConfig
+from efficiency_bench.config_checks import FUSED
 from efficiency_bench.errors import UserError
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
@@ -40,7 +42,9 @@ def resolve(config: RunConfig) -> RunConfig:
 
     Defaults: CUDA if available; bf16 autocast on a GPU that has it, and fp32 elsewhere (bf16 on a
     CPU was twenty times slower); channels_last on both (10 to 90 % faster for small networks on a
-    CPU); the optimizer kernel that was faster on a CPU (docs/performance.md).
+    CPU); the optimizer kernel that was faster on a CPU (docs/performance.md).  On CUDA what its
+    documentation recommends, until ``make gpu-check`` has measured it: fused kernels for SGD and
+    AdamW, and cuDNN's choice of algorithms by trial.
     """
     device = config.device
     if device == "auto":
@@ -50,20 +54,36 @@ def resolve(config: RunConfig) -> RunConfig:
     precision = _precision(config.precision, device)
     kernel = config.optimizer_kernel
     if kernel == "auto":
-        fused = device == "cpu" and config.recipe.optimizer.name == "adamw"
-        kernel = "fused" if fused else "foreach"
+        fused = ("adamw",) if device == "cpu" else FUSED
+        kernel = "fused" if config.recipe.optimizer.name in fused else "foreach"
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     if device == "cpu":
         keep_freed_memory()
+    else:
+        _choose_algorithms(config.deterministic)
     return replace(
         config,
         device=device,
         precision=precision,
         channels_last=True if config.channels_last is None else config.channels_last,
         optimizer_kernel=kernel,
+        deterministic=config.deterministic and device == "cuda",
         threads=torch.get_num_threads() if device == "cpu" else None,
     )
+
+
+def _choose_algorithms(deterministic: bool) -> None:
+    """Have CUDA repeat its results to the bit, or choose the fastest algorithm by trial.
+
+    Two trials may choose differently, so that two runs round differently.
+    """
+    if deterministic:
+        # read when cuBLAS starts: https://docs.nvidia.com/cuda/cublas, "Results reproducibility"
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(deterministic)
+    torch.backends.cudnn.deterministic = deterministic
+    torch.backends.cudnn.benchmark = not deterministic
 
 
 FIRST_WITH_TF32 = (8, 0)

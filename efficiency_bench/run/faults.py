@@ -39,6 +39,11 @@ def interruption(error: Exception, config: RunConfig, ranks: Ranks, evaluated: b
         return RANK_DIED
     if WORKER_DIED in text:
         return text
+    if "does not have a deterministic implementation" in text:
+        raise UserError(
+            f"deterministic=true: {text.partition(',')[0]};\n"
+            "type deterministic=false, or train this network on a CPU"
+        ) from error
     if not _of_the_device(error, text) or any(words in text for words in OWN_FAULT):
         return None
     if any(words in text for words in UNFIT):

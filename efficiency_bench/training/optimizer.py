@@ -145,7 +145,7 @@ class MovingAverage:
         self._average = [average[name] for name in floating]
         self._current = [current[name].detach() for name in floating]
         integer = [name for name in current if name not in set(floating)]
-        self._integer = [(average[name], current[name]) for name in integer]
+        self._integer = [average[name] for name in integer], [current[name] for name in integer]
 
     @torch.no_grad()
     def update(self) -> None:
@@ -153,8 +153,8 @@ class MovingAverage:
         self.steps += 1
         decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
         torch._foreach_lerp_(self._average, self._current, 1 - decay)
-        for average, current in self._integer:
-            average.copy_(current)
+        if self._integer[0]:
+            torch._foreach_copy_(*self._integer)
 
     def state(self) -> dict[str, Any]:
         """The averaged weights and the number of updates."""

@@ -48,7 +48,11 @@ class Ranks:
         if self.alone:
             return model, model
         model = synchronise_batch_norm(model, self.device)
-        return model, DistributedDataParallel(model)
+        # the buffers, of synchronised batch norm, are the same on all ranks
+        wrapped = DistributedDataParallel(
+            model, broadcast_buffers=False, gradient_as_bucket_view=True
+        )
+        return model, wrapped
 
     def weight(self, images: int, global_batch_size: int) -> float:
         """Weight of this rank's mean loss over its ``images`` of the global batch.

@@ -56,7 +56,8 @@ CONFIG_KEYS: Mapping[int, frozenset[str]] = {
     2: _CONFIG_2 | {"evaluation.near"},
     3: _CONFIG_2,
     4: _CONFIG_2
-    | {"budget", "data.inner_split", "target.baseline_epochs", "model.scale", "model.width"},
+    | {"budget", "data.inner_split", "target.baseline_epochs", "model.scale", "model.width"}
+    | {"deterministic"},
 }
 """Schema -> dotted keys of a measured entry's configuration."""
 
