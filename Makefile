@@ -62,7 +62,7 @@ demo: $(STAMP) ## the whole chain on handwritten digits: five families, ledger, 
 	$(BIN)/efficiency-bench fit $(DEMO)/ledger --chart $(DEMO)
 	$(BIN)/efficiency-bench verify --ledger $(DEMO)/ledger
 	$(BIN)/efficiency-bench report --ledger $(DEMO)/ledger --out $(DEMO)/report
-	@echo "Digits are a rehearsal of the chain: small images say nothing about ImageNet."
+	@echo "Digits are a rehearsal of the chain: small images say nothing about ImageNet. All forms at model.$$(grep -o 'scale: [0-9.]*' configs/suite/card.yaml)"
 
 smoke: $(STAMP) ## the five families on a CIFAR-10 subset to a fixed accuracy (ROOT=folder)
 	$(BIN)/efficiency-bench train -m suite=smoke tracking.wandb=false ledger_dir=runs/smoke/ledger $(if $(ROOT),data.root=$(ROOT))
