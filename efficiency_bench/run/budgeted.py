@@ -51,7 +51,7 @@ def budgeted_recipe(
         least = cost.macs(LEAST_STEPS) / whole
         raise TooFewSteps(
             f"budget={config.budget:g} pays for {steps} steps of {config.model.name}; at least"
-            f" {LEAST_STEPS} are needed to say anything:\ntype budget={least:.2g} or more, or train"
+            f" {LEAST_STEPS} are needed to say anything\ntype budget={least:.2g} or more, or train"
             " on more images"
         )
     return dataclasses.replace(recipe, epochs=steps / per_epoch)
