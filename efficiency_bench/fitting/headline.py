@@ -153,15 +153,14 @@ def _censored_or_reason(row_set: RowSet, interval: bool) -> FitOrReason:
         slope = taken.regression.slope_per_month
     except UserError as error:
         return FitOrReason(reason=str(error).partition("\n")[0])
+    n = len(taken.rows)
+    if slope is None:
+        return FitOrReason(n=n, variant="all", reason="too few rows arrived to identify a slope")
     days = [row.day for row in taken.rows]
     months = (max(days) - min(days)) / DAYS_PER_MONTH
-    found = censored_rates(taken.fit) if interval else _through(slope or 0.0)
+    found = censored_rates(taken.fit) if interval else _through(slope)
     return FitOrReason(
-        **_known(found),
-        reduction_factor=None if slope is None else power_of_two(-slope * months),
-        n=len(taken.rows),
-        variant="all",
-        reason="the rows do not identify a slope" if slope is None else None,
+        **_known(found), reduction_factor=power_of_two(-slope * months), n=n, variant="all"
     )
 
 
