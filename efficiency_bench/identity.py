@@ -169,6 +169,14 @@ def _without(settings: Mapping[str, Any], names: Fields, place: str = "") -> dic
     return kept
 
 
+def setting(config: Mapping[str, Any], key: str, default: Any = None) -> Any:
+    """Return the value at a dotted key of an untrusted configuration, ``default`` without one."""
+    value: Any = config
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return default if value is None else value
+
+
 def leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
     """Yield (dotted key, value) of every string, number, boolean and null in plain values."""
     if isinstance(value, Mapping):

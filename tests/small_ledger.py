@@ -12,14 +12,16 @@ from efficiency_bench.run.run import run
 from tests.once import made_once
 from tests.tiny import tiny
 
-SHORT = ("recipe.epochs=10", "recipe.batch_size=16")
+QUICK = ("recipe.batch_size=16", "model.scale=0.25")
+SHORT = ("recipe.epochs=10", *QUICK)
+PLAIN = ("recipe=small_plain", "recipe.optimizer.lr=0.05", *SHORT)
 TRAINED = {
-    "baseline": ("experiment=alexnet", "recipe.epochs=20", "recipe.batch_size=16"),
-    "shufflenet plain": ("model=shufflenet_v2_x1_0", "recipe=small_plain", *SHORT),
+    "baseline": ("experiment=alexnet", "recipe.epochs=14", *QUICK),
+    "shufflenet plain": ("model=shufflenet_v2_x1_0", *PLAIN),
     "shufflenet modern": ("model=shufflenet_v2_x1_0", "recipe=small_modern", *SHORT),
-    "mobilenet plain": ("model=mobilenet_v1", "recipe=small_plain", *SHORT),
+    "mobilenet plain": ("model=mobilenet_v1", *PLAIN),
     "mobilenet modern": ("model=mobilenet_v1", "recipe=small_modern", *SHORT),
-    "misses": ("model=squeezenet1_1", "recipe=small_plain", "recipe.epochs=2"),
+    "misses": ("model=squeezenet1_1", "recipe=small_plain", "recipe.epochs=2", *QUICK),
     "budgeted": ("model=mobilenet_v1", "recipe=small_modern", "estimand=budgeted", *SHORT),
 }
 CORNERS = ("--from", "mobilenet_v1,small_plain", "--to", "shufflenet_v2_x1_0,small_modern")

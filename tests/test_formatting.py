@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from efficiency_bench.formatting import cell, visible
-from efficiency_bench.ledger.export import export
+from efficiency_bench.ledger.export import openai
 from efficiency_bench.report.tables.fit_and_ledger import ledger_table
 from efficiency_bench.text_console import TextConsole
 from tests.commands import command
@@ -58,10 +58,9 @@ def test_cells_that_are_numbers_or_plain_words_stay():
     ]
 
 
-@pytest.mark.parametrize("form", ["csv", "openai"])
-def test_an_export_has_no_formula_and_nothing_for_a_terminal(form):
+def test_the_leaderboards_columns_have_no_formula_and_nothing_for_a_terminal():
     entries = [make_entry(model=FORMULA, recipe=FORMULA, experiment=FORMULA, source=CURSOR)]
-    text = export(entries, form).text
+    text = openai(entries).text
     assert "\x1b" not in text
     rows = list(csv.reader(io.StringIO(text)))
     assert any(FORMULA in found for found in rows[1])

@@ -17,6 +17,7 @@ from efficiency_bench.cli.shared import (
     read_entries,
     stdout_console,
 )
+from efficiency_bench.errors import UserError, unknown
 
 app = typer.Typer(help="List, show, export and import the entries of a ledger; choose tuned rates.")
 
@@ -79,16 +80,75 @@ def ledger_costs(ledger: LedgerDir = DEFAULT_LEDGER, as_json: Json = False) -> N
 
 @app.command("export")
 def ledger_export(
-    form: Annotated[str, typer.Option("--format", help="csv or openai.")] = "csv",
+    table: Annotated[str | None, typer.Option(help="runs (default), curves or rows.")] = None,
+    form: Annotated[
+        str | None, typer.Option("--format", help="csv (default), parquet or openai.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for all tables, and datapackage.json.")
+    ] = None,
     ledger: LedgerDir = DEFAULT_LEDGER,
 ) -> None:
-    """Print the ledger as CSV, or in the columns of OpenAI's efficiency_sota.csv."""
-    from efficiency_bench.ledger.export import export
+    """Print a table for other programs: runs, learning curves, or the rows of the fits.
 
-    exported = export(read_entries(str(ledger)), form)
-    for line in exported.left_out:
-        print_line(f"left out: {line}", error=True)
-    sys.stdout.write(exported.text)
+    `--out DIR` writes all tables as CSV and Parquet, and `datapackage.json`, which has the type,
+    unit and meaning of every column. `--format openai` prints the runs in the columns of OpenAI's
+    efficiency_sota.csv.
+    """
+    if out is None:
+        _print_table(str(ledger), table, form)
+        return
+    if table is not None or form is not None:
+        raise UserError(
+            f"--out {out} with --table or --format is not possible: the folder gets every table in"
+            " both formats\nleave out --table and --format, or --out to print one"
+        )
+    from efficiency_bench.report.export.package import write_package
+    from efficiency_bench.report.export.tables import TABLES
+
+    entries = read_entries(str(ledger))
+    tables = [make(entries) for make in TABLES.values()]
+    for path in write_package(tables, out):
+        print_line(str(path))
+    for problem in (problem for made in tables for problem in made.problems):
+        print_line(problem, error=True)
+
+
+def _print_table(ledger: str, table: str | None, form: str | None) -> None:
+    from efficiency_bench.ledger.export import openai
+    from efficiency_bench.report.export.formats import to_csv, to_parquet
+    from efficiency_bench.report.export.tables import TABLES
+
+    for kind, name, known in (
+        ("table", table, tuple(TABLES)),
+        ("export format", form, ("csv", "parquet", "openai")),
+    ):
+        if name is not None and name not in known:
+            raise unknown(kind, name, known)
+    entries = read_entries(ledger)
+    if form == "openai":
+        if table not in (None, "runs"):
+            raise UserError(
+                f"--table {table} with --format openai is not possible: its columns are of runs\n"
+                "leave out --table, or take --format csv or parquet"
+            )
+        exported = openai(entries)
+        for line in exported.left_out:
+            print_line(f"left out: {line}", error=True)
+        sys.stdout.write(exported.text)
+        return
+    made = TABLES[table or "runs"](entries)
+    for problem in made.problems:
+        print_line(problem, error=True)
+    if form == "parquet":
+        if sys.stdout.isatty():
+            raise UserError(
+                "--format parquet is not text and cannot be shown in a terminal\n"
+                "write it to a file: efficiency-bench ledger export --format parquet > runs.parquet"
+            )
+        sys.stdout.buffer.write(to_parquet(made))
+    else:
+        sys.stdout.write(to_csv(made))
 
 
 @app.command("rates")

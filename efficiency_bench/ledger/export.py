@@ -1,4 +1,4 @@
-"""Export the ledger as CSV, in this project's columns or in those of OpenAI's leaderboard."""
+"""The listed fields of an entry, and the ledger in the columns of OpenAI's leaderboard."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from efficiency_bench.errors import unknown
 from efficiency_bench.formatting import cell
-from efficiency_bench.identity import RowKey, form_scale, row_key
+from efficiency_bench.identity import RowKey, form_scale, row_key, setting
 from efficiency_bench.ledger.costs import COSTS
 from efficiency_bench.records import Entry
 
@@ -69,16 +68,14 @@ def _settings(entry: Entry) -> dict[str, Any]:
     """Return the values of ``SETTINGS``; None where no run's configuration was recorded."""
     if entry.tier != "measured" or not isinstance(entry.config.get("recipe"), Mapping):
         return dict.fromkeys(SETTINGS)
-    inner_split = _number_at(entry.config, "data", "inner_split") or 0.0
-    rate = _number_at(entry.config, "recipe", "optimizer", "lr")
+    inner_split = _number_at(entry.config, "data.inner_split") or 0.0
+    rate = _number_at(entry.config, "recipe.optimizer.lr")
     return dict(zip(SETTINGS, (form_scale(entry), inner_split, rate), strict=True))
 
 
-def _number_at(config: Mapping[str, Any], *keys: str) -> float | None:
+def _number_at(config: Mapping[str, Any], key: str) -> float | None:
     """Return a number of a configuration; None if it is not there, or anything else is."""
-    found: Any = config
-    for key in keys:
-        found = found.get(key) if isinstance(found, Mapping) else None
+    found = setting(config, key)
     return found if isinstance(found, int | float) and not isinstance(found, bool) else None
 
 
@@ -97,8 +94,6 @@ OPENAI_COLUMNS = (
 BASELINE_MODEL = "alexnet"
 """The reduction factors of the leaderboard are relative to it."""
 
-FORMATS = ("csv", "openai")
-
 
 @dataclass(frozen=True)
 class Export:
@@ -108,33 +103,12 @@ class Export:
     left_out: tuple[str, ...]
 
 
-def export(entries: Sequence[Entry], form: str) -> Export:
-    """Return the entries as CSV in ``form`` (``csv`` or ``openai``); UserError for another form.
+def openai(entries: Sequence[Entry]) -> Export:
+    """Return the entries as CSV in the columns of OpenAI's leaderboard.
 
-    ``csv`` has every field of ``ledger list``, with the target as two columns.  ``openai`` has one
-    line for each entry that was trained to its target, reached it and has a date; ``left_out``
+    One line for each entry that was trained to its target, reached it and has a date; ``left_out``
     lists the others.
     """
-    if form == "csv":
-        return Export(_to_csv(_flat_fields(), map(_flat, entries)), ())
-    if form == "openai":
-        return _openai(entries)
-    raise unknown("export format", form, FORMATS)
-
-
-def _flat_fields() -> list[str]:
-    at = ROW_FIELDS.index("target")
-    return [*ROW_FIELDS[:at], "target_metric", "target_value", *ROW_FIELDS[at + 1 :]]
-
-
-def _flat(entry: Entry) -> dict[str, Any]:
-    fields = row(entry)
-    target = fields.pop("target")
-    metric, value = (target["metric"], target["value"]) if target else (None, None)
-    return {**fields, "target_metric": metric, "target_value": value}
-
-
-def _openai(entries: Sequence[Entry]) -> Export:
     left_out: list[str] = []
     lines = []
     baselines = _baseline_computes(entries)

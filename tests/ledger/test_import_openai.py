@@ -7,7 +7,7 @@ import pytest
 
 from efficiency_bench.errors import UserError
 from efficiency_bench.ledger import store
-from efficiency_bench.ledger.export import OPENAI_COLUMNS, export
+from efficiency_bench.ledger.export import OPENAI_COLUMNS, openai
 from efficiency_bench.ledger.importers import import_file_or_folder
 from efficiency_bench.ledger.store import content_digest
 from tests.ledger.factory import make_entry, make_target
@@ -149,7 +149,7 @@ def test_one_unambiguous_date_settles_the_order_of_all(tmp_path, dates, read):
 def test_our_own_export_needs_no_unambiguous_date(tmp_path):
     path = tmp_path / "ours.csv"
     run = make_entry("run", date="2012-06-01", target=make_target(metric="top1", value=0.6))
-    path.write_text(export([run], "openai").text)
+    path.write_text(openai([run]).text)
     assert "6/1/2012" in path.read_text()
     assert [entry.date for entry in imported(path).entries] == ["2012-06-01"]
 
@@ -166,7 +166,7 @@ def test_another_table_is_not_read_as_a_leaderboard(tmp_path):
 
 def test_an_export_imports_to_the_same_compute(tmp_path):
     first = imported(written(tmp_path, PUBLISHED[:4])).entries
-    text = export(first, "openai").text
+    text = openai(first).text
     rows = list(csv.DictReader(io.StringIO(text)))
     assert [row["Compute (teraflops-s/days)"] for row in rows] == ["3.1", "0.71", "0.069", "0.75"]
     assert [row["Publication Date"] for row in rows] == [row[1] for row in PUBLISHED[:4]]
@@ -185,7 +185,7 @@ def test_seeds_of_a_measured_ledger_get_distinct_run_ids(tmp_path):
     target = make_target(metric="top1", value=0.6)
     runs = [make_entry(f"run-{seed}", seed=seed, target=target) for seed in range(3)]
     path = tmp_path / "ours.csv"
-    path.write_text(export(runs, "openai").text)
+    path.write_text(openai(runs).text)
     got = imported(path)
     assert not got.skipped
     assert len({entry.run_id for entry in got.entries}) == 3

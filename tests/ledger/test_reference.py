@@ -6,8 +6,7 @@ from datetime import date
 
 import pytest
 
-from efficiency_bench.errors import UserError
-from efficiency_bench.ledger.export import OPENAI_COLUMNS, ROW_FIELDS, export, row
+from efficiency_bench.ledger.export import OPENAI_COLUMNS, openai, row
 from efficiency_bench.ledger.reference import (
     publication_dates,
     published_entries,
@@ -80,7 +79,7 @@ def test_every_reference_row_names_its_source():
 
 
 def test_openai_export_reproduces_the_leaderboard():
-    exported = export([ENTRIES[model] for model in LEADERBOARD], "openai")
+    exported = openai([ENTRIES[model] for model in LEADERBOARD])
     lines = list(csv.DictReader(io.StringIO(exported.text)))
     assert exported.left_out == ()
     assert tuple(lines[0]) == OPENAI_COLUMNS
@@ -96,11 +95,11 @@ def test_openai_export_divides_measured_by_measured_only():
     baseline = ours[1].model_copy(
         update={"target": ours[1].target.model_copy(update={"source": "baseline"})}
     )
-    lines = list(csv.DictReader(io.StringIO(export([ours[0], baseline], "openai").text)))
+    lines = list(csv.DictReader(io.StringIO(openai([ours[0], baseline]).text)))
     assert [float(line["Reduction Factor"]) for line in lines] == [1, 2]
     level = ENTRIES["alexnet"].target
     imagenet = make_entry("ours", data="imagenet", data_digest=None, target=level)
-    alone = export([*published_entries(), imagenet], "openai").text
+    alone = openai([*published_entries(), imagenet]).text
     assert list(csv.DictReader(io.StringIO(alone)))[-1]["Reduction Factor"] == ""
 
 
@@ -111,18 +110,16 @@ def test_openai_export_divides_by_one_row_of_the_baseline():
     later = make_entry("a-later", model="alexnet", recipe="small_modern", date="2024-03-30")
     other = make_entry("resnet18-s0", crossing_images=2500.0)
     entries = [e.model_copy(update={"target": level}) for e in (later, other)]
-    lines = list(csv.DictReader(io.StringIO(export([*entries, own], "openai").text)))
+    lines = list(csv.DictReader(io.StringIO(openai([*entries, own]).text)))
     # AlexNet's whole schedule of 5,000 images over 4,000, 2,500 and 5,000 at equal cost per image
     assert [float(line["Reduction Factor"]) for line in lines] == [1.25, 2, 1]
 
 
-def test_openai_export_omits_budgeted_trials_and_csv_marks_them():
+def test_openai_export_omits_budgeted_trials_and_the_list_marks_them():
     trial = make_entry("trial", estimand="budgeted")
-    exported = export([trial, make_entry("run")], "openai")
+    exported = openai([trial, make_entry("run")])
     assert exported.left_out == ("trial: a budgeted trial, charged its whole schedule",)
     assert len(list(csv.DictReader(io.StringIO(exported.text)))) == 1
-    lines = csv.DictReader(io.StringIO(export([trial, make_entry("run")], "csv").text))
-    assert [line["estimand"] for line in lines] == ["budgeted", "anytime"]
     assert [row(entry)["estimand"] for entry in (trial, make_entry("run"))] == [
         "budgeted",
         "anytime",
@@ -135,25 +132,11 @@ def test_published_rows_have_no_steps():
 
 
 def test_openai_export_lists_the_entries_it_leaves_out():
-    exported = export(
-        [make_entry("missed", crossing_images=None), make_entry("undated", date=None)], "openai"
+    exported = openai(
+        [make_entry("missed", crossing_images=None), make_entry("undated", date=None)]
     )
     assert exported.left_out == ("missed: did not reach its target", "undated: has no date")
     assert exported.text.strip() == ",".join(OPENAI_COLUMNS)
-
-
-def test_csv_export_has_every_listed_field():
-    entries = [make_entry("a"), make_entry("b", crossing_images=None)]
-    lines = list(csv.DictReader(io.StringIO(export(entries, "csv").text)))
-    assert set(lines[0]) == set(ROW_FIELDS) - {"target"} | {"target_metric", "target_value"}
-    assert [line["run_id"] for line in lines] == ["a", "b"]
-    assert lines[1]["paper3x_to_target_tfs_days"] == ""
-    assert float(lines[0]["target_value"]) == 0.9
-
-
-def test_an_unknown_format_names_the_known_ones():
-    with pytest.raises(UserError, match=r"unknown export format 'cvs' \(did you mean csv\?\)"):
-        export([], "cvs")
 
 
 def test_listed_row_has_exactly_the_fixed_keys():
