@@ -75,7 +75,7 @@ rehearsal: $(STAMP) ## the whole protocol on digits: rates searched, ladder of b
 	$(BIN)/efficiency-bench train -m suite=ladder $(REHEARSED) model=alexnet budget=1 seed=1,2 rates=$(REHEARSAL)/rates.yaml ledger_dir=$(REHEARSAL)/ledger
 	$(BIN)/efficiency-bench verify --ledger $(REHEARSAL)/ledger
 	$(BIN)/efficiency-bench fit $(REHEARSAL)/ledger --chart $(REHEARSAL)
-	$(BIN)/efficiency-bench ledger export --ledger $(REHEARSAL)/ledger > $(REHEARSAL)/runs.csv
+	$(BIN)/efficiency-bench ledger export --ledger $(REHEARSAL)/ledger --out $(REHEARSAL)/export
 	@echo "A rehearsal: four networks, three rates and one seed on small digits measure nothing."
 
 result: $(STAMP) ## verify the committed ledger; its page in build/result (published rows while it is empty)
