@@ -18,11 +18,14 @@ def test_rows_are_those_of_the_fit(small_ledger, typed):
     found = [line for line in lines_of(TABLES["rows"](entries)) if line["estimand"] == "anytime"]
     shown = typed("fit", str(small_ledger.folder), "--estimand", "anytime", "--json")
     fitted = json.loads(shown.stdout)["rows"]
-    assert [(line["model"], line["recipe"]) for line in found] == [
-        (row["model"], row["recipe"]) for row in fitted
-    ]
-    assert [line["compute_tfs_days"] for line in found] == [row["compute"] for row in fitted]
-    assert [line["on_frontier"] for line in found] == [row["on_frontier"] for row in fitted]
+    by_runs = {tuple(row["run_ids"]): row for row in fitted}
+    assert len(found) == len(fitted) == 6
+    for line in found:
+        row = by_runs[tuple(line["run_ids"].split())]
+        assert (line["model"], line["recipe"]) == (row["model"], row["recipe"])
+        for name in ("on_frontier", "fitted", "censoring", "reduction_factor"):
+            assert line[name] == row[name]
+        assert line["compute_tfs_days"] == row["compute"]
     by_id = {entry.run_id: entry for entry in entries}
     for line in found:
         runs = [by_id[run_id] for run_id in line["run_ids"].split()]

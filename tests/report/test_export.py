@@ -16,7 +16,7 @@ from efficiency_bench.report.export.columns import Column, TableSchema, fill
 from efficiency_bench.report.export.formats import to_csv, to_parquet
 from efficiency_bench.report.export.package import write_package
 from efficiency_bench.report.export.tables import SCHEMAS, TABLES
-from tests.ledger.factory import make_entry, make_rung
+from tests.ledger.factory import make_baseline, make_entry, make_rung
 from tests.ledger.recorded import BUDGETED, LEDGER, MISSED, REACHED
 from tests.report.exported import lines_of, opened
 
@@ -157,7 +157,19 @@ def test_rows_of_a_set_too_small_for_a_fit_are_rows_all_the_same():
         (1000 * 4000 * 5000) ** (1 / 3) * macs
     )
     assert (line["censoring"], line["compute_at_most_tfs_days"]) == ("some seeds", None)
-    assert (line["fitted"], line["on_frontier"]) == (None, None)
+    assert (line["fitted"], line["on_frontier"]) == (False, None)
+
+
+def test_a_ladder_gives_an_interval_and_without_a_level_it_is_named():
+    rungs = [make_rung("low", 0.25, 0.8), make_rung("high", 0.5, 0.95)]
+    _, row = lines_of(TABLES["rows"]([*rungs, make_baseline("b")]))
+    low, high = (entry.paper3x_tfs_days for entry in rungs)
+    assert (row["censoring"], row["estimand"]) == ("interval", "budgeted")
+    assert row["compute_at_least_tfs_days"] == pytest.approx(low)
+    assert row["compute_at_most_tfs_days"] == pytest.approx(high)
+    alone = TABLES["rows"](rungs)
+    assert alone.lines == ()
+    assert "no baseline" in alone.problems[0]
 
 
 STRANGE = ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "＝1")

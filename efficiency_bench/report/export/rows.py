@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from efficiency_bench.errors import UserError
+from efficiency_bench.fitting.fit_row import FitRow
 from efficiency_bench.fitting.groups import Group, Selection, comparable_sets
-from efficiency_bench.fitting.halving import halving_time
-from efficiency_bench.fitting.rows import FitRow, fit_rows
+from efficiency_bench.fitting.headline import chosen, fitted_by
+from efficiency_bench.fitting.rows import fit_rows
 from efficiency_bench.records import Entry
 from efficiency_bench.report.export.columns import Column, Table, TableSchema, fill
 
@@ -21,45 +22,43 @@ class ExportedRow:
     number: int
     group: Group
     row: FitRow
-    runs: tuple[Entry, ...]
-    fitted: dict[str, Any]
-    """Its fields in ``HalvingTime.rows``; empty: too few rows for a fit."""
-
-    @property
-    def censoring(self) -> str:
-        """How compute to the target is known."""
-        if self.row.reached_seeds == self.row.seeds:
-            return "none"
-        if self.row.reached:
-            return "some seeds"
-        return "above" if self.row.compute_spent > 0 else "unknown"
-
-    @property
-    def search_tfs_days(self) -> float | None:
-        """Compute of the search for the row's learning rate."""
-        return next((run.rates.search_tfs_days for run in self.runs if run.rates), None)
+    fitted: Mapping[str, Any]
+    """Its fields in ``HalvingTime.rows``; empty: not in the default fit, or there is none."""
 
 
 def rows_table(entries: Sequence[Entry]) -> Table:
-    """Return the table ``rows``: every comparable set of the ledger, its rows oldest first."""
-    numbered = (
-        ExportedRow(number, *found) for number, found in enumerate(_fitted(entries), start=1)
-    )
-    return fill(ROWS, numbered, lambda found: f"row {found.row.model} {found.row.recipe}")
+    """Return the table ``rows``: every comparable set of the ledger, its rows oldest first.
 
-
-def _fitted(
-    entries: Sequence[Entry],
-) -> Iterator[tuple[Group, FitRow, tuple[Entry, ...], dict[str, Any]]]:
-    by_id = {entry.run_id: entry for entry in entries}
+    A set that cannot be read is named in ``problems``: budgeted runs without a level, since no
+    baseline was run on the same data.
+    """
+    found: list[ExportedRow] = []
+    unread = []
     for group, members in comparable_sets(entries).items():
-        row_set = fit_rows(members, Selection(estimand=group.estimand))
         try:
-            fitted = halving_time(row_set).rows
-        except UserError:  # too few rows for a fit: they are rows all the same
-            fitted = ({},) * len(row_set.rows)
-        for row, own in zip(row_set.rows, fitted, strict=True):
-            yield group, row, tuple(by_id[run_id] for run_id in row.run_ids), own
+            rows = fit_rows(members, Selection(estimand=group.estimand)).rows
+        except UserError as error:
+            reason = str(error).partition("\n")[0]
+            unread.append(f"no rows of {group.options()}: {reason}")
+            continue
+        fitted = _fitted(members, group)
+        found += [
+            ExportedRow(number, group, row, fitted.get(row.run_ids, {}))
+            for number, row in enumerate(rows, start=len(found) + 1)
+        ]
+    table = fill(ROWS, found, lambda item: f"row {item.row.model} {item.row.recipe}")
+    return replace(table, problems=(*unread, *table.problems))
+
+
+def _fitted(members: Sequence[Entry], group: Group) -> Mapping[tuple[str, ...], Mapping[str, Any]]:
+    """Return run ids -> the row as the default fit has it; empty if there are too few for one."""
+    asked = Selection(estimand=group.estimand, axis="architecture")
+    try:
+        row_set = fit_rows(members, asked)
+        rows = fitted_by(chosen(row_set), row_set, with_line=False).rows
+    except UserError:
+        return {}
+    return {tuple(row["run_ids"]): row for row in rows}
 
 
 ROWS: TableSchema[ExportedRow] = TableSchema(
@@ -88,7 +87,19 @@ ROWS: TableSchema[ExportedRow] = TableSchema(
         Column("tier", "string", None, "measured, imported or published", lambda r: r.group.tier),
         Column("model", "string", None, "Architecture", lambda r: r.row.model),
         Column("recipe", "string", None, "Training procedure", lambda r: r.row.recipe),
-        Column("date", "date", None, "Date at which it is fitted", lambda r: r.row.date),
+        Column(
+            *("scale", "number", None, "MACs of a small form over those of the rule's"),
+            lambda r: r.row.scale,
+        ),
+        Column("date", "date", None, "The later of the two dates", lambda r: r.row.date),
+        Column(
+            *("model_date", "date", None, "First publication of the model"),
+            lambda r: r.row.model_date,
+        ),
+        Column(
+            *("recipe_date", "date", None, "Publication of the recipe; empty: none"),
+            lambda r: r.row.recipe_date,
+        ),
         Column("seeds", "integer", None, "Seeds run", lambda r: r.row.seeds),
         Column(
             *("reached_seeds", "integer", None, "Seeds that reached the target"),
@@ -100,27 +111,33 @@ ROWS: TableSchema[ExportedRow] = TableSchema(
         ),
         Column(
             *("censoring", "string", None),
-            "How compute to the target is known: none (a value), above (no seed reached it),"
+            "How compute to the target is known: none (a value), interval, above or below a bound,"
             " some seeds (the others missed), unknown",
-            lambda r: r.censoring,
+            lambda r: r.row.censoring,
         ),
         Column(
             *("compute_tfs_days", "number", "tfs-day"),
-            "Compute to the target, geometric mean of the seeds that reached it; empty: none did",
+            "Compute to the target: geometric mean of the seeds that reached it; of budgets, the"
+            " smallest that reached it; empty: none did",
             lambda r: r.row.compute,
         ),
         Column(
             *("compute_at_least_tfs_days", "number", "tfs-day"),
-            "Lower bound; a seed that missed counts as what it spent",
-            lambda r: r.row.compute_at_least,
+            "Lower end of what is known; a seed that missed counts as what it spent; empty: open",
+            lambda r: r.row.compute_at_least or None,
         ),
         Column(
             *("compute_at_most_tfs_days", "number", "tfs-day"),
-            "Upper bound; empty: open, since a seed missed",
-            lambda r: r.row.compute if r.censoring == "none" else None,
+            "Upper end of what is known; empty: open",
+            lambda r: r.row.compute_at_most,
         ),
         Column(
-            *("compute_low_tfs_days", "number", "tfs-day", "Least of the seeds that reached it"),
+            *(
+                "compute_low_tfs_days",
+                "number",
+                "tfs-day",
+                "Least of the seeds that reached it; of budgets, the largest that missed",
+            ),
             lambda r: r.row.compute_low,
         ),
         Column(
@@ -129,13 +146,13 @@ ROWS: TableSchema[ExportedRow] = TableSchema(
         ),
         Column(
             *("compute_spent_tfs_days", "number", "tfs-day"),
-            "Compute of the whole runs, geometric mean",
+            "Compute of the whole runs, geometric mean; of budgets, the largest",
             lambda r: r.row.compute_spent or None,
         ),
         Column(
             *("search_tfs_days", "number", "tfs-day"),
             "Compute of the search for the learning rate; in no run's own",
-            lambda r: r.search_tfs_days,
+            lambda r: r.row.search_tfs_days,
         ),
         Column(
             *("epochs_to_target", "number", "epoch", "Mean of the seeds that reached it"),
@@ -147,16 +164,16 @@ ROWS: TableSchema[ExportedRow] = TableSchema(
         ),
         Column(
             *("on_frontier", "boolean", None),
-            "Whether it is cheaper than every earlier row; empty: no fit",
+            "Whether it is cheaper than every earlier row of the default fit; empty: not in it",
             lambda r: r.fitted.get("on_frontier"),
         ),
         Column(
-            *("fitted", "boolean", None, "Whether the fit takes it in; empty: no fit"),
-            lambda r: r.fitted.get("fitted"),
+            *("fitted", "boolean", None, "Whether fit takes it in by default"),
+            lambda r: r.fitted.get("fitted", False),
         ),
         Column(
             *("reduction_factor", "number", None),
-            "Compute of the first fitted row over this one's; empty: no fit, or not reached",
+            "Compute of the first fitted row over this one's; empty: none, or not in the fit",
             lambda r: r.fitted.get("reduction_factor"),
         ),
         Column(
