@@ -112,10 +112,8 @@ def account(halving: HalvingTime) -> Iterator[str]:
     yield f"{_arrived(halving)} at the target"
     share = halving.macs_share
     if share is not None:
-        yield (
-            f"of the slope, MACs per image are {100 * share:.0f} % and images to the target "
-            f"{100 * (1 - share):.0f} %"
-        )
+        macs = round(100 * share)
+        yield f"of the slope, MACs per image are {macs} % and images to the target {100 - macs} %"
     if halving.method == "censored" and halving.scatter is not None:
         bound = "at most " if halving.scatter_is_bound else ""
         seeds = halving.seed_scatter
