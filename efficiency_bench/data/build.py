@@ -33,6 +33,11 @@ from efficiency_bench.provenance import digest_json
 DEFAULT_ROOT = "data"
 """Folder of the data sets, and of downloads, unless data.root names another one."""
 
+Listed = Callable[[Callable[[], folder.PhotoSplits]], folder.PhotoSplits]
+
+LISTED = ("folder", "imagenet")
+"""Data sets whose files are listed when a run starts."""
+
 Builder = Callable[[DataConfig, RecipeConfig, int, torch.device, Shard, Tell], Data]
 
 
@@ -43,8 +48,12 @@ def build_data(
     device: torch.device,
     shard: Shard = WHOLE_BATCH,
     tell: Tell = quiet,
+    listed: Listed = lambda load: load(),
 ) -> Data:
     """Load the data set of ``data``; the loader applies ``recipe``'s augmentation to its ``shard``.
+
+    ``listed`` returns the image files of a data set in ``LISTED``; other ranks than 0 have them
+    from rank 0, so that a million files are listed once.
 
     ``tell`` gets one line on the data before any of it is rejected.  Raises UserError for an
     unknown name, missing or broken data, fewer than two classes, a validation set that equals the
@@ -53,7 +62,8 @@ def build_data(
     """
     if data.name not in BUILDERS:
         raise unknown("data", data.name, BUILDERS)
-    built = BUILDERS[data.name](data, recipe, seed, device, shard, tell)
+    given = (data, recipe, seed, device, shard, tell)
+    built = _folder(*given, listed) if data.name in LISTED else BUILDERS[data.name](*given)
     if recipe.batch_size > built.train_images:
         raise UserError(
             f"recipe.batch_size={recipe.batch_size} is larger than the training set of"
@@ -194,12 +204,13 @@ def _folder(
     device: torch.device,
     shard: Shard,
     tell: Tell,
+    listed: Listed = lambda load: load(),
 ) -> Data:
     """ImageNet, or any images in train/CLASS/ and val/CLASS/."""
     root = Path(data.root or DEFAULT_ROOT)
-    splits = folder.load(
-        root, data.train_images, data.val_images, allow_left_out=data.allow_left_out, tell=tell
-    )
+    counts = (data.train_images, data.val_images)
+    allowed = data.allow_left_out
+    splits = listed(lambda: folder.load(root, *counts, allow_left_out=allowed, tell=tell))
     overlap: tuple[str, ...] = ()
     if shard.rank == 0:
         overlap = train_val_overlap.compare_files(splits.train, splits.val).check(str(root)).notes

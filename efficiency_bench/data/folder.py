@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -44,6 +46,27 @@ class PhotoSet:
     def path(self, index: int) -> Path:
         """Full path of one image."""
         return self.folder / os.fsdecode(self.paths[index])
+
+    def listing(self) -> dict[str, Any]:
+        """What ``listed`` needs, as JSON values: some 50 bytes an image."""
+        return {
+            "folder": str(self.folder),
+            "paths": [os.fsdecode(path) for path in self.paths],
+            "sizes": self.sizes.tolist(),
+            "labels": self.labels.tolist(),
+            "classes": list(self.classes),
+        }
+
+    @staticmethod
+    def listed(listing: Mapping[str, Any]) -> PhotoSet:
+        """The set of a ``listing`` from another process, without looking at the disk."""
+        return PhotoSet(
+            folder=Path(listing["folder"]),
+            paths=np.array([os.fsencode(path) for path in listing["paths"]], dtype=np.bytes_),
+            sizes=np.array(listing["sizes"], dtype=np.int64),
+            labels=torch.tensor(listing["labels"], dtype=torch.int64),
+            classes=tuple(listing["classes"]),
+        )
 
     def subset(self, indices: list[int]) -> PhotoSet:
         """The files at ``indices``, in that order."""

@@ -284,7 +284,9 @@ def _run_in(
     search = search_of(config)
     began = time.perf_counter()
     ranks = rank0.ranks
-    data = build_data(config.data, config.recipe, config.seed, ranks.device, ranks.shard, tell=tell)
+    data = build_data(
+        config.data, config.recipe, config.seed, ranks.device, ranks.shard, tell, rank0.listed
+    )
     target = resolve_target(config, data)
     name = identity.data_name(config.data.name, len(data.classes))
     run_id = identity.run_id(measured_part(config), name, data.digest, target)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from efficiency_bench.config import RunConfig
 from efficiency_bench.data import Data, build_data
+from efficiency_bench.data.build import LISTED, Listed
+from efficiency_bench.data.folder import PhotoSet, PhotoSplits
 from efficiency_bench.errors import UserError
 from efficiency_bench.records import Evaluation, Target
 from efficiency_bench.run.faults import interruption
@@ -32,6 +34,13 @@ class Rank0Broadcast:
     def __enter__(self) -> Rank0Broadcast:
         """Nothing is broadcast yet."""
         return self
+
+    def listed(self, load: Callable[[], PhotoSplits]) -> PhotoSplits:
+        """The image files, which rank 0 lists and the others receive while it goes on."""
+        splits = load()
+        if not self.ranks.alone:
+            self.ranks.broadcast({"train": splits.train.listing(), "val": splits.val.listing()})
+        return splits
 
     def go(self, target: Target | None, data: Data, resume_from: Path | None) -> None:
         """Train on ``data`` to ``target``, from the checkpoint ``resume_from`` or from scratch."""
@@ -66,10 +75,16 @@ def run_worker_rank(
     Returns the end reason, or ``finished`` if there was nothing to train.  Raises UserError if this
     rank's data differs from rank 0's, or if it cannot read the checkpoint.
     """
+    data = None
+    if config.data.name in LISTED:
+        listing = ranks.broadcast(None)
+        if listing is None:
+            return "finished"
+        data = _data(config, ranks, lambda load: _received(listing, process))
     message = ranks.broadcast(None)
     if message is None:
         return "finished"
-    data = build_data(config.data, config.recipe, config.seed, ranks.device, ranks.shard)
+    data = data or _data(config, ranks, lambda load: load())
     if data.digest != message["data_digest"]:
         raise UserError(
             f"{process} has different data than rank 0; the folder data.root= must hold the same"
@@ -91,6 +106,29 @@ def run_worker_rank(
         fall_silent()
         return "interrupted"
     raise AssertionError("the trainer ended without an ending")
+
+
+def _data(config: RunConfig, ranks: Ranks, listed: Listed) -> Data:
+    shard, device = ranks.shard, ranks.device
+    return build_data(config.data, config.recipe, config.seed, device, shard, listed=listed)
+
+
+CHECKED_FILES = 100
+"""Files of rank 0's list that each other rank looks for: not a million, as it lists none."""
+
+
+def _received(listing: Mapping[str, Any], process: Process) -> PhotoSplits:
+    """Rank 0's image files; UserError if this machine does not have them."""
+    train, val = (PhotoSet.listed(listing[split]) for split in ("train", "val"))
+    for photos in (train, val):
+        for index in range(0, len(photos), 1 + len(photos) // CHECKED_FILES):
+            path = photos.path(index)
+            if not path.is_file() or path.stat().st_size != photos.sizes[index]:
+                raise UserError(
+                    f"{process} does not find rank 0's {path}; the folder data.root= must hold the"
+                    " same files on every machine"
+                )
+    return PhotoSplits(train, val)
 
 
 def _state(path: str | None, process: Process) -> State | None:

@@ -85,7 +85,7 @@ class Ranks:
         if self.is_main:
             content.copy_(torch.frombuffer(bytearray(text), dtype=torch.uint8))
         dist.broadcast(content, src=0)
-        received: dict[str, Any] | None = json.loads(bytes(content.tolist()))
+        received: dict[str, Any] | None = json.loads(content.cpu().numpy().tobytes())
         return received
 
 
