@@ -120,12 +120,8 @@ soak: $(STAMP) ## kill runs of three recipes 200 times each (about two hours)
 	  $(BIN)/efficiency-bench verify-resume experiment=$$experiment data=digits target.value=0.99 \
 	    --kills 200 --out runs/soak/$$experiment || exit 1; done
 
-gpu-check: $(STAMP) ## the checks that need a CUDA device, and their table; skips without one
-	$(BIN)/python -m pytest -m gpu
-	mkdir -p $(BENCH)
-	! $(BIN)/python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' || { \
-	  $(BIN)/python benchmarks/throughput.py --json > $(BENCH)/throughput.json && \
-	  $(BIN)/python benchmarks/write_tables.py $(BENCH); }
+gpu-check: $(STAMP) ## the checks that need a GPU, and their table (PART=tests, imagenet, small, choices, limits)
+	$(BIN)/python benchmarks/gpu_check.py $(PART) --out $(BENCH)/gpu
 
 format: $(STAMP) ## rewrite the code as ruff formats it
 	$(BIN)/ruff check --fix .

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import yaml
@@ -46,17 +46,19 @@ def networks() -> list[str]:
     return names
 
 
-def compared(data: str, seconds: float) -> Iterator[Row]:
-    """A row a network."""
-    for network in networks():
+def compared(
+    data: str, seconds: float, chosen: Sequence[str] = (), pairs: int = PAIRS, *changes: str
+) -> Iterator[Row]:
+    """A row a network: those ``chosen``, or all; ``changes`` are for both sides."""
+    for network in chosen or networks():
         try:
-            ours, other = (rate(network, data, seconds, *changes) for changes in ((), PLAIN))
+            ours, other = (rate(network, data, seconds, *changes, *side) for side in ((), PLAIN))
             ours(), other()  # libraries choose their kernels
-            pairs = list(interleaved(ours, other, PAIRS))
+            taken = list(interleaved(ours, other, pairs))
         except UserError as error:  # its batch does not fit this device: the others may
             print(f"{network}, {data}: left out: {error}", file=sys.stderr)
             continue
-        yield row(f"throughput/{network}, {data}", "images a second", pairs)
+        yield row(f"throughput/{network}, {data}", "images a second", taken)
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -87,12 +88,18 @@ WHOLE_BATCH = Shard()
 """The shard at world size 1: all of every batch."""
 
 
+def rank_cores() -> int | None:
+    """CPU cores for this rank, or None if unknown: torchrun lets every rank use all of them."""
+    cores = usable_cores()
+    return cores and max(1, cores // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
+
+
 def within_cores(asked: int, typed: str) -> tuple[int, tuple[str, ...]]:
-    """``asked`` or the usable CPU cores, whichever is fewer, and a note if that is fewer.
+    """``asked`` or this rank's CPU cores, whichever is fewer, and a note if that is fewer.
 
     ``typed`` is the option as the user typed it, for the note.
     """
-    cores = usable_cores() or asked
+    cores = rank_cores() or asked
     if asked <= cores:
         return asked, ()
     return cores, (f"{typed} is reduced to {cores}, the CPU cores that this process may use",)

@@ -18,6 +18,7 @@ from efficiency_bench.errors import UserError
 from efficiency_bench.identity import FOLDER, IMAGENET
 from efficiency_bench.run.cost import open_meter
 from efficiency_bench.run.processes import this_process
+from efficiency_bench.training.compile import compile_step
 from efficiency_bench.training.ranks import Ranks
 from efficiency_bench.training.step import Numerics, Step
 from efficiency_bench.training.trainer import READ_EVERY_STEPS
@@ -62,6 +63,8 @@ def probed(config: RunConfig, model: nn.Module, classes: int, seconds: float) ->
     batches = _made_up(config, batch_size, classes)
     device = torch.device(config.device)
     try:
+        if config.compile:
+            compile_step(step, [(batch_size, config.data.image_px)])
         _train(step, batches, WARM_UP_STEPS, batch_size)
         return _timed(step, batches, batch_size, device, seconds)
     except torch.OutOfMemoryError as error:

@@ -245,6 +245,7 @@ def _cuda(card: Card) -> dict[str, Any]:
         "get_rng_state": lambda device=None: card.random.clone(),
         "set_rng_state": set_random,
         "empty_cache": lambda: None,
+        "is_current_stream_capturing": lambda: False,
         "manual_seed_all": lambda seed: None,
     }
 

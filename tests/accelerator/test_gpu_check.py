@@ -1,0 +1,57 @@
+"""`make gpu-check` goes through on the stand-in; its numbers are marked as no GPU's."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+COMMAND = ("benchmarks/gpu_check.py", "small", "choices", "limits", "--quick")
+
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory):
+    out = tmp_path_factory.mktemp("gpu")
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.accelerator.stand_in", *COMMAND, "--out", out],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done, out
+
+
+def test_it_goes_through_and_every_check_has_a_verdict(ended):
+    done, out = ended
+    assert done.returncode == 0, done.stderr[-3000:]
+    checks = [
+        check
+        for part in ("small", "choices", "limits")
+        for check in json.loads((out / f"{part}.json").read_text())["checks"]
+    ]
+    assert len(checks) > 10
+    assert not [c for c in checks if c["verdict"] == "FAILED" or "left out" in c["verdict"]]
+    what = " ".join(check["what"] for check in checks)
+    assert all(part in what for part in ("crops from", "SIGTERM", "energy (NVML", "compiled"))
+
+
+def test_the_table_says_that_these_are_no_gpus_numbers(ended):
+    _, out = ended
+    text = (out / "table.md").read_text()
+    assert text.count("none of these numbers is a GPU's") == 3
+    assert not any("performance" in path.name for path in out.iterdir())
+
+
+def test_without_a_gpu_there_is_nothing_to_check(tmp_path):
+    done = subprocess.run(
+        [sys.executable, *COMMAND, "--out", tmp_path / "out"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "no CUDA device" in done.stdout
+    assert not (tmp_path / "out").exists()
