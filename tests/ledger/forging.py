@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from efficiency_bench import identity
-from efficiency_bench.ledger import events
+from efficiency_bench.ledger import events, store
 from efficiency_bench.ledger.store import with_entry_digest
 from efficiency_bench.records import TERAFLOPS_DAY, Entry, Target
 
@@ -52,6 +52,16 @@ class Forgery:
             for part in above:
                 place = place[part]
             del place[last]
+
+    def as_schema(self, version: int) -> None:
+        """Give the entry an earlier schema, without the keys that were added after it."""
+        self.entry["schema_version"] = version
+        if version < 4:
+            for name in store.ADDED_IN_4:
+                self.entry.pop(name)
+            self.without("config.target.baseline_epochs")
+        if version < 3:
+            self.without("provenance.network_digest")
 
     def weights(self, digest: str) -> None:
         """Give the run a unique weights digest."""
