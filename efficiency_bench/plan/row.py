@@ -38,6 +38,22 @@ class Network:
     rate: Rate
 
 
+LAUNCH_SECONDS, COLLECTIVE_SECONDS = 5e-6, 2e-5
+"""Least time of a kernel's launch, and of a collective among the GPUs of one machine: our
+estimates of the order of magnitude, not measured.  They bound a small batch's step from below."""
+
+
+def least_step_seconds(model: nn.Module) -> float:
+    """Lower bound of a step on several GPUs, whatever its arithmetic takes.
+
+    A layer launches at least three kernels (forward, and its two gradients).  A synchronised batch
+    norm takes a collective forward and one backward; the gradients take one at least.
+    """
+    layers = [module for module in model.modules() if not list(module.children())]
+    norms = sum(isinstance(layer, nn.BatchNorm2d) for layer in layers)
+    return 3 * len(layers) * LAUNCH_SECONDS + (2 * norms + 1) * COLLECTIVE_SECONDS
+
+
 @dataclass(frozen=True)
 class Place:
     """Where the run is planned for: a machine of the table, or this machine (None)."""
@@ -63,9 +79,21 @@ class Place:
         precision = "bf16" if config.precision == "auto" else config.precision
         flops = 2 * (count.forward_macs + count.backward_macs)
         watts = self.machine.board_power_watts
+        images_per_second = self.machine.flops_per_second(precision) / flops
+        source = f"{self.machine.utilisation:.1%} of the peak in {precision}"
+        if self.devices > 1:
+            # the utilisation was measured with more images per GPU than the recipe has there
+            share = config.recipe.batch_size / self.devices
+            bound = config.recipe.batch_size / least_step_seconds(model)
+            images_per_second = min(images_per_second, bound)
+            source = (
+                f"at best {source}, with {share:.3g} images per GPU and step, and a bound by"
+                f" {LAUNCH_SECONDS * 1e6:.0f} µs a launch and {COLLECTIVE_SECONDS * 1e6:.0f} µs a"
+                " collective"
+            )
         return Rate(
-            images_per_second=self.machine.flops_per_second(precision) / flops,
-            source=f"{self.machine.utilisation:.1%} of the peak in {precision}",
+            images_per_second=images_per_second,
+            source=source,
             watts=None if watts is None else watts * self.machine.devices,
             energy_source=self.machine.board_power_source or "unknown",
         )

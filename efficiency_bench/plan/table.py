@@ -122,10 +122,15 @@ def _speed(plan: Mapping[str, Any], here: bool) -> str:
         seen = _distinct(plan["runs"], "arithmetic_source")
         return f"images/s: real steps on synthetic images here, {seen}"
     hardware = plan["hardware"]
+    several = (
+        f" On {hardware['devices']} devices at best, not measured:"
+        f" {_distinct(plan['runs'], 'arithmetic_source')}."
+    )
     return (
         f"images/s: {hardware['utilisation']:.1%} of the peak ({hardware['peak_source']}):"
         f" {hardware['utilisation_source']}. One figure for all networks: small ones and those"
         " with depthwise convolutions reach less, and their hours are too few"
+        f"{'.' + several if hardware['devices'] > 1 else ''}"
     )
 
 

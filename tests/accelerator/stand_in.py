@@ -188,6 +188,9 @@ def installed(cards: int = 1) -> Iterator[Card]:
         patch(torch, "compile", lambda network, **keywords: _uncompiled(network, keywords, card))
         patch(torch.compiler, "cudagraph_mark_step_begin", lambda: None)
         patch(torch.utils.data, "DataLoader", _loader(torch.utils.data.DataLoader))
+        for name in ("_accelerator_graph_capture_health_check", "_cuda_graph_capture_health_check"):
+            if hasattr(torch.optim.Optimizer, name):  # by torch's version; asks the driver
+                patch(torch.optim.Optimizer, name, lambda self: None)
         for name, value in _cuda(card).items():
             patch(torch.cuda, name, value)
         _patch_distributed(patch, card)
