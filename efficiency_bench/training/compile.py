@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -38,7 +39,9 @@ def compile_step(step: Step, shapes: Sequence[tuple[int, int]]) -> Compiled:
     devices = [device] if device.type == "cuda" else []
     mode = "reduce-overhead" if device.type == "cuda" and step.ranks.alone else None
     _make_room(len(shapes) * len(list(step.model.modules())))
-    with torch.random.fork_rng(devices=devices):
+    with torch.random.fork_rng(devices=devices), warnings.catch_warnings():
+        # inductor's hint to switch TF32 on, which precision= has decided
+        warnings.filterwarnings("ignore", message="TensorFloat32 tensor cores")
         try:
             compiled = torch.compile(step.shared_model, dynamic=False, mode=mode)
             step.shared_model = cast(nn.Module, compiled)
