@@ -81,7 +81,7 @@ def method_words(halving: HalvingTime) -> str:
 
 
 def basis(halving: HalvingTime) -> str:
-    """How the figure was obtained: method, rows, estimand, crossing, currency."""
+    """The basis of the result: method, rows, axis, estimand, crossing, currency, tier."""
     fit = "" if halving.r_squared is None else f", r² {halving.r_squared:.3f}"
     crossing = "" if halving.estimand == "budgeted" else f"{halving.crossing} crossing, "
     axis = f"{halving.axis} axis, " if halving.axis else ""
@@ -92,23 +92,23 @@ def basis(halving: HalvingTime) -> str:
 
 
 def why(halving: HalvingTime) -> str:
-    """What the interval holds, and what it leaves out."""
+    """What the interval covers, and what it leaves out."""
     if halving.method == "frontier":
         reason = "interval by Student's t"
         if halving.variant == "frontier":
-            return f"{reason}; the selection of the frontier is not in it (docs/numbers.md)"
+            return f"{reason}; it does not cover the selection of the frontier (docs/numbers.md)"
         return reason
     reason = "interval by the profile likelihood, corrected for few rows"
     if halving.target_error is not None:
         points = f"{100 * halving.target_error:.2g}"
-        return f"{reason}; the target's standard error of {points} points is in it"
+        return f"{reason}; it covers the target's standard error, {points} points"
     if halving.target.source == "baseline":
-        return f"{reason}; the target's own error is not in it: runs stop at the target"
+        return f"{reason}; it does not cover the target's own error: runs stop at the target"
     return reason
 
 
 def account(halving: HalvingTime) -> Iterator[str]:
-    """What the slope consists of, who arrived, how rows scatter, and what tuning cost."""
+    """Sentences on rows that reached the target, parts of the slope, scatter and cost of tuning."""
     yield f"{_arrived(halving)} at the target"
     share = halving.macs_share
     if share is not None:

@@ -158,7 +158,7 @@ def _points(halving: HalvingTime, entries: Mapping[str, Entry]) -> list[dict[str
 
 
 def _domain(halving: HalvingTime, points: list[dict[str, Any]]) -> tuple[float, float]:
-    """The y axis: the data and the line with room, whatever the band does."""
+    """The y axis: the data and the line with padding, without regard to the band."""
     ends = [point["compute"] for point in (*halving.line[:1], *halving.line[-1:])]
     low = min(*ends, *(point["low"] for point in points))
     high = max(*ends, *(point["high"] for point in points))
@@ -200,7 +200,7 @@ def _fit_layers(halving: HalvingTime, x: alt.X, y: AxisOf) -> list[alt.Chart]:
 
 
 def _staircase(halving: HalvingTime) -> list[dict[str, Any]]:
-    """The least compute so far, from each frontier row to the next and to the last date."""
+    """The least compute so far: level from each frontier row to the next, then to the last date."""
     best = [row for row in halving.rows if row["on_frontier"]]
     best.sort(key=lambda row: row["date"])
     steps = []
@@ -212,7 +212,7 @@ def _staircase(halving: HalvingTime) -> list[dict[str, Any]]:
 
 
 def _moore(halving: HalvingTime) -> list[dict[str, Any]]:
-    """Both ends of Moore's law, from the first fitted row that arrived to the last date."""
+    """The ends of the line of Moore's law, from the first fitted row that reached the target."""
     fitted = [row for row in halving.rows if row["fitted"]]
     arrived = [row for row in fitted if row["reached"]]
     if not arrived:

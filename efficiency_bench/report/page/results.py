@@ -35,7 +35,7 @@ from efficiency_bench.report.tables.crossings import crossing_rows
 T = TypeVar("T")
 
 ALL = Selection(axis="architecture")
-"""Nothing else is left to choose within one comparable set."""
+"""A comparable set needs no further selection but the axis, which is that of ``fit``."""
 
 SWEPT_FROM, ROUND_LEVEL = 0.5, 0.05
 """The sweep begins at this fraction of the target's accuracy, rounded to whole levels, and ends at

@@ -144,8 +144,10 @@ def _headline(results: SetResults) -> Subsection:
     start = Subsection(
         "headline",
         "How fast the compute falls",
-        "Read the interval before the number. Rows that never arrived count as bounds in the "
-        "censored regression; the frontier leaves them out and chooses rows by their own numbers.",
+        "Read the interval before the number. It covers the scatter of the rows about the line. "
+        "In the censored regression, rows that never reached the target count as bounds; the "
+        "frontier leaves them out, and its interval ignores that the cheapest rows were selected "
+        "by their own numbers.",
         command=f"efficiency-bench fit{results.source}",
     )
     if isinstance(halving, NoResult):
@@ -223,10 +225,10 @@ def _compute(results: SetResults) -> Subsection:
     start = Subsection(
         "compute",
         "Training compute to the target",
-        "Each point is one network with one recipe at the date of its publication; lower is "
-        "cheaper, and each grid line is a factor. A triangle never reached the target: it needs "
-        "more than what it spent, at which it stands. The staircase is the frontier. The band says "
-        "where the line can lie, not where the next network will.",
+        "Each point is one network with one recipe at its publication date; lower is cheaper, and "
+        "the axis is logarithmic. A triangle never reached the target: it needs more compute than "
+        "it spent, which is where it is drawn. The staircase is the frontier. The band of the line "
+        "shows where the line can lie, not where the next network will.",
         command=f"efficiency-bench fit{results.source}",
     )
     if isinstance(halving, NoResult):

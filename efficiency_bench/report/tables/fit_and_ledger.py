@@ -28,7 +28,7 @@ from efficiency_bench.report.tables.layout import ABSENT, bare_table, plain_tabl
 
 
 def print_fit(halving: Fit, console: Console) -> None:
-    """Print the rows of a fit and then the halving time in words; fits 80 columns."""
+    """Print the rows of a fit, then sentences on the halving time; fits 80 columns."""
     noun = WORDS[halving.currency].noun
     console.print(fit_table(halving))
     if halving.rows:
@@ -91,7 +91,7 @@ def _cells(row: Mapping[str, Any], name: str) -> tuple[str, ...]:
 
 
 def compute_text(row: Mapping[str, Any]) -> str:
-    """Compute to the target as it is known: a number, an interval, or a bound."""
+    """Return compute to the target as text: a number, an interval or a bound."""
     if row["censoring"] == "interval":
         return f"{number(row['compute_at_least'])} to {number(row['compute'])}"
     if row["censoring"] == "below":
