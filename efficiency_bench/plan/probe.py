@@ -20,8 +20,8 @@ from efficiency_bench.run.cost import open_meter
 from efficiency_bench.run.processes import this_process
 from efficiency_bench.training.compile import compile_step
 from efficiency_bench.training.ranks import Ranks
+from efficiency_bench.training.readings import READ_EVERY_STEPS
 from efficiency_bench.training.step import Numerics, Step
-from efficiency_bench.training.trainer import READ_EVERY_STEPS
 
 WARM_UP_STEPS = 2
 """Not timed: the first step sets up the libraries and the optimizer's state."""

@@ -25,7 +25,7 @@ from efficiency_bench.errors import unknown
 from efficiency_bench.identity import FOLDER
 from efficiency_bench.ledger.events import ALL_UNTIL, AT_MOST_EVERY_SECONDS
 from efficiency_bench.training.checkpoint import KEPT
-from efficiency_bench.training.trainer import READ_EVERY_STEPS
+from efficiency_bench.training.readings import READ_EVERY_STEPS
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from efficiency_bench.training.clock import Clock
 from efficiency_bench.training.compile import Compiled, compile_step
 from efficiency_bench.training.evaluation import evaluate
 from efficiency_bench.training.ranks import SINGLE_PROCESS, Ranks
+from efficiency_bench.training.readings import READ_EVERY_STEPS, Reading, Readings
 from efficiency_bench.training.schedule import side_px
 from efficiency_bench.training.step import Numerics, Step
 
@@ -33,12 +34,6 @@ Batch = tuple[torch.Tensor, torch.Tensor, int, int]
 
 State = dict[str, Any]
 """A run's state between two steps: only tensors, numbers, lists and dictionaries."""
-
-READ_EVERY_STEPS = 20
-"""Steps between two points where the loss may be read and the run saved; ranks reseed at each."""
-
-READ_EVERY_SECONDS = 1.0
-"""About the time between two readings on a GPU, which each wait for it; at one of those points."""
 
 
 @dataclass(frozen=True)
@@ -70,16 +65,6 @@ class Job:
         """Steps in the whole schedule; a fraction of an epoch rounds to whole steps."""
         per_epoch = self.data.steps_per_epoch(self.recipe.batch_size)
         return max(1, round(self.recipe.epochs * per_epoch))
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What all ranks know after reading the device."""
-
-    loss: float  # nats per image, mean over the latest global batch
-    finite: bool  # every loss so far, on every rank
-    stop: bool  # requested on some rank
-    seconds: float  # of a rank between two points where the loss may be read; 0 if unknown
 
 
 @dataclass(frozen=True)
@@ -154,7 +139,7 @@ def train(
         run.count(global_batch_size, side)
         due = run.evaluation_due()
         at_point = due or run.steps % READ_EVERY_STEPS == 0
-        reading = run.read(loss) if due or run.reading_due() else None
+        reading = run.read(loss) if due or run.readings.due(run.steps) else None
         if reading is not None:
             with run.clock.paused():
                 yield from run.halted()
@@ -215,9 +200,7 @@ class TrainingRun:
         self.steps_per_epoch = job.data.steps_per_epoch(job.recipe.batch_size)
         self.curve: list[tuple[float, float]] = []
         self.per_epoch = self.evaluations_per_epoch()
-        self.read_at = 0, 0.0  # steps and train seconds of the latest reading
-        self.next_reading = 0  # steps
-        self.seconds_between_points = 0.0
+        self.readings = Readings(job.ranks)
 
     def compiled(self) -> Compiled:
         """Compile the step for every batch shape of the run."""
@@ -231,35 +214,11 @@ class TrainingRun:
         """The batches from the current step to the schedule's end."""
         return batches(self.job, self.steps)
 
-    def reading_due(self) -> bool:
-        """Whether to read the loss after this step; all ranks answer alike."""
-        return self.steps % READ_EVERY_STEPS == 0 and self.steps >= self.next_reading
-
     def read(self, loss: torch.Tensor) -> Reading:
-        """Read the device once; several ranks share what they know in one all-reduce.
-
-        ``loss`` is this rank's weighted loss of the latest batch.
-        """
+        """Read the device once; ``loss`` is this rank's weighted loss of the latest batch."""
         job = self.job
-        here = [float(not job.ranks.alone and job.stop_requested()), self.seconds_between_points]
-        bad = ~torch.isfinite(self.step.worst_loss)
-        known = torch.stack([loss, bad.to(loss.dtype), *loss.new_tensor(here)])
-        total, infinite, stop, seconds = job.ranks.all_reduce_sum(known).tolist()
-        of = job.ranks.shard.world_size
-        reading = Reading(total / of, not infinite, bool(stop), seconds / of)
-        self._plan_reading(reading)
-        return reading
-
-    def _plan_reading(self, reading: Reading) -> None:
-        """Choose the next point to read at from what the ranks have agreed on."""
-        steps, seconds = self.read_at
-        self.read_at = self.steps, self.clock.train_seconds
-        points = (self.steps - steps) / READ_EVERY_STEPS
-        self.seconds_between_points = (self.read_at[1] - seconds) / points if points else 0.0
-        wait = 1
-        if self.job.device.type == "cuda" and reading.seconds > 0:
-            wait = max(1, int(READ_EVERY_SECONDS / reading.seconds))
-        self.next_reading = (self.steps // READ_EVERY_STEPS + wait) * READ_EVERY_STEPS
+        stop = not job.ranks.alone and job.stop_requested()
+        return self.readings.read(loss, self.step.worst_loss, stop, self.steps, self.clock)
 
     def stop_requested(self, reading: Reading | None, evaluated: bool) -> bool:
         """Whether to stop after this step; several ranks agree on it when they read the loss.
