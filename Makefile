@@ -9,7 +9,9 @@ FFCV_BUILD := build/ffcv
 OPENCV := /usr/include/opencv4
 DEMO := runs/demo
 REHEARSAL := runs/rehearsal
-REHEARSED := data=digits tracking.wandb=false model=alexnet,resnet18,mobilenet_v1,shufflenet_v2_x1_0
+# Batches of 8: 1,437 digits give too few steps to learn anything in batches of 32.
+REHEARSED := data=digits tracking.wandb=false model=alexnet,resnet18,mobilenet_v1,shufflenet_v2_x1_0 \
+  recipe.batch_size=8 target.baseline_epochs=12 threads=1
 BENCH := runs/bench
 
 .DEFAULT_GOAL := help
@@ -69,7 +71,7 @@ smoke: $(STAMP) ## the five families on a CIFAR-10 subset to a fixed accuracy (R
 	$(BIN)/efficiency-bench fit runs/smoke/ledger --chart runs/smoke
 
 rehearsal: $(STAMP) ## the whole protocol on digits: rates searched, ladder of budgets, fit, export
-	$(BIN)/efficiency-bench train -m suite=tuning $(REHEARSED) budget=0.25 recipe.optimizer.lr=0.00395285,0.0125,0.0395285 ledger_dir=$(REHEARSAL)/tuning
+	$(BIN)/efficiency-bench train -m suite=tuning $(REHEARSED) budget=0.5 recipe.optimizer.lr=0.00125,0.00395285,0.0125 ledger_dir=$(REHEARSAL)/tuning
 	$(BIN)/efficiency-bench ledger rates $(REHEARSAL)/tuning --out $(REHEARSAL)/rates.yaml
 	$(BIN)/efficiency-bench train -m suite=ladder $(REHEARSED) rates=$(REHEARSAL)/rates.yaml ledger_dir=$(REHEARSAL)/ledger
 	$(BIN)/efficiency-bench train -m suite=ladder $(REHEARSED) model=alexnet budget=1 seed=1,2 rates=$(REHEARSAL)/rates.yaml ledger_dir=$(REHEARSAL)/ledger
