@@ -228,6 +228,8 @@ class Entry(Record):
     """None: the learning rate is the recipe's, or was set by hand."""
     classes: Count | None = None
     """None: an entry of schema 3 or older, or not measured here."""
+    parameters: Count | None = None
+    """Trainable parameters, auxiliary heads included; None: not recorded."""
 
     images: Count | None
     steps: Count | None

@@ -7,7 +7,7 @@ from efficiency_bench.counting.audit import (
     audit,
     audited_count,
 )
-from efficiency_bench.counting.forward import ForwardCount, count_forward
+from efficiency_bench.counting.forward import ForwardCount, count_forward, trainable_parameters
 from efficiency_bench.counting.meter import SegmentMeter
 from efficiency_bench.counting.trace import UncountedOperatorError
 
@@ -21,4 +21,5 @@ __all__ = [
     "audit",
     "audited_count",
     "count_forward",
+    "trainable_parameters",
 ]

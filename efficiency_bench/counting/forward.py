@@ -108,6 +108,11 @@ def count_known_operators(
     return count, refused
 
 
+def trainable_parameters(model: nn.Module) -> int:
+    """Number of values that training changes; a parameter that layers share counts once."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
 def _per_image(counts: Mapping[str, int], batch: int) -> dict[str, int]:
     """Counts of the batch divided by its size.
 

@@ -98,6 +98,7 @@ def _entry(events: Sequence[Event], log_digest: str, event_log: str) -> Entry:
         ),
         rates=None if start.get("rates") is None else RateSearch(**start["rates"]),
         classes=start["classes"],
+        parameters=start.get("parameters"),  # None: a log from before they were recorded
         images=end["images"],
         steps=end["steps"],
         epochs=end["epochs"],

@@ -253,7 +253,7 @@ def _refused(ledger_dir: Path, error: OSError) -> UserError:
     )
 
 
-ADDED_IN_4 = ("budget_asked", "budget", "rates", "classes")
+ADDED_IN_4 = ("budget_asked", "budget", "rates", "classes", "parameters")
 """Fields of an entry that schema 4 added."""
 
 
@@ -261,16 +261,17 @@ def content_digest(entry: Entry) -> str:
     """Return the SHA-256 (hex) of all fields but ``entry_digest``, as canonical JSON.
 
     Fields that were added later are left out of an older entry, so that it keeps its digest: a cost
-    of None, the network's digest in an entry of schema 2, and ``ADDED_IN_4``.
+    or parameters of None, the network's digest in an entry of schema 2, and ``ADDED_IN_4``.
     """
     fields = entry.model_dump(mode="json", exclude={"entry_digest"})
-    if fields["cost"] is None:
-        del fields["cost"]
+    for name in ("cost", "parameters"):
+        if fields[name] is None:
+            del fields[name]
     if entry.schema_version < 3 and fields["provenance"] is not None:
         del fields["provenance"]["network_digest"]
     if entry.schema_version < 4:
         for name in ADDED_IN_4:
-            del fields[name]
+            fields.pop(name, None)
     return digest_json(fields)
 
 

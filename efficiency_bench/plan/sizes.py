@@ -9,6 +9,7 @@ from pathlib import Path
 from torch import nn
 
 from efficiency_bench.config import DataConfig, RunConfig
+from efficiency_bench.counting import trainable_parameters
 from efficiency_bench.data import folder
 from efficiency_bench.data.build import DEFAULT_ROOT
 from efficiency_bench.data.image_set import inner_val_images
@@ -135,7 +136,7 @@ def checkpoint_bytes(config: RunConfig, model: nn.Module) -> int:
     """Bytes of one checkpoint: weights and buffers, their moving average, optimizer state."""
     optimizer = config.recipe.optimizer
     momentum = optimizer.momentum > 0 and optimizer.name != "adamw"
-    weights = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    weights = trainable_parameters(model)
     whole = sum(value.numel() for value in model.state_dict().values())
     copies = 2 if config.recipe.ema_decay else 1
     return BYTES_A_VALUE * (copies * whole + (SLOTS[optimizer.name] + momentum) * weights)

@@ -92,7 +92,7 @@ def data_check(root: Path | None) -> Check:
 
 
 def counts_again(evidence: Evidence) -> Iterator[Finding]:
-    """A rule: this checkout counts the same MACs for the run's network at every side.
+    """A rule: this checkout counts the same parameters, and the same MACs at every side.
 
     If not, the entry is wrong, unless its network's file has changed since and the repository
     still has the old version: then that commit has to be checked.
@@ -108,7 +108,7 @@ def counts_again(evidence: Evidence) -> Iterator[Finding]:
     sides_px = tuple(map(int, sides))
     try:
         _check_size(classes, sides_px)
-        counted = counts(config, classes, sides_px)
+        parameters, counted = counts(config, classes, sides_px)
     except UserError as error:
         yield Unconfirmed("counts", f"the network cannot be counted: {str(error).splitlines()[0]}")
         return
@@ -116,6 +116,9 @@ def counts_again(evidence: Evidence) -> Iterator[Finding]:
         counted_now = baseline_macs(config, classes)
         yield from equal("counts: baseline", counted_now, logged["baseline_forward_macs"])
     differing = []
+    recorded = evidence.start.get("parameters", parameters)  # older logs do not have them
+    if recorded != parameters:
+        differing.append(Failure("counts: parameters", parameters, recorded))
     for side, count in counted.items():
         written = sides[str(side)]
         if "by_operator" not in written:  # older logs do not have it
@@ -188,22 +191,28 @@ def data_facts(data: str, root: Path | None) -> tuple[str, int, int, int]:
 
 
 @lru_cache
-def counts(config: str, classes: int, sides_px: tuple[int, ...]) -> dict[int, dict[str, Any]]:
-    """MACs per image by side of a network, counted now on the CPU; UserError if that fails.
+def counts(
+    config: str, classes: int, sides_px: tuple[int, ...]
+) -> tuple[int, dict[int, dict[str, Any]]]:
+    """Parameters of a network and its MACs per image by side, counted now on the CPU.
+
+    Raises UserError if that fails.
 
     ``config`` is the JSON of an entry's configuration.
     """
     _need_torch()
+    from efficiency_bench.counting import trainable_parameters
     from efficiency_bench.run.setup import count_fields, counted_model
 
     loaded = from_plain(json.loads(config))
     try:
-        _, counted = counted_model(replace(loaded, device="cpu"), classes, sides_px)
+        model, counted = counted_model(replace(loaded, device="cpu"), classes, sides_px)
     except (UserError, KeyboardInterrupt):
         raise
     except Exception as error:  # a library's network may raise anything for untrusted settings
         raise UserError(f"{type(error).__name__}: {error}") from error
-    return {side: count_fields(count) for side, count in counted.items()}
+    macs = {side: count_fields(count) for side, count in counted.items()}
+    return trainable_parameters(model), macs
 
 
 @lru_cache

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from efficiency_bench.config import RunConfig, measured_part
-from efficiency_bench.counting import ForwardCount, audited_count
+from efficiency_bench.counting import ForwardCount, audited_count, trainable_parameters
 from efficiency_bench.data import Data
 from efficiency_bench.data.augment import derived_seed
 from efficiency_bench.identity import config_digest, data_name, row_date
@@ -174,6 +174,7 @@ def start_fields(run: RunSetup, notes: Sequence[str], facts: Mapping[str, Any]) 
         "total_epochs": job.recipe.epochs,
         "budget": None if run.config.budget is None else budget_fields(run.config, classes),
         "rates": run.search and run.search.model_dump(mode="json"),
+        "parameters": trainable_parameters(job.model),
         "counts": {str(side): count_fields(count) for side, count in job.counts.items()},
         "notes": list(notes),
         "setup_seconds": run.setup_seconds,

@@ -52,10 +52,11 @@ def _macs(plan: StepPlan, steps: int, counts: Mapping[str, Any]) -> int:
 
 
 def facts(evidence: Evidence) -> Iterator[Finding]:
-    """Check the number of classes, and where the learning rate comes from, against the log."""
+    """Check classes, parameters, and where the learning rate comes from, against the log."""
     entry, start = evidence.entry, evidence.start
     if entry.schema_version < SINCE:
         return
     yield from equal("facts: classes", start["classes"], entry.classes)
+    yield from equal("facts: parameters", start.get("parameters"), entry.parameters)
     rates = entry.rates and entry.rates.model_dump(mode="json")
     yield from equal("facts: rates", start.get("rates"), rates)

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from efficiency_bench.counting import ForwardCount, count_forward
+from efficiency_bench.counting import ForwardCount, count_forward, trainable_parameters
 from tests.counting.small_networks import LAYERS, PRODUCTS, Functional, Y
 
 
@@ -30,6 +30,14 @@ def test_products(name: str) -> None:
     count = _count(function)
     assert count.forward_macs == macs
     assert count.by_module == {"": macs}
+
+
+def test_parameters_count_once_and_only_if_trained() -> None:
+    shared = nn.Linear(5, 5)
+    frozen = nn.Linear(7, 7).requires_grad_(False)
+    model = nn.Sequential(nn.Conv2d(3, 5, 3), nn.BatchNorm2d(5), shared, shared, frozen)
+    # weights and biases: 3 * 5 * 9 + 5, 5 + 5 without the running averages, 25 + 5 once
+    assert trainable_parameters(model) == 140 + 10 + 30
 
 
 def test_einsum_is_exact_beyond_four_digits() -> None:

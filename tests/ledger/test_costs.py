@@ -8,6 +8,7 @@ import pytest
 from efficiency_bench.ledger.entry import cost_of
 from efficiency_bench.ledger.export import row
 from efficiency_bench.ledger.store import content_digest, with_entry_digest
+from efficiency_bench.provenance import digest_json
 from efficiency_bench.records import Clocks, Cost, Entry
 from tests.ledger.factory import make_entry, make_segment
 
@@ -42,6 +43,14 @@ def test_a_cost_is_part_of_the_digest():
     entry = with_entry_digest(make_entry(cost=make_cost()))
     for cost in (None, make_cost(energy_joules=899.0), make_cost(notes=("profiled",))):
         assert content_digest(entry.model_copy(update={"cost": cost})) != entry.entry_digest
+
+
+def test_parameters_are_part_of_the_digest_unless_they_were_not_recorded():
+    before = make_entry(cost=make_cost())
+    fields = before.model_dump(mode="json", exclude={"entry_digest", "parameters"})
+    assert content_digest(before) == digest_json(fields)
+    after = before.model_copy(update={"parameters": 1000})
+    assert content_digest(after) != content_digest(before)
 
 
 def test_rates_follow_from_the_clock_and_the_cost():

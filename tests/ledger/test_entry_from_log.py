@@ -42,7 +42,8 @@ def test_an_old_entry_comes_from_its_log_byte_for_byte(run_id):
     # schema 2 is from before the network's own file had a digest, and before budgets
     assert (recorded["schema_version"], content["provenance"].pop("network_digest")) == (2, None)
     assert content.pop("classes") == 10
-    assert [content.pop(name) for name in ("budget_asked", "budget", "rates")] == [None] * 3
+    later = ("budget_asked", "budget", "rates", "parameters")
+    assert [content.pop(name) for name in later] == [None] * 4
     assert json.dumps(content, indent=2) == json.dumps(expected, indent=2)
     assert made.event_log == "elsewhere.jsonl"
     assert made.entry_digest == content_digest(made)

@@ -42,9 +42,8 @@ RUNS = {
         "target.value=0.9",
     ),
 }
-NOT_DERIVABLE = {("progress", "loss"), ("progress", "train_seconds"), ("start", "classes")}
-"""Numbers of a log that nothing else implies: losses and times (which only must not decrease), and
-the classes, which need the data."""
+NOT_DERIVABLE = {("progress", "loss"), ("progress", "train_seconds")}
+"""Numbers of a log that nothing else implies: losses, and times, which only must not decrease."""
 
 
 @pytest.fixture(scope="module")
@@ -122,9 +121,27 @@ def test_a_network_with_other_counts_is_found(copied, monkeypatch):
 
     wrong = {"forward_macs": 1, "first_layer_macs": 1, "backward_macs": 1}
     monkeypatch.setattr(
-        data_and_counts, "counts", lambda config, classes, sides: dict.fromkeys(sides, wrong)
+        data_and_counts, "counts", lambda config, classes, sides: (1, dict.fromkeys(sides, wrong))
     )
     assert "counts" in rules(verify_ledger(str(copied), None, None))
+
+
+def test_other_parameters_are_found_by_building_the_network_again(ledger, tmp_path):
+    entry = store.read(ledger).entries[0]
+    forgery = Forgery(ledger, entry.run_id)
+    forgery.both("parameters", entry.parameters + 1)
+    forgery.write(tmp_path)
+    (result,) = verify_ledger(str(tmp_path), None, None)
+    assert [failure.rule for failure in result.failures] == ["counts: parameters"]
+
+
+def test_a_run_from_before_parameters_were_recorded_is_verified(ledger, tmp_path):
+    entry = store.read(ledger).entries[0]
+    forgery = Forgery(ledger, entry.run_id)
+    forgery.without("parameters")
+    forgery.write(tmp_path)
+    (result,) = verify_ledger(str(tmp_path), None, None)
+    assert result.ok
 
 
 def test_a_network_that_differs_from_the_repository_is_not_confirmed(copied, monkeypatch):
@@ -132,7 +149,7 @@ def test_a_network_that_differs_from_the_repository_is_not_confirmed(copied, mon
 
     wrong = {"forward_macs": 1, "first_layer_macs": 1, "backward_macs": 1}
     monkeypatch.setattr(
-        data_and_counts, "counts", lambda config, classes, sides: dict.fromkeys(sides, wrong)
+        data_and_counts, "counts", lambda config, classes, sides: (1, dict.fromkeys(sides, wrong))
     )
     monkeypatch.setattr(data_and_counts, "older_network", lambda entry: "c" * 40)
     results = verify_ledger(str(copied), None, None)

@@ -156,6 +156,7 @@ SETTINGS: tuple[Column[Run], ...] = (
     Column("val_images", "integer", "image", "Validation images", _final("val_images")),
 )
 COMPUTE: tuple[Column[Run], ...] = (
+    _field("parameters", "integer", None, "Trainable parameters, auxiliary heads included"),
     Column("image_px", "integer", "px", "Largest side of a training image", _image_px),
     _field("forward_macs", "number", "MAC/image", "F: forward pass, mean over the run's images"),
     Column(
