@@ -20,7 +20,7 @@ from efficiency_bench.fitting.groups import Selection
 from efficiency_bench.fitting.halving import frontier
 from efficiency_bench.fitting.regression import fit_line
 from efficiency_bench.fitting.robustness.bootstrap import hierarchical_bootstrap, pairs_bootstrap
-from efficiency_bench.fitting.robustness.second_opinions import logs_of, months_of
+from efficiency_bench.fitting.robustness.checks import logs_of, months_of
 from efficiency_bench.fitting.robustness.theil_sen import theil_sen
 from efficiency_bench.fitting.rows import fit_rows
 from efficiency_bench.ledger.reference import published_entries

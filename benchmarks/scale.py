@@ -22,8 +22,8 @@ from rows import Row, machine, show
 
 from efficiency_bench.fitting.groups import Selection
 from efficiency_bench.fitting.halving import halving_time
+from efficiency_bench.fitting.robustness.checks import robustness_checks
 from efficiency_bench.fitting.robustness.crossing_errors import crossing_errors
-from efficiency_bench.fitting.robustness.second_opinions import second_opinions
 from efficiency_bench.fitting.rows import fit_rows
 from efficiency_bench.ledger import store
 from efficiency_bench.ledger.events import read_events
@@ -86,7 +86,7 @@ def fit_ledger(ledger: Path) -> object:
     entries = spread(store.read(ledger).entries)
     gathered = fit_rows(entries, Selection())
     result = halving_time(gathered, "frontier")
-    return second_opinions(gathered, result, crossing_errors(entries, gathered))
+    return robustness_checks(gathered, result, crossing_errors(entries, gathered))
 
 
 def report(ledger: Path) -> object:

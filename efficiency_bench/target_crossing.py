@@ -138,9 +138,9 @@ def interpolated(target: Target, curve: LearningCurve, index: int) -> float:
     # The previous evaluation is always below the target. Otherwise it would itself be the first
     # crossing, and also sustained: everything that confirms this one follows it too.
     before = curve.x[index - 1]
-    low = _logit(curve.accuracies[index - 1], curve.val_images[index - 1])
-    high = _logit(curve.accuracies[index], curve.val_images[index])
-    threshold = _logit(target.threshold, curve.val_images[index])
+    low = _log_odds(curve.accuracies[index - 1], curve.val_images[index - 1])
+    high = _log_odds(curve.accuracies[index], curve.val_images[index])
+    threshold = _log_odds(target.threshold, curve.val_images[index])
     if high <= low:  # only if moving both inwards made them equal
         return at
     fraction = min(max((threshold - low) / (high - low), 0.0), 1.0)
@@ -148,7 +148,7 @@ def interpolated(target: Target, curve: LearningCurve, index: int) -> float:
     return min(max(x, math.nextafter(before, math.inf)), at)
 
 
-def _logit(accuracy: float, val_images: int) -> float:
+def _log_odds(accuracy: float, val_images: int) -> float:
     """Return the log odds of an accuracy, kept half an image away from 0 and 1."""
     margin = 0.5 / val_images
     p = min(max(accuracy, margin), 1 - margin)

@@ -19,7 +19,7 @@ SLOW = (
     "tests/counting/test_published.py::test_torchvisions",
     *("tests/data/ffcv", "tests/data/test_crops", "tests/data/test_memmap"),
     *("tests/data/test_skipped_files", "tests/docs/test_commands", "tests/docs/test_site"),
-    "tests/fitting/robustness/test_second_opinions.py::test_ten_thousand",
+    "tests/fitting/robustness/test_checks.py::test_ten_thousand",
     *("tests/ledger/test_entry_from_log", "tests/ledger/test_store.py::test_if_two_processes"),
     *("tests/report/test_account", "tests/report/test_page", "tests/reproducibility"),
     *("tests/run", "tests/sweep/test_sweeps", "tests/test_configs.py::test_the_history"),

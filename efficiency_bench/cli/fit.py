@@ -128,7 +128,7 @@ def fit_one(
     chart: Path | None,
     as_json: bool,
 ) -> None:
-    """One fit with its second opinions, and its chart where a folder is named."""
+    """One fit with its robustness checks, and its chart where a folder is named."""
     from efficiency_bench.fitting.fit import fit
 
     result = fit(entries, selection, **choices)
@@ -136,10 +136,10 @@ def fit_one(
         print_json(result.model_dump(mode="json"))
     else:
         from efficiency_bench.report.tables.fit_and_ledger import print_fit
-        from efficiency_bench.report.tables.second_opinions import print_opinions
+        from efficiency_bench.report.tables.robustness import print_robustness
 
         print_fit(result, stdout_console())
-        print_opinions(result, stdout_console())
+        print_robustness(result, stdout_console())
     if chart is not None:
         from efficiency_bench.report.charts.halving_chart import write_chart
 

@@ -1,4 +1,4 @@
-"""What a fit varies: architectures with one recipe, or recipes with one architecture."""
+"""The axis of a fit: architectures under one recipe, or recipes of one architecture."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ from efficiency_bench.fitting.groups import Selection
 from efficiency_bench.ledger.baseline import LADDER_RECIPE
 
 RULES_SCALE = 1.0
-"""Small forms as the rule gives them, neither narrowed nor widened."""
+"""``model.scale`` of small forms as the rule gives them, neither narrowed nor widened."""
 
 SPARE_MODELS = 2
-"""Recipes enter as fixed effects if there are more models than effects by at least so many."""
+"""Models required beyond the number of fixed effects before recipes enter as fixed effects."""
 
 
 def on_axis(row_set: RowSet, selection: Selection) -> RowSet:
-    """The rows that vary along ``selection.axis`` alone, each at the date of what varies.
+    """Return the rows that differ only along ``selection.axis``, each at the date of what varies.
 
-    Architecture: the model's date, one recipe (``selection.recipe``, by default ``small_2020`` if
-    there are rows of it, else all).  Recipe: the recipe's date, one model (``selection.model``, by
-    default the one with most recipes).  Forms of one scale: the rule's if it is there.  Without an
-    axis every row stays, at the later of both dates.  Raises UserError for an unknown recipe or
-    model.
+    Architecture axis: rows have the model's date and one recipe (``selection.recipe``; by default
+    ``small_2020`` if it has rows, else every recipe).  Recipe axis: rows have the recipe's date
+    and one model (``selection.model``; by default the one with most recipes).  Both axes keep
+    small forms of one scale (``selection.scale``; by default the baseline's).  Without an axis,
+    all rows are kept at the later of the two dates.  Raises UserError if no row has the recipe,
+    model or scale.
     """
     if selection.axis is None:
         return row_set
@@ -33,12 +34,12 @@ def on_axis(row_set: RowSet, selection: Selection) -> RowSet:
         if selection.recipe is not None:
             raise UserError(
                 f"--recipe {selection.recipe} with --axis recipe is invalid: that axis compares "
-                "the recipes of one model\nname the model: --model resnet18"
+                "the recipes of one model\nchoose the model instead: --model resnet18"
             )
         model = selection.model or _most_recipes(rows)
         kept = [row for row in _named(rows, "model", model) if row.recipe_date is not None]
         notes += [
-            f"{row.recipe} has no date of its own: left out of the recipe axis"
+            f"recipe {row.recipe} has no publication date: left out of the recipe axis"
             for row in rows
             if row.model == model and row.recipe_date is None
         ]
@@ -47,7 +48,7 @@ def on_axis(row_set: RowSet, selection: Selection) -> RowSet:
     if selection.model is not None:
         raise UserError(
             f"--model {selection.model} with --axis architecture is invalid: that axis compares "
-            "models\ncompare the recipes of one model: --axis recipe --model resnet18"
+            "models\nto compare the recipes of one model: --axis recipe --model resnet18"
         )
     recipes = {row.recipe for row in rows}
     recipe = selection.recipe or (LADDER_RECIPE if LADDER_RECIPE in recipes else None)
@@ -58,9 +59,9 @@ def on_axis(row_set: RowSet, selection: Selection) -> RowSet:
     differ = _crossed(dated)
     if len({row.recipe for row in dated}) > 1:
         notes.append(
-            "recipes are fixed effects: some models have several"
+            "recipes are fixed effects, because some models were trained with several"
             if differ
-            else "models have different recipes, and the slope holds both"
+            else "models have different recipes, so the slope contains both"
         )
     return _finished(row_set, selection, dated, notes, differ)
 
@@ -82,7 +83,7 @@ def _finished(
 
 
 def _one_scale(rows: Sequence[FitRow], asked: float | None) -> tuple[Sequence[FitRow], list[str]]:
-    """Rows of one scale, and what to say about the others."""
+    """Return the rows of one scale, and a note on the rows left out."""
     scales = sorted({row.scale for row in rows})
     if len(scales) < 2 and asked in (None, *scales):
         return rows, []
@@ -92,7 +93,10 @@ def _one_scale(rows: Sequence[FitRow], asked: float | None) -> tuple[Sequence[Fi
     kept = [row for row in rows if row.scale == scale]
     if not kept:
         listed = ", ".join(f"{s:g}" for s in scales)
-        raise UserError(f"no row has model.scale={scale:g}: this ledger has {listed}")
+        raise UserError(
+            f"no row has model.scale={scale:g}: this ledger has {listed}\n"
+            f"choose one of them: Selection(scale={scales[0]:g})"
+        )
     left_out = len(rows) - len(kept)
     return kept, [f"forms at scale {scale:g}; {left_out} rows at other scales are left out"]
 
@@ -102,7 +106,7 @@ def _named(rows: Sequence[FitRow], kind: str, name: str) -> list[FitRow]:
     if not kept:
         known = ", ".join(sorted({getattr(row, kind) for row in rows}))
         raise UserError(
-            f"no row has {kind} {name!r}: this fit has {known}\nname one of them: --{kind} NAME"
+            f"no row has {kind} {name!r}: this fit has {known}\nchoose one of them: --{kind} NAME"
         )
     return kept
 
@@ -114,14 +118,17 @@ def _most_recipes(rows: Sequence[FitRow]) -> str:
             recipes.setdefault(row.model, set()).add(row.recipe)
     if not recipes:
         raise UserError(
-            "no row has a recipe with a date, which --axis recipe needs\n"
+            "no row has a recipe with a publication date, which --axis recipe requires\n"
             "measure one: efficiency-bench train model=resnet18 recipe=small_modern"
         )
     return max(sorted(recipes), key=lambda model: len(recipes[model]))
 
 
 def _crossed(rows: Sequence[FitRow]) -> bool:
-    """Whether recipes can be told from models: some model has several, and models are enough."""
+    """Whether recipes and models can be separated: some model has several recipes.
+
+    There must also be enough models for the fixed effects.
+    """
     pairs = {(row.model, row.recipe) for row in rows}
     models, recipes = ({pair[i] for pair in pairs} for i in range(2))
     effects = len(recipes) - 1

@@ -1,4 +1,4 @@
-"""The halving time over all rows, those that did not arrive included."""
+"""The halving time over all rows, including those that did not reach the target."""
 
 from __future__ import annotations
 
@@ -23,34 +23,34 @@ from efficiency_bench.fitting.halving import (
     LEAST_ROWS,
     HalvingTime,
     band_days,
-    facts,
     power_of_two,
-    shown_rows,
+    result_rows,
+    shared_fields,
     slope_parts,
     too_few,
 )
 from efficiency_bench.fitting.regression import Array
 
 AT_FLOOR = 1e-6
-"""Relative: a scatter this near its floor is at it."""
+"""Relative distance from its floor below which a scatter counts as equal to the floor."""
 
 
 MOST_ROWS_WITH_SEEDS = 200
-"""Of more rows, each enters at the mean of its seeds: they say enough of the scatter."""
+"""With more rows, each enters as the mean of its seeds: so many rows determine the scatter."""
 
 
 @dataclass(frozen=True)
 class CensoredRows:
-    """The rows of a set that say something about compute, and their regression."""
+    """The rows of a set whose compute is known or bounded, and their regression."""
 
     row_set: RowSet
     rows: tuple[FitRow, ...]
 
     @classmethod
-    def of(cls, row_set: RowSet, without: FitRow | None = None) -> CensoredRows:
-        """The dated rows with a bound; ``without``: one left out.
+    def from_row_set(cls, row_set: RowSet, without: FitRow | None = None) -> CensoredRows:
+        """Take the dated rows whose compute is known or bounded, except ``without``.
 
-        Raises UserError for fewer than three.
+        Raises UserError for fewer than three rows.
         """
         dated = [row for row in row_set.rows if row.date is not None and row is not without]
         rows = tuple(row for row in dated if row.censoring != "unknown")
@@ -60,7 +60,7 @@ class CensoredRows:
 
     @cached_property
     def regression(self) -> CensoredRegression:
-        """Every seed of every row, in groups of rows, or of models if recipes differ."""
+        """The regression over all seeds, grouped by row, or by model if recipes differ."""
         levels = max(1, len(self.row_set.levels))
         months: list[float] = []
         ends: list[Array] = []
@@ -77,14 +77,14 @@ class CensoredRows:
         return CensoredRegression(months, low, high, groups=groups, columns=columns)
 
     def _observations(self, row: FitRow) -> list[Array]:
-        """Both ends of log2 of compute at each level, [2, levels] or [2, 1]: one per seed."""
+        """Return the ends of log2 of compute, one array per seed, [2, levels] or [2, 1]."""
         if row.ladders:
             accuracies = np.array(self.row_set.levels or [self.row_set.target.threshold])
             return [np.array(own.log2_compute_to(accuracies)) for own in row.ladders.values()]
         known = [*row.seed_computes.values(), *row.missed_computes.values()]
         same = row.is_baseline and len(set(known)) == 1
         if not known or same or len(self.rows) > MOST_ROWS_WITH_SEEDS:
-            # a baseline's seeds are charged the same schedule, which says nothing of their scatter
+            # a baseline's seeds are charged the same schedule, so their computes show no scatter
             low = math.log2(row.compute_at_least)
             high = math.inf if row.compute_at_most is None else math.log2(row.compute_at_most)
             return [np.array([[low], [high]])]
@@ -99,19 +99,20 @@ class CensoredRows:
 
     @property
     def recipe_columns(self) -> Array | None:
-        """[rows, effects], as the regression has them for each seed."""
+        """Recipe indicators by row, [rows, effects]; None: recipes are no fixed effects."""
         if not self.row_set.recipes_differ:
             return None
         return indicators([row.recipe for row in self.rows])
 
 
 def censored_halving_time(row_set: RowSet, with_line: bool = True) -> HalvingTime:
-    """Interval-censored regression of log2 of compute on date, over all rows with a bound.
+    """Fit the interval-censored regression of log2 of compute on date.
 
-    ``with_line`` False: the line and its band, which take most of the time, are left out.
-    Raises UserError for fewer than three rows, or one date.
+    It takes all dated rows whose compute is known or bounded.  ``with_line=False`` skips the line
+    and its band, which take most of the time.  Raises UserError for fewer than three rows, or if
+    all have the same date.
     """
-    taken = CensoredRows.of(row_set)
+    taken = CensoredRows.from_row_set(row_set)
     fit, rows = taken.fit, taken.rows
     days = [row.day for row in rows]
     months = (max(days) - min(days)) / DAYS_PER_MONTH
@@ -131,17 +132,17 @@ def censored_halving_time(row_set: RowSet, with_line: bool = True) -> HalvingTim
         scatter_is_bound=fit.scatter <= fit.least_scatter * (1 + AT_FLOOR),
         seed_scatter=fit.seed_scatter,
         target_error=row_set.target_error,
-        **facts(row_set, rows),
+        **shared_fields(row_set, rows),
         line=()
         if slope is None or not with_line
         else _line(taken.regression, min(days), max(days)),
-        rows=shown_rows(row_set.rows, rows, first.compute),
+        rows=result_rows(row_set.rows, rows, first.compute),
         notes=row_set.notes,
     )
 
 
 def censored_rates(fit: CensoredFit) -> dict[str, Any]:
-    """H, its interval, the doubling time and the verdict, as ``halving.line_rates`` has them."""
+    """Return the fields of ``halving.line_rates`` for this fit."""
     return {
         "halving_months": fit.halving_months,
         "low_months": fit.low_months,
@@ -155,10 +156,11 @@ def censored_rates(fit: CensoredFit) -> dict[str, Any]:
 
 
 def _line(regression: CensoredRegression, first: int, last: int) -> tuple[dict[str, Any], ...]:
-    """The line and its band from the first to the last day.
+    """Return the line and its band from the first to the last day.
 
-    The square of the band's half-width is a parabola in the date if every row is a point
-    (``regression.Line.half_width``).  So it is found at three dates and interpolated.
+    If every row is a point, the square of the band's half-width is a parabola in the date
+    (``regression.Line.half_width``).  The band is therefore computed at three dates and
+    interpolated.
     """
     known = [regression.height(day / DAYS_PER_MONTH) for day in (first, (first + last) / 2, last)]
     days = band_days(first, last)
@@ -177,7 +179,7 @@ def _line(regression: CensoredRegression, first: int, last: int) -> tuple[dict[s
 
 
 def _edge(known: Sequence[Height], centre: Array, days: Sequence[int], side: int) -> Array | None:
-    """One side of the band; None if it is open at one of the three dates."""
+    """Return one side of the band; None if it is open at any of the three dates."""
     ends = [height.low if side < 0 else height.high for height in known]
     squares = [
         (end - height.centre) ** 2

@@ -1,22 +1,22 @@
-"""The halving time from every row, those that did not reach the target included.
+"""Interval-censored regression: the halving time from all rows, whether or not they reached.
 
-``log2 C_ij = a + d * date_i + u_i + e_ij``: row ``i`` departs from the line by ``u_i``, seed ``j``
-from its row by ``e_ij``.  Compute is known as an interval (a ladder of budgets), a point, or a
-bound.  The halving time is ``-1 / d``.
+``log2 C_ij = a + d * date_i + u_i + e_ij``: row ``i`` deviates from the line by ``u_i``, and seed
+``j`` deviates from its row by ``e_ij``.  Compute is known as an interval (a ladder of budgets), a
+point, or a bound.  The halving time is ``-1 / d``.
 
-The interval follows the profile likelihood.  Its drop ``D`` from the maximum is read as the t
-statistic that has this drop when every row is a point:
+The confidence interval follows the profile likelihood.  Its drop ``D`` below the maximum is
+converted to the t statistic that has the same drop if every row is a point:
 
     t^2 = (N - p) (exp(2 D / N) - 1)
 
-with ``p`` fixed effects and ``N`` the rows that are known on both sides, and compared with
-Student's t with ``N - p`` degrees of freedom.  Without censoring that is least squares with its
-t-interval, to the digit.  A row that is open on one side says little about the scatter and is not
-counted: counting it lowered coverage from 94 to 92 % in the design of
+with ``p`` fixed effects and ``N`` rows bounded on both sides.  It is compared with Student's t
+with ``N - p`` degrees of freedom.  Without censoring, this is exactly least squares with its
+t-interval.  A row that is open on one side says little about the scatter and is not counted:
+counting it lowered coverage from 94 to 92 % in the design of
 ``benchmarks/estimator_coverage.py`` (scatter 0.8, 50 months, little seed scatter).
 
-A measured target has an error.  Rows are then given at several equally probable levels; the
-probability that each level's fit gives to every slope is averaged over the levels.
+A measured target has an error.  Rows are then given at several equally probable levels, and the
+probability of each slope is averaged over the fits at these levels.
 """
 
 from __future__ import annotations
@@ -37,17 +37,18 @@ from efficiency_bench.fitting.random_intercept import GroupedMaximum, maximise_g
 from efficiency_bench.fitting.regression import CONFIDENCE, Array
 
 STATED_MONTHS = (float(PAPER_2020_MONTHS), float(MOORE_MONTHS), None)
-"""Halving times that a fit is tested against; None: compute does not change."""
+"""Halving times, months, against which a fit is tested; None: compute does not change."""
 
 ENDS = ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2)
-"""Probabilities of slopes below the two ends of the interval."""
+"""Probability of a slope below each of the two ends of the interval."""
 
 FLAT = 1e-3
-"""Log likelihood.  A slope is not identified if an extreme one is less than this below the best."""
+"""Drop in log likelihood.  The slope is not identified if an extreme slope fits within this of the
+best."""
 
 EXTREME = 100.0
-"""Such a slope, log2 of compute over the standard deviation of the dates.  An end of an interval
-that lies further than this from the best fit is open."""
+"""The extreme slope, log2 of compute per standard deviation of the dates.  An end of an interval
+further than this from the best fit is open."""
 
 MORE_ROWS = "measure more: efficiency-bench train experiment=resnet18"
 
@@ -76,7 +77,7 @@ class Height:
 
 @dataclass(frozen=True)
 class CensoredFit:
-    """A halving time from rows that may be censored."""
+    """The result of the regression: slope, interval, scatter and tests."""
 
     slope_per_month: float | None
     """log2 of compute per month; None: not identified (for example, no row reached the target)."""
@@ -84,20 +85,21 @@ class CensoredFit:
     slope_high_per_month: float | None
     """95 % interval; None where open."""
     column_effects: tuple[float, ...]
-    """log2 of compute that each further column adds."""
+    """Effect of each further column, log2 of compute."""
     scatter: float
     """Standard deviation of rows about the line, log2 of compute, by maximum likelihood."""
     least_scatter: float
-    """What the data can tell from none: the scatter of places drawn evenly within the intervals.
-    A scatter that equals it is an upper bound."""
+    """Smallest scatter that the data can resolve: that of values uniform within the intervals.
+    A ``scatter`` equal to it is an upper bound."""
     seed_scatter: float | None
-    """That of seeds about their row; None: no row has two seeds, and ``scatter`` holds both."""
+    """Standard deviation of seeds about their row; None: no row has two seeds, and ``scatter``
+    contains both."""
     n: int
-    """Rows that say something; seeds of one row are one."""
+    """Rows whose compute is known or bounded; the seeds of a row count once."""
     n_arrived: int
-    """Rows that reached the target in at least one run."""
+    """Rows of which at least one run reached the target."""
     n_closed: int
-    """Rows known on both sides."""
+    """Rows bounded on both sides."""
     log_likelihood: float
     tests: tuple[StatedRate, ...]
     """Against 16 and 24 months and no change."""
@@ -116,20 +118,20 @@ class CensoredFit:
 
     @property
     def low_months(self) -> float | None:
-        """Fast end of the halving time's interval: 0 where open, None where nothing falls."""
+        """Fast end of the halving time's interval; 0: open; None: the whole interval rises."""
         if self.slope_low_per_month is None:
             return 0.0
         return -1 / self.slope_low_per_month if self.slope_low_per_month < 0 else None
 
     @property
     def high_months(self) -> float | None:
-        """Slow end; None: the slope's interval contains 0, so compute is not shown to halve."""
+        """Slow end; None: the slope's interval contains 0 or rises, so no halving is shown."""
         slope = self.slope_high_per_month
         return -1 / slope if slope is not None and slope < 0 else None
 
     @property
     def verdict(self) -> Verdict:
-        """What the slope's sign and interval show."""
+        """The verdict from the slope's sign and interval."""
         rises = (self.slope_per_month or 0.0) > 0
         if self.high_months is not None:
             return "halving"
@@ -139,7 +141,7 @@ class CensoredFit:
 
 
 class CensoredRegression:
-    """The likelihood of one set of rows at every level of the target."""
+    """The likelihood of one set of rows, at each level of the target."""
 
     def __init__(
         self,
@@ -155,19 +157,19 @@ class CensoredRegression:
         ``months`` [observations] are dates.  ``low`` and ``high`` are log2 of compute,
         [observations] or [levels, observations]: equal for a point, infinite where open.  Levels
         are equally probable and odd in number; the middle one is the measured target.  ``groups``
-        names the row of each observation where rows have seeds, or its architecture where
-        there are several recipes; None: each is a row.  ``columns`` [observations, effects]
-        are fixed effects other than level and date, such as ``indicators`` of recipes.
+        names the row of each observation if rows have seeds, or its architecture if there are
+        several recipes; None: each observation is a row.  ``columns`` [observations, effects]
+        are fixed effects other than intercept and date, such as ``indicators`` of recipes.
 
-        Raises UserError for values that are no interval, fewer than three rows, a single date,
-        or columns that cannot be told from the date.
+        Raises UserError for invalid intervals, fewer than three rows, a single date, or columns
+        that are collinear with the date or with each other.
         """
         low, high = np.atleast_2d(low).astype(float), np.atleast_2d(high).astype(float)
         _check(low, high)
-        says = np.flatnonzero((np.isfinite(low) | np.isfinite(high)).any(axis=0)).tolist()
+        informative = np.flatnonzero((np.isfinite(low) | np.isfinite(high)).any(axis=0)).tolist()
         names = [str(i) for i in range(low.shape[1])] if groups is None else [*map(str, groups)]
-        # observations of a group together, as the grouped likelihood takes them
-        order = sorted(says, key=lambda i: (names[i], i))
+        # the grouped likelihood requires the observations of a group to be adjacent
+        order = sorted(informative, key=lambda i: (names[i], i))
         dates = np.asarray(months, dtype=float)[order]
         extra = np.zeros((len(order), 0)) if columns is None else np.asarray(columns)[order]
         self._rows = np.unique([names[i] for i in order], return_inverse=True)[1]
@@ -178,8 +180,8 @@ class CensoredRegression:
         )
         if np.linalg.matrix_rank(self._design) < self._design.shape[1]:
             raise UserError(
-                "the fixed effects cannot be told from each other or from the date\n"
-                "fit one recipe: efficiency-bench fit --recipe small_2020"
+                "the fixed effects are collinear with each other or with the date\n"
+                "fit one recipe only: efficiency-bench fit --recipe small_2020"
             )
         ends = np.stack([low[:, order], high[:, order]], axis=1)
         distinct, self._which, counts = np.unique(
@@ -189,7 +191,7 @@ class CensoredRegression:
         self._middle = int(self._which[len(low) // 2])
         finite = ends[np.isfinite(ends)]
         self._offset = float(finite.mean())
-        self._outcomes = Outcomes.of(*np.moveaxis(distinct - self._offset, 1, 0))
+        self._outcomes = Outcomes.from_ends(*np.moveaxis(distinct - self._offset, 1, 0))
 
     def _check_rows(self, dates: Array) -> None:
         count = len(np.unique(self._rows))
@@ -200,21 +202,21 @@ class CensoredRegression:
             )
         if np.ptp(dates) == 0:
             raise UserError(
-                f"all {count} rows have the same date: a rate needs a second one\n{MORE_ROWS}"
+                f"all {count} rows have the same date: a rate requires at least two\n{MORE_ROWS}"
             )
 
     @property
     def has_seeds(self) -> bool:
-        """Whether some row has two observations, which identify the seeds' scatter."""
+        """Whether some row has two observations, so that the scatter of seeds is identified."""
         return len(self._rows) > len(np.unique(self._rows))
 
     @property
     def slope_per_month(self) -> float | None:
-        """log2 of compute per month; None: not identified."""
+        """Slope, log2 of compute per month; None: not identified."""
         return self._slope if self._identified else None
 
     def fit(self) -> CensoredFit:
-        """The halving time with its interval and tests."""
+        """Return the slope with its interval and tests."""
         best, middle = self._best, self._middle
         return CensoredFit(
             slope_per_month=self.slope_per_month,
@@ -232,7 +234,7 @@ class CensoredRegression:
         )
 
     def probability_below(self, slope: float) -> float:
-        """Probability that the fit gives to slopes below this one, log2 of compute per month."""
+        """Return the probability of a slope below ``slope``, log2 of compute per month."""
         scaled = slope * self._scale
         level, date, *extra = self._design.T
         return self._probability(
@@ -240,12 +242,12 @@ class CensoredRegression:
         )
 
     def p_value(self, months: float | None) -> float:
-        """Two-sided p-value of a stated halving time; None: compute does not change."""
+        """Return the two-sided p-value of a halving time; None: compute does not change."""
         below = self.probability_below(0.0 if months is None else -1 / months)
         return 2 * min(below, 1 - below)
 
     def height(self, months: float) -> Height:
-        """The line at a date, with its 95 % interval; further columns stand at their mean."""
+        """Return the line at a date with its 95 % interval; further columns are at their mean."""
         at = (months - self._origin) / self._scale
         level, date, *extra = self._design.T
         others = np.column_stack([date - at, *extra])
@@ -264,11 +266,12 @@ class CensoredRegression:
         )
 
     def _probability(self, fixed: Array, others: Array, value: float, centres: Array) -> float:
-        """Probability that the coefficient of the column ``fixed`` lies below ``value``.
+        """Return the probability that the coefficient of the column ``fixed`` is below ``value``.
 
-        ``others`` [observations, columns] complete the design; ``centres`` [levels]: its best.
+        ``others`` [observations, columns] are the remaining columns of the design; ``centres``
+        [levels] are the best estimates of the coefficient.
         """
-        there = self._maximise(others, self._outcomes.less(value * fixed)).log_likelihood
+        there = self._maximise(others, self._outcomes.minus(value * fixed)).log_likelihood
         drop = self._best.log_likelihood - there
         below = probability_below(
             np.sign(value - centres), drop, self._closed_rows, self._between_columns
@@ -287,18 +290,18 @@ class CensoredRegression:
 
     @cached_property
     def _closed_rows(self) -> NDArray[np.intp]:
-        """[levels], rows whose observations bound them on both sides."""
+        """[levels], number of rows that their observations bound on both sides."""
         below, above = self._bounded(self._outcomes.low), self._bounded(self._outcomes.high)
         return np.asarray((below & above).sum(axis=1))
 
     def _bounded(self, ends: Array) -> NDArray[np.bool_]:
-        """[levels, rows], whether an end is finite for some observation of the row."""
+        """Return whether an end is finite for any observation of the row, [levels, rows]."""
         starts = np.flatnonzero(np.diff(self._rows, prepend=-1))
         return np.asarray(np.logical_or.reduceat(np.isfinite(ends), starts, axis=1))
 
     @property
     def _step(self) -> float:
-        """A first step of about a standard error, log2 of compute."""
+        """First step of a search: about one standard error, log2 of compute."""
         return float(self._best.scatter[self._middle]) / math.sqrt(len(self._design))
 
     @cached_property
@@ -307,14 +310,14 @@ class CensoredRegression:
         others = np.column_stack([level, *extra])
         best = self._best.log_likelihood[self._middle]
         for slope in (-EXTREME, EXTREME):
-            moved = self._outcomes.less(slope * date).some(np.array([self._middle]))
+            moved = self._outcomes.minus(slope * date).subset(np.array([self._middle]))
             if best - maximise(others, moved).log_likelihood[0] < FLAT:
                 return False
         return True
 
     @cached_property
     def _between_columns(self) -> int:
-        """Fixed effects that differ between rows; a recipe that every row has is not one."""
+        """Number of fixed effects that vary between rows; a recipe that all rows share does not."""
         sizes = np.bincount(self._rows)
         means = [np.bincount(self._rows, column) / sizes for column in self._design.T]
         return int(np.linalg.matrix_rank(np.array(means)))
@@ -324,7 +327,7 @@ class CensoredRegression:
         return float(self._best.coefficients[self._middle, 1]) / self._scale
 
     def _slope_at(self, probability: float) -> float | None:
-        """The slope below which lies that probability; None: there is none."""
+        """Return the slope at this probability; None if there is none (an open end)."""
         step = self._step / self._scale
         return _quantile(
             self.probability_below, probability, self._slope, step, EXTREME / self._scale
@@ -332,15 +335,16 @@ class CensoredRegression:
 
 
 def indicators(names: Sequence[str]) -> Array:
-    """[observations, names - 1]: 1 where an observation has the name, the first one left out."""
+    """Return indicator columns of the names, without the first: [observations, names - 1]."""
     return np.array([[float(name == other) for other in sorted(set(names))[1:]] for name in names])
 
 
 def probability_below(sign: Array, drop: Array, closed: NDArray[np.intp], columns: int) -> Array:
-    """Probability of slopes below one, from its likelihood; all [fits].
+    """Return the probability of a slope below a given one, from its likelihood; all [fits].
 
-    ``sign``: of that slope less the best one; ``drop``: of the log likelihood from the maximum to
-    the best at that slope; ``closed``: rows known on both sides; ``columns``: fixed effects.
+    ``sign``: sign of (given slope - best slope); ``drop``: how far the log likelihood at the given
+    slope lies below the maximum; ``closed``: rows bounded on both sides; ``columns``: number of
+    fixed effects.
     """
     freedom = np.maximum(closed - columns, 1)
     with np.errstate(over="ignore"):
@@ -351,9 +355,10 @@ def probability_below(sign: Array, drop: Array, closed: NDArray[np.intp], column
 def _quantile(
     below: Callable[[float], float], probability: float, start: float, step: float, most: float
 ) -> float | None:
-    """Where the rising function meets the probability, at most ``most`` from ``start``.
+    """Return where the increasing function ``below`` equals ``probability``.
 
-    None: nowhere.  ``step`` is the first distance looked at.
+    The search starts at ``start`` with a step of ``step`` and doubles it; None if there is no
+    solution within ``most`` of ``start``.
     """
     from scipy.optimize import brentq
 
@@ -375,6 +380,6 @@ def _check(low: Array, high: Array) -> None:
         first = tuple(np.argwhere(wrong)[0])
         raise UserError(
             f"compute from 2^{low[first]:g} to 2^{high[first]:g} is invalid: "
-            "an interval must not end below its start\n"
+            "the upper end must not be below the lower end\n"
             "check the entries: efficiency-bench verify"
         )

@@ -1,10 +1,10 @@
-"""A crossing with its 95 % interval: where the true learning curve can have met the target.
+"""A crossing with its 95 % interval: where the true learning curve may have met the target.
 
-The interval speaks of the true curve, the smooth expected accuracy, and not of the noisy points:
-it begins where that curve is over the target with 2.5 % probability and ends where with 97.5 %
-(``smooth_curve`` says how probable it is).  The first, the sustained and the isotonic crossing
-are three estimates of one place, so they share the interval, stretched to hold the estimate
-where that lies outside.  Closed form: no random numbers.
+The interval is for the true curve, the smooth expected accuracy, not for the noisy evaluations.
+It begins where the curve is above the target with a probability of 2.5 % and ends where that
+probability is 97.5 % (``smooth_curve`` computes it).  The first, the sustained and the isotonic
+crossing estimate the same point, so they share the interval, which is extended if an estimate
+lies outside it.  The computation is in closed form, without random numbers.
 """
 
 from __future__ import annotations
@@ -28,48 +28,49 @@ from efficiency_bench.target_crossing import (
 )
 
 Interval = tuple[float, float | None]
-"""Low and high; 0 and None where that side is open."""
+"""Low and high ends; 0 and None if that side is open."""
 
 LOW_PROBABILITY = (1 - CONFIDENCE) / 2
 HIGH_PROBABILITY = (1 + CONFIDENCE) / 2
 SCAN_POINTS = 201
-"""Places looked at over the reach; an end is then narrowed down within two of them."""
+"""Grid points over the reach; an end is then refined between two of them."""
 NARROWINGS, NARROWING_POINTS = 5, 9
-"""Five times to an eighth: 2 * reach / 200 / 8**5, under one part in a million of x."""
+"""Each of five refinements divides the width by eight: 2 * reach / 200 / 8**5, under one part in a
+million of x."""
 
 
 class CrossingEstimate(Record):
-    """Where a target was crossed; in images, or in the unit of the curve's x."""
+    """Where a target was crossed, in images or in the unit of the curve's x."""
 
     kind: CrossingKind
     value: float | None
-    """None where the run never crossed, or never confirmed it."""
+    """None if the run never crossed the target, or never confirmed the crossing."""
     low: float
-    """95 % interval of the true curve's crossing; 0 where nothing bounds it below."""
+    """Lower end of the 95 % interval of the true curve's crossing; 0: unbounded below."""
     high: float | None
-    """None where nothing bounds it above: the curve may be flat, or the run ended too soon."""
+    """Upper end; None: unbounded, since the curve may be flat or the run ended too soon."""
     population_low: float
-    """The same for new images of the same kind: holds however much the errors of a run's
-    evaluations have in common, since they look at the same validation images."""
+    """The same for new validation images of the same kind.  It is valid however strongly the errors
+    of a run's evaluations are correlated; they share their validation images."""
     population_high: float | None
     left_censored: bool
-    """The first evaluation was at the target already: ``value`` is an upper bound."""
+    """Whether the first evaluation already met the target, so that ``value`` is an upper bound."""
     seeds: int = 1
 
     @property
     def right_censored(self) -> bool:
-        """Never crossed, or no upper end can be given."""
+        """Whether the run never crossed the target, or the interval has no upper end."""
         return self.high is None
 
 
 def crossing_estimate(
     kind: CrossingKind, target: Target, curve: LearningCurve, schedule_over: bool
 ) -> CrossingEstimate:
-    """One kind of crossing of ``curve`` with its interval, in the unit of ``curve.x``.
+    """Return one kind of crossing of ``curve`` with its interval, in the unit of ``curve.x``.
 
-    ``schedule_over``: the run went to its schedule's end, where the evaluations that remain
-    confirm.  A run that never crossed has no value and no upper end; its lower end is at most
-    its last evaluation.  ValueError for a curve without points.
+    ``schedule_over``: whether the run completed its schedule, so that the remaining evaluations
+    confirm the crossing.  A run that never crossed has no value and no upper end; its lower end is
+    at most its last evaluation.  Raises ValueError for a curve without points.
     """
     if not curve.x:
         raise ValueError("a curve without evaluations has no crossing")
@@ -93,10 +94,10 @@ def crossing_estimate(
 
 
 def entry_crossing(entry: Entry, kind: CrossingKind) -> CrossingEstimate | None:
-    """A ledger entry's crossing in training images; None without evaluations or without a target.
+    """Return the crossing of an entry's own target, in training images.
 
-    Imported curves too.  The target is the entry's own; a run that never crossed has an
-    estimate without value, ``high`` None, ``low`` what it shows at least.
+    Imported curves work as well.  None without evaluations or without a target.  A run that never
+    crossed has an estimate whose ``value`` and ``high`` are None and whose ``low`` is a bound.
     """
     if not entry.evaluations or entry.target is None:
         return None
@@ -105,7 +106,7 @@ def entry_crossing(entry: Entry, kind: CrossingKind) -> CrossingEstimate | None:
 
 
 def _stretched(interval: Interval, value: float | None, missed: bool, last: float) -> Interval:
-    """The interval made to hold ``value``, open where the crossing is censored."""
+    """Return the interval extended to contain ``value``, open where the crossing is censored."""
     low, high = interval
     if value is None:
         return min(low, last), None
@@ -114,9 +115,9 @@ def _stretched(interval: Interval, value: float | None, missed: bool, last: floa
 
 @lru_cache(maxsize=256)  # the kinds of crossing of one curve share it
 def _true_curve_interval(target: Target, curve: LearningCurve, shared: bool) -> Interval:
-    """Where the probability to be over the target passes 2.5 % and 97.5 %, around the crossing.
+    """Return where the probability of being above the target passes 2.5 % and 97.5 %.
 
-    An end that is not met within the reach is open: 0 below, None above.
+    An end that is not found within the reach is open: 0 below, None above.
     """
     smooth = fit_smooth_curve(target, curve)
     if smooth is None:
@@ -141,12 +142,12 @@ def _true_curve_interval(target: Target, curve: LearningCurve, shared: bool) -> 
 
 
 def _middle(u: NDArray[np.float64], probabilities: NDArray[np.float64]) -> int:
-    """Last place scanned before the probability passes 1/2 upwards, the one nearest to u = 0."""
+    """Return the grid point before the upward passage through 1/2 that is nearest to u = 0."""
     over = probabilities >= 0.5
     upwards = np.flatnonzero(~over[:-1] & over[1:])
     if len(upwards):
         return int(upwards[np.abs(u[upwards]).argmin()])
-    return 0 if over[-1] else len(u) - 2  # over everywhere, or nowhere up to the end
+    return 0 if over[-1] else len(u) - 2  # above everywhere, or not above at the end
 
 
 def _narrowed(
@@ -155,7 +156,7 @@ def _narrowed(
     below: float,
     above: float,
 ) -> float:
-    """u at which ``over`` passes ``probability`` upwards between ``below`` and ``above``."""
+    """Return u at which ``over`` rises to ``probability`` between ``below`` and ``above``."""
     for _ in range(NARROWINGS):
         u = np.linspace(below, above, NARROWING_POINTS)
         passed = int(np.argmax(over(u)[1:] >= probability)) + 1
@@ -164,16 +165,16 @@ def _narrowed(
 
 
 def combine_seeds(estimates: Sequence[CrossingEstimate]) -> CrossingEstimate:
-    """The geometric mean of several seeds' crossings, with its 95 % interval.
+    """Return the geometric mean of several seeds' crossings, with its 95 % interval.
 
-    Student's t over the seeds' logarithms (S - 1 degrees of freedom): the scatter between seeds
-    contains that within their curves.  Seeds that agree by luck do not make it shorter than
-    the error within the curves alone.  That error is averaged over the seeds, except in the
-    ``population_*`` ends: all seeds look at the same validation images.
+    The interval is Student's t over the seeds' logarithms (S - 1 degrees of freedom), since the
+    scatter between seeds includes the error within their curves.  It is never shorter than the
+    error within the curves alone, even if the seeds agree by chance.  That error is averaged over
+    the seeds, except in the ``population_*`` ends, because all seeds share their validation images.
 
-    A seed that never crossed leaves the mean unknown (no value, no upper end, the lowest lower
-    end); a left-censored one leaves no lower end.  One estimate is returned as it is.
-    ValueError for none, or for several kinds.
+    If a seed never crossed, the mean is unknown: there is no value and no upper end, and the lower
+    end is the lowest one.  If a seed is left-censored, there is no lower end.  A single estimate is
+    returned unchanged.  Raises ValueError for no estimates or for different kinds.
     """
     if not estimates or len({estimate.kind for estimate in estimates}) > 1:
         raise ValueError("crossings of one kind, at least one, can be combined")
@@ -206,7 +207,7 @@ def combine_seeds(estimates: Sequence[CrossingEstimate]) -> CrossingEstimate:
 
 
 def _within(estimate: CrossingEstimate, low: float, high: float | None) -> float:
-    """Half the log width of one seed's interval; where one side is open, the other's."""
+    """Return half the log width of one seed's interval; if one side is open, that of the other."""
     value = estimate.value
     sides = []
     if value and low > 0:

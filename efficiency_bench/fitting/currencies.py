@@ -1,4 +1,4 @@
-"""What a fit may count: compute, or the seconds, joules and dollars of one kind of machine."""
+"""The currencies of a fit: compute, or seconds, joules and dollars on one kind of machine."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ UNITS: Mapping[str, str] = {
     "energy": "energy_joules",
     "dollars": "dollars",
 }
-"""Currency -> the listed field of an entry, which names the unit."""
+"""Currency -> the field of ``ledger list`` that has it; its name contains the unit."""
 
 OF_A_MACHINE: Mapping[Currency, Callable[[Entry], float | None]] = {
     "seconds": train_seconds,
     "energy": energy_joules,
     "dollars": dollars,
 }
-"""Currencies that say as much about the machine as about the network."""
+"""Currencies that depend on the machine as much as on the network."""
 
 
 def whole_cost(entry: Entry, currency: Currency) -> float | None:
-    """What the whole run's training took, in the currency's unit; None: unknown."""
+    """Return the cost of training in the whole run, in the currency's unit; None: not known."""
     return OF_A_MACHINE[currency](entry)
 
 
 def whole_compute(entry: Entry, currency: Currency) -> float | None:
-    """Compute (or cost) of the whole run, in the currency's unit; None: not known."""
+    """Return the compute or cost of the whole run, in the currency's unit; None: not known."""
     if currency in OF_A_MACHINE:
         return whole_cost(entry, currency)
     return entry.paper3x_tfs_days if currency == "paper3x" else entry.exact_flops
 
 
 def cost_to_target(entry: Entry, crossing: Crossing, currency: Currency) -> float | None:
-    """Seconds, joules or dollars of training up to the crossing; None: never crossed.
+    """Return seconds, joules or dollars of training up to the crossing; None: never crossed.
 
-    The clock is read at every evaluation; between two it goes on evenly with the images.  Energy
-    and dollars are the whole run's, by the share of its training seconds.
+    Seconds are recorded at every evaluation and interpolated linearly in images between two.
+    Energy and dollars are those of the whole run times the share of its training seconds.
     """
     total, seconds = whole_cost(entry, currency), train_seconds(entry)
     if total is None or seconds is None:
@@ -59,7 +59,7 @@ def cost_to_target(entry: Entry, crossing: Crossing, currency: Currency) -> floa
 
 
 def seconds_at(entry: Entry, images: float) -> float:
-    """The training clock after ``images``, which lie no later than the last evaluation."""
+    """Return training seconds after ``images``, which must not exceed the last evaluation's."""
     before_images, before_seconds = 0.0, 0.0
     for evaluation in entry.evaluations:
         if evaluation.images >= images:
@@ -72,10 +72,10 @@ def seconds_at(entry: Entry, images: float) -> float:
 def comparable(
     entries: Sequence[Entry], currency: Currency, hardware: str | None
 ) -> tuple[list[Entry], list[str]]:
-    """The entries whose cost is known, on one kind of machine; and what to say of the others.
+    """Return the entries on one kind of machine whose cost is known, and notes on the others.
 
-    ``hardware`` is part of a machine's name.  Raises UserError where several kinds are left, or
-    none has that name.
+    ``hardware`` is a part of the machine's name.  Raises UserError if several kinds of machine are
+    left, or none has that name.
     """
     left_out: dict[str, list[str]] = {}
     machines: dict[str, list[Entry]] = {}
@@ -99,7 +99,9 @@ def comparable(
             for name, runs in sorted(machines.items())
         )
         problem = "several kinds of machine are" if chosen else f"no machine {asked!r} is"
-        raise UserError(f"{problem} in this fit, and {currency} compare on one only:{listed}")
+        raise UserError(
+            f"{problem} in this fit; {currency} can be compared on one kind only; choose:{listed}"
+        )
     others = [entry.run_id for name in machines if name not in chosen for entry in machines[name]]
     if others:
         notes.append(
@@ -109,14 +111,14 @@ def comparable(
 
 
 def machine(entry: Entry) -> str:
-    """The kind of machine, as in ``cuda NVIDIA H100 x 1`` or ``cpu AMD EPYC, 2 threads x 1``."""
+    """Return the kind of machine: ``cuda NVIDIA H100 x 1``, ``cpu AMD EPYC, 2 threads x 1``."""
     facts = entry.provenance.hardware if entry.provenance else {}
     name = facts.get("card") or f"{facts.get('cpu')}, {facts.get('torch_threads')} threads"
     return f"{facts.get('device')} {name} x {facts.get('processes', 1)}"
 
 
 def _unusable(entry: Entry, currency: Currency) -> str | None:
-    """Why an entry cannot stand in a fit of ``currency``; None where it can."""
+    """Return why an entry cannot be used in a fit of ``currency``; None if it can."""
     if entry.tier != "measured":
         return f"{entry.tier} rows have only compute: --currency paper3x"
     if entry.cost is not None and entry.cost.notes:
@@ -124,9 +126,9 @@ def _unusable(entry: Entry, currency: Currency) -> str | None:
     if whole_cost(entry, currency) is not None:
         return None
     if train_seconds(entry) is None:
-        return "no training clock"
+        return "no training time recorded"
     if entry.cost is None:
-        return "written before costs were kept"
+        return "written before costs were recorded"
     if currency == "energy":
         return entry.cost.energy_source
     return "no price: train with price_usd_per_hour=N"

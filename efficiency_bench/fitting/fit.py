@@ -1,4 +1,4 @@
-"""One fit of a ledger: its rows, their halving time, and other methods beside it."""
+"""One fit of a ledger: its rows, their halving time, robustness checks and the other method."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from efficiency_bench.fitting.currencies import Crossing, Currency
 from efficiency_bench.fitting.fit_row import RowSet
 from efficiency_bench.fitting.groups import Axis, Selection
 from efficiency_bench.fitting.halving import HalvingTime, Method, Variant, Verdict
-from efficiency_bench.fitting.headline import MethodChoice, chosen, fitted_by
+from efficiency_bench.fitting.headline import MethodChoice, choose_method, fit_by
+from efficiency_bench.fitting.robustness.checks import RobustnessChecks, robustness_checks
 from efficiency_bench.fitting.robustness.crossing_errors import crossing_errors
-from efficiency_bench.fitting.robustness.second_opinions import SecondOpinions, second_opinions
 from efficiency_bench.fitting.rows import fit_rows
 from efficiency_bench.records import Entry, Record
 
 
 class OtherMethod(Record):
-    """The halving time by the method that is not the headline's."""
+    """The halving time by the method that the headline does not use."""
 
     method: Method
     halving_months: float | None
@@ -30,8 +30,8 @@ class OtherMethod(Record):
     """Why there is no fit."""
 
 
-class Fit(SecondOpinions, HalvingTime):
-    """A halving time with its second opinions; dumped, it is what ``fit --json`` prints."""
+class Fit(RobustnessChecks, HalvingTime):
+    """A halving time with its robustness checks; ``fit --json`` prints its dump."""
 
     method_reason: str
     """Why this method was used."""
@@ -48,9 +48,9 @@ def fit(
     currency: Currency = "paper3x",
     hardware: str | None = None,
 ) -> Fit:
-    """Fit the rows that ``selection`` leaves.
+    """Fit the rows that match ``selection``.
 
-    Raises UserError for an unknown choice, and if ``fit_rows`` or the method does.
+    Raises UserError for an unknown choice, and whenever ``fit_rows`` or the method does.
     """
     for kind, choice, known in (
         ("method", method, Method),
@@ -71,13 +71,13 @@ def fit_row_set(
     method: Method | None = None,
     variant: Variant | None = None,
 ) -> Fit:
-    """Fit a row set; ``entries`` has its runs.  Raises UserError for too few rows."""
-    choice = chosen(rows, method, variant)
-    result = fitted_by(choice, rows)
-    opinions = second_opinions(rows, result, crossing_errors(entries, rows))
+    """Fit a row set whose runs are in ``entries``.  Raises UserError for too few rows."""
+    choice = choose_method(rows, method, variant)
+    result = fit_by(choice, rows)
+    checks = robustness_checks(rows, result, crossing_errors(entries, rows))
     return Fit(
         **dict(result),
-        **dict(opinions),
+        **dict(checks),
         method_reason=choice.reason,
         other_method=_other(choice, rows),
     )
@@ -87,7 +87,7 @@ def _other(choice: MethodChoice, rows: RowSet) -> OtherMethod:
     other: Method = "frontier" if choice.method == "censored" else "censored"
     variant: Variant = "frontier" if other == "frontier" else "all"
     try:
-        found = fitted_by(MethodChoice(method=other, variant=variant, reason=""), rows, False)
+        found = fit_by(MethodChoice(method=other, variant=variant, reason=""), rows, False)
     except UserError as error:
         return OtherMethod(
             method=other,

@@ -1,4 +1,4 @@
-"""A row of a fit and a set of rows: what is known of compute to the target, and of whom."""
+"""The row of a fit, and the set of rows of one fit."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from efficiency_bench.identity import form_scale, own_dates
 from efficiency_bench.records import Entry, Target
 
 DAYS_PER_MONTH = 365.25 / 12
-"""A month of the Julian year, so that twelve are one year."""
+"""One twelfth of a Julian year."""
 
 Censoring = Literal["none", "interval", "above", "below", "some seeds", "unknown"]
 
@@ -27,46 +27,53 @@ class FitRow:
     model: str
     recipe: str
     date: str | None
-    """ISO date at which it is fitted; None: shown, not fitted."""
+    """ISO date used in the fit; None: the row is printed but not fitted."""
     compute: float | None
-    """Geometric mean over the seeds that reached the target, in the row set's currency; of a
-    ladder, the smallest budget that reached it.  None: none did."""
+    """Geometric mean over the seeds that reached the target, in the row set's currency; for a
+    ladder, the smallest budget that reached it.  None: the target was never reached."""
     compute_low: float | None
-    """Least of the seeds that reached; of a ladder, the largest budget that missed, None: none."""
+    """Minimum over the seeds that reached the target; for a ladder, the largest budget that missed
+    it (None: no budget missed)."""
     compute_high: float | None
+    """Maximum over the seeds that reached the target; for a ladder, the same as ``compute``."""
     compute_spent: float
-    """Geometric mean of the whole runs; of a ladder, its largest budget.  0: nobody counted the
-    network (an imported curve)."""
+    """Geometric mean over the whole runs; for a ladder, its largest budget.  0: the network's MACs
+    are not known (an imported curve)."""
     compute_at_least: float
-    """Compute to the target lies above this (or equals it, if known): the geometric mean over the
-    seeds, with what was spent for a seed that missed.  0: nothing bounds it."""
+    """Lower bound of compute to the target: the geometric mean over the seeds, where a seed that
+    missed counts what it spent.  0: no lower bound."""
     compute_at_most: float | None
-    """And at most at this; None: nothing bounds it."""
+    """Upper bound; None: no upper bound.  Equal to the lower bound if compute is known."""
     seeds: int
     reached_seeds: int
     epochs_to_target: float | None
-    """Mean over the seeds that reached; of a ladder, the length of that rung's schedule."""
+    """Mean over the seeds that reached the target; for a ladder, the schedule length of the
+    smallest budget that reached it."""
     forward_macs: float
-    """Mean over the runs, MACs per image."""
+    """MACs per image, mean over the runs."""
     is_baseline: bool
-    """Whether its own level is the target; it counts as reaching it after its whole schedule."""
+    """Whether its final accuracy is the target, which it then reaches after its whole schedule."""
     run_ids: tuple[str, ...]
     model_date: str | None = None
     recipe_date: str | None = None
     scale: float = 1.0
-    """MACs of the small form over those of the rule's."""
+    """MACs of the small form relative to the form that the rule gives."""
     search_tfs_days: float | None = None
-    """Compute of the search for its learning rate, in no run's own; None: not recorded."""
+    """Compute of the search for its learning rate, not part of any run's; None: not recorded."""
     seed_computes: Mapping[str, float] = field(default_factory=dict, hash=False)
-    """Run id -> compute to target, of the seeds that reached; of a ladder, empty."""
+    """Run id -> compute to target, for seeds that reached it; empty for a ladder."""
     missed_computes: Mapping[str, float] = field(default_factory=dict, hash=False)
-    """Run id -> compute spent, of the seeds that did not reach the target; of a ladder, empty."""
+    """Run id -> compute spent, for seeds that did not reach the target; empty for a ladder."""
     ladders: Mapping[int, Ladder] = field(default_factory=dict, hash=False)
-    """Seed -> its ladder in the row set's currency; empty for runs that stop at the target."""
+    """Seed -> its ladder, in the row set's currency; empty for runs that stop at the target."""
 
     @property
     def censoring(self) -> Censoring:
-        """How compute to the target is known."""
+        """What is known of compute to the target.
+
+        none: a value; interval: both bounds; above, below: one bound; some seeds: others missed the
+        target; unknown: nothing.
+        """
         if self.arrived_in_part:
             return "some seeds"
         if self.compute_at_most is None:
@@ -77,7 +84,7 @@ class FitRow:
 
     @property
     def arrived_in_part(self) -> bool:
-        """Whether some of its seeds reached the target and others did not."""
+        """Whether some seeds reached the target and others did not."""
         return not self.ladders and 0 < self.reached_seeds < self.seeds
 
     @property
@@ -87,51 +94,51 @@ class FitRow:
 
     @property
     def day(self) -> int:
-        """The date of a dated row as a count of days."""
+        """The date as an ordinal day; the row must have a date."""
         assert self.date is not None
         return datetime.date.fromisoformat(self.date).toordinal()
 
     @property
     def months(self) -> float:
-        """The date of a dated row in months."""
+        """The date in months; the row must have a date."""
         return self.day / DAYS_PER_MONTH
 
     @property
     def known_compute(self) -> float:
-        """The compute of a row that reached."""
+        """The compute to the target; the row must have reached it."""
         assert self.compute is not None
         return self.compute
 
 
 @dataclass(frozen=True)
 class RowSet:
-    """The rows of one fit, oldest first, and what should be said about them."""
+    """The rows of one fit, oldest first, with notes for the reader."""
 
     group: Group
     target: Target
-    """The target of the group's runs, the strictest tolerance if they differ."""
+    """The target of the group's runs; if tolerances differ, with the strictest one."""
     rows: tuple[FitRow, ...]
     crossing: Crossing
     currency: Currency
     notes: tuple[str, ...]
     levels: tuple[float, ...] = ()
-    """Equally probable values of a measured target, ascending; empty: the target is exact, or the
-    runs stopped at it and say nothing of others."""
+    """Equally probable values of a measured target, ascending; empty if the target is exact, or if
+    the runs stopped at it, so that other values cannot be read."""
     target_error: float | None = None
-    """Standard error of a measured target; None: exact, or not known."""
+    """Standard error of a measured target; None: the target is exact or its error is not known."""
     axis: Axis | None = None
-    """What the dates are of; None: the later of the model's and the recipe's."""
+    """Whose date a row has; None: the later of the model's and the recipe's."""
     recipes_differ: bool = False
-    """Whether recipes are fixed effects, and architectures groups of rows."""
+    """Whether recipes are fixed effects, with rows grouped by architecture."""
 
     @property
     def compute_unit(self) -> str:
-        """``paper3x_tfs_days``, or that of another currency."""
+        """Name of the currency with its unit, such as ``paper3x_tfs_days``."""
         return UNITS[self.currency]
 
 
 def common_facts(runs: Sequence[Entry]) -> dict[str, Any]:
-    """Fields of ``FitRow`` that all runs of a row share, or that are means over them."""
+    """Return the fields of ``FitRow`` that a row's runs share, or that are means over them."""
     first = runs[0]
     model_date, recipe_date = own_dates(first)
     return {
@@ -148,7 +155,7 @@ def common_facts(runs: Sequence[Entry]) -> dict[str, Any]:
 
 
 def geometric_mean(values: Sequence[float]) -> float:
-    """Geometric mean of positive values; 0 of none."""
+    """Return the geometric mean of positive values; 0 for an empty sequence."""
     if not values:
         return 0.0
     return math.exp(math.fsum(map(math.log, values)) / len(values))

@@ -1,4 +1,4 @@
-"""Which entries one fit may hold: one data set, one target, one estimand, one tier."""
+"""Groups of comparable entries: one data set, one target, one estimand, one tier."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from efficiency_bench.records import Entry, Estimand, Metric, Tier
 from efficiency_bench.stop_rule import metric_of_entry
 
 TARGET_PRINTED_DIGITS = 6
-"""Decimals of a target value in messages; a named target is matched to these."""
+"""Decimals of a target value in messages; ``--target`` is compared to this precision."""
 
 LEAST_LADDERS, LEAST_RUNGS = 3, 2
-"""Rows of at least so many rungs, and so many of them, before budgeted runs are the default."""
+"""Budgeted runs are the default if at least so many rows have at least so many rungs."""
 
 Axis = Literal["architecture", "recipe"]
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What the user asked for; None leaves it open."""
+    """The user's choice of rows; None: not restricted."""
 
     data: str | None = None
-    """Plain data name, or the beginning of a data digest."""
+    """Name of the data, or the first digits of its digest."""
     target: float | None = None
-    """Accuracy, a fraction.  Runs that stop at a target are matched to it; of budgeted runs, any
-    level may be asked for."""
+    """Accuracy, a fraction.  It selects runs that stop at this target; budgeted runs can be read at
+    any level."""
     estimand: Estimand | None = None
-    """None: budgeted if the ledger has ladders of at least three rows, else anytime."""
+    """None: budgeted if at least three rows of the ledger are ladders, else anytime."""
     tier: Tier | None = None
     until: date | None = None
-    """Rows published after this day are left out: what could have been fitted then."""
+    """Rows published after this day are left out, to repeat what a fit on that day would show."""
     axis: Axis | None = None
-    """What varies between rows; None: both architecture and recipe."""
+    """What varies between rows; None: both the architecture and the recipe."""
     recipe: str | None = None
     """The one recipe of the architecture axis."""
     model: str | None = None
@@ -46,8 +46,8 @@ class Selection:
     scale: float | None = None
     """``model.scale`` of the rows; None: the baseline's."""
 
-    def knows(self, entry: Entry) -> bool:
-        """Whether the entry's row was published by then; a row without a date always was."""
+    def admits_date_of(self, entry: Entry) -> bool:
+        """Return whether the entry was published by ``until``, or has no date."""
         if self.until is None or entry.date is None:
             return True
         return date.fromisoformat(entry.date) <= self.until
@@ -55,43 +55,43 @@ class Selection:
 
 @dataclass(frozen=True, order=True)
 class Group:
-    """What all rows of a fit share."""
+    """The properties that all rows of a fit share."""
 
     data: str
     data_digest: str
-    """Empty if the source names its data only (published rows)."""
+    """Empty if the source gives only the name of its data (published rows)."""
     metric: Metric
     target_value: float
-    """0 for budgeted runs of which neither a baseline nor a named target sets the level."""
+    """0 for budgeted runs if neither a baseline nor ``--target`` sets the level."""
     estimand: Estimand
     tier: Tier
 
     @property
     def target_text(self) -> str:
-        """Metric and value, as in ``top5 >= 0.791``."""
+        """Metric and value, such as ``top5 >= 0.791``."""
         return f"{self.metric} >= {_number(self.target_value)}"
 
     def options(self) -> str:
-        """The options that name this group on the command line."""
+        """Return the command-line options that select this group."""
         data = self.data_digest[:12] or self.data
         value = _number(self.target_value)
         return f"--data {data} --target {value} --estimand {self.estimand} --tier {self.tier}"
 
 
 class Chosen(NamedTuple):
-    """The one group of a fit, its runs, and the baselines on the same data."""
+    """The group of a fit, its runs, and the baselines on the same data."""
 
     group: Group
     members: list[Entry]
-    beside: list[Entry]
+    baselines: list[Entry]
 
 
 def select(entries: Sequence[Entry], selection: Selection) -> Chosen:
-    """The one group that ``selection`` leaves, its entries, and the baselines on the same data.
+    """Return the one group that matches ``selection``, its entries and the baselines on its data.
 
-    Baselines are the runs that set their own target on the same data, metric and tier; which of
-    them belong to the group is for the caller to decide.  Raises UserError if no group is left or
-    several are, with what to type.
+    Baselines are runs that set their own target with the same data, metric and tier; the caller
+    decides which of them belong to the group.  Raises UserError, with the options to type, unless
+    exactly one group matches.
     """
     groups = _gathered(entries, selection.target)
     left = [group for group in sorted(groups) if _admits(selection, group)]
@@ -100,26 +100,26 @@ def select(entries: Sequence[Entry], selection: Selection) -> Chosen:
         left = ladders or [group for group in left if group.estimand == "anytime"] or left
     if len(left) == 1:
         chosen = left[0]
-        return Chosen(chosen, groups[chosen], [e for e in entries if _is_beside(e, chosen)])
+        return Chosen(chosen, groups[chosen], [e for e in entries if _is_baseline_of(e, chosen)])
     if left:
         listed = "".join(f"\n  {group.options()}  ({len(groups[group])} runs)" for group in left)
-        raise UserError(f"several data sets or targets are in this ledger; name one:{listed}")
+        raise UserError(f"this ledger has several data sets or targets; choose one:{listed}")
     raise UserError(_nothing_left(entries, groups))
 
 
 def comparable_sets(entries: Sequence[Entry]) -> dict[Group, list[Entry]]:
-    """Every group of a ledger, each with its entries and the baselines on the same data.
+    """Return every group of a ledger with its entries and the baselines on the same data.
 
-    ``select`` leaves exactly that group if it is given these entries alone.
+    Given these entries alone, ``select`` returns exactly that group.
     """
     return {
-        group: [*members, *(entry for entry in entries if _is_beside(entry, group))]
+        group: [*members, *(entry for entry in entries if _is_baseline_of(entry, group))]
         for group, members in sorted(_gathered(entries, None).items())
     }
 
 
 def _gathered(entries: Sequence[Entry], level: float | None) -> dict[Group, list[Entry]]:
-    """Runs by group; ``level``: the accuracy asked for, which budgeted runs are read at."""
+    """Return group -> runs; budgeted runs are read at ``level``, if it is given."""
     groups: dict[Group, list[Entry]] = {}
     budgeted: dict[tuple[str, str, Metric, Tier], list[Entry]] = {}
     for entry in entries:
@@ -135,7 +135,7 @@ def _gathered(entries: Sequence[Entry], level: float | None) -> dict[Group, list
 
 
 def _level(entries: Sequence[Entry], runs: Sequence[Entry], digest: str, metric: Metric) -> float:
-    """The baseline's mean final accuracy; without one, the target that all runs share; else 0."""
+    """Return the baseline's mean final accuracy, else the target that all runs share, else 0."""
     if finals := baseline_finals(entries, digest, metric):
         return math.fsum(finals.values()) / len(finals)
     targets = {entry.target.value for entry in runs if entry.target is not None}
@@ -173,8 +173,8 @@ def _admits(selection: Selection, group: Group) -> bool:
     )
 
 
-def _is_beside(entry: Entry, group: Group) -> bool:
-    # a run that set its own target was trained to its schedule's end: it is of either estimand
+def _is_baseline_of(entry: Entry, group: Group) -> bool:
+    # a run that set its own target completed its schedule, so it belongs to either estimand
     return entry.sets_target and (
         (entry.data, entry.data_digest or "", entry.known_target.metric, entry.tier)
         == (group.data, group.data_digest, group.metric, group.tier)
@@ -184,10 +184,10 @@ def _is_beside(entry: Entry, group: Group) -> bool:
 def _nothing_left(entries: Sequence[Entry], groups: dict[Group, list[Entry]]) -> str:
     if groups:
         listed = "".join(f"\n  {group.options()}" for group in sorted(groups))
-        return f"no run matches what was named; the ledger has:{listed}"
+        return f"no run matches these options; this ledger has:{listed}"
     if entries:
         return (
-            "a fit needs at least 3 rows; this ledger has baseline runs only\n"
+            "a fit needs at least 3 rows; this ledger has only baseline runs\n"
             "measure more: efficiency-bench train experiment=resnet18 data=digits"
         )
     return (

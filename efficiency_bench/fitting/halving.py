@@ -18,49 +18,49 @@ PAPER_2020_MONTHS = 16
 """Halving time of Hernandez & Brown 2020 (arXiv 2005.04305), abstract."""
 
 MOORE_MONTHS = 24
-"""Moore's law as that paper takes it: a doubling every two years, 11x in seven."""
+"""Moore's law as used in that paper: a doubling every two years, 11x in seven."""
 
 LEAST_ROWS = 3
-"""Two points always lie on a line: they leave no degree of freedom for an interval."""
+"""Two points determine a line and leave no degree of freedom for an interval."""
 
 Method = Literal["censored", "frontier"]
 """``censored``: interval-censored regression over all rows.  ``frontier``: least squares on rows
 that reached the target, the method of 2020."""
 
 Variant = Literal["frontier", "all"]
-"""Rows of a fit: the running minimum by date, or all."""
+"""Rows used by least squares: the frontier (running minimum by date), or all."""
 
 Verdict = Literal["halving", "not shown to halve", "doubling", "not shown to halve, doubling"]
-"""Halving and doubling follow the slope's sign; "not shown": its interval contains 0."""
+"""Halving or doubling, by the slope's sign; "not shown" if its interval contains 0."""
 
 
 class HalvingTime(Record):
     """A fitted halving time, its interval, and the rows that it comes from."""
 
     halving_months: float | None
-    """H; None where compute does not fall."""
+    """H; None if compute does not fall."""
     low_months: float | None
     """Fast end of the 95 % interval of H."""
     high_months: float | None
-    """Slow end; None where the interval of the slope contains 0."""
+    """Slow end; None if the interval of the slope contains 0."""
     doubling_months: float | None
-    """Where compute rises over time: months until it has doubled."""
+    """Months until compute has doubled; None if it does not rise."""
     end_points_months: float | None
-    """H through the first and the last row alone; None where compute does not fall."""
+    """H through only the first and the last row; None if compute does not fall."""
     reduction_factor: float | None
-    """Compute of the first fitted row over that of the last; by the censored regression, along its
-    line from the first date to the last."""
+    """Compute of the first fitted row over that of the last; for the censored regression, the ratio
+    along its line from the first date to the last."""
     r_squared: float | None
     """None for the censored regression, and if every compute is the same."""
     n: int
-    """Rows fitted; seeds are not rows."""
+    """Number of fitted rows; seeds are not rows."""
     n_arrived: int
-    """Of these, rows that reached the target."""
+    """Number of fitted rows that reached the target."""
     method: Method
     variant: Variant
     verdict: Verdict
     currency: str
-    """Listed field of the entry that was fitted, such as ``paper3x_tfs_days``."""
+    """The fitted quantity with its unit, as in ``ledger list``: ``paper3x_tfs_days``."""
     crossing: str
     data: str
     data_digest: str | None
@@ -68,29 +68,29 @@ class HalvingTime(Record):
     estimand: Estimand
     tier: Tier
     axis: Axis | None
-    """What varies between rows; None: architecture and recipe."""
+    """What varies between rows; None: both the architecture and the recipe."""
     slope_per_month: float | None
-    """log2 of compute per month, with its 95 % interval; None: the rows do not identify it."""
+    """log2 of compute per month; None: the rows do not identify it."""
     slope_low_per_month: float | None
     slope_high_per_month: float | None
-    """None: open."""
+    """Ends of its 95 % interval; None: open."""
     macs_per_month: float | None
-    """Part of the slope that is MACs per image; None: no slope, or rows without a count."""
+    """Contribution of MACs per image to the slope; None: no slope, or MACs are not known."""
     images_per_month: float | None
-    """The rest: images to the target."""
+    """Contribution of images to the target, the rest of the slope."""
     scatter: float | None
     """Standard deviation of rows about the line, log2 of compute; None: not identified."""
     scatter_is_bound: bool = False
-    """Whether it is at most this: rows are known too coarsely to tell it from none."""
+    """Whether ``scatter`` is an upper bound, because the intervals are too wide to resolve it."""
     seed_scatter: float | None = None
-    """That of seeds about their row; None: not estimated."""
+    """Standard deviation of seeds about their row, log2 of compute; None: not estimated."""
     target_error: float | None = None
-    """Standard error of the target, a fraction, which is in the interval; None: not in it."""
+    """Standard error of the target, a fraction, if the interval covers it; else None."""
     search_tfs_days: float | None = None
-    """Compute of the searches for the rows' learning rates, in no row's own; None: not recorded."""
+    """Compute of all searches for learning rates, not part of any row's; None: not recorded."""
     line: tuple[dict[str, Any], ...]
-    """The fitted line by date: ``date``, ``compute``, and its 95 % band ``low``, ``high``, None
-    where open.  Empty without a slope."""
+    """Points of the fitted line: ``date``, ``compute``, and the ends of its 95 % band, ``low`` and
+    ``high`` (None: open).  Empty without a slope."""
     rows: tuple[dict[str, Any], ...]
     """Every row, fitted or not: the fields of ``FitRow`` with ``reached``, ``censoring``,
     ``on_frontier``, ``fitted`` and ``reduction_factor`` (first fitted row over this one)."""
@@ -98,17 +98,17 @@ class HalvingTime(Record):
 
     @property
     def macs_share(self) -> float | None:
-        """MACs' part of the slope, negative if they pull the other way; None: not known."""
+        """Share of the slope due to MACs per image, negative if they oppose it; None: not known."""
         if self.macs_per_month is None or not self.slope_per_month:
             return None
         return self.macs_per_month / self.slope_per_month
 
 
 def halving_time(row_set: RowSet, variant: Variant = "frontier") -> HalvingTime:
-    """Fit the halving time over the frontier or over all models.
+    """Fit the halving time by least squares over the frontier or over all models.
 
-    A frontier of fewer than three rows gives way to all models, and the result says so.
-    Raises UserError for fewer than three dated rows that reached the target, or one date.
+    If the frontier has fewer than three rows, all models are fitted and a note says so.  Raises
+    UserError for fewer than three dated rows that reached the target, or if all have one date.
     """
     usable = [row for row in row_set.rows if row.reached and row.date is not None]
     if len(usable) < LEAST_ROWS:
@@ -124,7 +124,7 @@ def halving_time(row_set: RowSet, variant: Variant = "frontier") -> HalvingTime:
     months = [row.months for row in fitted]
     if min(months) == max(months):
         raise UserError(
-            f"all {len(fitted)} rows are of {fitted[0].date}: no rate without a second date\n"
+            f"all {len(fitted)} rows have the date {fitted[0].date}: a rate requires two dates\n"
             "measure a network of another year: efficiency-bench train experiment=resnet18"
         )
     line = fit_line(months, [math.log2(row.known_compute) for row in fitted])
@@ -140,15 +140,15 @@ def halving_time(row_set: RowSet, variant: Variant = "frontier") -> HalvingTime:
         variant=variant,
         **slope_parts(fitted, line.slope),
         scatter=math.sqrt(line.residual_variance),
-        **facts(row_set, fitted),
+        **shared_fields(row_set, fitted),
         line=_band(line, fitted),
-        rows=shown_rows(row_set.rows, fitted, first.known_compute),
+        rows=result_rows(row_set.rows, fitted, first.known_compute),
         notes=tuple(notes),
     )
 
 
-def facts(row_set: RowSet, fitted: Sequence[FitRow]) -> dict[str, Any]:
-    """The fields of ``HalvingTime`` that do not depend on the method."""
+def shared_fields(row_set: RowSet, fitted: Sequence[FitRow]) -> dict[str, Any]:
+    """Return the fields of ``HalvingTime`` that do not depend on the method."""
     searches = [row.search_tfs_days for row in fitted if row.search_tfs_days is not None]
     return {
         "currency": row_set.compute_unit,
@@ -166,7 +166,7 @@ def facts(row_set: RowSet, fitted: Sequence[FitRow]) -> dict[str, Any]:
 def slope_parts(
     fitted: Sequence[FitRow], slope: float | None, columns: Array | None = None
 ) -> dict[str, Any]:
-    """``macs_per_month`` and ``images_per_month``; ``columns``: further fixed effects."""
+    """Return ``macs_per_month`` and ``images_per_month``; ``columns``: further fixed effects."""
     if slope is None or not all(row.forward_macs > 0 for row in fitted):
         return {"macs_per_month": None, "images_per_month": None}
     months, macs = [row.months for row in fitted], [row.forward_macs for row in fitted]
@@ -175,9 +175,10 @@ def slope_parts(
 
 
 def frontier(rows: Sequence[FitRow]) -> list[FitRow]:
-    """The running minimum by date: rows cheaper than every earlier one.
+    """Return the running minimum by date: the rows that are cheaper than every earlier one.
 
-    Of several on one date the cheapest counts.  ``rows`` have a date and reached the target.
+    If several rows have the same date, only the cheapest can be on the frontier.  ``rows`` must
+    have a date and have reached the target.
     """
     kept: list[FitRow] = []
     for row in sorted(rows, key=lambda row: (row.day, row.known_compute)):
@@ -187,7 +188,7 @@ def frontier(rows: Sequence[FitRow]) -> list[FitRow]:
 
 
 def line_rates(line: Line) -> dict[str, Any]:
-    """H, its interval, the doubling time and the verdict from the slope's interval."""
+    """Return H, its interval, the doubling time and the verdict, from the slope's interval."""
     falls, rises = line.slope < 0, line.slope > 0
     verdict: Verdict = "doubling" if rises else "halving"
     if line.slope_low <= 0 <= line.slope_high:
@@ -205,20 +206,20 @@ def line_rates(line: Line) -> dict[str, Any]:
 
 
 def end_points_slope(first: FitRow, last: FitRow) -> float:
-    """log2 of compute per month, through two rows of different dates."""
+    """Return the slope through two rows of different dates, log2 of compute per month."""
     halvings = math.log2(last.known_compute / first.known_compute)
     return halvings / (last.months - first.months)
 
 
 def ends(rows: Sequence[FitRow]) -> tuple[FitRow, FitRow]:
-    """The oldest and the newest row; the cheapest where several share that date."""
+    """Return the oldest and the newest row; if several share a date, the cheapest of them."""
     oldest = min(rows, key=lambda row: (row.day, row.known_compute))
     newest = min(rows, key=lambda row: (-row.day, row.known_compute))
     return oldest, newest
 
 
 def _band(line: Line, rows: Sequence[FitRow]) -> tuple[dict[str, Any], ...]:
-    """The line and its band from the first to the last date."""
+    """Return the line and its band from the first to the last date."""
     points = []
     for day in band_days(min(row.day for row in rows), max(row.day for row in rows)):
         x = day / DAYS_PER_MONTH
@@ -235,32 +236,32 @@ def _band(line: Line, rows: Sequence[FitRow]) -> tuple[dict[str, Any], ...]:
 
 
 def band_days(first: int, last: int, steps: int = 24) -> list[int]:
-    """Days from the first to the last, in ``steps`` equal steps."""
+    """Return ordinal days from the first to the last in ``steps`` equal steps."""
     return sorted({first + round((last - first) * i / steps) for i in range(steps + 1)})
 
 
 def power_of_two(exponent: float) -> float:
-    """2 to a power, kept within what a float holds: three scattered rows have such a band."""
+    """Return 2**exponent without overflow: the band of three scattered rows can be that wide."""
     return float(2.0 ** min(max(exponent, -1000.0), 1000.0))
 
 
-def shown_rows(
+def result_rows(
     rows: Sequence[FitRow], fitted: Sequence[FitRow], first_compute: float | None
 ) -> tuple[dict[str, Any], ...]:
-    """Every row as ``HalvingTime.rows`` has it; ``first_compute``: that of the first one fitted."""
+    """Return ``HalvingTime.rows``; ``first_compute``: compute of the first fitted row."""
     usable = [row for row in rows if row.reached and row.date is not None]
-    # by identity: comparing every row with every other took seconds for thousands
+    # by identity: comparing thousands of rows with each other took seconds
     best, used = ({id(row) for row in some} for some in (frontier(usable), fitted))
-    return tuple(_shown(row, id(row) in best, id(row) in used, first_compute) for row in rows)
+    return tuple(_result_row(row, id(row) in best, id(row) in used, first_compute) for row in rows)
 
 
-NOT_SHOWN = {"ladders", "missed_computes"}
+INTERNAL_FIELDS = {"ladders", "missed_computes"}
 
 
-def _shown(
+def _result_row(
     row: FitRow, on_frontier: bool, fitted: bool, first_compute: float | None
 ) -> dict[str, Any]:
-    names = (name for name in row.__dataclass_fields__ if name not in NOT_SHOWN)
+    names = (name for name in row.__dataclass_fields__ if name not in INTERNAL_FIELDS)
     return {
         **{name: getattr(row, name) for name in names},
         "run_ids": list(row.run_ids),
@@ -273,11 +274,11 @@ def _shown(
 
 
 def too_few(row_set: RowSet, usable: int, wanted: str) -> str:
-    """The message for fewer rows than a fit needs; ``wanted``: which rows count."""
+    """Return the message that there are too few rows; ``wanted``: which rows count."""
     remarks = "".join(f"\n  {note}" for note in row_set.notes)
     return (
         f"a fit needs at least {LEAST_ROWS} rows {wanted} and have a date; "
-        f"here are {usable} of {len(row_set.rows)} ({row_set.group.options()}){remarks}\n"
+        f"here {usable} of {len(row_set.rows)} do ({row_set.group.options()}){remarks}\n"
         "measure more: efficiency-bench train experiment=resnet18; "
         "or fit the published rows: efficiency-bench fit published"
     )

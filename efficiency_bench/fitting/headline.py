@@ -1,4 +1,4 @@
-"""Which method a fit uses, and why."""
+"""The choice of the method for a fit, with the reason."""
 
 from __future__ import annotations
 
@@ -25,52 +25,52 @@ from efficiency_bench.fitting.regression import fit_line
 from efficiency_bench.records import Record
 
 LineThrough = Literal["censored", "least squares", "end points"]
-"""How a line is laid through rows: the two methods, and the first and the last row alone."""
+"""How a line is fitted: by one of the two methods, or through the first and the last row only."""
 
 
 class MethodChoice(Record):
-    """A method and why it was taken."""
+    """The chosen method and the reason."""
 
     method: Method
     variant: Variant
-    """Rows of least squares; the censored regression always takes all."""
+    """Rows used by least squares; the censored regression always uses all."""
     reason: str
 
 
-def chosen(
+def choose_method(
     row_set: RowSet, method: Method | None = None, variant: Variant | None = None
 ) -> MethodChoice:
-    """The method asked for; else that of 2020 for published rows and the censored one for others.
+    """Return the requested method; by default, the 2020 method for published rows, else censored.
 
-    Raises UserError for a variant of the censored regression other than all rows.
+    Raises UserError if the censored regression is requested with the frontier's rows.
     """
     if method == "censored" and variant == "frontier":
         raise UserError(
-            "--variant frontier with --method censored is invalid: it takes all rows\n"
-            "least squares on the frontier: --method frontier"
+            "--variant frontier with --method censored is invalid: that method uses all rows\n"
+            "for least squares on the frontier: --method frontier"
         )
     if method is not None:
         return MethodChoice(
             method=method,
             variant=_variant(method, variant),
-            reason=f"asked for by --method {method}",
+            reason=f"requested by --method {method}",
         )
     if variant is not None and row_set.group.tier != "published":
         return MethodChoice(
             method="frontier",
             variant=variant,
-            reason="--variant chooses rows of least squares",
+            reason="--variant applies to least squares only",
         )
     if row_set.group.tier == "published":
         return MethodChoice(
             method="frontier",
             variant=variant or "frontier",
-            reason="published rows: the method of 2020, and all of them arrived",
+            reason="published rows: the method of 2020, and all of them reached the target",
         )
     return MethodChoice(
         method="censored",
         variant="all",
-        reason="measured rows: those that did not arrive count too, as bounds",
+        reason="measured rows: those that did not reach the target count too, as bounds",
     )
 
 
@@ -78,11 +78,11 @@ def _variant(method: Method, variant: Variant | None) -> Variant:
     return "all" if method == "censored" else variant or "frontier"
 
 
-def fitted_by(choice: MethodChoice, row_set: RowSet, with_line: bool = True) -> HalvingTime:
-    """The halving time by that method.
+def fit_by(choice: MethodChoice, row_set: RowSet, with_line: bool = True) -> HalvingTime:
+    """Fit the halving time by the chosen method.
 
-    ``with_line`` False: without the line that charts draw, if it takes time.  Raises UserError for
-    too few rows, or one date.
+    ``with_line=False`` skips the line for the chart if it takes time to compute.  Raises UserError
+    for too few rows, or if all have the same date.
     """
     if choice.method == "censored":
         return censored_halving_time(row_set, with_line)
@@ -90,20 +90,20 @@ def fitted_by(choice: MethodChoice, row_set: RowSet, with_line: bool = True) -> 
 
 
 class FitOrReason(Record):
-    """What one fit gives; the fields are ``HalvingTime``'s, None if there is no fit."""
+    """The main fields of a ``HalvingTime``, or the reason why there is no fit."""
 
     reduction_factor: float | None = None
-    """Compute of the first fitted row over that of the last; by the censored regression, along its
-    line."""
+    """Compute of the first fitted row over that of the last; for the censored regression, the ratio
+    along its line."""
     halving_months: float | None = None
     low_months: float | None = None
     high_months: float | None = None
-    """Ends of the 95 % interval; None through end points, or if it reaches no change."""
+    """Ends of the 95 % interval; None for end points, or if the interval includes no change."""
     doubling_months: float | None = None
     n: int = 0
-    """Rows fitted."""
+    """Number of fitted rows."""
     variant: Variant | None = None
-    """A frontier of fewer than three rows gives way to all models."""
+    """``all`` instead of ``frontier`` if the frontier has fewer than three rows."""
     verdict: Verdict | None = None
     reason: str | None = None
     """Why there is no fit."""
@@ -115,10 +115,9 @@ def fit_or_reason(
     line: LineThrough = "least squares",
     interval: bool = True,
 ) -> FitOrReason:
-    """Fit ``log2 C = a - t / H``; if ``fitted_by`` would raise, say why in ``reason``.
+    """Fit ``log2 C = a - t / H``; if ``fit_by`` would raise, return the reason.
 
-    ``interval`` False: the censored regression's interval, which takes most of its time, is left
-    out.
+    ``interval=False`` skips the interval of the censored regression, which takes most of its time.
     """
     if line == "censored":
         return _censored_or_reason(row_set, interval)
@@ -133,7 +132,7 @@ def fit_or_reason(
         fitted, variant = usable, "all"
     oldest, newest = ends(fitted)
     if oldest.day == newest.day:
-        return FitOrReason(n=len(fitted), variant=variant, reason="all rows are of one date")
+        return FitOrReason(n=len(fitted), variant=variant, reason="all rows have the same date")
     if line == "end points":
         found: dict[str, Any] = _through(end_points_slope(oldest, newest))
     else:
@@ -149,13 +148,15 @@ def fit_or_reason(
 
 def _censored_or_reason(row_set: RowSet, interval: bool) -> FitOrReason:
     try:
-        taken = CensoredRows.of(row_set)
+        taken = CensoredRows.from_row_set(row_set)
         slope = taken.regression.slope_per_month
     except UserError as error:
         return FitOrReason(reason=str(error).partition("\n")[0])
     n = len(taken.rows)
     if slope is None:
-        return FitOrReason(n=n, variant="all", reason="too few rows arrived to identify a slope")
+        return FitOrReason(
+            n=n, variant="all", reason="too few rows reached the target to identify a slope"
+        )
     days = [row.day for row in taken.rows]
     months = (max(days) - min(days)) / DAYS_PER_MONTH
     found = censored_rates(taken.fit) if interval else _through(slope)
@@ -169,7 +170,7 @@ def _known(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def _through(slope: float) -> dict[str, float | None]:
-    """Halving or doubling time of a slope, log2 per month; neither for no change."""
+    """Return the halving or doubling time of a slope, log2 per month; neither for zero."""
     return {
         "halving_months": -1 / slope if slope < 0 else None,
         "doubling_months": 1 / slope if slope > 0 else None,

@@ -1,10 +1,10 @@
-"""Maximum likelihood of a linear model whose outcomes are known as points, intervals or bounds.
+"""Maximum likelihood for a linear model whose outcomes are points, intervals or bounds.
 
-``y = X beta + normal error`` with one scatter.  A point contributes its density, an interval the
-probability of lying in it, a bound the probability of lying beyond it.  In ``beta / scatter`` and
-``1 / scatter`` the log likelihood is concave (Olsen 1978, Econometrica 46, for bounds; Prekopa's
-theorem for intervals), so Newton's method ends at the one maximum from every start.  Many data
-sets of one design are fitted at once.
+``y = X beta + normal error`` with one standard deviation, the scatter.  A point contributes its
+density, an interval its probability, and a bound the probability beyond it.  In terms of
+``beta / scatter`` and ``1 / scatter`` the log likelihood is concave (Olsen 1978, Econometrica 46,
+for bounds; Prekopa's theorem for intervals), so Newton's method converges to the only maximum from
+any start.  Many data sets with the same design are fitted at once.
 """
 
 from __future__ import annotations
@@ -21,42 +21,42 @@ from efficiency_bench.fitting.regression import Array
 Mask = NDArray[np.bool_]
 
 LEAST_SCATTER = 0.01
-"""Floor of every scatter, log2 of compute: 0.7 %.  A line through every point would otherwise
-have no scatter and an infinite likelihood."""
+"""Lower limit of the scatter, log2 of compute: 0.7 %.  Without it, a line through every point would
+have a scatter of 0 and an infinite likelihood."""
 
 POINT_WIDTH = 1e-4
-"""An interval narrower than this, log2 of compute, is a point at its middle."""
+"""Width, log2 of compute, below which an interval is treated as a point at its middle."""
 
 MOST_STEPS = 200
 """Newton's method takes about ten."""
 
 IMPROVEMENT = 1e-11
-"""Gain in log likelihood by a step below which a fit has converged."""
+"""A fit has converged if a step gains less log likelihood than this, relative to its size."""
 
 LEAST_STEP = 2.0**-20
-"""Share of a Newton step below which no shorter one is tried."""
+"""Smallest fraction of a Newton step that is tried."""
 
 RIDGE = 1e-9
-"""Added to the curvature: rows that are all bounds have none in the direction away from them."""
+"""Added to the curvature, which vanishes in some directions if all rows are bounds."""
 
 HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
 
 @dataclass(frozen=True)
 class Maximum:
-    """The best fit of each data set."""
+    """The maximum-likelihood fit of each data set."""
 
     coefficients: Array
     """[fits, columns]"""
     scatter: Array
-    """[fits], standard deviation about the line."""
+    """[fits], standard deviation of the errors."""
     log_likelihood: Array
     """[fits]"""
 
 
 @dataclass(frozen=True)
 class Outcomes:
-    """What is known of y: both ends, equal for a point."""
+    """The outcomes y as intervals; both ends are equal for a point."""
 
     low: Array
     """[fits, rows], minus infinity where open."""
@@ -65,41 +65,41 @@ class Outcomes:
     point: Mask
 
     @classmethod
-    def of(cls, low: Array, high: Array) -> Outcomes:
-        """From ends [fits, rows], of which narrow ones become points."""
+    def from_ends(cls, low: Array, high: Array) -> Outcomes:
+        """Take the ends [fits, rows]; intervals narrower than ``POINT_WIDTH`` become points."""
         closed = np.isfinite(low) & np.isfinite(high)
         width = np.subtract(high, low, out=np.full_like(low, np.inf), where=closed)
         point = width < POINT_WIDTH
         middle = low + np.where(point, width, 0.0) / 2
         return cls(np.where(point, middle, low), np.where(point, middle, high), point)
 
-    def some(self, fits: NDArray[np.intp]) -> Outcomes:
-        """Those of some of the fits."""
+    def subset(self, fits: NDArray[np.intp]) -> Outcomes:
+        """Return the outcomes of these fits."""
         return Outcomes(self.low[fits], self.high[fits], self.point[fits])
 
-    def less(self, line: Array) -> Outcomes:
-        """The outcomes above a line [rows]."""
+    def minus(self, line: Array) -> Outcomes:
+        """Return the outcomes minus a line [rows]."""
         return Outcomes(self.low - line, self.high - line, self.point)
 
     @property
     def finite(self) -> tuple[Array, Array]:
-        """Both ends, 0 where open: every derivative is 0 there."""
+        """Both ends, with 0 where open: every derivative is 0 there."""
         low = np.where(np.isfinite(self.low), self.low, 0.0)
         return low, np.where(np.isfinite(self.high), self.high, 0.0)
 
     @property
-    def places(self) -> Array:
-        """The middle of what is closed, a bound's own place, 0 where nothing is known."""
+    def midpoints(self) -> Array:
+        """The middle of a closed interval, the end of a half-open one, 0 if both ends are open."""
         low, high = self.finite
         known = np.isfinite(self.low).astype(float) + np.isfinite(self.high)
         return np.asarray((low + high) / np.maximum(known, 1.0))
 
     @property
     def least_scatter(self) -> Array:
-        """[fits], floor of the scatter: that of places drawn evenly within the closed intervals.
+        """[fits], lower limit of the scatter: that of values uniform within the closed intervals.
 
-        A ladder does not see a scatter that is much smaller than its rungs: the best line then
-        meets every interval, and without a floor its slope would look exact.
+        A ladder cannot resolve a scatter much smaller than the spacing of its rungs.  The best line
+        then passes through every interval, and without a limit its slope would look exact.
         """
         closed = np.isfinite(self.low) & np.isfinite(self.high)
         width = np.subtract(self.high, self.low, out=np.zeros_like(self.low), where=closed)
@@ -108,17 +108,17 @@ class Outcomes:
 
 
 def maximise(design: Array, outcomes: Outcomes) -> Maximum:
-    """The maximum of the likelihood for each data set.
+    """Maximise the likelihood of each data set.
 
-    ``design`` [rows, columns] has full rank, entries of about 1 and outcomes near 0.  A row that
-    is open at both ends says nothing.
+    ``design`` [rows, columns] must have full rank and entries of about 1; outcomes must be near 0.
+    A row that is open at both ends has no effect.
     """
     ceiling = 1 / outcomes.least_scatter
     unknowns = _start(design, outcomes, ceiling)
     best = _terms(design, outcomes, unknowns).value
     active = np.arange(len(best))
     for _ in range(MOST_STEPS):
-        part, before = outcomes.some(active), best[active]
+        part, before = outcomes.subset(active), best[active]
         moved, value = _step(design, part, ceiling[active], unknowns[active], before)
         unknowns[active], best[active] = moved, value
         active = active[value - before > IMPROVEMENT * np.maximum(1.0, np.abs(value))]
@@ -129,11 +129,11 @@ def maximise(design: Array, outcomes: Outcomes) -> Maximum:
 
 
 def log_mass(low: Array, high: Array) -> Array:
-    """log of the standard normal's probability between ``low`` and ``high``, elementwise.
+    """Return the log of the standard normal probability between ``low`` and ``high``, elementwise.
 
-    Exact far out in either tail; ``low < high``, either may be infinite.
+    It is accurate far out in either tail.  ``low < high``; either may be infinite.
     """
-    upper = low > 0  # mirrored into the lower tail, where nothing cancels
+    upper = low > 0  # mirrored into the lower tail, where there is no cancellation
     a, b = np.where(upper, -high, low), np.where(upper, -low, high)
     log_b = log_ndtr(b)
     with np.errstate(divide="ignore"):
@@ -141,9 +141,9 @@ def log_mass(low: Array, high: Array) -> Array:
 
 
 def end_density(end: Array, mass: Array, known: Mask) -> Array:
-    """The standard normal's density at an end over the probability inside; 0 unless ``known``.
+    """Return the normal density at an end over the probability inside; 0 unless ``known``.
 
-    ``mass``: log of that probability.
+    ``mass``: log of the probability inside.
     """
     exponent = np.where(known, -0.5 * end**2 - HALF_LOG_2PI - mass, -np.inf)
     return np.asarray(np.exp(np.minimum(exponent, 300.0)))
@@ -151,7 +151,7 @@ def end_density(end: Array, mass: Array, known: Mask) -> Array:
 
 @dataclass(frozen=True)
 class _Terms:
-    """The log likelihood with its derivatives by the standardised ends; a point is a high end."""
+    """Log likelihood and its derivatives by the standardised ends; a point counts as a high end."""
 
     value: Array
     """[fits]"""
@@ -184,9 +184,9 @@ def _terms(design: Array, outcomes: Outcomes, unknowns: Array) -> _Terms:
 
 
 def _start(design: Array, outcomes: Outcomes, ceiling: Array) -> Array:
-    """Least squares through the places; [fits, columns + 1]."""
-    beta = outcomes.places @ np.linalg.pinv(design).T
-    residual = outcomes.places - beta @ design.T
+    """Return the start, [fits, columns + 1]: least squares through the midpoints."""
+    beta = outcomes.midpoints @ np.linalg.pinv(design).T
+    residual = outcomes.midpoints - beta @ design.T
     inverse = np.minimum(1 / (np.sqrt((residual**2).mean(axis=1)) + 0.1), ceiling)
     return np.column_stack([beta * inverse[:, None], inverse])
 
@@ -194,7 +194,7 @@ def _start(design: Array, outcomes: Outcomes, ceiling: Array) -> Array:
 def _step(
     design: Array, outcomes: Outcomes, ceiling: Array, unknowns: Array, best: Array
 ) -> tuple[Array, Array]:
-    """One Newton step, halved until it does not lose; the new unknowns and their likelihoods."""
+    """Take a Newton step, halved until the likelihood does not fall; return unknowns and values."""
     move = _newton(design, outcomes, ceiling, unknowns)
     length = np.ones(len(unknowns))
     moved, value = unknowns.copy(), best.copy()
@@ -202,7 +202,7 @@ def _step(
     while len(trying):
         tried = unknowns[trying] + length[trying, None] * move[trying]
         tried[:, -1] = np.clip(tried[:, -1], unknowns[trying, -1] / 10, ceiling[trying])
-        found = _terms(design, outcomes.some(trying), tried).value
+        found = _terms(design, outcomes.subset(trying), tried).value
         better = found >= best[trying]
         moved[trying[better]], value[trying[better]] = tried[better], found[better]
         trying = trying[~better]
@@ -212,7 +212,7 @@ def _step(
 
 
 def _newton(design: Array, outcomes: Outcomes, ceiling: Array, unknowns: Array) -> Array:
-    """Newton's step of every fit; 1 / scatter stays where the floor holds it."""
+    """Return the Newton step of each fit; 1 / scatter does not move beyond its limit."""
     terms = _terms(design, outcomes, unknowns)
     low, high = outcomes.finite
     inverse = unknowns[:, -1]

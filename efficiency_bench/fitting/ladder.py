@@ -1,8 +1,8 @@
 """The compute that a network needs to reach an accuracy, read from a ladder of budgets.
 
-Each rung of a ladder is a schedule annealed to its end at one budget.  Final accuracies say
-between which two rungs an accuracy is reached: compute-to-A is known as an interval, open below
-if every rung reaches A and open above if none does.
+Each rung of a ladder is one budget, whose schedule is annealed to its end.  The final accuracies
+show between which two rungs an accuracy A is reached.  Compute to A is therefore known as an
+interval, which is open below if every rung reaches A and open above if none does.
 """
 
 from __future__ import annotations
@@ -19,72 +19,72 @@ from efficiency_bench.errors import UserError
 from efficiency_bench.fitting.regression import Array
 from efficiency_bench.target_crossing import isotonic
 
-DRAWN_LEVELS = 21
-"""Levels that stand for the error of a measured target; odd, so that one is the mean."""
+LEVEL_COUNT = 21
+"""Number of levels that represent the error of a measured target; odd, so that one is the mean."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One schedule trained to its end."""
+    """One budgeted run, trained to the end of its schedule."""
 
     budget: float
-    """Training compute, or its share of the baseline's; positive."""
+    """Training compute, absolute or as a share of the baseline's; positive."""
     accuracy: float
-    """Final, a fraction; of a run that diverged, that of chance."""
+    """Final accuracy, a fraction; chance level if the run diverged."""
     seed: int = 0
 
 
 @dataclass(frozen=True)
 class ComputeInterval:
-    """Where compute-to-target lies, in the unit of the budgets."""
+    """Bounds of compute to a target, in the unit of the budgets."""
 
     low: float
-    """Largest budget under the target; 0 if every budget reached it."""
+    """Largest budget that missed the target; 0 if every budget reached it."""
     high: float
-    """Smallest budget at or over the target; infinite if none reached it."""
+    """Smallest budget that reached the target; infinite if none did."""
 
     @property
     def arrived(self) -> bool:
-        """Whether some budget reached the target."""
+        """Whether any budget reached the target."""
         return math.isfinite(self.high)
 
 
 @dataclass(frozen=True)
 class Ladder:
-    """Final accuracy by budget, one network and recipe."""
+    """Final accuracy by budget, for one network and recipe."""
 
     budgets: tuple[float, ...]
     """Ascending."""
     means: tuple[float, ...]
-    """Final accuracy at each budget, mean over seeds, as measured."""
+    """Measured final accuracy at each budget, mean over seeds."""
     accuracies: tuple[float, ...]
-    """The same made monotone: the nearest sequence that never falls, weighted by seeds."""
+    """Isotonic regression of ``means``, weighted by the number of seeds."""
     seeds: tuple[int, ...]
-    """Trials at each budget."""
+    """Number of trials at each budget."""
 
     @property
     def violations(self) -> int:
-        """Pairs of neighbouring budgets of which the larger one has the lower mean accuracy."""
+        """Number of adjacent budgets where the larger one has the lower mean accuracy."""
         return sum(after < before for before, after in pairwise(self.means))
 
     def scaled(self, factor: float) -> Ladder:
-        """The ladder with every budget times ``factor``."""
+        """Return the ladder with every budget multiplied by ``factor``."""
         return replace(self, budgets=tuple(factor * budget for budget in self.budgets))
 
     def compute_to(self, accuracy: float) -> ComputeInterval:
-        """Compute to a final accuracy of at least ``accuracy``, a fraction."""
+        """Return the bounds of compute to a final accuracy of at least ``accuracy``, a fraction."""
         low, high = self.log2_compute_to(np.array([accuracy]))
         return ComputeInterval(float(2.0 ** low[0]), float(2.0 ** high[0]))
 
     def log2_compute_to(self, accuracies: Array) -> tuple[Array, Array]:
-        """Both ends of log2 of compute to each of ``accuracies``; infinite where open."""
+        """Return both ends of log2 of compute to each of ``accuracies``; infinite where open."""
         ends = np.concatenate([[-math.inf], np.log2(self.budgets), [math.inf]])
         under = np.searchsorted(self.accuracies, accuracies, side="left")
         return ends[under], ends[under + 1]
 
 
 def ladder(trials: Iterable[Trial]) -> Ladder:
-    """The ladder of one row's trials.
+    """Return the ladder of one row's trials.
 
     Raises UserError for no trials, a budget that is not positive, or an accuracy outside [0, 1].
     """
@@ -104,19 +104,19 @@ def ladder(trials: Iterable[Trial]) -> Ladder:
 
 
 def seed_ladders(trials: Iterable[Trial]) -> Mapping[int, Ladder]:
-    """Seed -> the ladder of its trials alone.  Raises UserError as ``ladder`` does."""
+    """Return seed -> the ladder of its own trials.  Raises UserError as ``ladder`` does."""
     gathered: dict[int, list[Trial]] = {}
     for trial in trials:
         gathered.setdefault(trial.seed, []).append(trial)
     return {seed: ladder(own) for seed, own in sorted(gathered.items())}
 
 
-def drawn_levels(finals: Sequence[float], count: int = DRAWN_LEVELS) -> Array:
-    """Levels that a target measured as the mean of ``finals`` may really have, ascending.
+def plausible_levels(finals: Sequence[float], count: int = LEVEL_COUNT) -> Array:
+    """Return equally probable values of a target measured as the mean of ``finals``, ascending.
 
-    They stand at the middles of ``count`` equally probable parts of Student's t about the mean,
-    with the standard error of that mean over baseline seeds.  The error of one seed is not known:
-    then the mean alone.  Raises UserError for no seeds.
+    They are the medians of ``count`` equally probable parts of Student's t about the mean, scaled
+    by the standard error of the mean over baseline seeds.  With one seed the error is not known,
+    and only the mean is returned.  Raises UserError for no seeds.
     """
     if not finals:
         raise UserError(
@@ -132,7 +132,7 @@ def drawn_levels(finals: Sequence[float], count: int = DRAWN_LEVELS) -> Array:
 
 
 def standard_error(finals: Sequence[float]) -> float | None:
-    """Standard error of the mean of ``finals``; None of a single one."""
+    """Return the standard error of the mean of ``finals``; None for a single value."""
     if len(finals) < 2:
         return None
     mean = math.fsum(finals) / len(finals)

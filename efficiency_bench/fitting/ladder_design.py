@@ -1,4 +1,4 @@
-"""Simulated ladders of a planned or finished measurement, in which the true rate is known."""
+"""Simulated ladders of a planned or finished measurement, with a known true rate."""
 
 from __future__ import annotations
 
@@ -10,40 +10,40 @@ import numpy as np
 from efficiency_bench.errors import UserError
 from efficiency_bench.fitting.censored_regression import STATED_MONTHS, probability_below
 from efficiency_bench.fitting.interval_likelihood import Outcomes, maximise
-from efficiency_bench.fitting.ladder import Ladder, drawn_levels
+from efficiency_bench.fitting.ladder import Ladder, plausible_levels
 from efficiency_bench.fitting.regression import CONFIDENCE, Array
 from efficiency_bench.target_crossing import isotonic
 
 STEEPNESS_SPREAD = 0.5
-"""Standard deviation between rows, log2, of the accuracy that a doubling of compute brings."""
+"""Standard deviation between rows, log2, of the accuracy gained per doubling of compute."""
 
 DRAWS = 2000
-"""A chance of one half is then right to 1.1 points."""
+"""Gives a probability of one half a standard error of 1.1 points."""
 
 DRAWS_AT_ONCE = 500
-"""Fits of so many draws are held in memory together."""
+"""Draws that are fitted together, to limit memory."""
 
 SEED = 2020
-"""The same draws every time."""
+"""Fixed, so that every call uses the same draws."""
 
 
 @dataclass(frozen=True)
 class LadderDesign:
-    """What is trained: rows, their dates and rungs, and the baseline's seeds."""
+    """The design of a measurement: rows with dates and rungs, and the baseline's seeds."""
 
     months: tuple[float, ...]
     """Date of each row."""
     budgets: tuple[tuple[float, ...], ...]
-    """Rungs of each row, ascending shares of the baseline's compute; of the baseline, none."""
+    """Rungs of each row, ascending shares of the baseline's compute; empty for the baseline."""
     baseline: int
-    """The row that sets the level and enters as the point 1."""
+    """Index of the row that sets the level; its compute is exactly 1."""
     baseline_seeds: int = 5
     seed_scatter: float = 0.2
-    """Standard deviation of a final accuracy between seeds, over the accuracy that a doubling of
-    compute brings in a row of common steepness."""
+    """Standard deviation of final accuracy between seeds, in units of the accuracy gained per
+    doubling of compute in a typical row."""
 
     def __post_init__(self) -> None:
-        """Refuse a design that cannot be drawn."""
+        """Raise UserError for an inconsistent design."""
         if len(self.months) != len(self.budgets) or not 0 <= self.baseline < len(self.months):
             raise UserError(
                 f"a design of {len(self.months)} dates, {len(self.budgets)} ladders and baseline "
@@ -54,7 +54,7 @@ class LadderDesign:
 
 @dataclass(frozen=True)
 class Rejection:
-    """How often a stated halving time is rejected at 5 %."""
+    """The probability that a stated halving time is rejected at 5 %."""
 
     months: float | None
     """None: compute does not change."""
@@ -64,12 +64,12 @@ class Rejection:
 def simulate(
     design: LadderDesign, slope: float, scatter: float, draws: int, generator: np.random.Generator
 ) -> tuple[Array, Array]:
-    """Both ends of log2 compute-to-target, [draws, levels, rows]; infinite where open.
+    """Return both ends of log2 of compute to target, [draws, levels, rows]; infinite where open.
 
-    Compute-to-target falls on a line of ``slope`` (log2 per month), about which rows scatter by
-    ``scatter`` (log2), the baseline included: compute is counted in the baseline's, so the
-    baseline's own departure moves all others.  Final accuracies scatter by seed, ``Ladder`` reads
-    the rungs, and the levels are those that the baseline's seeds leave open.
+    Compute to target follows a line of ``slope`` (log2 per month), and rows scatter about it by
+    ``scatter`` (log2).  That includes the baseline: compute is relative to the baseline's, so its
+    deviation shifts all other rows.  Final accuracies scatter by seed, ``Ladder`` reads the rungs,
+    and the levels are the ``plausible_levels`` of the baseline's seeds.
     """
     ends = np.array([_draw(design, slope, scatter, generator) for _ in range(draws)])
     return ends[:, 0], ends[:, 1]
@@ -78,13 +78,13 @@ def simulate(
 def _draw(
     design: LadderDesign, slope: float, scatter: float, generator: np.random.Generator
 ) -> Array:
-    """Both ends [2, levels, rows] of one draw."""
+    """Return both ends of one draw, [2, levels, rows]."""
     months = np.array(design.months)
     logs = slope * months + generator.normal(0, scatter, len(months))
     logs -= logs[design.baseline]
-    # an accuracy counts from the true level, in doublings of a row of common steepness
+    # accuracies are relative to the true level, in doublings of compute of a typical row
     finals = generator.normal(0, design.seed_scatter, design.baseline_seeds)
-    levels = drawn_levels(finals.tolist())
+    levels = plausible_levels(finals.tolist())
     ends = np.zeros((2, len(levels), len(months)))
     for row, (log, budgets) in enumerate(zip(logs, design.budgets, strict=True)):
         if row != design.baseline:
@@ -100,11 +100,10 @@ def _draw(
 def slope_probabilities(
     months: Sequence[float], low: Array, high: Array, slopes: Sequence[Array | float]
 ) -> Array:
-    """Probability that each draw's fit gives to slopes below each of ``slopes``.
+    """Return ``CensoredRegression.probability_below`` for many draws at once, [slopes, draws].
 
-    [slopes, draws]: ``CensoredRegression.probability_below`` for many draws at once.  ``low`` and
-    ``high`` [draws, levels, rows] as from ``simulate``; a slope is a number, log2 per month, or an
-    array with one for each draw.
+    ``low`` and ``high`` [draws, levels, rows] are those of ``simulate``.  A slope is a number, log2
+    per month, or an array with one value per draw.
     """
     dates = np.array(months)
     scale = float(dates.std())
@@ -132,13 +131,13 @@ def _probabilities(
     design: Array, scale: float, low: Array, high: Array, slopes: Sequence[Array]
 ) -> Array:
     draws, levels, rows = low.shape
-    outcomes = Outcomes.of(low.reshape(-1, rows), high.reshape(-1, rows))
+    outcomes = Outcomes.from_ends(low.reshape(-1, rows), high.reshape(-1, rows))
     best = maximise(design, outcomes)
     closed = (np.isfinite(outcomes.low) & np.isfinite(outcomes.high)).sum(axis=1)
     found = []
     for slope in slopes:
         scaled = np.repeat(slope * scale, levels)
-        there = maximise(design[:, :1], outcomes.less(scaled[:, None] * design[:, 1]))
+        there = maximise(design[:, :1], outcomes.minus(scaled[:, None] * design[:, 1]))
         below = probability_below(
             np.sign(scaled - best.coefficients[:, 1]),
             best.log_likelihood - there.log_likelihood,
@@ -152,14 +151,15 @@ def _probabilities(
 def chances_to_reject(
     design: LadderDesign, true_months: float | None, scatter: float, draws: int = DRAWS
 ) -> tuple[Rejection, ...]:
-    """How often this design rejects 16 and 24 months and no change, if ``true_months`` is true.
+    """Return how often this design rejects 16 months, 24 months and no change.
 
-    ``true_months`` None: compute does not change.  ``scatter``: of rows, log2 of compute.
+    ``true_months``: the true halving time; None: compute does not change.  ``scatter``: standard
+    deviation of rows, log2 of compute.  Raises UserError for ``true_months`` of 0 or less.
     """
     if true_months is not None and true_months <= 0:
         raise UserError(
             f"a halving time of {true_months} months is invalid: it must be positive\n"
-            "give the fitted one, or none for no change"
+            "give the fitted halving time, or None for no change"
         )
     slope = _slope(true_months)
     low, high = simulate(design, slope, scatter, draws, np.random.default_rng(SEED))
@@ -171,7 +171,7 @@ def chances_to_reject(
 
 
 def rejected(below: Array) -> Array:
-    """Whether a slope lies outside the 95 % interval, from the probability of slopes below it."""
+    """Return whether a slope is outside the 95 % interval, given the probability below it."""
     return np.asarray(np.abs(2 * below - 1) > CONFIDENCE)
 
 

@@ -1,4 +1,4 @@
-"""Rows of budgeted runs: one ladder per model and recipe, read at one level."""
+"""Rows of budgeted runs: one ladder per model and recipe, read at one accuracy."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from efficiency_bench.fitting.currencies import (
 from efficiency_bench.fitting.fit_row import FitRow, RowSet, common_facts, geometric_mean
 from efficiency_bench.fitting.groups import Group
 from efficiency_bench.fitting.ladder import (
-    DRAWN_LEVELS,
+    LEVEL_COUNT,
     Trial,
-    drawn_levels,
     ladder,
+    plausible_levels,
     seed_ladders,
     standard_error,
 )
@@ -27,29 +27,29 @@ from efficiency_bench.ledger.baseline import baseline_finals, is_baseline
 from efficiency_bench.records import Entry, Metric, Target
 from efficiency_bench.stop_rule import chance_level
 
-LEVELS_OF_SEEDS = 7
-"""Levels drawn if rows have several seeds: their likelihood takes a hundred times longer."""
+LEVEL_COUNT_WITH_SEEDS = 7
+"""Levels if rows have several seeds, since their likelihood takes a hundred times longer."""
 
 
 def ladder_rows(
     group: Group,
     members: Sequence[Entry],
-    beside: Sequence[Entry],
+    baselines: Sequence[Entry],
     currency: Currency,
     hardware: str | None,
 ) -> RowSet:
-    """The ladders of the group's budgeted runs, and the baseline charged its whole schedule.
+    """Return the ladders of the group's budgeted runs and the baseline with its whole schedule.
 
-    At a level other than the baseline's own, the baseline has a ladder like any row.  Raises
-    UserError if nothing says at which level the ladders are to be read.
+    At a level other than the baseline's final accuracy, the baseline has a ladder like any other
+    row.  Raises UserError if the group has no target value.
     """
     if not 0 < group.target_value < 1:
         raise UserError(
             "these budgeted runs have no target, and no baseline on the same data sets one\n"
-            "name a level: efficiency-bench fit --target 0.6; or measure the baseline: "
+            "give a level: efficiency-bench fit --target 0.6; or measure the baseline: "
             "efficiency-bench train experiment=alexnet"
         )
-    every = [*members, *beside]
+    every = [*members, *baselines]
     notes: list[str] = []
     finals = baseline_finals(every, group.data_digest or None, group.metric)
     own_level = bool(finals) and math.isclose(
@@ -58,7 +58,7 @@ def ladder_rows(
     if currency in OF_A_MACHINE:
         every, notes = comparable(every, currency, hardware)
     if failed := sorted(entry.run_id for entry in every if entry.end_reason == "failed"):
-        notes.append(f"runs that ended by a fault are left out: {', '.join(failed)}")
+        notes.append(f"runs that failed are left out: {', '.join(failed)}")
     rows = []
     for runs in _gathered((e for e in every if e.run_id not in failed), finals):
         whole = [entry for entry in runs if entry.run_id in finals]
@@ -82,7 +82,7 @@ def ladder_rows(
         crossing="sustained",
         currency=currency,
         notes=tuple(notes),
-        levels=_levels(accuracies, LEVELS_OF_SEEDS if several else DRAWN_LEVELS)
+        levels=_levels(accuracies, LEVEL_COUNT_WITH_SEEDS if several else LEVEL_COUNT)
         if own_level
         else (),
         target_error=standard_error(accuracies) if own_level else None,
@@ -90,7 +90,7 @@ def ladder_rows(
 
 
 def _gathered(entries: Iterable[Entry], finals: Mapping[str, float]) -> list[list[Entry]]:
-    """Runs of each row.  The baseline and its network's budgets are one, whoever set a target."""
+    """Return the runs of each row; the baseline and its network's budgeted runs share a row."""
     every = list(entries)
     base = {_names(entry) for entry in every if is_baseline(entry) and entry.run_id in finals}
     rows: dict[object, list[Entry]] = {}
@@ -106,7 +106,7 @@ def _names(entry: Entry) -> tuple[str, str, float]:
 
 
 def _levels(finals: Sequence[float], count: int) -> tuple[float, ...]:
-    return tuple(drawn_levels(finals, count).tolist())
+    return tuple(plausible_levels(finals, count).tolist())
 
 
 def _baseline_row(runs: Sequence[Entry], currency: Currency) -> FitRow:
@@ -158,19 +158,19 @@ def _ladder_row(runs: Sequence[Entry], group: Group, currency: Currency) -> FitR
 
 
 def _nearest(computes: Iterable[float], wanted: float) -> float:
-    """The rung that a ladder's end stands for, which its logarithm has rounded."""
+    """Return the rung nearest to ``wanted``, which passed through log2 and was rounded."""
     return min(computes, key=lambda compute: abs(math.log(compute / wanted)))
 
 
 def _rung(entry: Entry) -> tuple[str, float]:
-    """What trials of one rung share; the share really spent differs by whole steps."""
+    """Return the key of a run's rung: its requested budget, since the spent one is rounded."""
     if entry.budget_asked is not None:
         return "budget", entry.budget_asked
     return ("budget", 1.0) if is_baseline(entry) else ("epochs", entry.epochs or 0.0)
 
 
 def _final(entry: Entry, metric: Metric) -> float:
-    """Final accuracy, a fraction; that of chance for a run that diverged."""
+    """Return the final accuracy, a fraction; chance level for a run that diverged."""
     if entry.end_reason == "diverged" or not entry.evaluations:
         return chance_level(metric, entry.classes) if entry.classes else 0.0
     return entry.evaluations[-1].accuracy(metric)
@@ -179,10 +179,10 @@ def _final(entry: Entry, metric: Metric) -> float:
 def _ladder_notes(row: FitRow, runs: Sequence[Entry]) -> list[str]:
     name, notes = f"{row.model} {row.recipe}", []
     if diverged := sorted(e.run_id for e in runs if e.end_reason == "diverged"):
-        notes.append(f"{name}: diverged, counted at chance: {', '.join(diverged)}")
+        notes.append(f"{name}: diverged, counted at chance level: {', '.join(diverged)}")
     if violations := sum(own.violations for own in row.ladders.values()):
         notes.append(
-            f"{name}: {violations} times a larger budget ended at a lower accuracy; such budgets "
-            "are averaged"
+            f"{name}: {violations} times a larger budget ended at a lower accuracy; the accuracies "
+            "of such budgets are averaged"
         )
     return notes

@@ -1,13 +1,14 @@
-"""Two scatters: observations about their group, and groups about the line.
+"""Maximum likelihood with a random intercept per group: scatter between and within groups.
 
-``y_ij = x_ij beta + u_i + e_ij`` with normal ``u`` and ``e``, ``y`` known as a point, an interval
+``y_ij = x_ij beta + u_i + e_ij`` with normal ``u`` and ``e``, where ``y`` is a point, an interval
 or a bound (``interval_likelihood``).  A group is a row with its seeds, or an architecture trained
-by several recipes.
+with several recipes.
 
-``u`` is integrated out by the trapezoidal rule, with nodes closer than the standard deviation of
-the narrowest curve in the integrand.  The error falls as exp(-2 pi^2 / step^2), which is 1e-13
-here (Trefethen and Weideman 2014, SIAM Review 56).  Gauss-Hermite's nodes follow the rows' scatter
-alone; when seeds agree far better than rows, they jump over the edges of the intervals.
+``u`` is integrated out by the trapezoidal rule.  Its nodes are closer together than the standard
+deviation of the narrowest factor of the integrand.  The error falls as exp(-2 pi^2 / step^2), which
+is 1e-13 here (Trefethen and Weideman 2014, SIAM Review 56).  Gauss-Hermite quadrature would place
+its nodes by the scatter of rows only, and would miss the edges of the intervals if seeds agree far
+better than rows.
 """
 
 from __future__ import annotations
@@ -30,25 +31,25 @@ from efficiency_bench.fitting.interval_likelihood import (
 from efficiency_bench.fitting.regression import Array
 
 NODES_PER_DEVIATION = 1.25
-"""Nodes per standard deviation of the narrowest curve."""
+"""Nodes per standard deviation of the narrowest factor."""
 
 REACH = 9.0
-"""Standard deviations to either side that are integrated: 1e-19 lies beyond."""
+"""Range of integration in standard deviations to either side: 1e-19 lies beyond."""
 
 SHARPEST = 1 / 20
-"""Of a group with bounds on one side only, they are blurred by at least this share of the groups'
-scatter.  That adds 0.25 % to its variance, and keeps the number of nodes in the hundreds."""
+"""If a group has bounds on one side only, the scatter within it is at least this share of the
+scatter between groups.  That adds 0.25 % to its variance and keeps the nodes to some hundreds."""
 
 MOST_SCATTER = 30.0
-"""Ceiling of both, log2 of compute: a factor of 1e9."""
+"""Upper limit of both scatters, log2 of compute: a factor of 1e9."""
 
 SMALL_SHARE, LARGE_SHARE = 0.2, 0.9
-"""Shares of the standard deviation that a search gives the second scatter at its starts."""
+"""The search starts with these shares of the standard deviation as the scatter within groups."""
 
 
 @dataclass(frozen=True)
 class GroupedMaximum(Maximum):
-    """The best fit of each data set; ``scatter`` is that of the groups."""
+    """The maximum-likelihood fit of each data set; ``scatter`` is the one between groups."""
 
     within: Array
     """[fits], standard deviation of observations about their group."""
@@ -56,17 +57,17 @@ class GroupedMaximum(Maximum):
 
 @dataclass(frozen=True)
 class GroupedLikelihood:
-    """The log likelihood of one data set with its gradient."""
+    """The log likelihood of one data set and its gradient."""
 
     design: Array
     """[observations, columns]"""
     outcomes: Outcomes
-    """Of one fit."""
+    """The outcomes of one data set."""
     groups: NDArray[np.intp]
-    """[observations], 0, 1, ... ascending, none missing."""
+    """[observations], group numbers 0, 1, ... in ascending order, without gaps."""
 
     def __call__(self, unknowns: Array) -> tuple[float, Array]:
-        """At coefficients, log of the groups' scatter and log of the scatter within."""
+        """Evaluate at [*coefficients, log of scatter between groups, log of scatter within]."""
         between, within = math.exp(unknowns[-2]), math.exp(unknowns[-1])
         line = self.design @ unknowns[:-2]
         blurred = self._one_sided & (within < SHARPEST * between)
@@ -90,7 +91,7 @@ class GroupedLikelihood:
 
     @cached_property
     def _one_sided(self) -> NDArray[np.bool_]:
-        """[observations], whether their group has lower bounds only, or upper bounds only."""
+        """[observations], whether their group has only lower or only upper bounds."""
         counts = [
             np.bincount(self.groups, np.isfinite(ends[0]))
             for ends in (self.outcomes.low, self.outcomes.high)
@@ -100,13 +101,13 @@ class GroupedLikelihood:
     def _nodes(
         self, line: Array, between: float, within: float, scale: Array
     ) -> tuple[Array, Array]:
-        """Values of u [groups, nodes] that cover it given the group's points, and their step."""
+        """Return the nodes of u [groups, nodes], centred by the group's points, and their step."""
         point = self.outcomes.point[0]
         residual = np.where(point, self.outcomes.high[0] - line, 0.0)
         points = np.bincount(self.groups, point.astype(float))
         deviation = 1 / np.sqrt(1 / between**2 + points / within**2)
         centre = deviation**2 * np.bincount(self.groups, residual) / within**2
-        # the product of normal curves is narrower than each of them
+        # the product of normal densities is narrower than each of them
         edges = np.bincount(self.groups, np.where(point, 0.0, scale**-2.0))
         narrower = float(np.sqrt(1 + edges * deviation**2).max())
         count = math.ceil(2 * REACH * NODES_PER_DEVIATION * narrower) + 1
@@ -115,7 +116,7 @@ class GroupedLikelihood:
         return centre[:, None] + deviation[:, None] * across, step[:, None]
 
     def _observations(self, line: Array, u: Array, scale: Array) -> tuple[Array, Array, Array]:
-        """Log likelihood of each observation at each node; by its line; by log of its scale."""
+        """Return log likelihoods [observations, nodes], and derivatives by line and log scale."""
         low, high = self.outcomes.low[0][:, None], self.outcomes.high[0][:, None]
         point = self.outcomes.point[0][:, None]
         centre = line[:, None] + u
@@ -136,13 +137,14 @@ class GroupedLikelihood:
 def maximise_grouped(
     design: Array, outcomes: Outcomes, groups: NDArray[np.intp], near: GroupedMaximum | None = None
 ) -> GroupedMaximum:
-    """The maximum of the likelihood for each data set.
+    """Maximise the likelihood of each data set.
 
-    ``design`` and ``outcomes`` as in ``interval_likelihood.maximise``; ``groups`` [rows] counts
-    from 0, ascending, none missing.  ``near``: fits whose scatters are close to these.
+    ``design`` and ``outcomes`` are those of ``interval_likelihood.maximise``; ``groups`` [rows] are
+    group numbers from 0 in ascending order, without gaps.  ``near``: fits whose scatters are good
+    starting values.
     """
     every = range(len(outcomes.low))
-    found = [_search(design, outcomes.some(np.array([fit])), groups, near, fit) for fit in every]
+    found = [_search(design, outcomes.subset(np.array([fit])), groups, near, fit) for fit in every]
     unknowns, values = np.array([u for u, _ in found]), np.array([v for _, v in found])
     return GroupedMaximum(
         coefficients=unknowns[:, :-2],
@@ -162,8 +164,8 @@ def _search(
     from scipy.optimize import minimize
 
     likelihood = GroupedLikelihood(design, outcomes, groups)
-    beta = np.linalg.pinv(design) @ outcomes.places[0]
-    spread = float(np.std(outcomes.places[0] - design @ beta)) + 0.1
+    beta = np.linalg.pinv(design) @ outcomes.midpoints[0]
+    spread = float(np.std(outcomes.midpoints[0] - design @ beta)) + 0.1
     least = float(outcomes.least_scatter[0])
     starts = [
         (spread * math.sqrt(1 - share**2), spread * share) for share in (SMALL_SHARE, LARGE_SHARE)

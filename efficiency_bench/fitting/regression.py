@@ -1,4 +1,4 @@
-"""A straight line by least squares, with Student's t interval on its slope."""
+"""A straight line by least squares, with Student's t interval for its slope."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ Array = NDArray[np.float64]
 CONFIDENCE = 0.95
 
 NORMAL_QUANTILE = 1.959964
-"""Of the standard normal at 97.5 %: two-sided 95 %."""
+"""97.5 % quantile of the standard normal, for two-sided 95 % intervals."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """``y = intercept + slope * x`` over ``n`` points."""
+    """The line ``y = intercept + slope * x``, fitted to ``n`` points."""
 
     slope: float
     slope_low: float
     slope_high: float
-    """The 95 % interval, n - 2 degrees of freedom: with six points a normal one is too short."""
+    """Ends of the 95 % interval, n - 2 degrees of freedom; for six points a normal interval is too
+    short."""
     intercept: float
     r_squared: float | None
-    """None where every y is the same: there is no variation to explain."""
+    """None if all y are equal, since there is no variation to explain."""
     n: int
     x_mean: float
     x_spread: float
@@ -42,30 +43,30 @@ class Line:
         return math.sqrt(self.residual_variance / self.x_spread)
 
     def at(self, x: float) -> float:
-        """The line's y at ``x``."""
+        """Return the line's y at ``x``."""
         return self.intercept + self.slope * x
 
     def half_width(self, x: float) -> float:
-        """Half the 95 % interval of the line itself (not of a new point) at ``x``."""
+        """Return half the width of the line's 95 % interval (not of a new point's) at ``x``."""
         variance = self.residual_variance * (1 / self.n + (x - self.x_mean) ** 2 / self.x_spread)
         return t_quantile(self.n - 2) * math.sqrt(variance)
 
 
 def t_quantile(degrees_of_freedom: int) -> float:
-    """Two-sided 95 % quantile of Student's t (12.706 at 1, 2.776 at 4)."""
+    """Return the two-sided 95 % quantile of Student's t (12.706 at 1, 2.776 at 4)."""
     return float(stdtrit(degrees_of_freedom, 0.5 + CONFIDENCE / 2))
 
 
 def fit_line(x: Sequence[float], y: Sequence[float]) -> Line:
-    """Least squares of ``y`` on ``x``, at least three points at two or more values of x.
+    """Fit ``y`` on ``x`` by least squares.
 
-    Raises ValueError for fewer points or a single x.
+    Raises ValueError for fewer than three points, or a single value of x.
     """
     n = len(x)
     if n < 3 or min(x) == max(x):
         raise ValueError("a line with an interval needs three points at two values of x")
     x_mean = math.fsum(x) / n
-    # the mean of equal values may be off by a rounding, which would look like a slope
+    # the mean of equal values may be off by a rounding error, which would look like a slope
     y_mean = y[0] if min(y) == max(y) else math.fsum(y) / n
     dx, dy = [v - x_mean for v in x], [v - y_mean for v in y]
     x_spread = math.fsum(v * v for v in dx)

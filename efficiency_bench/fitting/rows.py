@@ -1,4 +1,4 @@
-"""From entries to the rows of one fit: runs of one model and recipe gathered."""
+"""The rows of one fit from ledger entries: the runs of one model and recipe form a row."""
 
 from __future__ import annotations
 
@@ -31,31 +31,35 @@ def fit_rows(
     currency: Currency = "paper3x",
     hardware: str | None = None,
 ) -> RowSet:
-    """Gather the entries that ``selection`` leaves into rows.
+    """Group the entries that match ``selection`` into rows.
 
-    Seeds of one row (``identity.row_key``) enter as their geometric mean of compute to target.
-    The baseline's runs that set the target join it and are charged their whole schedule.  Budgeted
-    runs become ladders (``ladder_rows``).  Raises UserError if several groups or none are left
-    (``groups.select``).  Seconds, joules or dollars are compared on one kind of machine
-    (``currencies.comparable``); compute has no machine, so ``hardware`` is refused with it.
+    Seeds of one row (``identity.row_key``) enter as the geometric mean of their compute to target.
+    Baseline runs that set the target are added and charged their whole schedule.  Budgeted runs
+    become ladders (``ladder_rows``).  Seconds, joules and dollars are compared on one kind of
+    machine (``currencies.comparable``).  Raises UserError unless exactly one group matches
+    (``groups.select``), and for ``hardware`` with a currency that does not depend on the machine.
     """
     if hardware is not None and currency not in OF_A_MACHINE:
         raise UserError(
-            "--hardware goes with --currency seconds, energy or dollars: compute has none"
+            f"--hardware {hardware} with --currency {currency} is invalid: compute does not depend "
+            "on the machine\nleave out --hardware, or choose --currency seconds, energy or dollars"
         )
-    group, found, beside = select(entries, selection)
-    members = [entry for entry in found if selection.knows(entry)]
+    group, found, baselines = select(entries, selection)
+    members = [entry for entry in found if selection.admits_date_of(entry)]
     if not members:
         first = min(str(entry.date) for entry in found)
-        raise UserError(f"no row here was published by {selection.until}: the first is of {first}")
+        raise UserError(
+            f"no row was published by {selection.until}: the first is of {first}\n"
+            f"choose that day or a later one: --until {first}"
+        )
     notes = []
     if later := len(found) - len(members):
         notes.append(f"{later} runs of rows published after {selection.until} are left out")
-    beside = [entry for entry in beside if selection.knows(entry)]
+    baselines = [entry for entry in baselines if selection.admits_date_of(entry)]
     if group.estimand == "budgeted":
-        row_set = ladder_rows(group, members, beside, currency, hardware)
+        row_set = ladder_rows(group, members, baselines, currency, hardware)
     else:
-        row_set = _anytime_rows(group, members, beside, crossing, currency, hardware)
+        row_set = _anytime_rows(group, members, baselines, crossing, currency, hardware)
     row_set = on_axis(row_set, selection)
     rows = sorted(row_set.rows, key=lambda row: (row.date or "9999", row.model, row.recipe))
     every = (*notes, *row_set.notes, *_remarks(rows))
@@ -65,13 +69,13 @@ def fit_rows(
 def _anytime_rows(
     group: Group,
     members: Sequence[Entry],
-    beside: Sequence[Entry],
+    baselines: Sequence[Entry],
     crossing: Crossing,
     currency: Currency,
     hardware: str | None,
 ) -> RowSet:
-    """Rows of runs that stop at the target, with the baselines that set it."""
-    baselines, notes = _joining_baselines(members, beside)
+    """Return the rows of runs that stop at the target, and of the baselines that set it."""
+    baselines, notes = _joining_baselines(members, baselines)
     charged = [*members, *baselines]
     if currency in OF_A_MACHINE:
         charged, without = comparable(charged, currency, hardware)
@@ -81,7 +85,7 @@ def _anytime_rows(
         gathered.setdefault(row_key(entry), []).append(entry)
     tolerances = sorted({entry.known_target.tolerance for entry in members})
     if len(tolerances) > 1:
-        notes.append(f"runs with different tolerances are in one fit: {_list(tolerances)}")
+        notes.append(f"this fit mixes runs with different target tolerances: {_list(tolerances)}")
     return RowSet(
         group=group,
         target=min((entry.known_target for entry in members), key=lambda target: target.tolerance),
@@ -93,9 +97,9 @@ def _anytime_rows(
 
 
 def compute_to_target(entry: Entry, crossing: Crossing, currency: Currency) -> float | None:
-    """Training compute at the crossing, in the currency's unit; None: never crossed.
+    """Return the training compute up to the crossing, in the currency's unit; None: never crossed.
 
-    A run that set its own target is charged its whole schedule, as AlexNet was in 2020.
+    A run that set its own target is charged its whole schedule, as AlexNet was in the 2020 paper.
     """
     if currency in OF_A_MACHINE:
         return cost_to_target(entry, crossing, currency)
@@ -120,20 +124,20 @@ def _epochs_to_target(entry: Entry, crossing: Crossing) -> float | None:
 
 
 def _joining_baselines(
-    members: Sequence[Entry], beside: Sequence[Entry]
+    members: Sequence[Entry], baselines: Sequence[Entry]
 ) -> tuple[list[Entry], list[str]]:
-    """Baseline runs that belong to the group, and what to say about the others."""
+    """Return the baseline runs that belong to the group, and notes on the others."""
     named = {run_id for entry in members for run_id in entry.known_target.baseline_run_ids}
-    joining = [entry for entry in beside if entry.run_id in named]
+    joining = [entry for entry in baselines if entry.run_id in named]
     notes = []
     if missing := sorted(named - {entry.run_id for entry in joining}):
         notes.append(f"baseline runs named by the target are not in the ledger: {_list(missing)}")
     rows = {row_key(entry) for entry in joining}
-    for entry in beside:
+    for entry in baselines:
         if entry in joining:
             continue
         if row_key(entry) in rows and entry.end_reason != "schedule":
-            joining.append(entry)  # a seed of the baseline that failed: censored, not dropped
+            joining.append(entry)  # a failed seed of the baseline is censored, not dropped
         elif named:
             notes.append(f"baseline run {entry.run_id} is not part of this target: left out")
     return joining, notes
@@ -142,7 +146,7 @@ def _joining_baselines(
 def _row(seeds: Sequence[Entry], crossing: Crossing, currency: Currency) -> FitRow:
     seeds = sorted(seeds, key=lambda entry: entry.run_id)
     found = {entry.run_id: compute_to_target(entry, crossing, currency) for entry in seeds}
-    # a crossing before the first step would cost nothing, and has no logarithm
+    # a crossing before the first step would cost 0, which has no logarithm
     reached = {run_id: compute for run_id, compute in found.items() if compute}
     missed = {
         entry.run_id: spent
@@ -179,15 +183,15 @@ def _remarks(rows: Iterable[FitRow]) -> list[str]:
     for row in rows:
         name = f"{row.model} {row.recipe}"
         if row.date is None:
-            notes.append(f"{name} has no date: shown, not fitted")
+            notes.append(f"{name} has no date: printed but not fitted")
         if row.compute_spent == 0:
-            notes.append(f"{name}: nobody counted its compute: shown, not fitted")
+            notes.append(f"{name}: its compute is not known: printed but not fitted")
         elif not row.reached:
             never.append(name)
         elif row.arrived_in_part:
             notes.append(
                 f"{name}: {row.reached_seeds} of {row.seeds} seeds reached the target; the compute "
-                "shown is theirs, too low for the row"
+                "printed is their mean, which is too low for the row"
             )
     if never:
         notes.append(f"never reached the target: {_list(never)}")

@@ -1,4 +1,4 @@
-"""How much of a slope is MACs per image, and how much is images."""
+"""The slope of compute, split into MACs per image and images to the target."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from efficiency_bench.fitting.regression import Array
 
 @dataclass(frozen=True)
 class SlopeShare:
-    """A slope in two parts that add up to it, log2 per month."""
+    """A slope as the sum of two parts, log2 per month."""
 
     macs_per_month: float
-    """Of the forward MACs per image."""
+    """Part of the forward MACs per image."""
     images_per_month: float
-    """Of the images needed to reach the target."""
+    """Part of the images needed to reach the target."""
 
     @property
     def macs_share(self) -> float | None:
-        """MACs' part of the slope, negative if they pull the other way; None for no slope."""
+        """Share of the slope due to MACs per image, negative if they oppose it; None: no slope."""
         slope = self.macs_per_month + self.images_per_month
         return self.macs_per_month / slope if slope else None
 
@@ -32,13 +32,13 @@ def slope_share(
     slope_per_month: float,
     columns: Array | None = None,
 ) -> SlopeShare:
-    """Split a fitted slope of log2 compute: compute is 3 * MACs per image * images.
+    """Split a fitted slope of log2 compute, where compute is 3 * MACs per image * images.
 
-    The MACs' part is the least-squares slope of log2 ``forward_macs`` over the same rows, with the
-    same fixed effects ``columns`` [rows, effects]; images have the rest.  Rows weigh the same, the
-    censored ones too: a maximum-likelihood line of one scatter is the least-squares line through
-    what is expected of every row's log2 compute given what is known (the EM algorithm's fixed
-    point), and least squares splits a sum exactly.
+    The part of MACs is the least-squares slope of log2 ``forward_macs`` over the same rows, with
+    the same fixed effects ``columns`` [rows, effects]; images account for the rest.  All rows have
+    the same weight, including censored ones.  The reason is that the maximum-likelihood line with
+    one scatter is the least-squares line through the expected log2 compute of each row given its
+    bounds (the fixed point of the EM algorithm), and least squares splits a sum exactly.
     """
     dates = np.asarray(months, dtype=float)
     extra = np.zeros((len(dates), 0)) if columns is None else np.asarray(columns, dtype=float)

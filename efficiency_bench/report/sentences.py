@@ -107,7 +107,7 @@ def why(halving: HalvingTime) -> str:
     return reason
 
 
-def account(halving: HalvingTime) -> Iterator[str]:
+def detail_sentences(halving: HalvingTime) -> Iterator[str]:
     """Sentences on rows that reached the target, parts of the slope, scatter and cost of tuning."""
     yield f"{_arrived(halving)} at the target"
     share = halving.macs_share
@@ -128,7 +128,7 @@ def account(halving: HalvingTime) -> Iterator[str]:
         yield "no search for learning rates is recorded"
 
 
-def beside(fit: Fit) -> str:
+def other_method_sentence(fit: Fit) -> str:
     """The result of the other method."""
     other = fit.other_method
     name = "least squares on the frontier" if other.method == "frontier" else "censored regression"

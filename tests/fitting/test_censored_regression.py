@@ -277,7 +277,7 @@ def test_mistakes_are_named(arguments, message):
 
 def test_recipes_that_follow_the_date_are_refused():
     y = drawn(0)
-    with pytest.raises(UserError, match="cannot be told"):
+    with pytest.raises(UserError, match="are collinear"):
         CensoredRegression(MONTHS, y, y, columns=MONTHS[:, None])
 
 

@@ -206,7 +206,7 @@ class TestVerdict:
 
 class TestTooLittle:
     def test_fewer_than_three_rows(self):
-        with pytest.raises(UserError, match=r"at least 3 rows.*here are 2 of 2"):
+        with pytest.raises(UserError, match=r"at least 3 rows.*here 2 of 2 do"):
             fit(made((0, 2.0), (300, 1.0)))
 
     def test_censored_and_undated_rows_do_not_count_but_are_named(self):
@@ -215,7 +215,7 @@ class TestTooLittle:
             make_entry("c", model="c", crossing_images=None),
             make_entry("d", model="d", date=None),
         ]
-        with pytest.raises(UserError, match="here are 2 of 4") as error:
+        with pytest.raises(UserError, match="here 2 of 4 do") as error:
             fit(entries)
         assert "never reached the target: c small_plain" in str(error.value)
         assert "d small_plain has no date" in str(error.value)

@@ -62,7 +62,7 @@ def short_intervals(y):
 @pytest.mark.parametrize("seed", range(4))
 def test_it_is_the_maximum_of_a_direct_search(known, seed):
     low, high = known(drawn(seed))
-    found = maximise(DESIGN, Outcomes.of(low[None], high[None]))
+    found = maximise(DESIGN, Outcomes.from_ends(low[None], high[None]))
     beta, scatter, best = direct(low, high)
     assert found.coefficients[0] == pytest.approx(beta, abs=1e-5)
     assert found.scatter[0] == pytest.approx(scatter, abs=1e-5)
@@ -72,16 +72,16 @@ def test_it_is_the_maximum_of_a_direct_search(known, seed):
 def test_many_data_sets_at_once_are_each_alone():
     ends = [unit_rungs(drawn(seed)) for seed in range(30)]
     low, high = (np.array(side) for side in zip(*ends, strict=True))
-    together = maximise(DESIGN, Outcomes.of(low, high))
+    together = maximise(DESIGN, Outcomes.from_ends(low, high))
     for i in range(30):
-        alone = maximise(DESIGN, Outcomes.of(low[i : i + 1], high[i : i + 1]))
+        alone = maximise(DESIGN, Outcomes.from_ends(low[i : i + 1], high[i : i + 1]))
         assert together.coefficients[i] == pytest.approx(alone.coefficients[0], abs=1e-6)
         assert together.log_likelihood[i] == pytest.approx(alone.log_likelihood[0], abs=1e-9)
 
 
 def test_points_are_least_squares():
     y = drawn(7)
-    found = maximise(DESIGN, Outcomes.of(y[None], y[None]))
+    found = maximise(DESIGN, Outcomes.from_ends(y[None], y[None]))
     line = scipy.stats.linregress(X, y)
     residual = y - line.intercept - line.slope * X
     assert found.coefficients[0] == pytest.approx((line.intercept, line.slope), abs=1e-9)
@@ -91,8 +91,8 @@ def test_points_are_least_squares():
 @pytest.mark.parametrize("width", [1e-3, 9e-5, 1e-9])
 def test_tiny_intervals_are_points(width):
     y = drawn(8)
-    found = maximise(DESIGN, Outcomes.of(y[None] - width / 2, y[None] + width / 2))
-    point = maximise(DESIGN, Outcomes.of(y[None], y[None]))
+    found = maximise(DESIGN, Outcomes.from_ends(y[None] - width / 2, y[None] + width / 2))
+    point = maximise(DESIGN, Outcomes.from_ends(y[None], y[None]))
     assert found.coefficients[0] == pytest.approx(point.coefficients[0], abs=1e-6)
     assert found.scatter[0] == pytest.approx(point.scatter[0], abs=1e-6)
 
@@ -115,7 +115,7 @@ def test_log_mass_holds_far_out_in_both_tails_and_for_narrow_intervals(low, high
 
 def test_the_scatter_has_the_floor_of_places_drawn_evenly_within_the_intervals():
     low = np.floor(-1.5 * X)[None]  # a line through every interval
-    outcomes = Outcomes.of(low, low + 1)
+    outcomes = Outcomes.from_ends(low, low + 1)
     found = maximise(DESIGN, outcomes)
     assert outcomes.least_scatter[0] == pytest.approx(scipy.stats.uniform(0, 1).std())
     assert found.scatter[0] == pytest.approx(outcomes.least_scatter[0])
@@ -123,7 +123,7 @@ def test_the_scatter_has_the_floor_of_places_drawn_evenly_within_the_intervals()
 
 def test_points_on_a_line_have_the_least_scatter():
     y = (2 - 1.5 * X)[None]
-    found = maximise(DESIGN, Outcomes.of(y, y))
+    found = maximise(DESIGN, Outcomes.from_ends(y, y))
     assert found.scatter[0] == pytest.approx(LEAST_SCATTER)
     assert found.coefficients[0] == pytest.approx((2, -1.5))
 
@@ -131,8 +131,8 @@ def test_points_on_a_line_have_the_least_scatter():
 def test_a_row_open_at_both_ends_says_nothing():
     low, high = unit_rungs(drawn(1))
     low[5], high[5] = -np.inf, np.inf
-    whole = maximise(DESIGN, Outcomes.of(low[None], high[None]))
+    whole = maximise(DESIGN, Outcomes.from_ends(low[None], high[None]))
     kept = np.arange(12) != 5
-    part = maximise(DESIGN[kept], Outcomes.of(low[None, kept], high[None, kept]))
+    part = maximise(DESIGN[kept], Outcomes.from_ends(low[None, kept], high[None, kept]))
     assert whole.coefficients[0] == pytest.approx(part.coefficients[0], abs=1e-7)
     assert whole.log_likelihood[0] == pytest.approx(part.log_likelihood[0], abs=1e-9)

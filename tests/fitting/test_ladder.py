@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from efficiency_bench.errors import UserError
-from efficiency_bench.fitting.ladder import Trial, drawn_levels, ladder, seed_ladders
+from efficiency_bench.fitting.ladder import Trial, ladder, plausible_levels, seed_ladders
 
 BUDGETS = (1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
 
@@ -90,7 +90,7 @@ def test_a_higher_level_never_needs_less(accuracies):
 
 def test_drawn_levels_stand_in_equally_probable_parts_of_students_t():
     finals = [0.6195, 0.6495, 0.629]
-    levels = drawn_levels(finals, 21)
+    levels = plausible_levels(finals, 21)
     error = scipy.stats.sem(finals)
     below = scipy.stats.t.cdf((levels - np.mean(finals)) / error, df=2)
     assert below == pytest.approx((np.arange(21) + 0.5) / 21)
@@ -98,7 +98,7 @@ def test_drawn_levels_stand_in_equally_probable_parts_of_students_t():
 
 
 def test_one_seed_has_its_own_level_alone():
-    assert drawn_levels([0.62]).tolist() == [0.62]
+    assert plausible_levels([0.62]).tolist() == [0.62]
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_one_seed_has_its_own_level_alone():
         (lambda: ladder([Trial(math.inf, 0.5)]), "budget inf is invalid"),
         (lambda: ladder([Trial(0.5, math.nan)]), "accuracy nan is invalid"),
         (lambda: ladder([Trial(0.5, 62.0)]), r"accuracy 62\.0 is invalid"),
-        (lambda: drawn_levels([]), "no baseline seeds"),
+        (lambda: plausible_levels([]), "no baseline seeds"),
     ],
 )
 def test_mistakes_are_named(bad, message):

@@ -96,7 +96,7 @@ def test_the_levels_error_is_the_baselines_and_moves_all_rows_but_its_own():
     assert row_set.target_error == pytest.approx(0.01 / math.sqrt(3))
     assert len(row_set.levels) == 21
     assert row_set.levels[10] == pytest.approx(0.8)
-    taken = CensoredRows.of(row_set)
+    taken = CensoredRows.from_row_set(row_set)
     assert [row.model for row in taken.rows] == ["alexnet", "vgg11", "resnet18", "mobilenet_v2"]
     base, _, resnet, _ = (taken._observations(row)[0] for row in taken.rows)
     assert base.ravel() == pytest.approx([math.log2(WHOLE)] * 2)
@@ -128,7 +128,7 @@ def test_a_diverged_trial_counts_at_chance_and_a_failed_one_not_at_all():
     row_set = fit_rows([*ledger(), diverged, failed], ARCHITECTURE)
     own = by_model(row_set)["resnet18"].ladders[1]
     assert own.means == (0.1,)
-    assert any("counted at chance: " + diverged.run_id in note for note in row_set.notes)
+    assert any("counted at chance level: " + diverged.run_id in note for note in row_set.notes)
     assert any(failed.run_id in note and "fault" in note for note in row_set.notes)
 
 
@@ -195,7 +195,7 @@ class TestAxes:
             ("resnet18", "2018-09-24"),
             ("resnet18", "2024-03-30"),
         ]
-        assert any("small_2020 has no date of its own" in note for note in row_set.notes)
+        assert any("small_2020 has no publication date" in note for note in row_set.notes)
 
     def test_without_an_axis_a_row_stands_at_the_later_date(self):
         dates = [row.date for row in fit_rows(self.recipes(), Selection()).rows]

@@ -48,7 +48,7 @@ def integrated(low, high, beta, between, within):
 
 def test_points_have_the_density_of_the_multivariate_normal():
     y = drawn(0)
-    likelihood = GroupedLikelihood(DESIGN, Outcomes.of(y[None], y[None]), GROUPS)
+    likelihood = GroupedLikelihood(DESIGN, Outcomes.from_ends(y[None], y[None]), GROUPS)
     value, _ = likelihood(np.array([0.1, -1.2, math.log(0.6), math.log(0.25)]))
     covariance = 0.6**2 * (GROUPS[:, None] == GROUPS) + 0.25**2 * np.eye(20)
     expected = scipy.stats.multivariate_normal(DESIGN @ [0.1, -1.2], covariance).logpdf(y)
@@ -58,7 +58,7 @@ def test_points_have_the_density_of_the_multivariate_normal():
 @pytest.mark.parametrize(("between", "within"), [(0.6, 0.25), (0.6, 0.02), (0.1, 0.8)])
 def test_intervals_are_integrated_however_different_the_scatters(between, within):
     low, high = mixed(drawn(1))
-    likelihood = GroupedLikelihood(DESIGN, Outcomes.of(low[None], high[None]), GROUPS)
+    likelihood = GroupedLikelihood(DESIGN, Outcomes.from_ends(low[None], high[None]), GROUPS)
     value, _ = likelihood(np.array([0.1, -1.2, math.log(between), math.log(within)]))
     assert value == pytest.approx(integrated(low, high, [0.1, -1.2], between, within), abs=1e-6)
 
@@ -66,7 +66,7 @@ def test_intervals_are_integrated_however_different_the_scatters(between, within
 @pytest.mark.parametrize("within", [0.25, 0.05, 0.8])
 def test_the_gradient_is_that_of_the_value(within):
     low, high = mixed(drawn(1))
-    likelihood = GroupedLikelihood(DESIGN, Outcomes.of(low[None], high[None]), GROUPS)
+    likelihood = GroupedLikelihood(DESIGN, Outcomes.from_ends(low[None], high[None]), GROUPS)
     at = np.array([0.1, -1.2, math.log(0.6), math.log(within)])
     steps = 1e-5 * np.eye(4)
     numerical = [(likelihood(at + s)[0] - likelihood(at - s)[0]) / 2e-5 for s in steps]
@@ -75,7 +75,7 @@ def test_the_gradient_is_that_of_the_value(within):
 
 def test_two_seeds_in_every_row_are_the_analysis_of_variance():
     y = drawn(2)
-    found = maximise_grouped(DESIGN, Outcomes.of(y[None], y[None]), GROUPS)
+    found = maximise_grouped(DESIGN, Outcomes.from_ends(y[None], y[None]), GROUPS)
     means = y.reshape(ROWS, 2).mean(axis=1)
     within = (
         (y.reshape(ROWS, 2) - means[:, None]) ** 2
@@ -89,7 +89,7 @@ def test_two_seeds_in_every_row_are_the_analysis_of_variance():
 
 def test_one_observation_in_every_row_has_the_sum_of_both_scatters():
     y = drawn(3)[::2]
-    outcomes = Outcomes.of(y[None], y[None])
+    outcomes = Outcomes.from_ends(y[None], y[None])
     grouped = maximise_grouped(DESIGN[::2], outcomes, np.arange(ROWS))
     single = maximise(DESIGN[::2], outcomes)
     assert grouped.log_likelihood[0] == pytest.approx(single.log_likelihood[0], abs=1e-7)
@@ -100,7 +100,7 @@ def test_one_observation_in_every_row_has_the_sum_of_both_scatters():
 
 def test_a_search_from_known_scatters_ends_where_the_whole_search_does():
     low, high = mixed(drawn(4))
-    outcomes = Outcomes.of(low[None], high[None])
+    outcomes = Outcomes.from_ends(low[None], high[None])
     whole = maximise_grouped(DESIGN, outcomes, GROUPS)
     near = maximise_grouped(DESIGN, outcomes, GROUPS, near=whole)
     assert near.log_likelihood[0] == pytest.approx(whole.log_likelihood[0], abs=1e-7)

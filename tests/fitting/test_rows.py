@@ -8,7 +8,7 @@ from efficiency_bench.errors import UserError
 from efficiency_bench.fitting.groups import Selection
 from efficiency_bench.fitting.halving import halving_time
 from efficiency_bench.fitting.rows import fit_rows
-from efficiency_bench.fitting.sensitivity.curves import rows_at, unpacked
+from efficiency_bench.fitting.sensitivity.curves import rows_at, runs_with_curves
 from efficiency_bench.ledger.reference import published_entries
 from tests.fitting.curve_factory import run_with_curve, sigmoid, straight
 from tests.ledger.factory import (
@@ -130,7 +130,7 @@ OTHERS = {
 @pytest.mark.parametrize("what", OTHERS)
 def test_several_groups_must_be_told_apart_and_the_error_says_how(what):
     own, other = run("r"), run("other", **OTHERS[what])
-    with pytest.raises(UserError, match="name one") as error:
+    with pytest.raises(UserError, match="choose one") as error:
         fit_rows([own, other], Selection())
     for line in (
         "--data dddddddddddd --target 0.9 --estimand anytime --tier measured  (1 runs)",
@@ -151,7 +151,7 @@ def test_several_groups_must_be_told_apart_and_the_error_says_how(what):
 
 def test_data_is_named_by_name_or_digest():
     entries = [run("r"), run("s", data_digest="e" * 64)]
-    with pytest.raises(UserError, match="name one"):
+    with pytest.raises(UserError, match="choose one"):
         fit_rows(entries, Selection(data="digits"))
     assert fit_rows(entries, Selection(data="eeee")).rows[0].run_ids == ("s",)
 
@@ -178,7 +178,7 @@ def test_nothing_to_fit_says_what_to_type(entries):
 def test_different_tolerances_are_said():
     loose = make_target(tolerance=0.01)
     notes = fit_rows([make_entry("a"), make_entry("b", target=loose)], Selection()).notes
-    assert notes == ("runs with different tolerances are in one fit: 0.0, 0.01",)
+    assert notes == ("this fit mixes runs with different target tolerances: 0.0, 0.01",)
 
 
 def test_published_and_measured_never_share_a_fit():
@@ -236,7 +236,7 @@ def test_at_another_accuracy_the_seed_that_misses_it_stands_at_what_it_spent():
     misses = run_with_curve("s1", points, model="net", seed=1)
     row_set = fit_rows([arrives, misses], Selection())
     (row,) = rows_at(
-        row_set.rows, unpacked([arrives, misses]), make_target(), "sustained", "paper3x"
+        row_set.rows, runs_with_curves([arrives, misses]), make_target(), "sustained", "paper3x"
     ).rows
     assert (row.seeds, row.reached_seeds) == (2, 1)
     assert row.compute == pytest.approx(3e6 * 5.1972e9 / 8.64e16, rel=1e-4)
@@ -256,7 +256,7 @@ def test_rows_published_later_are_left_out_and_said_and_the_day_itself_counts():
     elsewhere = run("another-set", data="cifar10", data_digest="e" * 64, date="2030-01-01")
     one_set = Selection(until=day, data="imagenet")
     assert fit_rows([*everything, elsewhere], one_set).notes == fit_rows(everything, one_set).notes
-    with pytest.raises(UserError, match=r"no row here was published by 1990-01-01.*2012-06-01"):
+    with pytest.raises(UserError, match=r"no row was published by 1990-01-01.*2012-06-01"):
         fit_rows(everything, Selection(until=date(1990, 1, 1)))
     before = fit_rows(everything, Selection(until=day - timedelta(days=1)))
     assert "mobilenet_v1" in {row.model for row in fit_rows(known, Selection()).rows}

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from efficiency_bench import crossing
 from efficiency_bench.fitting.groups import Selection, select
-from efficiency_bench.fitting.sensitivity.curves import unpacked
+from efficiency_bench.fitting.sensitivity.curves import runs_with_curves
 from efficiency_bench.ledger import store
 from efficiency_bench.ledger.baseline import uses_current_baseline
 from efficiency_bench.ledger.entry import target_fields
@@ -108,7 +108,7 @@ def test_every_other_reader_takes_it():
     assert uses_current_baseline(RUNG, [])
     assert crossing(RUNG) is None
     assert list(crossing_rows([RUNG])) == []
-    assert unpacked([RUNG]) == {}
+    assert runs_with_curves([RUNG]) == {}
     assert thinned(RUNG) == [(1.25, 80.0)]
     opened = runs([RUNG], "nowhere").opened["rung"]
     assert (opened["level"], opened["metric"]) == (None, "top1")

@@ -57,9 +57,9 @@ def test_the_span_is_one_line():
     assert "no combination" in span_sentence(None)
 
 
-def test_measured_conventions_have_no_slips():
+def test_measured_conventions_have_no_errata():
     text = printed(print_conventions, conventions(with_baseline(), ANY))
-    assert "Slips" not in text
+    assert "Errata" not in text
     assert "AlexNet charged to its own crossing only" in text
 
 
@@ -69,7 +69,7 @@ def test_a_sweep_has_a_line_for_every_threshold():
     assert line_with(text, "80 %")[2:5] == ["20.0", "19.8-20.2", "10.9x"]  # 2 ** (69 / 20)
     # nine units of logit reach 1 / (1 + e^-6) = 99.75 %: nobody gets to 99.99 %
     assert line_with(text, "99.99 %")[2:7] == ["-", "-", "-", "5", "5/5"]
-    assert "too few rows arrived" in " ".join(text.split())
+    assert "too few rows reached the target" in " ".join(text.split())
 
 
 def test_the_published_sweep_says_why_it_has_one_line():

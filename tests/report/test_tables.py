@@ -63,7 +63,7 @@ def test_a_censored_fit_says_who_arrived_and_shows_the_frontier_too():
     flat = " ".join(text.split())
     for words in (
         "censored regression over all rows: n = 5",
-        "this method because: asked for by --method censored",
+        "this method because: requested by --method censored",
         "4 of 5 rows arrived at the target",
         "it does not cover the target's own error: runs stop at the target",
         "no search for learning rates is recorded",

@@ -1,1 +1,1 @@
-"""The headline by other methods: bootstraps, Theil-Sen, power."""
+"""Robustness checks of the headline: bootstraps, Theil-Sen, power."""

@@ -1,4 +1,4 @@
-"""Intervals by drawing again: rows alone, or rows, their seeds and their crossings."""
+"""Bootstrap intervals: resample rows only, or rows, their seeds and their crossings."""
 
 from __future__ import annotations
 
@@ -13,32 +13,33 @@ from efficiency_bench.fitting.regression import Array
 from efficiency_bench.fitting.robustness.crossing_errors import SeedErrors
 
 DRAWS = 4000
-"""Draws of a small set: the ends of a 95 % interval of H then repeat to about 0.1 months."""
+"""Draws for a small set; the ends of the 95 % interval of H are then reproducible to 0.1 months."""
 
 MOST_NUMBERS = 2_000_000
-"""Rows times draws held at once; more rows get fewer draws, which they also need less."""
+"""Most rows times draws in memory; larger sets get fewer draws, and need fewer."""
 
-ENUMERATED = 6
-"""Rows up to which all draws are taken, 6^6 = 46,656."""
+MOST_ENUMERATED = 6
+"""Most rows for which all possible draws are enumerated, 6^6 = 46,656."""
 
 LEAST_DRAWS = 200
 
 SEED = 20200508
-"""The same draws every time: the day of the 2020 paper's first version."""
+"""Fixed, so that every call uses the same draws: the date of the 2020 paper's first version."""
 
 
 def draws_for(rows: int) -> int:
-    """How many draws a set of ``rows`` rows gets."""
+    """Return the number of draws for a set of ``rows`` rows."""
     return int(min(DRAWS, max(LEAST_DRAWS, MOST_NUMBERS // max(rows, 1))))
 
 
 def pairs_bootstrap(x: Array, y: Array) -> Array:
-    """Slopes of ``y`` on ``x`` over draws of the rows with replacement; a single x gives none.
+    """Return slopes of ``y`` on ``x`` over rows resampled with replacement.
 
-    Of up to six rows every possible draw is taken once: nothing is left to chance.
+    For up to six rows every possible draw is used once, without random numbers.  Draws with a
+    single x have no slope and are left out.
     """
     n = len(x)
-    if n <= ENUMERATED:
+    if n <= MOST_ENUMERATED:
         rows = np.indices((n,) * n).reshape(n, -1).T
     else:
         rows = np.random.default_rng(SEED).integers(n, size=(draws_for(n), n))
@@ -48,16 +49,17 @@ def pairs_bootstrap(x: Array, y: Array) -> Array:
 def hierarchical_bootstrap(
     rows: Sequence[FitRow], x: Array, on_frontier: bool, errors: SeedErrors
 ) -> Array:
-    """Slopes over draws of architectures, of their seeds, and of each seed's crossing.
+    """Return slopes over resampled rows, seeds and crossings.
 
-    A draw takes rows with replacement, for each row as many of its seeds with replacement, for
-    each seed a crossing within its own error (normal on the log2 scale); the row stands at the
-    mean.  With ``on_frontier`` the running minimum by date is chosen anew in every draw.
-    ``x`` is months by row; every row has reached.  ``errors`` are those of the crossings.
+    A draw resamples the rows with replacement, then the seeds of each row, then the crossing of
+    each seed within its own error (normal on the log2 scale).  A row's value is the mean of its
+    seeds.  With ``on_frontier``, the running minimum by date is selected again in every draw.
+    ``x`` is months by row; every row must have reached the target.  ``errors``: standard errors of
+    the crossings.
     """
     generator = np.random.default_rng(SEED)
     draws = draws_for(sum(len(row.seed_computes) for row in rows))
-    values = np.stack([_drawn_row(row, draws, errors, generator) for row in rows], axis=1)
+    values = np.stack([_resampled_row(row, draws, errors, generator) for row in rows], axis=1)
     chosen = generator.integers(len(rows), size=(draws, len(rows)))
     drawn_x = x[chosen]
     drawn_y = np.take_along_axis(values, chosen, axis=1)
@@ -68,16 +70,16 @@ def hierarchical_bootstrap(
     by_date = np.argsort(drawn_x, axis=1, kind="stable")
     drawn_x, drawn_y, chosen = _ordered(by_date, drawn_x, drawn_y, chosen)
     taken = running_minimum(drawn_y)
-    # a row drawn twice stands on the frontier twice, as it would in a fit over all rows
+    # a row drawn twice is on the frontier twice, as it would be in a fit over all rows
     again = chosen[:, 1:] == chosen[:, :-1]
     taken[:, 1:] |= again & (drawn_y[:, 1:] <= np.minimum.accumulate(drawn_y, axis=1)[:, :-1])
     return slopes(drawn_x, drawn_y, taken)
 
 
 def running_minimum(y: Array) -> NDArray[np.bool_]:
-    """Which values of each line are below all before them; fewer than three: all of them.
+    """Return which values of each draw are below all earlier ones; fewer than three: all.
 
-    A fit over a frontier of fewer than three rows gives way to all rows, here as there.
+    As in the headline's fit, a frontier of fewer than three rows is replaced by all rows.
     """
     best_before = np.minimum.accumulate(y, axis=1)[:, :-1]
     below = np.ones(y.shape, dtype=bool)
@@ -91,20 +93,20 @@ def _ordered(order: NDArray[np.intp], *arrays: Any) -> list[Any]:
 
 
 def slopes(x: Array, y: Array, taken: NDArray[np.bool_]) -> Array:
-    """Least-squares slope of each line over its taken points; lines of a single x are left out."""
+    """Return each draw's least-squares slope over its taken points; none for a single x."""
     count = taken.sum(axis=1, keepdims=True)
     dx = np.where(taken, x - np.where(taken, x, 0.0).sum(axis=1, keepdims=True) / count, 0.0)
     spread = (dx * dx).sum(axis=1)
     usable = spread > 1e-9
-    # y less its first value, so that equal values give no slope by rounding
+    # subtract the first y, so that equal values give a slope of exactly 0
     dy = np.where(taken, y - y[:, :1], 0.0)
     return np.asarray((dx * dy).sum(axis=1)[usable] / spread[usable])
 
 
-def _drawn_row(
+def _resampled_row(
     row: FitRow, draws: int, errors: SeedErrors, generator: np.random.Generator
 ) -> Array:
-    """log2 of a row's compute in each draw."""
+    """Return log2 of a row's compute in each draw."""
     logs = np.log2(list(row.seed_computes.values()))
     own = np.array([errors.get(run_id, 0.0) for run_id in row.seed_computes])
     seeds = generator.integers(len(logs), size=(draws, len(logs)))

@@ -1,4 +1,4 @@
-"""What else the same rows say: other methods, rows left out, dates moved, tests and power."""
+"""Robustness checks of a fit: other methods, rows left out, dates moved, tests and power."""
 
 from __future__ import annotations
 
@@ -37,32 +37,31 @@ from efficiency_bench.records import Record
 ROWS_NAMED: Mapping[Variant, str] = {"frontier": "frontier", "all": "all that arrived"}
 
 DATE_ERRORS_DAYS = (15, 90)
-"""Half a month, the most that a date known by its month is off, and a quarter of a year, about
-what lies between a preprint and its conference."""
+"""Half a month, the largest error of a date known only by its month; and a quarter of a year, the
+usual time from a preprint to its conference."""
 
 LEAST_DRAWN = 5
-"""Rows under which draws of them give no interval: of four rows it would be a third as long as
-Student's."""
+"""Fewest rows for a bootstrap interval; with four rows it would be a third as long as Student's."""
 
 MOST_LEFT_OUT = 200
-"""Rows up to which each is left out in turn; one of more cannot move the result."""
+"""Most rows for leave-one-out; with more, a single row cannot change the result."""
 
 
 RATES = (("the 2020 paper", PAPER_2020_MONTHS), ("Moore's law", MOORE_MONTHS))
-"""Halving times that the slope is tested against, months."""
+"""Halving times against which the slope is tested, months."""
 
 
-class Opinion(Record):
-    """One method's halving time with its 95 % interval, months."""
+class MethodResult(Record):
+    """The halving time by one method with its 95 % interval, months."""
 
     method: str
     halving_months: float | None
-    """None: it finds no fall."""
+    """None: compute does not fall."""
     low_months: float | None
     high_months: float | None
-    """None: its interval reaches no change."""
+    """None: the interval includes no change."""
     n: int
-    """Rows that took part, censored ones included."""
+    """Rows used, including censored ones."""
     assumes: str
 
 
@@ -72,56 +71,58 @@ class RateTest(Record):
     name: str
     months: float
     p_value: float
-    """Two-sided: how often rows that halve at that rate would scatter as far from it."""
+    """Two-sided: probability of a deviation at least as large if this rate is true."""
     method: str
-    """The censored regression over all rows; for a fit of the frontier without censored rows,
-    Student's t on the fitted rows."""
+    """The censored regression over all rows; or Student's t on the fitted rows, for least squares
+    without censored rows."""
 
 
-class SecondOpinions(Record):
-    """The headline's rows by other methods, with rows left out, dates moved, tests and power."""
+class RobustnessChecks(Record):
+    """The same rows by other methods, with rows left out, dates moved, tests and power."""
 
-    methods: tuple[Opinion, ...]
+    methods: tuple[MethodResult, ...]
     """The headline first."""
     leave_one_out_months: tuple[float | None, float | None]
-    """Least and greatest halving time with one fitted row left out, by the headline's method (the
-    frontier chosen again among the others); None: no fall, or too few."""
-    moved_dates: tuple[Opinion, ...]
-    """Least squares with every date moved at random by up to so many days."""
+    """Shortest and longest halving time with one fitted row left out, by the headline's method (the
+    frontier is selected again without it); None: compute does not fall, or too few rows."""
+    moved_dates: tuple[MethodResult, ...]
+    """Least squares with every date moved at random by up to ``DATE_ERRORS_DAYS``."""
     tests: tuple[RateTest, ...]
     power: tuple[RatePower, ...]
     censored: int
     """Rows that never reached the target."""
     censored_in_part: int
-    """Rows of which some seeds reached it."""
-    opinion_notes: tuple[str, ...]
+    """Rows of which some seeds reached the target and others did not."""
+    robustness_notes: tuple[str, ...]
 
 
-def second_opinions(
+def robustness_checks(
     row_set: RowSet, halving: HalvingTime, errors: SeedErrors | None = None
-) -> SecondOpinions:
-    """Compare ``halving``, which was fitted to ``row_set``, with other methods.
+) -> RobustnessChecks:
+    """Check the robustness of ``halving``, which was fitted to ``row_set``.
 
-    ``errors``: those of the crossings (``crossing_errors``); None takes them as exact.
+    ``errors``: standard errors of the crossings (``crossing_errors``); None: all are 0.
     """
     dated = [row for row in row_set.rows if row.date is not None and row.compute_spent > 0]
     usable = [row for row in dated if row.reached]
     censored = _censored(row_set)
-    by_censored = [] if censored is None else [_censored_opinion(censored.fit)]
+    by_censored = [] if censored is None else [_censored_result(censored.fit)]
     asked: Variant = halving.variant if halving.method == "frontier" else "frontier"
     variant, line, fitted = _line(usable, asked)
-    by_line: list[Opinion] = []
-    moved: tuple[Opinion, ...] = ()
+    by_line: list[MethodResult] = []
+    moved: tuple[MethodResult, ...] = ()
     notes = []
     if line is not None:
-        by_line = _line_opinions(usable, fitted, line, variant, errors or {})
+        by_line = _line_results(usable, fitted, line, variant, errors or {})
         moved = tuple(_moved_dates(usable, variant, days) for days in DATE_ERRORS_DAYS)
     else:
-        notes.append("no least squares: fewer than three rows of different dates arrived")
+        notes.append(
+            "no least squares: it needs three rows of different dates that reached the target"
+        )
     if len(usable) > MOST_ROWS:
-        notes.append(f"Theil-Sen takes {MOST_ROWS} rows at most, evenly by date")
+        notes.append(f"Theil-Sen uses {MOST_ROWS} rows at most, evenly spaced by date")
     first = halving.method == "censored"
-    return SecondOpinions(
+    return RobustnessChecks(
         methods=(*by_censored, *by_line) if first else (*by_line, *by_censored),
         leave_one_out_months=_censored_without_one(row_set, censored)
         if first
@@ -131,14 +132,14 @@ def second_opinions(
         power=_power(halving, line, fitted, censored),
         censored=sum(not row.reached for row in dated),
         censored_in_part=sum(row.arrived_in_part for row in dated),
-        opinion_notes=tuple(notes),
+        robustness_notes=tuple(notes),
     )
 
 
 def _censored(row_set: RowSet) -> CensoredRows | None:
-    """None for too few rows, or one date."""
+    """Return the censored regression; None for too few rows, or a single date."""
     try:
-        taken = CensoredRows.of(row_set)
+        taken = CensoredRows.from_row_set(row_set)
         return taken if taken.fit else None
     except UserError:
         return None
@@ -147,9 +148,9 @@ def _censored(row_set: RowSet) -> CensoredRows | None:
 def _line(
     usable: Sequence[FitRow], variant: Variant
 ) -> tuple[Variant, Line | None, Sequence[FitRow]]:
-    """Least squares over the rows of ``variant``, or all if the frontier has fewer than three.
+    """Fit least squares over the rows of ``variant``, or all if the frontier has fewer than three.
 
-    The line is None for fewer than three rows, or one date.
+    The line is None for fewer than three rows, or a single date.
     """
     fitted = frontier(usable) if variant == "frontier" else usable
     if len(fitted) < LEAST_ROWS:
@@ -159,9 +160,9 @@ def _line(
     return variant, fit_line(months_of(fitted).tolist(), logs_of(fitted).tolist()), fitted
 
 
-def _censored_opinion(fit: CensoredFit) -> Opinion:
+def _censored_result(fit: CensoredFit) -> MethodResult:
     assumes = f"normal scatter; {fit.n - fit.n_arrived} rows known to lie above what they spent"
-    return Opinion(
+    return MethodResult(
         method="censored regression, all rows",
         halving_months=fit.halving_months,
         low_months=fit.low_months,
@@ -171,32 +172,36 @@ def _censored_opinion(fit: CensoredFit) -> Opinion:
     )
 
 
-def _line_opinions(
+def _line_results(
     usable: Sequence[FitRow],
     fitted: Sequence[FitRow],
     line: Line,
     variant: Variant,
     errors: SeedErrors,
-) -> list[Opinion]:
+) -> list[MethodResult]:
     x, y, n = months_of(fitted), logs_of(fitted), len(fitted)
     median = theil_sen(x, y)
     normal = "normal scatter, rows given"
     name = f"least squares, {ROWS_NAMED[variant]}"
     found = [
-        _opinion(name, line.slope, line.slope_low, line.slope_high, n, normal),
-        _opinion("Theil-Sen", median.slope, median.low, median.high, median.n, "like scatter"),
-        _drawn("pairs bootstrap", line.slope, pairs_bootstrap(x, y), n, "rows drawn at random"),
+        _method_result(name, line.slope, line.slope_low, line.slope_high, n, normal),
+        _method_result(
+            "Theil-Sen", median.slope, median.low, median.high, median.n, "like scatter"
+        ),
+        _resampled_result(
+            "pairs bootstrap", line.slope, pairs_bootstrap(x, y), n, "rows drawn at random"
+        ),
     ]
     if all(row.seed_computes for row in usable):
         draws = hierarchical_bootstrap(usable, months_of(usable), variant == "frontier", errors)
         assumes = "rows, seeds and crossings drawn (one seed: no scatter of seeds)"
         named = f"hierarchical bootstrap, {variant}"
-        found.append(_drawn(named, line.slope, draws, len(usable), assumes))
+        found.append(_resampled_result(named, line.slope, draws, len(usable), assumes))
     if variant == "frontier":
         every = fit_line(months_of(usable).tolist(), logs_of(usable).tolist())
         bounds = (every.slope, every.slope_low, every.slope_high)
         named = f"least squares, {ROWS_NAMED['all']}"
-        found.append(_opinion(named, *bounds, len(usable), "no selection"))
+        found.append(_method_result(named, *bounds, len(usable), "no selection"))
     return found
 
 
@@ -208,7 +213,7 @@ def _censored_without_one(
     slopes = []
     for row in taken.rows:
         try:
-            found = CensoredRows.of(row_set, without=row).regression.slope_per_month
+            found = CensoredRows.from_row_set(row_set, without=row).regression.slope_per_month
         except UserError:
             continue
         slopes.append(0.0 if found is None else found)
@@ -248,7 +253,7 @@ def _power(
     closed = [row for row in censored.rows if row.compute_at_most is not None]
     if len(closed) < LEAST_ROWS or len({row.day for row in closed}) < 2:
         return ()
-    # maximum likelihood takes no degrees of freedom off the scatter
+    # the maximum-likelihood scatter is not corrected for degrees of freedom
     variance = halving.scatter**2 * len(closed) / (len(closed) - 2)
     simulated = ladder_power(censored.rows, slope, halving.scatter)
     return rate_powers(slope, variance, months_of(closed).tolist(), simulated)
@@ -263,7 +268,7 @@ def _leave_one_out(
     for left_out in fitted:
         others = [row for row in usable if row is not left_out]
         kept = frontier(others) if variant == "frontier" else others
-        if len(kept) < LEAST_ROWS:  # as for the headline
+        if len(kept) < LEAST_ROWS:  # as in the headline's fit
             kept = others
         x = months_of(kept).tolist()
         if min(x) < max(x):
@@ -271,8 +276,8 @@ def _leave_one_out(
     return (_halving(min(found)), _halving(max(found))) if found else (None, None)
 
 
-def _moved_dates(usable: Sequence[FitRow], variant: Variant, days: int) -> Opinion:
-    """The fit over draws in which every date moves, evenly within ``days`` either way."""
+def _moved_dates(usable: Sequence[FitRow], variant: Variant, days: int) -> MethodResult:
+    """Fit over draws in which every date moves uniformly within ``days`` either way."""
     generator = np.random.default_rng(SEED)
     x, y = months_of(usable), logs_of(usable)
     moves = generator.uniform(-days, days, size=(draws_for(len(x)), len(x))) / DAYS_PER_MONTH
@@ -285,7 +290,9 @@ def _moved_dates(usable: Sequence[FitRow], variant: Variant, days: int) -> Opini
         taken = running_minimum(drawn_y)
     every = slopes(drawn_x, drawn_y, taken)
     name = f"dates moved by up to {days} days"
-    return _drawn(name, float(np.median(every)), every, len(usable), "nothing else moves")
+    return _resampled_result(
+        name, float(np.median(every)), every, len(usable), "nothing else moves"
+    )
 
 
 def _t_test(line: Line, name: str, months: float) -> RateTest:
@@ -297,16 +304,20 @@ def _t_test(line: Line, name: str, months: float) -> RateTest:
     return RateTest(name=name, months=months, p_value=p, method="Student's t, fitted rows")
 
 
-def _drawn(name: str, slope: float, every: Array, n: int, assumes: str) -> Opinion:
+def _resampled_result(name: str, slope: float, every: Array, n: int, assumes: str) -> MethodResult:
     if n < LEAST_DRAWN:
-        return _opinion(name, slope, -math.inf, math.inf, n, f"{assumes}; too few rows to draw")
+        return _method_result(
+            name, slope, -math.inf, math.inf, n, f"{assumes}; too few rows to draw"
+        )
     low, high = np.quantile(every, [0.025, 0.975])
-    return _opinion(name, slope, float(low), float(high), n, assumes)
+    return _method_result(name, slope, float(low), float(high), n, assumes)
 
 
-def _opinion(name: str, slope: float, low: float, high: float, n: int, assumes: str) -> Opinion:
-    """A slope and its interval (log2 per month) as halving times."""
-    return Opinion(
+def _method_result(
+    name: str, slope: float, low: float, high: float, n: int, assumes: str
+) -> MethodResult:
+    """Convert a slope and its interval, log2 per month, to halving times."""
+    return MethodResult(
         method=name,
         halving_months=_halving(slope),
         low_months=_halving(low),
@@ -317,15 +328,15 @@ def _opinion(name: str, slope: float, low: float, high: float, n: int, assumes: 
 
 
 def _halving(slope: float) -> float | None:
-    """None for a rise, and for an end that is open."""
+    """Return the halving time; None for a rise, or for an open end."""
     return -1 / slope if -math.inf < slope < 0 else None
 
 
 def months_of(rows: Sequence[FitRow]) -> Array:
-    """Dates of dated rows, months since the calendar's beginning."""
+    """Return the dates of rows in months; every row must have one."""
     return np.array([row.months for row in rows])
 
 
 def logs_of(rows: Sequence[FitRow]) -> Array:
-    """log2 of the compute of rows that reached."""
+    """Return log2 of compute; every row must have reached the target."""
     return np.log2([row.known_compute for row in rows])

@@ -1,4 +1,4 @@
-"""How far each seed's compute may be off by its own learning curve, for the bootstrap alone."""
+"""Standard error of each seed's compute from its learning curve, for the bootstrap."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from efficiency_bench.fitting.regression import NORMAL_QUANTILE
 from efficiency_bench.records import Entry
 
 MOST_CURVES = 400
-"""Runs up to which each learning curve's own error is worked out (a few milliseconds each).
+"""Most runs for which the errors of learning curves are computed (a few milliseconds each).
 
-Beyond, they are left out: among so many rows the scatter between them is all that matters.
+With more runs they are taken as 0, since the scatter between so many rows dominates.
 """
 
 SeedErrors = Mapping[str, float]
-"""Run id -> standard error of log2 of its compute to target; none: unknown, taken as 0."""
+"""Run id -> standard error of log2 of its compute to target; a missing one is taken as 0."""
 
 
 def crossing_errors(entries: Sequence[Entry], row_set: RowSet) -> SeedErrors:
-    """The errors of the runs of ``row_set``, whose entries are among ``entries``."""
+    """Return the errors of the runs in ``row_set``; their entries must be in ``entries``."""
     wanted = {run_id for row in row_set.rows for run_id in row.run_ids}
     if len(wanted) > MOST_CURVES:
         return {}
@@ -34,11 +34,11 @@ def crossing_errors(entries: Sequence[Entry], row_set: RowSet) -> SeedErrors:
 
 
 def crossing_error(entry: Entry, crossing: Crossing) -> float:
-    """Standard error of log2 of an entry's compute to target, from its learning curve.
+    """Return the standard error of log2 of compute to target, from the learning curve.
 
-    Its 95 % interval on the log2 scale is 2 x 1.96 of them.  0 where the interval is open or
-    there is no curve, and for a run that set its own target, which is charged its whole
-    schedule.
+    The 95 % interval on the log2 scale is 2 x 1.96 standard errors wide.  The error is 0 if the
+    interval is open, if there is no curve, and for a run that set its own target, which is charged
+    its whole schedule.
     """
     if entry.sets_target:
         return 0.0

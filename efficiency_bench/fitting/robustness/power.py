@@ -1,4 +1,4 @@
-"""How probably the rows reject a stated halving time if the fitted one is true."""
+"""Power: the probability that the rows reject a stated halving time if the fitted one is true."""
 
 from __future__ import annotations
 
@@ -15,44 +15,43 @@ from efficiency_bench.fitting.regression import t_quantile
 from efficiency_bench.records import Record
 
 STATED_MONTHS = (float(PAPER_2020_MONTHS), float(MOORE_MONTHS))
-"""Halving times to be rejected: that of 2020 and Moore's law."""
+"""Halving times to reject, months: the 2020 paper's and Moore's law."""
 
 POWER = 0.8
-"""Chance to reject that counts as enough, by convention (Cohen 1988, "Statistical power
-analysis")."""
+"""Power that is sufficient by convention (Cohen 1988, "Statistical power analysis")."""
 
 QUANTILES = 1000
-"""Of the scatter, in the average over it: right to three digits."""
+"""Quantiles of the scatter in the average over it: accurate to three digits."""
 
 MOST_ROWS = 200
-"""Further rows beyond which no number is given."""
+"""Largest number of further rows that is tried."""
 
 SPAN_MONTHS = 60.0
-"""Over which further rows are spread evenly, after the last one."""
+"""Period after the last row over which further rows are spread evenly."""
 
 DRAWS = 400
-"""Simulated ladders: a chance of one half is then right to 2.5 points."""
+"""Simulated ladders; they give a power of one half a standard error of 2.5 points."""
 
 
 class RatePower(Record):
-    """The chance to reject one stated halving time at 5 %, if the fitted one is true."""
+    """The power to reject one stated halving time at 5 %, if the fitted one is true."""
 
     months: float
-    """The stated one."""
+    """The stated halving time."""
     power: float
-    """With the rows at hand."""
+    """Power with the present rows."""
     further_rows: int | None
-    """Fewest further rows over the next five years that reach 80 %; None: more than 200."""
+    """Smallest number of further rows over the next five years for 80 %; None: more than 200."""
 
 
 def rate_powers(
     slope: float, variance: float, months: Sequence[float], power: Sequence[float] | None = None
 ) -> tuple[RatePower, ...]:
-    """The chances to reject 16 and 24 months.
+    """Return the power to reject 16 and 24 months.
 
-    ``slope``: the fitted one, log2 per month; ``variance`` of the rows about it, which further rows
-    are taken to have; ``months``: dates of the rows.  ``power``: the chances with the rows at hand,
-    if they are known better than by Student's t.
+    ``slope``: the fitted slope, log2 per month; ``variance``: of present and further rows about the
+    line; ``months``: dates of the rows.  ``power``: power with the present rows, if a better value
+    than that of Student's t is known.
     """
     now = power or [t_power(slope, -1 / stated, variance, months) for stated in STATED_MONTHS]
     return tuple(
@@ -76,9 +75,10 @@ def _further(true: float, stated: float, variance: float, months: Sequence[float
 
 
 def t_power(true: float, stated: float, variance: float, months: Sequence[float]) -> float:
-    """Chance that a fit to rows at ``months`` rejects the slope ``stated`` at 5 % if not true.
+    """Return the probability that a fit rejects the slope ``stated`` at 5 % if ``true`` holds.
 
-    Student's t, noncentral by the difference of the slopes over the slope's standard error.
+    It follows Student's noncentral t; the noncentrality is the difference of the slopes over the
+    slope's standard error.
     """
     if variance == 0:
         return float(true != stated)
@@ -90,10 +90,10 @@ def t_power(true: float, stated: float, variance: float, months: Sequence[float]
 
 
 def beyond(limit: float, shift: float, freedom: int) -> float:
-    """P(T > limit) for Student's t with ``freedom`` degrees, noncentral by ``shift``.
+    """Return P(T > limit) for Student's t with ``freedom`` degrees and noncentrality ``shift``.
 
-    T is (normal + shift) over a scatter estimated from the rows.  It is averaged over a thousand
-    quantiles of that scatter, since scipy's function has no value far out.
+    T is (normal + shift) over an estimated scatter.  The probability is averaged over a thousand
+    quantiles of that scatter, since scipy's noncentral t fails far out.
     """
     shares = (np.arange(QUANTILES) + 0.5) / QUANTILES
     scatter = np.sqrt(chdtri(freedom, 1 - shares) / freedom)
@@ -101,9 +101,9 @@ def beyond(limit: float, shift: float, freedom: int) -> float:
 
 
 def ladder_power(rows: Sequence[FitRow], slope: float, scatter: float) -> list[float] | None:
-    """The chances to reject 16 and 24 months by simulated ladders of these rows.
+    """Return the power to reject 16 and 24 months, from simulated ladders of these rows.
 
-    None without a baseline among them, or if compute does not fall.
+    None if there is no baseline among the rows, or if compute does not fall.
     """
     base = [i for i, row in enumerate(rows) if row.is_baseline and row.compute]
     if len(base) != 1 or slope >= 0 or not all(row.ladders or row.is_baseline for row in rows):

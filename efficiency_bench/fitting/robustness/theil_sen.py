@@ -1,8 +1,8 @@
-"""Theil-Sen's slope: the median over all pairs of rows, which no single row can move far.
+"""The Theil-Sen slope: the median over all pairs of rows, robust against single rows.
 
 Theil 1950; Sen 1968, "Estimates of the regression coefficient based on Kendall's tau" (J. Am.
-Stat. Assoc. 63).  Its interval comes from Kendall's S and asks nothing of the scatter but that
-it has the same distribution in every row.
+Stat. Assoc. 63).  Its interval follows from Kendall's S and assumes only that the scatter has the
+same distribution in every row.
 """
 
 from __future__ import annotations
@@ -20,29 +20,30 @@ TAIL = 0.025
 """Probability beyond each end of a 95 % interval."""
 
 EXACT_UP_TO = 60
-"""Rows up to which the distribution of S is counted out; beyond, it is normal to four digits."""
+"""Most rows for the exact distribution of S; with more, it is normal to four digits."""
 
 MOST_ROWS = 2000
-"""Two million pairs, a tenth of a second; of more rows every k-th by date is taken."""
+"""Most rows: two million pairs, a tenth of a second; of more rows every k-th by date is used."""
 
 
 @dataclass(frozen=True)
 class MedianSlope:
-    """A slope with the ends of its 95 % interval, y per x."""
+    """A slope with the ends of its 95 % interval, in y per x."""
 
     slope: float
     low: float
     high: float
     n: int
-    """Rows that took part."""
+    """Rows used."""
 
 
 def theil_sen(x: NDArray[np.float64], y: NDArray[np.float64]) -> MedianSlope:
-    """The median slope of ``y`` on ``x``; pairs at the same x have none.
+    """Return the median slope of ``y`` on ``x`` over all pairs with different x.
 
-    The interval is exact for up to 60 rows (its probability is at least 95 %), beyond it takes
-    S to be normal, with Sen's correction for ties.  Fewer than five rows have none that is
-    bounded: not even all their slopes reach 95 %.  ValueError where all x are equal.
+    The interval is exact for up to 60 rows (its coverage is at least 95 %).  Beyond, S is assumed
+    to be normal, with Sen's correction for ties.  With fewer than five rows the interval is
+    unbounded, since even the range of all slopes covers less than 95 %.  Raises ValueError if all
+    x are equal.
     """
     order = np.argsort(x, kind="stable")[:: max(1, math.ceil(len(x) / MOST_ROWS))]
     x, y = x[order], y[order]
@@ -61,10 +62,10 @@ def theil_sen(x: NDArray[np.float64], y: NDArray[np.float64]) -> MedianSlope:
 
 @lru_cache
 def rows_beyond(tied: tuple[int, ...]) -> int:
-    """Which slope from either end of the sorted ones ends the interval; 0: none reaches 95 %.
+    """Return the rank of the interval's ends from either end of the sorted slopes; 0: unbounded.
 
-    ``tied``: rows at each x, by x.  It is the largest m for which at most m - 1 falling pairs,
-    in rows whose true slope is none, have a probability of at most 2.5 %.
+    ``tied``: number of rows at each x, by x.  The rank is the largest m such that, if the true
+    slope is 0, m - 1 or fewer falling pairs have a probability of at most 2.5 %.
     """
     if sum(tied) <= EXACT_UP_TO:
         return int((np.cumsum(_falling_pairs(tied)) <= TAIL).sum())
@@ -76,10 +77,10 @@ def rows_beyond(tied: tuple[int, ...]) -> int:
 
 
 def _falling_pairs(tied: tuple[int, ...]) -> NDArray[np.float64]:
-    """Probability of 0, 1, 2, ... falling pairs among rows in random order.
+    """Return the probabilities of 0, 1, 2, ... falling pairs among rows in random order.
 
-    Rows at one x form no pairs among themselves; those with all earlier ones are Mann and
-    Whitney's U, and independent of the pairs before.
+    Rows at the same x form no pairs with each other.  Their pairs with all earlier rows follow the
+    Mann-Whitney U and are independent of earlier pairs.
     """
     probabilities, before = np.ones(1), 0
     for group in tied:
@@ -90,7 +91,7 @@ def _falling_pairs(tied: tuple[int, ...]) -> NDArray[np.float64]:
 
 @cache
 def _mann_whitney(first: int, second: int) -> NDArray[np.float64]:
-    """Probability of each U = 0 ... first * second; the largest of all belongs to either."""
+    """Return the probability of each U = 0 ... first * second, by recursion on the largest."""
     if first == 0 or second == 0:
         return np.ones(1)
     if second == 1:

@@ -1,4 +1,4 @@
-"""Factor and halving time under every choice that hides in the headline."""
+"""Factor and halving time under every choice that the headline implies."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from efficiency_bench.errors import UserError
 from efficiency_bench.fitting.fit_row import FitRow, RowSet
 from efficiency_bench.fitting.groups import Selection
 from efficiency_bench.fitting.halving import Variant
-from efficiency_bench.fitting.headline import FitOrReason, LineThrough, chosen, fit_or_reason
+from efficiency_bench.fitting.headline import FitOrReason, LineThrough, choose_method, fit_or_reason
 from efficiency_bench.fitting.rows import fit_rows
 from efficiency_bench.fitting.sensitivity.measured_choices import (
     Choice,
@@ -20,7 +20,7 @@ from efficiency_bench.fitting.sensitivity.measured_choices import (
     measured_choices,
 )
 from efficiency_bench.fitting.sensitivity.published_choices import published_choices
-from efficiency_bench.fitting.sensitivity.published_errata import Slip, published_slips
+from efficiency_bench.fitting.sensitivity.published_errata import Erratum, published_errata
 from efficiency_bench.ledger.reference import PublicationDates, assumed_date, publication_dates
 from efficiency_bench.records import Entry, Record, Target, Tier
 
@@ -35,25 +35,25 @@ class ConventionRow(Record):
     high_months: float | None
     n: int
     changed: Mapping[str, str]
-    """ChoiceAxis -> option, where the row departs from the headline; empty for the headline."""
+    """Axis -> option that differs from the headline's; empty for the headline."""
     reason: str | None
     """Why there is no fit."""
 
 
 class NotApplicable(Record):
-    """A choice that does not exist for these rows."""
+    """A choice that these rows do not have, with the reason."""
 
     convention: str
     reason: str
 
 
 class Span(Record):
-    """Least and greatest result over all combinations of the choices."""
+    """Smallest and largest result over all combinations of the choices."""
 
     combinations: int
-    """Combinations with a halving time; those of choices that cancel are not multiplied in."""
+    """Combinations with a halving time, without choices that scale all rows alike."""
     without_fit: int
-    """Combinations that leave fewer than three rows, or compute that does not fall."""
+    """Combinations with fewer than three rows, or with compute that does not fall."""
     low_factor: float
     high_factor: float
     low_months: float
@@ -61,17 +61,17 @@ class Span(Record):
 
 
 class ConventionTable(Record):
-    """The headline, its departures one at a time, their span, and what is known to be wrong."""
+    """The headline, rows with one choice changed, their span, and errata of published figures."""
 
     data: str
     target: Target
     tier: Tier
     rows: tuple[ConventionRow, ...]
     span: Span | None
-    """None where no combination has a halving time."""
+    """None if no combination has a halving time."""
     not_applicable: tuple[NotApplicable, ...]
-    slips: tuple[Slip, ...]
-    """Of the published material; none for measured rows."""
+    errata: tuple[Erratum, ...]
+    """Errata of the 2020 paper and its leaderboard; empty for measured rows."""
     notes: tuple[str, ...]
 
 
@@ -88,13 +88,13 @@ METHODS = ChoiceAxis(
         "end points": "end points of the frontier",
     },
 )
-LAID: Mapping[str, tuple[Variant, LineThrough]] = {
+METHOD_LINES: Mapping[str, tuple[Variant, LineThrough]] = {
     "censored": ("all", "censored"),
     "frontier": ("frontier", "least squares"),
     "arrived": ("all", "least squares"),
     "end points": ("frontier", "end points"),
 }
-"""Option of ``METHODS`` -> the rows and the line through them."""
+"""Option of ``METHODS`` -> the rows, and how the line is fitted."""
 
 DATES = ChoiceAxis(
     "dates",
@@ -107,46 +107,46 @@ DATES = ChoiceAxis(
 
 
 DATES_KEPT = (
-    "dates: AlexNet has no preprint and keeps its conference; "
-    "networks that are preprints only keep that"
+    "dates: AlexNet has no preprint and keeps its conference's date; "
+    "networks without a conference keep their preprint's"
 )
 
 
 def conventions(entries: Sequence[Entry], selection: Selection) -> ConventionTable:
-    """Re-derive factor and halving time under each choice, and over all combinations.
+    """Recompute factor and halving time under each choice, and over all combinations.
 
-    The first row is ``fit``'s default; each further one makes one choice differently.  Raises
-    UserError where several groups or none are selected or fewer than three rows can be fitted.
+    The first row is the default of ``fit``; each further row changes one choice.  Raises UserError
+    unless exactly one group matches ``selection``, or if the headline has no fit.
     """
     row_set = fit_rows(entries, selection)
     published = all(row.run_ids == (f"published-{row.model}",) for row in row_set.rows)
-    account = published_choices(row_set) if published else measured_choices(entries, selection)
-    censored = chosen(row_set).method == "censored"
-    axes, undated = _axes(account, row_set, (METHODS,) if censored else (VARIANTS, LINES))
+    choices = published_choices(row_set) if published else measured_choices(entries, selection)
+    censored = choose_method(row_set).method == "censored"
+    axes, undated = _axes(choices, row_set, (METHODS,) if censored else (VARIANTS, LINES))
     headline = {axis.name: axis.headline for axis in axes}
-    base = _result(account, headline)
+    base = _result(choices, headline)
     if base.reason is not None:
         raise UserError(_no_headline(row_set, base.reason))
     return ConventionTable(
         data=row_set.group.data,
         target=row_set.target,
         tier=row_set.group.tier,
-        rows=(_row(account.headline, base, {}), *_departures(account, axes, headline)),
-        span=_span(account, axes, headline),
+        rows=(_row(choices.headline, base, {}), *_departures(choices, axes, headline)),
+        span=_span(choices, axes, headline),
         not_applicable=tuple(
             NotApplicable(convention=name, reason=why)
-            for name, why in {**account.not_applicable, **undated}.items()
+            for name, why in {**choices.not_applicable, **undated}.items()
         ),
-        slips=published_slips() if published else (),
-        notes=(*(() if undated else (DATES_KEPT,)), *account.notes, *row_set.notes),
+        errata=published_errata() if published else (),
+        notes=(*(() if undated else (DATES_KEPT,)), *choices.notes, *row_set.notes),
     )
 
 
-def redated(rows: Sequence[FitRow], kind: str) -> list[FitRow]:
-    """``rows`` with the network's date of ``kind``: ``printed``, ``preprint``, ``conference``.
+def with_dates(rows: Sequence[FitRow], kind: str) -> list[FitRow]:
+    """Return ``rows`` with the network's ``printed``, ``preprint`` or ``conference`` date.
 
-    A row keeps its date where the network is none of the sixteen, or where the date is the
-    recipe's and not the network's.
+    A row keeps its date if its network is not one of the sixteen of the 2020 paper, or if its date
+    is the recipe's.
     """
     if kind == "printed":
         return list(rows)
@@ -158,13 +158,13 @@ def redated(rows: Sequence[FitRow], kind: str) -> list[FitRow]:
 
 
 def _axes(
-    account: ChoiceSet, row_set: RowSet, methods: Sequence[ChoiceAxis]
+    choices: ChoiceSet, row_set: RowSet, methods: Sequence[ChoiceAxis]
 ) -> tuple[tuple[ChoiceAxis, ...], dict[str, str]]:
-    """The axes of the table, and why dates are not among them if no row has others."""
-    if redated(row_set.rows, "conference") == list(row_set.rows):
+    """Return the axes of the table, and why dates are missing if no row has other dates."""
+    if with_dates(row_set.rows, "conference") == list(row_set.rows):
         why = "no row is dated by one of the sixteen networks of the 2020 paper"
-        return (*account.axes, *methods), {"dates of preprint or conference": why}
-    return (*account.axes, DATES, *methods), {}
+        return (*choices.axes, *methods), {"dates of preprint or conference": why}
+    return (*choices.axes, DATES, *methods), {}
 
 
 def _dated_by_network(row: FitRow, known: Mapping[str, PublicationDates]) -> bool:
@@ -176,11 +176,11 @@ def _dated_by_network(row: FitRow, known: Mapping[str, PublicationDates]) -> boo
     return row.date in (dates.printed, dates.preprint) or (month_only and same_month)
 
 
-def _result(account: ChoiceSet, choice: Choice, interval: bool = True) -> FitOrReason:
-    row_set = account.row_set(choice)
-    rows = redated(row_set.rows, choice.get(DATES.name, DATES.headline))
+def _result(choices: ChoiceSet, choice: Choice, interval: bool = True) -> FitOrReason:
+    row_set = choices.row_set(choice)
+    rows = with_dates(row_set.rows, choice.get(DATES.name, DATES.headline))
     if VARIANTS.name not in choice:
-        variant, line = LAID[choice[METHODS.name]]
+        variant, line = METHOD_LINES[choice[METHODS.name]]
     else:
         variant = cast(Variant, choice[VARIANTS.name])
         line = cast(LineThrough, choice[LINES.name])
@@ -188,10 +188,10 @@ def _result(account: ChoiceSet, choice: Choice, interval: bool = True) -> FitOrR
 
 
 def _departures(
-    account: ChoiceSet, axes: Sequence[ChoiceAxis], headline: Choice
+    choices: ChoiceSet, axes: Sequence[ChoiceAxis], headline: Choice
 ) -> list[ConventionRow]:
     return [
-        _row(label, _result(account, {**headline, axis.name: option}), {axis.name: option})
+        _row(label, _result(choices, {**headline, axis.name: option}), {axis.name: option})
         for axis in axes
         for option, label in axis.options.items()
         if option != axis.headline
@@ -211,11 +211,11 @@ def _row(label: str, fit: FitOrReason, changed: Mapping[str, str]) -> Convention
     )
 
 
-def _span(account: ChoiceSet, axes: Sequence[ChoiceAxis], headline: Choice) -> Span | None:
+def _span(choices: ChoiceSet, axes: Sequence[ChoiceAxis], headline: Choice) -> Span | None:
     free = [axis for axis in axes if not axis.cancels]
     names = [axis.name for axis in free]
     results = [
-        _result(account, {**headline, **dict(zip(names, options, strict=True))}, interval=False)
+        _result(choices, {**headline, **dict(zip(names, options, strict=True))}, interval=False)
         for options in itertools.product(*(axis.options for axis in free))
     ]
     months = [fit.halving_months for fit in results if fit.halving_months is not None]
@@ -238,7 +238,7 @@ def _span(account: ChoiceSet, axes: Sequence[ChoiceAxis], headline: Choice) -> S
 
 def _no_headline(row_set: RowSet, reason: str) -> str:
     return (
-        f"no headline to vary ({row_set.group.options()}): {reason}\n"
+        f"the headline has no fit ({row_set.group.options()}): {reason}\n"
         "measure more: efficiency-bench train experiment=resnet18; "
-        "or take the published rows: efficiency-bench conventions published"
+        "or use the published rows: efficiency-bench conventions published"
     )

@@ -1,4 +1,4 @@
-"""Compute to any threshold, read from the learning curves that the entries carry."""
+"""Compute to any threshold, from the learning curves in the entries."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from efficiency_bench.target_crossing import LearningCurve, crossing_of, entry_c
 
 @dataclass(frozen=True)
 class CurveRun:
-    """One entry with its curve unpacked once, to be asked at many thresholds."""
+    """An entry with its curve, prepared once for many thresholds."""
 
     entry: Entry
     curve: LearningCurve
     best: float
-    """Highest accuracy of the curve, a fraction."""
+    """Highest accuracy in the curve, a fraction."""
     schedule_over: bool
-    """Whether the curve goes to the schedule's end, where no confirmation can follow."""
+    """Whether the run completed its schedule, after which no confirmation can follow."""
 
     @property
     def is_baseline(self) -> bool:
@@ -35,45 +35,46 @@ class CurveRun:
         return self.entry.sets_target
 
     def spent(self, currency: Currency) -> float:
-        """Compute of the whole run."""
+        """Return the compute of the whole run."""
         segments = self.entry.segments
         return paper3x_tfs_days(segments) if currency == "paper3x" else exact_flops(segments)
 
 
 @dataclass(frozen=True)
 class RowsAt:
-    """The rows of a fit with their compute to another threshold."""
+    """The rows of a fit with compute to another threshold."""
 
     rows: tuple[FitRow, ...]
     censored: int
-    """Runs that never crossed it."""
+    """Runs that never crossed the threshold."""
     left_censored: int
-    """Runs already over it at their first evaluation: their compute is an upper bound."""
+    """Runs above the threshold at their first evaluation, so that compute is an upper bound."""
     runs: int
 
 
-def unpacked(entries: Iterable[Entry]) -> dict[str, CurveRun]:
-    """Run id -> run, for entries with a curve of the target's metric and a counted network."""
+def runs_with_curves(entries: Iterable[Entry]) -> dict[str, CurveRun]:
+    """Return run id -> run, for entries with MAC counts and a curve of the target's metric."""
     return {entry.run_id: _run(entry) for entry in entries if entry.segments and _has_curve(entry)}
 
 
 def target_at(target: Target, threshold: float) -> Target:
-    """``target`` moved to another accuracy (a fraction), which counts to the digit."""
+    """Return ``target`` at another accuracy, a fraction, without tolerance."""
     return target.model_copy(update={"value": threshold, "tolerance": 0.0})
 
 
 def compute_at(
     run: CurveRun, target: Target, crossing: Crossing, currency: Currency
 ) -> tuple[float | None, bool]:
-    """Compute to ``target`` in the currency's unit (None: never), and whether it is a bound.
+    """Return compute to ``target`` (None: never reached), and whether it is an upper bound.
 
-    The baseline is treated as any other run: it is charged its own crossing.  A run that is
-    over the target at its first evaluation crossed it at an unknown earlier time, and its
-    images up to there are an upper bound.  Raises UserError for the currencies of a machine.
+    The baseline is charged up to its own crossing, like any other run.  A run above the target at
+    its first evaluation crossed it at an unknown earlier time, so its compute up to there is an
+    upper bound.  Raises UserError for seconds, energy and dollars.
     """
     if currency in OF_A_MACHINE:
         raise UserError(
-            f"another accuracy is read in compute only: paper3x or exact, not {currency}"
+            f"--currency {currency} at another accuracy is invalid: curves give compute only\n"
+            "choose --currency paper3x or exact"
         )
     if not target.met_by(run.best):
         return None, False
@@ -92,10 +93,10 @@ def rows_at(
     crossing: Crossing,
     currency: Currency,
 ) -> RowsAt:
-    """``rows`` with the geometric mean of their runs' compute to ``target``.
+    """Return ``rows`` with the geometric mean of their runs' compute to ``target``.
 
-    Seeds that never cross leave the mean, as in a fit at the target itself; a row whose runs
-    have no curve is left out.
+    Seeds that never cross are not in the mean, as in a fit at the target itself.  Rows whose runs
+    have no curve are left out.
     """
     kept: list[FitRow] = []
     reached = left_censored = total = 0
@@ -115,9 +116,9 @@ def rows_at(
 
 
 def _moved(row: FitRow, computes: Mapping[str, float], missed: Mapping[str, float]) -> FitRow:
-    """The row at the ``computes`` of seeds that cross and what those that do not have spent.
+    """Return the row with the computes to the new target, and those spent by seeds that missed.
 
-    A baseline that is charged its own crossing is a row like any other.
+    A baseline charged up to its own crossing is treated like any other row.
     """
     found, spent = list(computes.values()), [c for c in missed.values() if c]
     compute = geometric_mean(found) if found else None
@@ -136,7 +137,7 @@ def _moved(row: FitRow, computes: Mapping[str, float], missed: Mapping[str, floa
 
 
 def _has_curve(entry: Entry) -> bool:
-    """Whether there are evaluations, each with the metric (top-5 needs five classes)."""
+    """Return whether there are evaluations and all have the metric (top-5 needs five classes)."""
     if entry.target is None:
         return False
     top5_wanted = entry.target.metric == "top5"

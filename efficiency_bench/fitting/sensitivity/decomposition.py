@@ -1,4 +1,4 @@
-"""How much of a gain is the network's and how much the recipe's."""
+"""A gain in compute split into the parts of architecture and recipe."""
 
 from __future__ import annotations
 
@@ -16,7 +16,12 @@ from efficiency_bench.fitting.fit_row import FitRow, RowSet
 from efficiency_bench.fitting.groups import Selection
 from efficiency_bench.fitting.regression import CONFIDENCE
 from efficiency_bench.fitting.rows import compute_to_target, fit_rows
-from efficiency_bench.fitting.sensitivity.curves import compute_at, rows_at, target_at, unpacked
+from efficiency_bench.fitting.sensitivity.curves import (
+    compute_at,
+    rows_at,
+    runs_with_curves,
+    target_at,
+)
 from efficiency_bench.records import Entry, Record, Target
 
 Player = TypeVar("Player", bound=Hashable)
@@ -24,7 +29,7 @@ Player = TypeVar("Player", bound=Hashable)
 
 @dataclass(frozen=True)
 class Interval:
-    """A value with the ends of its 95 % interval; None where nothing repeats."""
+    """A value with the ends of its 95 % interval; None without replicates."""
 
     value: float
     low: float | None
@@ -34,11 +39,11 @@ class Interval:
 def weighted_sum(
     samples: Mapping[Player, Sequence[float]], weights: Mapping[Player, float]
 ) -> Interval:
-    """The sum of weight times mean over groups of replicates, with Welch's t-interval.
+    """Return the weighted sum of group means, with Welch's t-interval.
 
-    The groups may differ in scatter and number; the degrees of freedom are Satterthwaite's.
-    Two or three seeds are too few for a bootstrap, which cannot draw a scatter wider than
-    theirs.  A group of one has no scatter of its own: the interval is then None.
+    Groups may differ in scatter and size; the degrees of freedom are Satterthwaite's.  A bootstrap
+    would not work for two or three seeds, because resampling cannot exceed their scatter.  If a
+    group has only one member, its scatter is not known and the interval is None.
     Source: Welch 1947, "The generalization of Student's problem".
     """
     value = math.fsum(w * _mean(samples[group]) for group, w in weights.items())
@@ -70,24 +75,24 @@ WHOLE, INTERACTION = "whole gain", "interaction"
 
 @dataclass(frozen=True)
 class Corner:
-    """One network trained by one recipe."""
+    """One network trained with one recipe."""
 
     model: str
     recipe: str
 
 
 class Part(Record):
-    """One part of the gain in log2 of compute; positive where compute falls."""
+    """One part of the gain in log2 of compute; positive if compute falls."""
 
     name: str
     """``architecture``, ``recipe``, ``whole gain`` or ``interaction``."""
     log2_gain: float
-    """Halvings of compute."""
+    """Number of halvings of compute."""
     low_log2_gain: float | None
     high_log2_gain: float | None
-    """Ends of the 95 % interval; None where a corner has a single seed."""
+    """Ends of the 95 % interval; None if a corner has a single seed."""
     factor: float
-    """2 to the power of ``log2_gain``."""
+    """2**log2_gain."""
     low_factor: float | None
     high_factor: float | None
 
@@ -98,28 +103,28 @@ class Cell(Record):
     model: str
     recipe: str
     compute: float
-    """Geometric mean over the seeds that reached, in ``Decomposition.currency``."""
+    """Geometric mean over the seeds that reached the target, in ``Decomposition.currency``."""
     seeds: int
     reached_seeds: int
 
 
 class Decomposition(Record):
-    """The gain from one network and recipe to another, split."""
+    """The gain from one network and recipe to another, split into parts."""
 
     data: str
     target: Target
     currency: str
     crossing: Crossing
     cells: tuple[Cell, ...]
-    """Old network and recipe; new network; new recipe; both new."""
+    """In order: old network and recipe; new network; new recipe; both new."""
     parts: tuple[Part, ...]
-    """Architecture and recipe, which add up to the whole gain; the whole; the interaction."""
+    """Architecture and recipe, which add up to the whole gain; the whole gain; the interaction."""
     method: str
     notes: tuple[str, ...]
 
 
 def parse_corner(text: str) -> Corner:
-    """``MODEL,RECIPE``; UserError for anything else."""
+    """Parse ``MODEL,RECIPE``; raises UserError for anything else."""
     parts = [part.strip() for part in text.split(",")]
     if len(parts) != 2 or not all(parts):
         raise UserError(
@@ -141,18 +146,18 @@ def decompose(
 ) -> Decomposition:
     """Split the gain from ``old`` to ``new`` into architecture and recipe by Shapley values.
 
-    A factor's share is the mean of what it brings when it changes first and when it changes
-    second, in log2 of compute to target; all four corners must be measured.  The interaction
-    is what the two bring together beyond the sum of what each brings alone from ``old``.
-    Seeds are the replicates of Welch's t-interval (``weighted_sum``).  With ``at`` (a
-    fraction) it is split at that accuracy, read from the curves as a sweep does.  Raises
-    UserError for a corner that is missing, never reached the target, or is ambiguous.
+    The part of a factor is the mean of its gain when it changes first and when it changes second,
+    in log2 of compute to target; all four corners must be measured.  The interaction is the joint
+    gain minus the gains of each factor changed alone from ``old``.  Seeds are the replicates of
+    Welch's t-interval (``weighted_sum``).  With ``at``, a fraction, the gain is split at that
+    accuracy, which is read from the curves as in a sweep.  Raises UserError for a corner that is
+    missing, ambiguous, or never reached the target.
     """
     if old.model == new.model or old.recipe == new.recipe:
         raise UserError(
-            "a split needs another network and another recipe: "
-            f"from {old.model},{old.recipe} to {new.model},{new.recipe} changes only one\n"
-            "name two of each: decompose --from MODEL,RECIPE --to MODEL,RECIPE"
+            f"from {old.model},{old.recipe} to {new.model},{new.recipe} cannot be split: both the "
+            "network and the recipe must change\n"
+            "give two of each: decompose --from MODEL,RECIPE --to MODEL,RECIPE"
         )
     corners = _corners(old, new)
     whole = fit_rows(entries, selection, crossing=crossing, currency=currency)
@@ -183,7 +188,7 @@ def decompose(
 
 
 def _corners(old: Corner, new: Corner) -> dict[frozenset[str], Corner]:
-    """What is new -> the network and recipe there."""
+    """Return the set of changed factors -> its corner."""
     return {
         frozenset(changed): Corner(
             new.model if "architecture" in changed else old.model,
@@ -194,7 +199,7 @@ def _corners(old: Corner, new: Corner) -> dict[frozenset[str], Corner]:
 
 
 def _only(row_set: RowSet, corners: Iterable[Corner]) -> RowSet:
-    """The rows of the corners, so that nothing is read or said of others."""
+    """Keep only the rows of the corners, so that notes on other rows are not printed."""
     wanted = {(corner.model, corner.recipe) for corner in corners}
     kept = tuple(row for row in row_set.rows if (row.model, row.recipe) in wanted)
     return replace(row_set, rows=kept)
@@ -202,16 +207,16 @@ def _only(row_set: RowSet, corners: Iterable[Corner]) -> RowSet:
 
 @dataclass(frozen=True)
 class _Charged:
-    """The rows at the level that is split, and what each run is charged up to it."""
+    """The rows at the accuracy that is split, and the compute of each run up to it."""
 
     rows: RowSet
     computes: Mapping[str, float | None]
-    """CurveRun id -> compute in the currency's unit; None where it never arrived."""
+    """Run id -> compute in the currency's unit; None if it never reached the target."""
     notes: tuple[str, ...] = ()
 
 
 def _charged(entries: Sequence[Entry], row_set: RowSet, at: float | None) -> _Charged:
-    """``row_set`` at the runs' own target, or at the accuracy ``at`` by their curves."""
+    """Return ``row_set`` at the runs' own target, or at the accuracy ``at`` from their curves."""
     crossing, currency = row_set.crossing, row_set.currency
     ids = {run_id for row in row_set.rows for run_id in row.run_ids}
     members = [entry for entry in entries if entry.run_id in ids]
@@ -219,17 +224,22 @@ def _charged(entries: Sequence[Entry], row_set: RowSet, at: float | None) -> _Ch
         own = {entry.run_id: compute_to_target(entry, crossing, currency) for entry in members}
         return _Charged(row_set, own)
     if not 0 < at < 1:
-        raise UserError(f"--at takes an accuracy between 0 and 1, as in --at 0.4, not {at:g}")
+        raise UserError(
+            f"--at {at:g} is invalid: an accuracy lies between 0 and 1\ngive a fraction: --at 0.4"
+        )
     if row_set.group.estimand == "budgeted":
-        raise UserError("budgeted trials were annealed for one target: leave out --at")
-    runs = unpacked(members)
+        raise UserError(
+            f"--at {at:g} is invalid for budgeted runs, which have no curve to read\n"
+            f"choose the level of the rows instead: --target {at:g}"
+        )
+    runs = runs_with_curves(members)
     target = target_at(row_set.target, at)
     found = {key: compute_at(run, target, crossing, currency) for key, run in runs.items()}
     moved = rows_at(row_set.rows, runs, target, crossing, currency).rows
     bounds = sorted(key for key, (_, bound) in found.items() if bound)
-    notes = [f"read from curves of runs that were trained to {row_set.target.value:.6g}"]
+    notes = [f"read from the curves of runs that were trained to {row_set.target.value:.6g}"]
     if bounds:
-        notes.append(f"over it at the first evaluation, charged up to there: {', '.join(bounds)}")
+        notes.append(f"above it at the first evaluation, charged up to there: {', '.join(bounds)}")
     return _Charged(
         replace(row_set, rows=moved, target=target),
         {key: compute for key, (compute, _) in found.items()},
@@ -238,10 +248,10 @@ def _charged(entries: Sequence[Entry], row_set: RowSet, at: float | None) -> _Ch
 
 
 def _weights() -> dict[str, dict[frozenset[str], float]]:
-    """Each part as a weighted sum of the corners' mean log2 compute, by what is new there.
+    """Return each part as weights of the corners' mean log2 compute, by the changed factors.
 
-    Of two factors the Shapley value (Shapley 1953) is the mean of both orders: what a factor saves
-    when it changes first and when it changes second.
+    For two factors, the Shapley value (Shapley 1953) is the mean over both orders: the gain of a
+    factor when it changes first and when it changes second.
     """
     none, architecture, recipe, both = (
         frozenset(c) for c in ((), ("architecture",), ("recipe",), FACTORS)
@@ -257,7 +267,7 @@ def _weights() -> dict[str, dict[frozenset[str], float]]:
 def _measured(
     row_set: RowSet, corners: Mapping[frozenset[str], Corner]
 ) -> dict[frozenset[str], FitRow]:
-    """The row of every corner; UserError names what is missing and how to measure it."""
+    """Return the row of each corner; UserError says what is missing and how to measure it."""
     found: dict[frozenset[str], FitRow] = {}
     missing: list[Corner] = []
     for changed, corner in corners.items():
@@ -268,7 +278,7 @@ def _measured(
             ids = "; ".join(", ".join(row.run_ids) for row in rows)
             raise UserError(
                 f"{corner.model},{corner.recipe} was run in {len(rows)} configurations: {ids}\n"
-                "keep one of them in the ledger folder that is decomposed"
+                "keep the entries of only one of them in the ledger folder"
             )
         elif not rows[0].reached:
             raise UserError(
@@ -291,7 +301,7 @@ def _command(corner: Corner, row_set: RowSet) -> str:
         f"efficiency-bench train model={corner.model} recipe={corner.recipe}"
         f" data={row_set.group.data}"
     )
-    if row_set.target.source == "baseline":  # the ledger knows it
+    if row_set.target.source == "baseline":  # the command finds it in the ledger
         return command
     return f"{command} target.metric={row_set.target.metric} target.value={row_set.target.value:g}"
 
@@ -326,17 +336,17 @@ def _notes(rows: Iterable[FitRow], whole_schedule: bool) -> Iterator[str]:
         if row.is_baseline and whole_schedule:
             yield f"{name} set the target and is charged its whole schedule"
         if row.reached_seeds == 1:
-            yield f"{name} has one seed that reached: no interval"
+            yield f"{name} has one seed that reached the target: no interval"
         if row.reached_seeds < row.seeds:
-            yield f"{name}: {row.reached_seeds} of {row.seeds} seeds reached; the split is theirs"
+            yield f"{name}: {row.reached_seeds} of {row.seeds} seeds reached: only they count"
 
 
 def complete_grids(rows: Sequence[FitRow]) -> tuple[tuple[Corner, Corner], ...]:
-    """(old, new) of every gain that ``decompose`` can split, by name.
+    """Return (old, new) for every gain that ``decompose`` can split, sorted by name.
 
-    Of two networks the old one was published first; of two recipes the old one is the
-    baseline's, else the one with which the old network needs more compute.  A corner that was
-    run in several configurations, or never reached the target, completes no grid.
+    Of two networks, the old one was published first.  Of two recipes, the old one is the
+    baseline's, else the one with which the old network needs more compute.  A corner that was run
+    in several configurations, or never reached the target, is not used.
     """
     found: dict[tuple[str, str], list[FitRow]] = {}
     for row in rows:

@@ -13,7 +13,7 @@ from efficiency_bench.records import Entry, Record
 
 
 class EpochsAndImages(Record):
-    """One network beside the first: what its gain is made of."""
+    """The gain of one network over the first, split into epochs and images."""
 
     model: str
     recipe: str
@@ -23,20 +23,20 @@ class EpochsAndImages(Record):
     images_factor: float
     """Forward MACs per image of the first network over this one's."""
     product: float
-    """Of the two."""
+    """Product of the two factors."""
     reduction_factor: float
-    """Compute of the first network over this one's: the product, but for rounding and for
-    seeds (epochs are averaged, compute is a geometric mean)."""
+    """Compute of the first network over this one's.  It equals the product up to rounding and the
+    averaging of seeds (arithmetic mean of epochs, geometric mean of compute)."""
 
 
 def epochs_and_images(
     entries: Sequence[Entry], selection: Selection, *, crossing: Crossing = "sustained"
 ) -> tuple[EpochsAndImages, ...]:
-    """The split of every row that reached the target, oldest first; the first row is 1 x 1.
+    """Return the split of every row that reached the target, oldest first; the first is 1 x 1.
 
     Compute is 3 x forward MACs.  The first row is the baseline that set the target, else the
-    oldest.  Source: Hernandez & Brown 2020, table 1.  Raises UserError where several groups or
-    none are selected, or no dated and counted row reached the target.
+    oldest.  Source: Hernandez & Brown 2020, table 1.  Raises UserError unless exactly one group
+    matches, or if no row with a date and MAC counts reached the target.
     """
     row_set = fit_rows(entries, selection, crossing=crossing)
     rows = [

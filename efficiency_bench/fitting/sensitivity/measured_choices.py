@@ -1,4 +1,4 @@
-"""The choices that runs with learning curves leave open."""
+"""The choices of conventions for measured and imported runs."""
 
 from __future__ import annotations
 
@@ -12,49 +12,49 @@ from efficiency_bench.fitting.currencies import Crossing, Currency
 from efficiency_bench.fitting.fit_row import FitRow, RowSet
 from efficiency_bench.fitting.groups import Selection
 from efficiency_bench.fitting.halving import LEAST_ROWS
-from efficiency_bench.fitting.headline import chosen
+from efficiency_bench.fitting.headline import choose_method
 from efficiency_bench.fitting.ladder import standard_error
 from efficiency_bench.fitting.rows import fit_rows
-from efficiency_bench.fitting.sensitivity.curves import CurveRun, rows_at, unpacked
+from efficiency_bench.fitting.sensitivity.curves import CurveRun, rows_at, runs_with_curves
 from efficiency_bench.ledger.baseline import baseline_finals
 from efficiency_bench.records import Entry, Estimand, Target
 
 Choice = Mapping[str, str]
-"""ChoiceAxis -> the option taken."""
+"""Name of the axis -> chosen option."""
 
 
 @dataclass(frozen=True)
 class ChoiceAxis:
-    """One choice: its options, the headline's first, each with the words of its row."""
+    """One choice: its options with the labels of their rows, the headline's option first."""
 
     name: str
     options: Mapping[str, str]
-    """Option -> label of the row that departs to it; the headline's own label is not shown."""
+    """Option -> label of its row; the headline's own label is not printed."""
     cancels: bool = False
-    """Multiplies every row alike, so that nothing follows from it: shown, and not combined."""
+    """Whether it scales all rows alike, so that no result changes: printed but not combined."""
 
     @property
     def headline(self) -> str:
-        """The option that the headline takes."""
+        """The headline's option."""
         return next(iter(self.options))
 
 
 @dataclass(frozen=True)
 class ChoiceSet:
-    """What one kind of source lets vary, and its rows under a choice."""
+    """The choices for one kind of source, and its rows under a choice."""
 
     axes: tuple[ChoiceAxis, ...]
     row_set: Callable[[Choice], RowSet]
-    """Rows under the choices of ``axes``; dates and method are left to the table."""
+    """Return the rows under the choices of ``axes``; the caller varies dates and method."""
     not_applicable: Mapping[str, str]
-    """Choice that does not exist here -> why."""
+    """Choice that is not available -> reason."""
     headline: str
     """Label of the first row."""
     notes: tuple[str, ...] = ()
 
 
 ERRORS = {"less its error": -1.0, "plus its error": 1.0}
-"""Option of the target's axis -> standard errors of the level added to it."""
+"""Option of the target axis -> number of standard errors added to the level."""
 
 METHOD_NAMES = {"censored": "all rows, censored ones included", "frontier": "frontier"}
 
@@ -72,11 +72,11 @@ NOT_APPLICABLE = {
 
 
 def measured_choices(entries: Sequence[Entry], selection: Selection) -> ChoiceSet:
-    """What varies over measured or imported runs, and their rows under a choice."""
+    """Return the choices for measured or imported runs, and their rows under a choice."""
     row_set = fit_rows(entries, selection)
     budgeted = row_set.group.estimand == "budgeted"
     ids = {run_id for row in row_set.rows for run_id in row.run_ids}
-    runs = {} if budgeted else unpacked(entry for entry in entries if entry.run_id in ids)
+    runs = {} if budgeted else runs_with_curves(entry for entry in entries if entry.run_id in ids)
     error = _target_error(entries, row_set)
     axes, missing = _axes(row_set, runs, error)
     scales, no_scales = _scales(entries, selection, row_set)
@@ -122,7 +122,7 @@ def measured_choices(entries: Sequence[Entry], selection: Selection) -> ChoiceSe
         (*axes, *scales, *schedule),
         under,
         {**missing, **no_scales, **no_schedule, **NOT_APPLICABLE},
-        headline=f"headline: 3F, {way}, {METHOD_NAMES[chosen(row_set).method]}",
+        headline=f"headline: 3F, {way}, {METHOD_NAMES[choose_method(row_set).method]}",
         notes=(f"{bare} runs without a curve keep their recorded crossing",) if bare else (),
     )
 
@@ -130,7 +130,7 @@ def measured_choices(entries: Sequence[Entry], selection: Selection) -> ChoiceSe
 def _axes(
     row_set: RowSet, runs: Mapping[str, CurveRun], error: float | None
 ) -> tuple[tuple[ChoiceAxis, ...], dict[str, str]]:
-    """The axes that these runs have, and why others are missing."""
+    """Return the axes that these runs have, and why others are missing."""
     target, budgeted = row_set.target, row_set.group.estimand == "budgeted"
     axes = [
         ChoiceAxis("currency", {"paper3x": "", "exact": "F + B as it ran, instead of 3F"}),
@@ -174,7 +174,7 @@ def _axes(
 def _scales(
     entries: Sequence[Entry], selection: Selection, row_set: RowSet
 ) -> tuple[tuple[ChoiceAxis, ...], dict[str, str]]:
-    """Form width: rows at each other scale with at least three networks."""
+    """Return the axis of form widths: other scales with at least three networks."""
     every = fit_rows(entries, replace(selection, axis=None)).rows
     taken = {row.scale for row in row_set.rows}
     models: dict[float, set[str]] = {}
@@ -190,7 +190,7 @@ def _scales(
 def _other_schedule(
     entries: Sequence[Entry], selection: Selection, row_set: RowSet
 ) -> tuple[tuple[ChoiceAxis, ...], dict[str, str]]:
-    """Schedule length: stopped at the target in a long one, or a short one annealed to its end."""
+    """Return the axis of schedules: a long one stopped at the target, or a short annealed one."""
     own = row_set.group.estimand
     other: Estimand = "anytime" if own == "budgeted" else "budgeted"
     try:
@@ -207,7 +207,7 @@ def _other_schedule(
 
 
 def _target_error(entries: Sequence[Entry], row_set: RowSet) -> float | None:
-    """Standard error of a target that baseline seeds set."""
+    """Return the standard error of a target that baseline seeds set; None: not known."""
     if row_set.target.source != "baseline":
         return None
     finals = baseline_finals(entries, row_set.group.data_digest or None, row_set.group.metric)
@@ -225,7 +225,7 @@ def _by_id(rows: Sequence[FitRow]) -> dict[str, FitRow]:
 
 
 def _doubled(row_set: RowSet) -> RowSet:
-    """Every compute twice: the slope does not change."""
+    """Return the rows with every compute doubled; the slope does not change."""
     rows = tuple(
         replace(
             row,

@@ -1,4 +1,4 @@
-"""The choices that the 2020 paper's sixteen rows leave open."""
+"""The choices of conventions for the sixteen rows of the 2020 paper."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ ALEXNET_EPOCHS = 90
 """AlexNet's whole schedule, which table 3 charges (Hernandez & Brown 2020, appendix B)."""
 
 ALEXNET_EPOCHS_TO_CROSSING = 62
-"""About where AlexNet's own curve crosses the target: an estimate, in no table of the paper.
+"""Approximate epoch at which AlexNet's own curve crosses the target; an estimate, not in the paper.
 
-Its rate drops for the second time at epoch 60, and accuracy rises at once after a drop.
+Its learning rate drops for the second time at epoch 60, and accuracy rises right after a drop.
 """
 
 PRINTED_DECIMALS = 1
-"""Of AlexNet's compute in the leaderboard: 3.1 tfs-days."""
+"""Decimals of AlexNet's compute in the leaderboard, 3.1 tfs-days."""
 
 AXES = (
     ChoiceAxis(
@@ -42,11 +42,11 @@ AXES = (
     ),
 )
 
-WHOLE_EPOCHS = "the paper prints whole epochs to one level, and no curves"
+WHOLE_EPOCHS = "the paper prints whole epochs to one level, without curves"
 
 
 def published_choices(row_set: RowSet) -> ChoiceSet:
-    """What varies over the published rows, and their compute under a choice."""
+    """Return the choices for the published rows, and their compute under a choice."""
     return ChoiceSet(
         axes=AXES,
         row_set=lambda choice: replace(row_set, rows=tuple(_rows(row_set.rows, choice))),
@@ -64,7 +64,7 @@ def _rows(rows: Sequence[FitRow], choice: Choice) -> list[FitRow]:
 
 
 def _compute(fact: dict[str, str], choice: Choice) -> float:
-    """Compute of one network in tfs-days (MAC) or twice that (FLOP)."""
+    """Return the compute of one network in tfs-days (MAC), or twice that (FLOP)."""
     if choice["compute"] == "published":
         compute = float(fact["compute_tfs_days"])
     else:
@@ -73,7 +73,7 @@ def _compute(fact: dict[str, str], choice: Choice) -> float:
     if fact["model"] == "alexnet" and choice["alexnet_epochs"] == "62":
         compute *= ALEXNET_EPOCHS_TO_CROSSING / ALEXNET_EPOCHS
         if choice["compute"] == "published":
-            # 2.136, to the digits that the leaderboard prints; unrounded it halves in 17.2 months
+            # 2.136 is rounded as in the leaderboard; unrounded, compute halves in 17.2 months
             compute = round(compute, PRINTED_DECIMALS)
     if choice["images_per_epoch"] == "1281167":
         compute *= IMAGENET.train_images / PAPER_IMAGES_PER_EPOCH
@@ -81,7 +81,7 @@ def _compute(fact: dict[str, str], choice: Choice) -> float:
 
 
 def _macs_per_image(fact: dict[str, str], convention: str) -> int:
-    """Forward and backward MACs of one training image."""
+    """Return the forward and backward MACs of one training image."""
     if convention == "recomputed":
         return 3 * int(fact["forward_macs"])
     forward = int(fact["exact_forward_macs"])

@@ -1,4 +1,4 @@
-"""The slips of the published material: what is printed beside what it should be."""
+"""Errata of the published material: printed values and expected values."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from efficiency_bench.ledger.reference import PAPER_IMAGES_PER_EPOCH, reference_
 from efficiency_bench.records import TERAFLOPS_DAY, Record
 
 MISCOUNTED = ("alexnet", "googlenet")
-"""Networks whose printed multiply-adds are a counter's slip, not another way of counting."""
+"""Networks whose printed multiply-adds are a bug of the counter, not a different convention."""
 
 PRINTED_FACTOR_TOLERANCE = 0.04
-"""A printed factor further than this from the quotient of the printed computes is a slip.
+"""Relative difference between a printed factor and the ratio of printed computes that is an
+erratum.
 
-Rounding alone explains less: 3.1/0.069 = 44.9 printed as 44 is 2 % off.
+Rounding alone explains less: 3.1/0.069 = 44.9, printed as 44, is 2 % off.
 """
 
 
-class Slip(Record):
-    """One figure of the paper or its leaderboard that other figures contradict."""
+class Erratum(Record):
+    """A figure in the paper or its leaderboard that contradicts other figures there."""
 
     what: str
     printed: float | str
@@ -26,8 +27,8 @@ class Slip(Record):
     why: str
 
 
-def published_slips() -> tuple[Slip, ...]:
-    """Every slip that follows from the reference file itself, in its order.
+def published_errata() -> tuple[Erratum, ...]:
+    """Return every erratum that follows from the reference file, in its order.
 
     Source of the printed values: Hernandez & Brown 2020, table 3, and ``efficiency_sota.csv``.
     """
@@ -35,10 +36,10 @@ def published_slips() -> tuple[Slip, ...]:
     return (*_counts(rows), *_factors(rows), *_missing_threefold(rows), *_months(rows))
 
 
-def _counts(rows: list[dict[str, str]]) -> Iterator[Slip]:
+def _counts(rows: list[dict[str, str]]) -> Iterator[Erratum]:
     for row in rows:
         if row["model"] in MISCOUNTED:
-            yield Slip(
+            yield Erratum(
                 what=f"{row['publication']}, 1e9 multiply-adds an image",
                 printed=int(row["forward_macs"]) / 1e9,
                 expected=round(int(row["exact_forward_macs"]) / 1e9, 3),
@@ -46,7 +47,7 @@ def _counts(rows: list[dict[str, str]]) -> Iterator[Slip]:
             )
 
 
-def _factors(rows: list[dict[str, str]]) -> Iterator[Slip]:
+def _factors(rows: list[dict[str, str]]) -> Iterator[Erratum]:
     baselines: dict[str, Mapping[str, str]] = {}
     for row in rows:
         if not (row["compute_tfs_days"] and row["reduction_factor"]):
@@ -60,7 +61,7 @@ def _factors(rows: list[dict[str, str]]) -> Iterator[Slip]:
         quotient = float(baseline["compute_tfs_days"]) / float(row["compute_tfs_days"])
         printed = float(row["reduction_factor"])
         if abs(printed / quotient - 1) > PRINTED_FACTOR_TOLERANCE:
-            yield Slip(
+            yield Erratum(
                 what=f"{row['publication']}, factor over {baseline['publication']}",
                 printed=printed,
                 expected=round(quotient, 1),
@@ -68,13 +69,13 @@ def _factors(rows: list[dict[str, str]]) -> Iterator[Slip]:
             )
 
 
-def _missing_threefold(rows: list[dict[str, str]]) -> Iterator[Slip]:
+def _missing_threefold(rows: list[dict[str, str]]) -> Iterator[Erratum]:
     for row in rows:
         if row["model"] or not (row["epochs"] and row["exact_forward_macs"]):
             continue
         images = int(row["epochs"]) * PAPER_IMAGES_PER_EPOCH
         recomputed = 3 * images * int(row["exact_forward_macs"]) / TERAFLOPS_DAY
-        yield Slip(
+        yield Erratum(
             what=f"{row['publication']}, tfs-days to the ResNet-50 level",
             printed=float(row["compute_tfs_days"]),
             expected=round(recomputed, 2),
@@ -82,12 +83,12 @@ def _missing_threefold(rows: list[dict[str, str]]) -> Iterator[Slip]:
         )
 
 
-def _months(rows: list[dict[str, str]]) -> Iterator[Slip]:
+def _months(rows: list[dict[str, str]]) -> Iterator[Erratum]:
     for row in rows:
         printed = row["printed_date"]
         published = row["preprint_date"] or row["conference_date"]
         if printed and printed[: len("2018-06")] != published[: len("2018-06")]:
-            yield Slip(
+            yield Erratum(
                 what=f"{row['publication']}, date in the leaderboard",
                 printed=printed,
                 expected=published,

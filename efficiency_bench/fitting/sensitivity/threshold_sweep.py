@@ -1,4 +1,4 @@
-"""The halving time at any threshold, from the curves measured for one."""
+"""The halving time at any threshold, from curves or ladders measured for one target."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from efficiency_bench.fitting.headline import (
     FitOrReason,
     LineThrough,
     MethodChoice,
-    chosen,
+    choose_method,
     fit_or_reason,
 )
 from efficiency_bench.fitting.rows import fit_rows
@@ -23,29 +23,29 @@ from efficiency_bench.fitting.sensitivity.curves import (
     CurveRun,
     RowsAt,
     rows_at,
+    runs_with_curves,
     target_at,
-    unpacked,
 )
 from efficiency_bench.records import Entry, Estimand, Metric, Record, Tier
 
 WANTED_THRESHOLDS = 20
-"""At most so many unless a step is named: as many lines as a terminal shows at once."""
+"""Most thresholds without an explicit step: as many lines as fit on a terminal."""
 
 MOST_THRESHOLDS = 500
-"""A step that gives more is taken for a slip of the decimal point."""
+"""Most thresholds with an explicit step; more suggest a misplaced decimal point."""
 
 LEAST_STEP = 1e-6
-"""A fiftieth of an image among ImageNet's 50,000: nothing lies between two such thresholds."""
+"""Smallest step: a twentieth of one image among ImageNet's 50,000."""
 
 NEARLY_A_STEP = 1e-3
-"""Part of a step by which rounding may miss the end; the end itself takes that place."""
+"""Fraction of a step by which rounding may miss the end, which then replaces the last value."""
 
 LADDERS_SHARE_RUNS = (
     "all levels are read from the same ladders: they are one curve, not independent measurements"
 )
 
 ROUND_STEPS = (1.0, 2.0, 2.5, 5.0)
-"""Mantissas of a step that reads well."""
+"""Mantissas of round steps."""
 
 
 class SweepRow(Record):
@@ -59,14 +59,14 @@ class SweepRow(Record):
     doubling_months: float | None
     reduction_factor: float | None
     n: int
-    """Rows fitted."""
+    """Number of fitted rows."""
     censored: int
-    """Runs that never reached it; of ladders, rows."""
+    """Runs that never reached the threshold; for ladders, rows."""
     left_censored: int
-    """Runs over it at their first evaluation, so that their compute is an upper bound; of ladders,
-    rows of which every budget reached it."""
+    """Runs above the threshold at their first evaluation, so that compute is an upper bound; for
+    ladders, rows of which every budget reached it."""
     runs: int
-    """Of ladders, rows."""
+    """Number of runs; for ladders, rows."""
     variant: Variant | None
     verdict: Verdict | None
     reason: str | None
@@ -74,7 +74,7 @@ class SweepRow(Record):
 
 
 class ThresholdSweep(Record):
-    """Fits at several thresholds, and what should be said about them."""
+    """Fits at several thresholds, with notes for the reader."""
 
     data: str
     data_digest: str | None
@@ -91,34 +91,37 @@ class ThresholdSweep(Record):
 
 
 def parse_sweep(text: str) -> tuple[float, float, float | None]:
-    """``LOW:HIGH`` or ``LOW:HIGH:STEP`` as fractions; UserError for anything else."""
+    """Parse ``LOW:HIGH`` or ``LOW:HIGH:STEP``, fractions; raises UserError for anything else."""
     try:
         numbers = [float(part) for part in text.split(":")]
     except ValueError:
         numbers = []
     if len(numbers) not in (2, 3):
-        raise UserError(_usage(f"cannot read the sweep {text!r}"))
+        raise UserError(_usage(f"the sweep {text!r} is invalid"))
     low, high, *step = numbers
     thresholds(low, high, *step)
     return low, high, step[0] if step else None
 
 
 def thresholds(low: float, high: float, step: float | None = None) -> tuple[float, ...]:
-    """From ``low`` to ``high``, both included; fractions.
+    """Return thresholds from ``low`` to ``high``, both included; fractions.
 
-    Without a ``step``, the smallest round one that gives at most twenty.  Raises UserError
-    for values that are no fractions, in the wrong order, or for more than 500 thresholds.
+    The default ``step`` is the smallest round one that gives at most twenty thresholds.  Raises
+    UserError for values that are not fractions or in the wrong order, and for more than 500
+    thresholds.
     """
     if not 0 < low <= high < 1:
         percent = 1 < high <= 100
         hint = f" (percent? {low / 100:g}:{high / 100:g})" if percent else ""
-        raise UserError(_usage(f"a sweep needs 0 < LOW <= HIGH < 1, not {low:g}:{high:g}{hint}"))
+        raise UserError(
+            _usage(f"the sweep {low:g}:{high:g} is invalid: 0 < LOW <= HIGH < 1 is required{hint}")
+        )
     if step is None:
         step = _round_step(high - low)
     elif not LEAST_STEP <= step < 1:
-        raise UserError(_usage(f"the step of a sweep lies from {LEAST_STEP:g} to 1, not {step:g}"))
+        raise UserError(_usage(f"step {step:g} is invalid: it must be from {LEAST_STEP:g} to 1"))
     if (high - low) / step > MOST_THRESHOLDS:
-        raise UserError(_usage(f"a step of {step:g} gives more than {MOST_THRESHOLDS} thresholds"))
+        raise UserError(_usage(f"step {step:g} gives more than {MOST_THRESHOLDS} thresholds"))
     if low == high:
         return (high,)
     count = math.ceil((high - low) / step - NEARLY_A_STEP)
@@ -139,17 +142,17 @@ def sweep(
 ) -> ThresholdSweep:
     """Fit the halving time at every threshold from ``low`` to ``high`` (fractions).
 
-    At each, a run is charged up to where its own curve crosses, the baseline like any other;
-    the runs' own target joins the thresholds where it lies between.  Rows without curves
-    (published ones) stand at their own level only.  Raises UserError for a bad range or where
-    several groups or none are selected.
+    At each threshold, every run is charged up to the crossing of its own curve, including the
+    baseline.  The runs' own target is added if it lies in the range.  Rows without curves
+    (published ones) are fitted only at their own target.  Raises UserError for an invalid range,
+    or unless exactly one group matches.
     """
     wanted = thresholds(low, high, step)
     row_set = fit_rows(entries, selection, crossing=crossing, currency=currency)
-    choice = chosen(row_set, method, variant)
+    choice = choose_method(row_set, method, variant)
     budgeted = row_set.group.estimand == "budgeted"
     ids = {run_id for row in row_set.rows for run_id in row.run_ids}
-    runs = {} if budgeted else unpacked(entry for entry in entries if entry.run_id in ids)
+    runs = {} if budgeted else runs_with_curves(entry for entry in entries if entry.run_id in ids)
     own = row_set.target.value
     if budgeted:
 
@@ -198,7 +201,7 @@ def _ladders_at(row_set: RowSet, choice: MethodChoice) -> SweepRow:
 
 
 def _with_own(wanted: Sequence[float], own: float) -> list[float]:
-    """The thresholds with the runs' own target among them, where it lies between."""
+    """Return the thresholds, with the runs' own target added if it lies between them."""
     if not wanted[0] <= own <= wanted[-1]:
         return list(wanted)
     return sorted([*(value for value in wanted if not math.isclose(value, own)), own])
@@ -210,7 +213,7 @@ def _row_at(
     target = target_at(row_set.target, value)
     at = rows_at(row_set.rows, runs, target, row_set.crossing, row_set.currency)
     if at.left_censored and at.left_censored == at.runs - at.censored:
-        reason = "every run that reached it was over it at its first evaluation"
+        reason = "every run that reached it was above it at its first evaluation"
         return _sweep_row(value, FitOrReason(reason=reason), at)
     return _sweep_row(value, _fitted(replace(row_set, rows=at.rows), choice), at)
 
@@ -235,10 +238,10 @@ def _sweep_row(value: float, fit: FitOrReason, at: RowsAt) -> SweepRow:
 def _notes(row_set: RowSet, runs: dict[str, CurveRun], ids: int) -> list[str]:
     own = f"{row_set.target.metric} {row_set.target.value:.6g}"
     if not runs:
-        return [f"these rows have no learning curves: they stand at their own level only, {own}"]
+        return [f"these rows have no learning curves and are fitted only at their own level, {own}"]
     notes = []
     if len(runs) < ids:
-        notes.append(f"{ids - len(runs)} runs without a curve or a count are left out")
+        notes.append(f"{ids - len(runs)} runs without a curve or MAC counts are left out")
     if any(run.is_baseline for run in runs.values()):
         notes.append(
             "the baseline is charged its own crossing, like any other network; "
@@ -246,7 +249,7 @@ def _notes(row_set: RowSet, runs: dict[str, CurveRun], ids: int) -> list[str]:
         )
     if any(run.entry.end_reason == "target" for run in runs.values()):
         notes.append(
-            f"runs end once they hold their target ({own}): above it they are mostly censored"
+            f"runs stop once they reach their target ({own}): above it they are mostly censored"
         )
     return notes
 

@@ -9,7 +9,7 @@ from typing import Any
 from efficiency_bench.errors import UserError
 from efficiency_bench.fitting.fit_row import FitRow
 from efficiency_bench.fitting.groups import Group, Selection, comparable_sets
-from efficiency_bench.fitting.headline import chosen, fitted_by
+from efficiency_bench.fitting.headline import choose_method, fit_by
 from efficiency_bench.fitting.rows import fit_rows
 from efficiency_bench.records import Entry
 from efficiency_bench.report.export.columns import Column, Table, TableSchema, fill
@@ -55,7 +55,7 @@ def _fitted(members: Sequence[Entry], group: Group) -> Mapping[tuple[str, ...], 
     asked = Selection(estimand=group.estimand, axis="architecture")
     try:
         row_set = fit_rows(members, asked)
-        rows = fitted_by(chosen(row_set), row_set, with_line=False).rows
+        rows = fit_by(choose_method(row_set), row_set, with_line=False).rows
     except UserError:
         return {}
     return {tuple(row["run_ids"]): row for row in rows}

@@ -15,7 +15,7 @@ from efficiency_bench.fitting.fit import Fit, fit_row_set
 from efficiency_bench.fitting.fit_row import RowSet
 from efficiency_bench.fitting.groups import Group, Selection, comparable_sets
 from efficiency_bench.fitting.halving import HalvingTime
-from efficiency_bench.fitting.headline import chosen, fitted_by
+from efficiency_bench.fitting.headline import choose_method, fit_by
 from efficiency_bench.fitting.rows import fit_rows
 from efficiency_bench.fitting.sensitivity.conventions import ConventionTable, conventions
 from efficiency_bench.fitting.sensitivity.decomposition import (
@@ -142,7 +142,7 @@ def _operators(ledger: Path, rows: RowSet) -> dict[str, Mapping[str, int]]:
 
 
 def _default_fit(rows: RowSet) -> HalvingTime:
-    return fitted_by(chosen(rows), rows, with_line=False)
+    return fit_by(choose_method(rows), rows, with_line=False)
 
 
 def _range(target: float) -> tuple[float, float]:

@@ -19,20 +19,20 @@ from efficiency_bench.report.page.currencies import (
 )
 from efficiency_bench.report.page.results import NoResult, SetResults
 from efficiency_bench.report.sentences import (
-    account,
     basis,
-    beside,
     comparison,
+    detail_sentences,
     fitted_months,
     goal,
     headline,
+    other_method_sentence,
     why,
 )
 from efficiency_bench.report.tables.conventions import (
     CONVENTIONS_LEGEND,
     conventions_table,
+    erratum_line,
     not_applicable_line,
-    slip_line,
     span_sentence,
 )
 from efficiency_bench.report.tables.crossings import crossings_table
@@ -44,10 +44,10 @@ from efficiency_bench.report.tables.decomposition import (
 )
 from efficiency_bench.report.tables.fit_and_ledger import fit_legend, fit_table
 from efficiency_bench.report.tables.layout import interval, one_decimal
-from efficiency_bench.report.tables.second_opinions import (
-    OPINIONS_LEGEND,
-    opinion_sentences,
-    opinions_table,
+from efficiency_bench.report.tables.robustness import (
+    METHODS_LEGEND,
+    methods_table,
+    robustness_sentences,
 )
 from efficiency_bench.report.tables.threshold_sweep import SWEEP_LEGEND, sweep_table
 
@@ -158,11 +158,11 @@ def _headline(results: SetResults) -> Subsection:
             f"Compute to {goal(halving)}: {headline(halving)}.",
             comparison(halving),
             f"{basis(halving)}. This method because: {halving.method_reason}.",
-            *account(halving),
+            *detail_sentences(halving),
             why(halving),
-            f"By the other method, {beside(halving)}.",
+            f"By the other method, {other_method_sentence(halving)}.",
             *_small_images(halving),
-            *opinion_sentences(halving),
+            *robustness_sentences(halving),
             *_other_estimand(halving, results.other_estimand),
         ),
     )
@@ -235,8 +235,8 @@ def _compute(results: SetResults) -> Subsection:
         return start.without(halving)
     return start.with_results(
         fit_table(halving),
-        opinions_table(halving),
-        lines=(fit_legend(halving), basis(halving), OPINIONS_LEGEND, *halving.notes),
+        methods_table(halving),
+        lines=(fit_legend(halving), basis(halving), METHODS_LEGEND, *halving.notes),
     )
 
 
@@ -310,7 +310,10 @@ def _conventions(results: SetResults) -> Subsection:
         f"{span_sentence(table.span)}",
         CONVENTIONS_LEGEND,
         *(f"does not apply: {not_applicable_line(choice)}" for choice in table.not_applicable),
-        *(f"slip of the published material: {slip_line(slip)}" for slip in table.slips),
+        *(
+            f"erratum of the published material: {erratum_line(erratum)}"
+            for erratum in table.errata
+        ),
         *table.notes,
     )
     return start.with_results(conventions_table(table), lines=lines)

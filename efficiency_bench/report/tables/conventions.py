@@ -14,7 +14,7 @@ from efficiency_bench.fitting.sensitivity.conventions import (
     NotApplicable,
     Span,
 )
-from efficiency_bench.fitting.sensitivity.published_errata import Slip
+from efficiency_bench.fitting.sensitivity.published_errata import Erratum
 from efficiency_bench.formatting import percent
 from efficiency_bench.report.tables.layout import interval, one_decimal, plain_table, print_lines
 
@@ -33,7 +33,9 @@ def print_conventions(result: ConventionTable, console: Console) -> None:
     _print_block(
         "Does not apply here:", console, (not_applicable_line(n) for n in result.not_applicable)
     )
-    _print_block("Slips of the published material:", console, (slip_line(s) for s in result.slips))
+    _print_block(
+        "Errata of the published material:", console, (erratum_line(s) for s in result.errata)
+    )
     print_lines(result.notes, console)
 
 
@@ -84,10 +86,10 @@ def not_applicable_line(choice: NotApplicable) -> str:
     return f"{choice.convention}: {choice.reason}"
 
 
-def slip_line(slip: Slip) -> str:
+def erratum_line(erratum: Erratum) -> str:
     """What the published material prints and what was expected there."""
-    printed, expected = _value(slip.printed), _value(slip.expected)
-    return f"{slip.what}: printed {printed}, expected {expected} ({slip.why})"
+    printed, expected = _value(erratum.printed), _value(erratum.expected)
+    return f"{erratum.what}: printed {printed}, expected {expected} ({erratum.why})"
 
 
 def _value(value: float | str) -> str:

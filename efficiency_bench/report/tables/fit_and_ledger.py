@@ -15,12 +15,12 @@ from efficiency_bench.formatting import number, percent
 from efficiency_bench.records import Entry
 from efficiency_bench.report.sentences import (
     WORDS,
-    account,
     basis,
-    beside,
     comparison,
+    detail_sentences,
     goal,
     headline,
+    other_method_sentence,
     row_names,
     why,
 )
@@ -40,10 +40,10 @@ def print_fit(halving: Fit, console: Console) -> None:
     lines = (
         basis(halving),
         f"this method because: {halving.method_reason}",
-        *account(halving),
+        *detail_sentences(halving),
         why(halving),
         comparison(halving),
-        f"by the other method, {beside(halving)}",
+        f"by the other method, {other_method_sentence(halving)}",
         *halving.notes,
     )
     print_lines(lines, console)

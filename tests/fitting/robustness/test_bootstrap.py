@@ -11,7 +11,7 @@ from efficiency_bench.fitting.robustness.bootstrap import (
     running_minimum,
     slopes,
 )
-from efficiency_bench.fitting.robustness.second_opinions import months_of
+from efficiency_bench.fitting.robustness.checks import months_of
 from efficiency_bench.fitting.rows import fit_rows
 from efficiency_bench.ledger.reference import published_entries
 from tests.fitting.given_rows import SIX

@@ -14,18 +14,18 @@ from efficiency_bench.fitting.censored_regression import CensoredRegression
 from efficiency_bench.fitting.groups import Selection
 from efficiency_bench.fitting.halving import frontier, halving_time
 from efficiency_bench.fitting.regression import fit_line
+from efficiency_bench.fitting.robustness.checks import robustness_checks
 from efficiency_bench.fitting.robustness.crossing_errors import crossing_errors
-from efficiency_bench.fitting.robustness.second_opinions import second_opinions
 from efficiency_bench.fitting.rows import fit_rows
 from efficiency_bench.ledger.reference import published_entries
-from efficiency_bench.report.tables.second_opinions import opinion_sentences
+from efficiency_bench.report.tables.robustness import robustness_sentences
 from tests.fitting.given_rows import X6
 from tests.ledger.factory import make_entry, make_evaluation
 
 
-def opinions(entries, variant="frontier", **selection):
+def checks(entries, variant="frontier", **selection):
     rows = fit_rows(entries, Selection(**selection))
-    return second_opinions(rows, halving_time(rows, variant), crossing_errors(entries, rows))
+    return robustness_checks(rows, halving_time(rows, variant), crossing_errors(entries, rows))
 
 
 def on_frontier(entries):
@@ -35,7 +35,7 @@ def on_frontier(entries):
 
 @pytest.fixture(scope="module")
 def published():
-    return opinions(published_entries())
+    return checks(published_entries())
 
 
 def method(found, name):
@@ -60,7 +60,7 @@ class TestGolden:
     def test_leave_one_out(self):
         """Of the six rows alone; among all sixteen the frontier is another without one of them."""
         six = [row["run_ids"][0] for row in on_frontier(published_entries())]
-        found = opinions([entry for entry in published_entries() if entry.run_id in six])
+        found = checks([entry for entry in published_entries() if entry.run_id in six])
         assert found.leave_one_out_months == pytest.approx((15.3, 16.8), abs=0.05)
 
     def test_leave_one_out_is_the_headline_of_a_ledger_without_the_row(self, published):
@@ -117,7 +117,7 @@ def test_a_run_that_never_arrived_is_in_the_censored_regression_and_in_the_count
         make_entry("d", model="d", date="2018-06-01", crossing_images=400.0),
         make_entry("e", model="e", date="2019-06-01", crossing_images=None),
     ]
-    found = opinions(entries)
+    found = checks(entries)
     assert found.censored == 1
     assert method(found, "censored regression, all rows").n == 5
     assert method(found, "least squares, all that arrived").n == 4
@@ -147,7 +147,7 @@ def partly_arrived():
 
 def test_a_row_that_arrived_in_part_enters_by_its_seeds_and_decides_the_tests():
     """The regression itself, over seeds in groups: a seed that missed lies above 5,000 images."""
-    found = opinions(partly_arrived())
+    found = checks(partly_arrived())
     assert (found.censored, found.censored_in_part) == (1, 1)
     months, low, high, groups = [], [], [], []
     for model, date, crossings in PARTLY:
@@ -163,14 +163,14 @@ def test_a_row_that_arrived_in_part_enters_by_its_seeds_and_decides_the_tests():
     for test in found.tests:
         assert test.method == "censored regression, all rows"
         assert test.p_value == pytest.approx(alone.p_value(test.months), rel=1e-3)
-    words = " ".join(opinion_sentences(found))
+    words = " ".join(robustness_sentences(found))
     assert "(censored regression, all rows)" in words
     assert "1 row arrived in some seeds only" in words
 
 
 def test_a_censored_headline_comes_first_and_leaves_one_row_out_by_its_own_method():
     row_set = fit_rows(partly_arrived(), Selection())
-    found = second_opinions(row_set, censored_halving_time(row_set))
+    found = robustness_checks(row_set, censored_halving_time(row_set))
     assert found.methods[0].method == "censored regression, all rows"
     without = [
         censored_halving_time(
@@ -184,9 +184,12 @@ def test_a_censored_headline_comes_first_and_leaves_one_row_out_by_its_own_metho
 def test_where_too_few_rows_arrived_least_squares_is_left_out_and_it_is_said():
     entries = [e for e in partly_arrived() if e.model in "bcf" and e.run_id != "b-1"]
     row_set = fit_rows(entries, Selection())
-    found = second_opinions(row_set, censored_halving_time(row_set))
+    found = robustness_checks(row_set, censored_halving_time(row_set))
     assert {m.method for m in found.methods} == {"censored regression, all rows"}
-    assert any("no least squares: fewer than three rows" in note for note in found.opinion_notes)
+    assert any(
+        "no least squares: it needs three rows of different dates" in note
+        for note in found.robustness_notes
+    )
 
 
 def test_seeds_and_crossings_widen_the_hierarchical_interval():
@@ -211,7 +214,7 @@ def test_seeds_and_crossings_widen_the_hierarchical_interval():
         ]
 
     def width(entries):
-        found = method(opinions(entries), "hierarchical bootstrap, frontier")
+        found = method(checks(entries), "hierarchical bootstrap, frontier")
         return found.high_months - found.low_months
 
     exact = width(ledger((1.0, 1.0, 1.0), 10**9))
@@ -247,10 +250,10 @@ def test_unit_calendar_and_order_change_nothing(scale, days, shuffle):
             for i in range(5)
         ]
 
-    plain = opinions(ledger())
+    plain = checks(ledger())
     moved = ledger(scale, days)
     shuffle.shuffle(moved)
-    found = opinions(moved)
+    found = checks(moved)
     for one, other in zip(plain.methods, found.methods, strict=True):
         assert other.halving_months == pytest.approx(one.halving_months, rel=1e-6)
         assert other.low_months == pytest.approx(one.low_months, rel=1e-6)
@@ -269,6 +272,6 @@ def test_ten_thousand_entries_take_part_in_every_method():
         for i in range(2500)
         for seed in range(4)
     ]
-    found = opinions(entries, "all")
+    found = checks(entries, "all")
     assert {m.n for m in found.methods} >= {2500}
     assert len(frontier(fit_rows(entries, Selection()).rows)) < 50

@@ -11,10 +11,10 @@ from efficiency_bench.fitting.groups import Selection
 from efficiency_bench.fitting.halving import halving_time
 from efficiency_bench.fitting.headline import fit_or_reason
 from efficiency_bench.fitting.rows import fit_rows
-from efficiency_bench.fitting.sensitivity.conventions import conventions, redated
+from efficiency_bench.fitting.sensitivity.conventions import conventions, with_dates
 from efficiency_bench.fitting.sensitivity.measured_choices import measured_choices
 from efficiency_bench.fitting.sensitivity.published_choices import published_choices
-from efficiency_bench.fitting.sensitivity.published_errata import published_slips
+from efficiency_bench.fitting.sensitivity.published_errata import published_errata
 from efficiency_bench.ledger.reference import published_entries
 from efficiency_bench.records import exact_flops, segments_until
 from tests.fitting.curve_factory import planted, run_with_curve, with_baseline
@@ -146,9 +146,9 @@ def test_what_published_rows_cannot_say_is_named():
     assert all(item.reason for item in PUBLISHED.not_applicable)
 
 
-def test_the_slips_of_the_published_material():
-    slips = {slip.what: (slip.printed, slip.expected) for slip in published_slips()}
-    assert slips == {
+def test_the_errata_of_the_published_material():
+    errata = {erratum.what: (erratum.printed, erratum.expected) for erratum in published_errata()}
+    assert errata == {
         "AlexNet, 1e9 multiply-adds an image": (0.77, 0.714),
         "GoogLeNet, 1e9 multiply-adds an image": (2.0, 1.498),
         "EfficientNet (b1), factor over ResNet-50": (10, 22.7),
@@ -163,7 +163,7 @@ def test_the_slips_of_the_published_material():
         "GNMT, date in the leaderboard": ("2016-01-26", "2016-09-26"),
         "Transformer (Big), date in the leaderboard": ("2017-01-12", "2017-06-12"),
     }
-    assert PUBLISHED.slips == published_slips()
+    assert PUBLISHED.errata == published_errata()
 
 
 def test_a_measured_ledger_varies_what_it_can():
@@ -182,7 +182,7 @@ def test_a_measured_ledger_varies_what_it_can():
         {"method": "end points"},
     ]
     assert table.span.combinations == 2 * 2 * 2 * 2 * 3 * 4
-    assert table.slips == ()
+    assert table.errata == ()
     fit = censored_halving_time(fit_rows(with_baseline(), ANY))
     assert table.rows[0].halving_months == fit.halving_months
     assert len(table.not_applicable) == 7
@@ -265,7 +265,7 @@ def test_only_rows_dated_by_their_network_get_another_date():
         ],
         ANY,
     ).rows
-    dates = {row.model: row.date for row in redated(rows, "conference")}
+    dates = {row.model: row.date for row in with_dates(rows, "conference")}
     assert dates == {
         "resnet18": "2016-06-27",
         "resnet34": "2024-03-30",
@@ -298,7 +298,7 @@ def test_imported_published_rows_are_not_replaced_by_the_papers():
 def test_too_few_rows_are_the_users_to_mend():
     with pytest.raises(UserError, match=r"at least 3 rows(.|\n)*conventions published"):
         conventions([make_entry("a"), make_entry("b", model="b")], ANY)
-    with pytest.raises(UserError, match="baseline runs only"):
+    with pytest.raises(UserError, match="only baseline runs"):
         conventions([make_baseline("a")], ANY)
 
 

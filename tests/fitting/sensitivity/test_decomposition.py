@@ -10,7 +10,7 @@ from scipy import stats
 
 from efficiency_bench.errors import UserError
 from efficiency_bench.fitting.groups import Selection
-from efficiency_bench.fitting.sensitivity.curves import compute_at, target_at, unpacked
+from efficiency_bench.fitting.sensitivity.curves import compute_at, runs_with_curves, target_at
 from efficiency_bench.fitting.sensitivity.decomposition import (
     decompose,
     parse_corner,
@@ -154,7 +154,7 @@ def test_some_seeds_that_missed_are_said():
         "x", model="resnet18", recipe="small_smoothed", seed=2, crossing_images=None
     )
     result = decompose([*entries, missed], ANY, OLD, NEW)
-    assert "resnet18,small_smoothed: 2 of 3 seeds reached; the split is theirs" in result.notes
+    assert "resnet18,small_smoothed: 2 of 3 seeds reached: only they count" in result.notes
     assert (result.cells[-1].reached_seeds, result.cells[-1].seeds) == (2, 3)
 
 
@@ -167,7 +167,7 @@ def test_two_configurations_of_a_corner_are_not_mixed():
 
 @pytest.mark.parametrize("new", [OLD, CORNERS[1, 0], CORNERS[0, 1]])
 def test_a_split_needs_two_changes(new):
-    with pytest.raises(UserError, match="changes only one"):
+    with pytest.raises(UserError, match="both the network and the recipe must change"):
         decompose([], ANY, OLD, new)
 
 
@@ -290,8 +290,8 @@ class TestAtAnotherLevel:
         assert "other" not in " ".join(result.notes)
 
     def test_seconds_are_not_read_from_curves(self):
-        (run,) = unpacked(self.corners()[:1]).values()
-        with pytest.raises(UserError, match="in compute only"):
+        (run,) = runs_with_curves(self.corners()[:1]).values()
+        with pytest.raises(UserError, match="give compute only"):
             compute_at(run, target_at(run.entry.target, 0.5), "sustained", "seconds")
 
     @pytest.mark.parametrize("level", [0.0, 1.0, 40.0])

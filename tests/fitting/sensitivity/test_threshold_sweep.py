@@ -13,7 +13,7 @@ from efficiency_bench.fitting.fit_row import DAYS_PER_MONTH
 from efficiency_bench.fitting.groups import Selection
 from efficiency_bench.fitting.halving import halving_time
 from efficiency_bench.fitting.rows import fit_rows
-from efficiency_bench.fitting.sensitivity.curves import compute_at, target_at, unpacked
+from efficiency_bench.fitting.sensitivity.curves import compute_at, runs_with_curves, target_at
 from efficiency_bench.fitting.sensitivity.threshold_sweep import parse_sweep, sweep, thresholds
 from efficiency_bench.ledger.reference import published_entries
 from tests.fitting.curve_factory import (
@@ -102,7 +102,7 @@ def test_over_the_threshold_at_the_first_evaluation_is_a_bound():
     early = run_with_curve("early", [(10**6, 0.5), (2 * 10**9, 0.95)], date=iso(3000))
     rows = {row.threshold: row for row in sweep([*runs, early], ANY, 0.4, 0.6, 0.2).rows}
     assert (rows[0.4].left_censored, rows[0.6].left_censored) == (1, 0)
-    run = unpacked([early])["early"]
+    run = runs_with_curves([early])["early"]
     compute, bound = compute_at(run, target_at(run.entry.target, 0.4), "sustained", "paper3x")
     assert (compute, bound) == (pytest.approx(compute_tfs_days(10**6)), True)
 
@@ -131,7 +131,7 @@ def test_the_baseline_is_charged_its_own_crossing():
 
 def test_a_dip_moves_the_sustained_crossing_and_not_the_first():
     points = [(0, 0.1), (10, 0.7), (20, 0.5), (30, 0.8), (40, 0.85), (50, 0.9)]
-    run = unpacked([run_with_curve("dip", [(x * 10**8, y) for x, y in points])])["dip"]
+    run = runs_with_curves([run_with_curve("dip", [(x * 10**8, y) for x, y in points])])["dip"]
     target = target_at(run.entry.target, 0.6)
     first, _ = compute_at(run, target, "first", "paper3x")
     sustained, _ = compute_at(run, target, "sustained", "paper3x")
@@ -147,14 +147,14 @@ def test_a_dip_moves_the_sustained_crossing_and_not_the_first():
 def test_an_unconfirmed_last_evaluation_counts_at_the_end_of_a_schedule_only(end_reason, reached):
     points = [(10**8 * i, y) for i, y in enumerate((0.1, 0.6, 0.7, 0.72, 0.74, 0.9))]
     target = make_target(value=0.6)
-    run = unpacked([run_with_curve("r", points, end_reason, target=target)])["r"]
+    run = runs_with_curves([run_with_curve("r", points, end_reason, target=target)])["r"]
     compute, _ = compute_at(run, target_at(target, 0.8), "sustained", "paper3x")
     assert (compute is not None) is reached
 
 
 def test_a_target_held_by_the_schedules_end_alone_shows_that_it_was_the_end():
     points = [(0, 0.1), (10**8, 0.5), (2 * 10**8, 0.95)]
-    assert unpacked([run_with_curve("r", points, "target")])["r"].schedule_over
+    assert runs_with_curves([run_with_curve("r", points, "target")])["r"].schedule_over
 
 
 def test_published_rows_stand_at_their_own_level_with_a_note():
@@ -170,7 +170,7 @@ def test_runs_without_a_count_are_left_out_and_said():
     bare = planted(20)[0].model_copy(update={"run_id": "bare", "model": "bare", "segments": ()})
     result = sweep([*planted(20), bare], ANY, 0.5, 0.5)
     assert (result.rows[0].runs, result.rows[0].n) == (5, 5)
-    assert "1 runs without a curve or a count are left out" in result.notes
+    assert "1 runs without a curve or MAC counts are left out" in result.notes
 
 
 @settings(deadline=None)
@@ -195,10 +195,10 @@ def test_the_issues_example_reads():
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "cannot read the sweep ''"),
-        ("0.5", "cannot read"),
-        ("a:b", "cannot read"),
-        ("0.5:0.9:0.1:2", "cannot read"),
+        ("", "the sweep '' is invalid"),
+        ("0.5", "is invalid"),
+        ("a:b", "is invalid"),
+        ("0.5:0.9:0.1:2", "is invalid"),
         ("0.9:0.5", "LOW <= HIGH"),
         ("0:0.5", "0 < LOW"),
         ("0.5:1", "HIGH < 1"),
