@@ -90,7 +90,7 @@ def test_fit_uses_the_selected_set():
         ({"variant": "fronteir"}, "did you mean frontier"),
         ({"crossing": "isotonic"}, "unknown crossing"),
         ({"currency": "compute"}, "unknown currency"),
-        ({"hardware": "H100"}, "compute has none"),
+        ({"hardware": "H100"}, "compute does not depend on the machine"),
         ({"target": 0.123}, "no run matches"),
     ],
 )

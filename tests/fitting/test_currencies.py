@@ -126,7 +126,7 @@ def test_rows_without_the_currency_are_named_and_left_out():
     ]
     row_set = fit_rows([*history(), *more], Selection(), currency="energy")
     assert [row.model for row in row_set.rows] == ["m0", "m1", "m2"]
-    for words in ("no counter): none", "(profiled): traced", "before costs were kept): old"):
+    for words in ("no counter): none", "(profiled): traced", "before costs were recorded): old"):
         assert any(words in note for note in row_set.notes)
     seconds = fit_rows([*history(), *more], Selection(), currency="seconds")
     assert {row.model for row in seconds.rows} == {"m0", "m1", "m2", "none", "old"}

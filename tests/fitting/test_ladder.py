@@ -88,7 +88,7 @@ def test_a_higher_level_never_needs_less(accuracies):
     assert (high[1:] >= high[:-1]).all()
 
 
-def test_drawn_levels_stand_in_equally_probable_parts_of_students_t():
+def test_plausible_levels_lie_in_equally_probable_parts_of_students_t():
     finals = [0.6195, 0.6495, 0.629]
     levels = plausible_levels(finals, 21)
     error = scipy.stats.sem(finals)
