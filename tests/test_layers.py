@@ -12,7 +12,7 @@ PACKAGE = ROOT / "efficiency_bench"
 
 PLAIN = {"records", "errors", "files", "identity", "stop_rule", "target_crossing", "formatting"}
 PLAIN |= {"config", "config_checks", "provenance", "dataset_facts", "bounds", "git"}
-PLAIN |= {"config_messages", "tuned_rates"}
+PLAIN |= {"config_messages", "tuned_rates", "seeds"}
 """Root modules that every package may import."""
 
 TEXT_CONSOLE = {"text_console"}

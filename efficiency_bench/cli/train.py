@@ -77,7 +77,7 @@ def train(arguments: Sequence[str], leaving: bool = False) -> tuple[tuple[Entry,
         if hydra_app.is_sweep(arguments):
             from efficiency_bench.sweep.train import train_sweep
 
-            return train_sweep(jobs, arguments, here, train_job, leaving)
+            return train_sweep(jobs, arguments, launcher, here, train_job, leaving)
         if launcher is not None:
             raise UserError("a launcher starts the runs of a sweep: add -m, also for a single run")
         return train_one(jobs[0].config, here, leaving)

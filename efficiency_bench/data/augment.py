@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 
 import torch
@@ -11,16 +10,7 @@ from torch import Tensor
 
 from efficiency_bench.config import AugmentationConfig
 from efficiency_bench.data.loader import WHOLE_BATCH, Shard
-
-
-def derived_seed(*parts: int | str) -> int:
-    """A seed in [0, 2^63) from a hash of ``parts``, such as (seed, "augment", epoch, step).
-
-    So order and augmentation depend only on the position in training, not on what ran before, on
-    the number of workers or on a resume.
-    """
-    digest = hashlib.sha256(" ".join(map(str, parts)).encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> 1
+from efficiency_bench.seeds import derived_seed
 
 
 def derived_generator(device: torch.device | str, *parts: int | str) -> torch.Generator:

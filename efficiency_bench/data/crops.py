@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torchvision.ops import roi_align
 
-from efficiency_bench.data.augment import derived_seed
+from efficiency_bench.seeds import derived_seed
 
 ASPECT = (3 / 4, 4 / 3)
 """Range of width over height of a random crop, as in torchvision and Inception."""

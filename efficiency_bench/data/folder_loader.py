@@ -27,11 +27,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
-from efficiency_bench.data.augment import Normalisation, derived_seed, epoch_order
+from efficiency_bench.data.augment import Normalisation, epoch_order
 from efficiency_bench.data.folder import PhotoSet, PhotoSplits
 from efficiency_bench.data.loader import WHOLE_BATCH, Batch, Shard, batch_sizes
 from efficiency_bench.data.rgb_image import open_rgb
 from efficiency_bench.errors import UserError
+from efficiency_bench.seeds import derived_seed
 
 RESIZE_OVER_CROP = 256 / 224
 """Default ratio of the resized shorter side to the validation crop: the usual one for ImageNet."""

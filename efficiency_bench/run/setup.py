@@ -14,12 +14,12 @@ from torch import nn
 from efficiency_bench.config import RunConfig, measured_part
 from efficiency_bench.counting import ForwardCount, audited_count, trainable_parameters
 from efficiency_bench.data import Data
-from efficiency_bench.data.augment import derived_seed
 from efficiency_bench.identity import config_digest, data_name, row_date
 from efficiency_bench.models import build_model, check_input, known_arguments
 from efficiency_bench.records import RateSearch, Segment, Target, paper3x_tfs_days
 from efficiency_bench.run.budgeted import budget_fields, budgeted_recipe
 from efficiency_bench.run.resume import PreviousAttempt
+from efficiency_bench.seeds import derived_seed
 from efficiency_bench.training.ranks import Ranks
 from efficiency_bench.training.schedule import all_sides_px
 from efficiency_bench.training.step import Numerics

@@ -7,10 +7,9 @@ import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from efficiency_bench import hydra_app
 from efficiency_bench.config_checks import check
 from efficiency_bench.errors import STOPPED, UserError
-from efficiency_bench.hydra_app import Composed
+from efficiency_bench.hydra_app import Composed, Launcher
 from efficiency_bench.records import Entry
 from efficiency_bench.run.budgeted import TooFewSteps
 from efficiency_bench.run.folder import in_use, locked
@@ -26,18 +25,18 @@ from efficiency_bench.sweep.status import RunStatus, status_of
 def train_sweep(
     jobs: Sequence[Composed],
     arguments: Sequence[str],
+    launcher: Launcher | None,
     here: Terminal,
     job: Callable[[Path, int], None],
     leaving: bool,
 ) -> tuple[tuple[Entry, ...], int]:
-    """Train the runs of a sweep, on this machine or through the launcher in ``arguments``.
+    """Train the runs of a sweep, which ``arguments`` describe, here or through ``launcher``.
 
     Returns the entries and the worst exit code; a failing run does not stop the others.  On a
     signal the current run stops after its step and no other starts.  A launcher calls ``job`` for
     each run.  Raises UserError for a mistake in any run, before the first one starts.
     """
     process = this_process()
-    launcher = hydra_app.launcher(arguments)
     for number, composed in enumerate(jobs, start=1):
         try:
             check(composed.config)

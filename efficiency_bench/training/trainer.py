@@ -17,9 +17,9 @@ from torch import nn
 from efficiency_bench.config import EvaluationConfig, RecipeConfig
 from efficiency_bench.counting import ForwardCount, SegmentMeter
 from efficiency_bench.data import Data
-from efficiency_bench.data.augment import derived_seed
 from efficiency_bench.data.loader import batch_sizes
 from efficiency_bench.records import Evaluation, Segment, Target
+from efficiency_bench.seeds import derived_seed
 from efficiency_bench.stop_rule import chance_level, due, evaluations_per_epoch, sustained_index
 from efficiency_bench.training.clock import Clock
 from efficiency_bench.training.compile import Compiled, compile_step

@@ -14,11 +14,11 @@ from efficiency_bench.data.augment import (
     augment,
     cutout,
     derived_generator,
-    derived_seed,
     epoch_order,
     random_crop,
     random_flip,
 )
+from efficiency_bench.seeds import derived_seed
 
 
 def _batch(images: int, height: int = 6, width: int = 5) -> Tensor:

@@ -16,11 +16,12 @@ import torch
 from torch import Tensor
 
 from efficiency_bench.data.ahead import DrawnAhead
-from efficiency_bench.data.augment import Normalisation, derived_seed, epoch_order
+from efficiency_bench.data.augment import Normalisation, epoch_order
 from efficiency_bench.data.crops import centre_crops, random_crops
 from efficiency_bench.data.ffcv.beton import Beton
 from efficiency_bench.data.ffcv.decode import CropBatch, decode, decode_normalised
 from efficiency_bench.data.loader import WHOLE_BATCH, Batch, Shard, batch_sizes
+from efficiency_bench.seeds import derived_seed
 
 BATCHES_AHEAD = 3
 """Batches decoded ahead of the one that the device processes: FFCV's default."""
