@@ -221,7 +221,7 @@ class TestTooLittle:
         assert "d small_plain has no date" in str(error.value)
 
     def test_one_date(self):
-        with pytest.raises(UserError, match="all 3 rows are of 2012-01-01"):
+        with pytest.raises(UserError, match="all 3 rows have the date 2012-01-01"):
             fit(made((0, 2.0), (0, 1.0), (0, 3.0)))
 
 
