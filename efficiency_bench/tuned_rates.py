@@ -1,4 +1,4 @@
-"""Learning rates that a search chose, one for each network, in a file; and taking them for a run.
+"""Files of tuned learning rates, one rate per network, and how a run uses them.
 
 ``efficiency-bench ledger rates`` writes the file (``ledger.rate_search``), ``rates=NAME`` reads it.
 """
@@ -26,7 +26,7 @@ HEAD = """\
 
 
 class TunedRate(Record):
-    """The rate of one network, and the search that chose it."""
+    """The learning rate of one network and the search that chose it."""
 
     rate: Positive
     accuracy: Fraction
@@ -40,7 +40,7 @@ class TunedRate(Record):
 
 
 class TunedRates(Record):
-    """The content of a file of rates: how every network was searched, and what was chosen."""
+    """Content of a rates file: the settings of the search and the chosen rates."""
 
     ledger_digest: str
     """SHA-256 over the trials' entry digests."""
@@ -56,9 +56,9 @@ class TunedRates(Record):
 
 
 def read_rates(name: str) -> TunedRates:
-    """Return the rates in ``configs/rates/NAME.yaml``, or in the file that ``name`` is the path of.
+    """Return the rates in ``configs/rates/NAME.yaml``, or in the file at the path ``name``.
 
-    A path ends in ``.yaml``.  Raises UserError if there is no such file or it is not one of rates.
+    A path ends in ``.yaml``.  Raises UserError if the file is missing or not a rates file.
     """
     if name.endswith(".yaml"):
         path = Path(name)
@@ -99,8 +99,8 @@ def write_rates(rates: TunedRates, path: Path) -> None:
 def with_rate(config: RunConfig) -> RunConfig:
     """Return ``config`` with the learning rate that ``config.rates`` has for its network.
 
-    As it is without ``rates``.  Raises UserError for a network that was not searched, and for
-    another recipe, batch size or data set than the search had: its rates are not for those.
+    Without ``rates``, ``config`` is returned unchanged.  Raises UserError if the network was not
+    searched, or if recipe, batch size or data set differ from those of the search.
     """
     if config.rates is None:
         return config
@@ -125,9 +125,9 @@ def _settings(recipe: str, batch_size: int, data: str) -> str:
 
 
 def search_of(config: RunConfig) -> RateSearch | None:
-    """Return the search behind a run's learning rate; None: there was none.
+    """Return the search behind a run's learning rate; None without ``rates``.
 
-    Raises UserError if the file has changed since the rate was taken from it.
+    Raises UserError if the file has changed since the run was planned.
     """
     if config.rates is None:
         return None

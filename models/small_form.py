@@ -1,16 +1,16 @@
-"""The small forms by one rule: the same share of each network's own multiply-adds.
+"""Networks for small images by one rule: a fixed share of the ImageNet form's MACs.
 
-A small form keeps its paper's depth, blocks, expansions and groups.  From the input on, strides and
-pools are dropped until images of 32 px end in a map of 4 px: two of five (a stride of four counts
-as two).  A convolution whose stride s becomes t gets the kernel max(3, odd number nearest to
-k * t / s), and heads read the map that is there.
+A small form keeps its paper's depth, blocks, expansions and groups.  Strides and pools are dropped,
+starting at the input, until a 32 px image gives a 4 px feature map: two of five reductions (a
+stride of four counts as two).  A convolution whose stride s becomes t gets the kernel max(3, odd
+number nearest to k * t / s).  The head adapts to the size of its feature map.
 
-One real multiplier then scales every width, so that F, the forward MACs per image in train mode,
-is ``KAPPA`` times the ImageNet form's.  Each width is rounded to the smallest step that the
-structure allows.  If no multiplier comes within ``CLOSE``, widths are raised by one step each, from
-the last back to the first, until F is nearest.  No width is chosen by hand.
+One multiplier then scales all widths so that F, the forward MACs per image in train mode, is
+``KAPPA`` times the ImageNet form's.  Each width is rounded to the smallest step that the structure
+allows.  If no multiplier comes within ``CLOSE``, widths are raised by one step each, from the last
+to the first, until F is nearest.  No width is chosen by hand.
 
-The rule is solved for 32 px and 10 classes; other sizes and classes keep these widths.
+The rule is solved for 32 px and 10 classes; other sizes and class counts keep these widths.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ KAPPA = 0.025
 IMAGE_PX = 32
 CLASSES = 10
 MAP_PX = 4
-"""Side of the map that the head reads, for images of ``IMAGE_PX``."""
+"""Side of the last feature map, for images of ``IMAGE_PX``."""
 
 CLOSE = 0.03
-"""Largest error of F, as a fraction, at which widths from the multiplier are kept as they are."""
+"""Largest relative error of F at which the widths of the multiplier are kept."""
 
 PRECISION = 1e-9
-"""Of the multiplier: far below the distance between two multipliers that round differently."""
+"""Precision of the multiplier; far finer than any difference that changes a rounded width."""
 
 
 class Scaled(NamedTuple):
-    """Widths, from the input to the output, and by how much each may be raised."""
+    """Widths from input to output, and the step by which each can be raised."""
 
     widths: tuple[int, ...]
     steps: tuple[int, ...]
 
 
 class Shape(NamedTuple):
-    """What the rule needs to know of a network."""
+    """What the rule needs to know about a network."""
 
     imagenet_macs: int
     """F of the ImageNet form, MACs per image in train mode."""
@@ -54,16 +54,16 @@ class Shape(NamedTuple):
     macs: Callable[[Sequence[int]], int]
     """F of the small form with these widths, at 32 px and 10 classes, in train mode."""
     flat_head: bool = False
-    """True: a linear layer reads the last map pixel by pixel, so its size follows the image's."""
+    """True if a linear layer reads the flattened feature map: its size depends on the image's."""
 
 
 def nearest(value: float, step: int = 1) -> int:
-    """The multiple of ``step`` nearest to ``value`` (the larger of two), at least one step."""
+    """Return the multiple of ``step`` nearest to ``value``, at least one step; ties round up."""
     return max(step, step * math.floor(value / step + 0.5))
 
 
 def rounded(widths: Sequence[int], steps: Sequence[int] | None = None) -> Callable[[float], Scaled]:
-    """``Shape.scaled`` for the paper's ``widths`` with fixed ``steps``, by default 1 each."""
+    """Return ``Shape.scaled`` for the paper's ``widths`` and fixed ``steps`` (default 1 each)."""
     fixed = tuple(steps or [1] * len(widths))
 
     def scaled(multiplier: float) -> Scaled:
@@ -74,9 +74,9 @@ def rounded(widths: Sequence[int], steps: Sequence[int] | None = None) -> Callab
 
 
 def solve(name: str, shape: Shape, scale: float) -> tuple[int, ...]:
-    """The widths whose F is nearest to ``scale * KAPPA`` times the ImageNet form's, by the rule.
+    """Return the widths whose F is nearest to ``scale * KAPPA`` times the ImageNet form's.
 
-    Raises UserError if the network is wider than that with every width at one step.
+    Raises UserError if even the smallest widths cost more.
     """
     wanted = scale * KAPPA * shape.imagenet_macs
 
@@ -104,7 +104,7 @@ def solve(name: str, shape: Shape, scale: float) -> tuple[int, ...]:
 
 
 def raised(start: Scaled) -> list[tuple[int, ...]]:
-    """``start``, and the widths after each raise by one step, from the last to the first."""
+    """Return the widths of ``start`` and those after each raise, from the last to the first."""
 
     def raise_one(widths: tuple[int, ...], index: int) -> tuple[int, ...]:
         wider = widths[index] + start.steps[index]
@@ -115,5 +115,5 @@ def raised(start: Scaled) -> list[tuple[int, ...]]:
 
 
 def conv(channels_in: int, channels_out: int, kernel_px: int, side_px: int, groups: int = 1) -> int:
-    """MACs per image of a convolution whose output has ``side_px`` * ``side_px`` pixels."""
+    """Return the MACs per image of a convolution with ``side_px`` * ``side_px`` output pixels."""
     return channels_in // groups * channels_out * kernel_px**2 * side_px**2

@@ -13,16 +13,16 @@ from efficiency_bench.stop_rule import metric_of_entry
 from efficiency_bench.tuned_rates import TunedRate, TunedRates
 
 STEP = math.sqrt(10)
-"""Factor between neighbouring rates of the search."""
+"""Ratio of neighbouring learning rates in the search."""
 
 
 def chosen_rates(entries: Iterable[Entry]) -> TunedRates:
     """Return the best rate of each network, by final accuracy on the inner validation images.
 
-    The trials are the budgeted runs with ``data.inner_split``; other entries are left aside.
-    Several seeds of one rate count with their mean, a run that diverged with accuracy 0; of equal
-    rates the lower one is chosen.  Raises UserError if there are no trials, if they differ in
-    anything but network, rate and seed, or if one ended by a fault other than its loss.
+    The trials are the budgeted runs with ``data.inner_split``; other entries are ignored.  Seeds of
+    one rate are averaged; a diverged run counts as accuracy 0; the lower rate wins a tie.  Raises
+    UserError if there are no trials, if they differ in anything but network, rate and seed, or if
+    a trial failed for another reason than divergence.
     """
     trials = [entry for entry in entries if is_trial(entry)]
     if not trials:
@@ -38,9 +38,10 @@ def chosen_rates(entries: Iterable[Entry]) -> TunedRates:
     settings = {digest_json(_common(entry)): _common(entry) for entry in trials}
     if len(settings) > 1:
         raise UserError(
-            f"the trials of this ledger are of {len(settings)} kinds, and no network would be"
-            f" searched like another: {_differing(list(settings.values()))}\n"
-            "keep one kind in a ledger; another goes elsewhere with ledger_dir=DIR"
+            f"the trials in this ledger have {len(settings)} different settings:"
+            f" {_differing(list(settings.values()))}\n"
+            "all networks must be searched with the same settings; put each search in its own"
+            " ledger: ledger_dir=DIR"
         )
     first = trials[0]
     data, recipe = first.config["data"], first.config["recipe"]
@@ -60,7 +61,7 @@ def chosen_rates(entries: Iterable[Entry]) -> TunedRates:
 
 
 def is_trial(entry: Entry) -> bool:
-    """Return whether an entry is a trial of a search: budgeted, on the training images alone."""
+    """Return whether an entry is a trial: budgeted, and validated on held-out training images."""
     data = entry.config.get("data")
     inner = data.get("inner_split", 0.0) if isinstance(data, Mapping) else 0.0
     return entry.tier == "measured" and entry.budget_asked is not None and inner > 0
@@ -83,9 +84,9 @@ def _chosen(trials: Sequence[Entry]) -> TunedRate:
 
 
 def extensions(rates: TunedRates, entries: Iterable[Entry], ledger_dir: str) -> list[str]:
-    """Return the commands that extend the search once, where the best rate is at an edge.
+    """Return the commands that extend the search by one rate where the best rate is at an edge.
 
-    A network that has tried a rate outside those that all networks tried is not extended again.
+    A network that has already tried more rates than the common ones is not extended again.
     """
     common = set.intersection(*(set(found.tried) for found in rates.rates.values()))
     of_model = {entry.model: entry for entry in entries if is_trial(entry)}
@@ -99,7 +100,7 @@ def extensions(rates: TunedRates, entries: Iterable[Entry], ledger_dir: str) -> 
 
 
 def _command(entry: Entry, rate: float, ledger_dir: str) -> str:
-    """Return what to type to train ``entry`` again with another rate."""
+    """Return the command that trains ``entry`` with another learning rate."""
     config = entry.config
     data, target = config["data"], config["target"]
     settings: dict[str, Any] = {
@@ -121,7 +122,7 @@ def _command(entry: Entry, rate: float, ledger_dir: str) -> str:
 
 
 def _common(entry: Entry) -> dict[str, Any]:
-    """Return what every trial of a search shares."""
+    """Return the settings that all trials of a search must share."""
     config = entry.config
     recipe = {
         key: value

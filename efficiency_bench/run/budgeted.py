@@ -1,4 +1,4 @@
-"""Budgeted runs: the baseline's compute, and the schedule that a share of it pays for."""
+"""Budgeted runs: from a share of the baseline's compute to the length of a schedule."""
 
 from __future__ import annotations
 
@@ -17,20 +17,22 @@ from efficiency_bench.models import build_model
 from efficiency_bench.training.budget import ScheduleCost
 
 LEAST_STEPS = 50
-"""Shorter schedules say nothing about a network: most of their steps are far from annealed."""
+"""Fewest steps of a budgeted schedule.  Shorter ones say nothing about a network, since most of
+their steps are far from annealed."""
 
 
-class TooFewSteps(UserError):  # noqa: N818  (it names what is the case)
-    """The budget pays for less than ``LEAST_STEPS`` steps; a sweep leaves this run out."""
+class TooFewSteps(UserError):  # noqa: N818  (named after the problem)
+    """The budget pays for fewer than ``LEAST_STEPS`` steps; a sweep skips such a run."""
 
 
 def budgeted_recipe(
     config: RunConfig, classes: int, train_images: int, forward_macs: Mapping[int, int]
 ) -> RecipeConfig:
-    """The recipe with the epochs that ``config.budget`` pays for; as it is without a budget.
+    """Return the recipe with the epochs that ``config.budget`` pays for.
 
-    ``forward_macs`` are the network's, by side in px.  A budget of 1 is the compute of the
-    baseline's whole schedule on the same training images (paper3x).  Raises TooFewSteps.
+    Without a budget, the recipe is returned unchanged.  ``forward_macs`` maps an image side in px
+    to the network's forward MACs per image.  A budget of 1 is the compute of the baseline's whole
+    schedule on the same training images (paper3x).  Raises TooFewSteps.
     """
     recipe = config.recipe
     if config.budget is None:
@@ -58,7 +60,7 @@ def budgeted_recipe(
 
 
 def budget_fields(config: RunConfig, classes: int) -> dict[str, Any]:
-    """The ``budget`` field of the ``start`` event: the share asked, and the baseline's facts."""
+    """Return the ``budget`` field of the ``start`` event: the requested share and the baseline."""
     target = config.target
     return {
         "asked": config.budget,
@@ -71,7 +73,7 @@ def budget_fields(config: RunConfig, classes: int) -> dict[str, Any]:
 
 @lru_cache
 def baseline_forward_macs(model: str, form: str, classes: int, image_px: int) -> int:
-    """Forward MACs per image of the baseline at scale 1, counted now on the CPU."""
-    with torch.random.fork_rng(devices=[]):  # a run's own weights are drawn as without a budget
+    """Return the forward MACs per image of the baseline at scale 1, counted on the CPU."""
+    with torch.random.fork_rng(devices=[]):  # the run's weights must not depend on it
         network = build_model(model, form=form, num_classes=classes, image_px=image_px)
         return audited_count(network, (3, image_px, image_px)).forward_macs

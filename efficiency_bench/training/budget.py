@@ -1,4 +1,4 @@
-"""The schedule that a compute budget pays for, in whole steps."""
+"""How many whole steps a compute budget pays for."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from efficiency_bench.training.schedule import side_px
 
 @dataclass(frozen=True)
 class ScheduleCost:
-    """What a schedule of any length costs: each step at the image side that it trains with."""
+    """Compute of a schedule of any length, with each step at its own image side."""
 
     train_images: int
     batch_size: int
@@ -23,9 +23,9 @@ class ScheduleCost:
     """Side in px -> forward MACs per image."""
 
     def macs(self, steps: int) -> int:
-        """The sum of images * 3F over a schedule of ``steps`` steps, trained to its end.
+        """Return the sum of images * 3F over a whole schedule of ``steps`` steps.
 
-        Sides depend on progress, so the same epoch may be smaller in a longer schedule.
+        Image sides depend on progress, so an epoch may use smaller images in a longer schedule.
         """
         epochs = steps / self.steps_per_epoch
         total = 0
@@ -38,10 +38,10 @@ class ScheduleCost:
         return total
 
     def steps_for(self, macs: float) -> int:
-        """The number of steps, at least 1, whose schedule costs most nearly ``macs``.
+        """Return the number of steps (at least 1) whose schedule costs closest to ``macs``.
 
-        With growing sides the cost is not monotone in the length; the result is then nearer than
-        either neighbour.
+        With growing images the cost is not monotone in the length; the result is then a local
+        optimum: closer than one step more or one step less.
         """
         low, high = 0, 1
         while self.macs(high) < macs:

@@ -85,10 +85,10 @@ def test_the_search_is_extended_once_where_the_best_is_at_an_edge():
 
 def test_trials_of_several_kinds_are_refused_with_what_differs():
     longer = trial("vgg11", 0.0125, 0.5, config={"budget": 0.25}, run_id="longer")
-    with pytest.raises(UserError, match=r"2 kinds.*budget: 0\.125, 0\.25"):
+    with pytest.raises(UserError, match=r"2 different settings.*budget: 0\.125, 0\.25"):
         chosen_rates([*TRIALS, longer])
     other = trial("vgg11", 0.0125, 0.5, data_digest="e" * 64, run_id="other")
-    with pytest.raises(UserError, match=r"2 kinds.*data_digest"):
+    with pytest.raises(UserError, match=r"2 different settings.*data_digest"):
         chosen_rates([*TRIALS, other])
 
 

@@ -1,6 +1,6 @@
-"""Columns with a type, a unit and a description, and the tables made of them.
+"""Typed columns with unit and description, and the tables built from them.
 
-A column is defined once; CSV, Parquet, ``datapackage.json`` and the docs follow from it.
+Each column is defined once.  CSV, Parquet, ``datapackage.json`` and the docs are generated from it.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from typing import Any, Generic, Literal, TypeVar
 from efficiency_bench.formatting import cell
 
 Type = Literal["string", "integer", "number", "boolean", "date"]
-"""Names of the Frictionless Table Schema (datapackage.org/standard/table-schema)."""
+"""Type names of the Frictionless Table Schema (datapackage.org/standard/table-schema)."""
 
 Value = str | int | float | bool | date | None
 Item = TypeVar("Item")
-"""What a table has a line for."""
+"""What one line of a table is about."""
 
 LARGEST_INTEGER = 2**63 - 1
 
 
 @dataclass(frozen=True)
 class Column(Generic[Item]):
-    """One column: what it holds, and how to read it from a table's item."""
+    """One column: its meaning, and how to read its value from an item."""
 
     name: str
     type: Type
@@ -37,7 +37,7 @@ class Column(Generic[Item]):
 
 @dataclass(frozen=True)
 class TableSchema(Generic[Item]):
-    """The columns of a table and what identifies a line."""
+    """The columns of a table and its primary key."""
 
     name: str
     description: str
@@ -47,17 +47,17 @@ class TableSchema(Generic[Item]):
 
 @dataclass(frozen=True)
 class Table:
-    """A schema with its lines."""
+    """A schema and its lines."""
 
     schema: TableSchema[Any]
     lines: tuple[tuple[Value, ...], ...]
-    """One value per column; None where it is unknown."""
+    """One value per column; None if unknown."""
     problems: tuple[str, ...]
-    """Values of an entry that are not of their column's type, and so are left empty."""
+    """Values that do not have their column's type and were left empty."""
 
 
 def fill(schema: TableSchema[Item], items: Iterable[Item], name: Callable[[Item], str]) -> Table:
-    """Return the table of ``items``; ``name`` identifies one in ``problems``."""
+    """Return the table of ``items``; ``name`` returns the name of an item for ``problems``."""
     lines, problems = [], []
     for item in items:
         line = []
@@ -76,15 +76,15 @@ def fill(schema: TableSchema[Item], items: Iterable[Item], name: Callable[[Item]
 
 
 def _typed(kind: Type, value: Any) -> Value:
-    """Return ``value`` as its column's type, None as None.
+    """Return ``value`` as its column's type; None stays None.
 
-    Text that a spreadsheet would evaluate is made inert here, so that all formats hold the same.
-    Raises ValueError for a value of another type.
+    Text that a spreadsheet would evaluate is made inert here, so that all formats have the same
+    content.  Raises ValueError for a value of another type.
     """
     if value is None:
         return None
     if kind == "string" and isinstance(value, str):
-        return str(cell(value)) or None  # CSV cannot tell an empty text from an unknown one
+        return str(cell(value)) or None  # CSV cannot distinguish empty from unknown
     if kind == "boolean" and isinstance(value, bool):
         return value
     if kind == "date" and isinstance(value, str):

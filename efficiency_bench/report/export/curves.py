@@ -11,17 +11,17 @@ from efficiency_bench.report.export.columns import Column, Table, TableSchema, f
 
 @dataclass(frozen=True)
 class Point:
-    """One evaluation of a run, and the training before it."""
+    """One evaluation of a run and the training before it."""
 
     run_id: str
     evaluation: Evaluation
     number: int
     before: tuple[Segment, ...]
-    """Empty: nobody counted the network (an imported curve)."""
+    """Empty if the network's MACs are unknown (an imported curve)."""
 
 
 def curves_table(entries: Iterable[Entry]) -> Table:
-    """Return the table ``curves`` of ledger entries, each run's evaluations in order."""
+    """Return the table ``curves`` of ledger entries, with each run's evaluations in order."""
     points = (
         Point(entry.run_id, evaluation, number, segments_until(entry.segments, evaluation.images))
         for entry in entries

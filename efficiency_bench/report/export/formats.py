@@ -25,7 +25,7 @@ def _cell(value: Value) -> Value:
 
 
 def to_parquet(table: Table) -> bytes:
-    """Return the table as Parquet; each field's metadata has its unit and description.
+    """Return the table as Parquet, with unit and description in each field's metadata.
 
     Raises UserError if pyarrow is not installed.
     """

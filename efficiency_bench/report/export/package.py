@@ -1,4 +1,4 @@
-"""A folder with all tables, and ``datapackage.json``, which describes them.
+"""A folder with all tables and ``datapackage.json``, which describes them.
 
 Format: Frictionless Data Package, version 2 (datapackage.org/standard/data-package).
 """
@@ -22,7 +22,7 @@ MEDIA_TYPES = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
 
 
 def write_package(tables: Iterable[Table], out: Path) -> list[Path]:
-    """Write every table as CSV and Parquet and ``datapackage.json`` to ``out``; return the paths.
+    """Write all tables (CSV and Parquet) and ``datapackage.json`` to ``out``; return the paths.
 
     Raises UserError if pyarrow is not installed or the folder cannot be written.
     """
@@ -60,13 +60,13 @@ def _resource(schema: TableSchema[Any], form: str, content: bytes) -> dict[str, 
         "mediatype": MEDIA_TYPES[form],
         "hash": f"sha256:{hashlib.sha256(content).hexdigest()}",
     }
-    if form == "csv":  # a Parquet file has its schema in itself, units and descriptions included
+    if form == "csv":  # Parquet files contain their own schema, with units and descriptions
         described |= {"encoding": "utf-8", "bytes": len(content), "schema": table_schema(schema)}
     return described
 
 
 def table_schema(schema: TableSchema[Any]) -> dict[str, Any]:
-    """Return the Frictionless Table Schema; ``unit`` is this project's addition to a field."""
+    """Return the Frictionless Table Schema; the ``unit`` of a field is our addition."""
     return {
         "fields": [_described(column) for column in schema.columns],
         "missingValues": [""],
@@ -85,7 +85,7 @@ def _described(column: Column[Any]) -> Mapping[str, Any]:
 
 
 def dictionary(schemas: Sequence[TableSchema[Any]]) -> str:
-    """Return the tables of all columns in Markdown, for the docs."""
+    """Return Markdown tables of all columns, for the docs."""
     parts = []
     for schema in schemas:
         lines = [f"## {schema.name}", "", f"{schema.description}.", ""]

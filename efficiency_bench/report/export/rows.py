@@ -1,4 +1,4 @@
-"""The table ``rows``: one line per row of every fit that the ledger allows."""
+"""The table ``rows``: one line per row of every fit of the ledger."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from efficiency_bench.report.export.columns import Column, Table, TableSchema, f
 
 @dataclass(frozen=True)
 class ExportedRow:
-    """A row of a fit, and what that fit made of it."""
+    """A row and its result in the default fit."""
 
     number: int
     group: Group
     row: FitRow
     fitted: Mapping[str, Any]
-    """Its fields in ``HalvingTime.rows``; empty: not in the default fit, or there is none."""
+    """Its fields in ``HalvingTime.rows``; empty if the default fit is missing or lacks the row."""
 
 
 def rows_table(entries: Sequence[Entry]) -> Table:
-    """Return the table ``rows``: every comparable set of the ledger, its rows oldest first.
+    """Return the table ``rows``: every comparable set of the ledger, with its oldest row first.
 
-    A set that cannot be read is named in ``problems``: budgeted runs without a level, since no
-    baseline was run on the same data.
+    ``problems`` names the sets that have no rows: budgeted runs without a target accuracy, because
+    no baseline was trained on the same data.
     """
     found: list[ExportedRow] = []
     unread = []
@@ -51,7 +51,7 @@ def rows_table(entries: Sequence[Entry]) -> Table:
 
 
 def _fitted(members: Sequence[Entry], group: Group) -> Mapping[tuple[str, ...], Mapping[str, Any]]:
-    """Return run ids -> the row as the default fit has it; empty if there are too few for one."""
+    """Return run ids -> the row of the default fit; empty if there are too few rows to fit."""
     asked = Selection(estimand=group.estimand, axis="architecture")
     try:
         row_set = fit_rows(members, asked)
@@ -88,7 +88,7 @@ ROWS: TableSchema[ExportedRow] = TableSchema(
         Column("model", "string", None, "Architecture", lambda r: r.row.model),
         Column("recipe", "string", None, "Training procedure", lambda r: r.row.recipe),
         Column(
-            *("scale", "number", None, "MACs of a small form over those of the rule's"),
+            *("scale", "number", None, "MACs of a small form, relative to those of the rule"),
             lambda r: r.row.scale,
         ),
         Column("date", "date", None, "The later of the two dates", lambda r: r.row.date),
@@ -117,18 +117,18 @@ ROWS: TableSchema[ExportedRow] = TableSchema(
         ),
         Column(
             *("compute_tfs_days", "number", "tfs-day"),
-            "Compute to the target: geometric mean of the seeds that reached it; of budgets, the"
+            "Compute to the target: geometric mean of the seeds that reached it; with budgets, the"
             " smallest that reached it; empty: none did",
             lambda r: r.row.compute,
         ),
         Column(
             *("compute_at_least_tfs_days", "number", "tfs-day"),
-            "Lower end of what is known; a seed that missed counts as what it spent; empty: open",
+            "Lower bound; a seed that missed the target counts with what it spent; empty: none",
             lambda r: r.row.compute_at_least or None,
         ),
         Column(
             *("compute_at_most_tfs_days", "number", "tfs-day"),
-            "Upper end of what is known; empty: open",
+            "Upper bound; empty: none",
             lambda r: r.row.compute_at_most,
         ),
         Column(
@@ -136,22 +136,22 @@ ROWS: TableSchema[ExportedRow] = TableSchema(
                 "compute_low_tfs_days",
                 "number",
                 "tfs-day",
-                "Least of the seeds that reached it; of budgets, the largest that missed",
+                "Lowest of the seeds that reached it; with budgets, the largest that missed it",
             ),
             lambda r: r.row.compute_low,
         ),
         Column(
-            *("compute_high_tfs_days", "number", "tfs-day", "Most of the seeds that reached it"),
+            *("compute_high_tfs_days", "number", "tfs-day", "Highest of the seeds that reached it"),
             lambda r: r.row.compute_high,
         ),
         Column(
             *("compute_spent_tfs_days", "number", "tfs-day"),
-            "Compute of the whole runs, geometric mean; of budgets, the largest",
+            "Compute of the whole runs, geometric mean; with budgets, of the largest",
             lambda r: r.row.compute_spent or None,
         ),
         Column(
             *("search_tfs_days", "number", "tfs-day"),
-            "Compute of the search for the learning rate; in no run's own",
+            "Compute of the learning-rate search; not part of any run's compute",
             lambda r: r.row.search_tfs_days,
         ),
         Column(
@@ -164,20 +164,20 @@ ROWS: TableSchema[ExportedRow] = TableSchema(
         ),
         Column(
             *("on_frontier", "boolean", None),
-            "Whether it is cheaper than every earlier row of the default fit; empty: not in it",
+            "Whether it is cheaper than all earlier rows of the default fit; empty: not in the fit",
             lambda r: r.fitted.get("on_frontier"),
         ),
         Column(
-            *("fitted", "boolean", None, "Whether fit takes it in by default"),
+            *("fitted", "boolean", None, "Whether it is in the default fit"),
             lambda r: r.fitted.get("fitted", False),
         ),
         Column(
             *("reduction_factor", "number", None),
-            "Compute of the first fitted row over this one's; empty: none, or not in the fit",
+            "Compute of the first fitted row divided by this one's; empty: unknown or not fitted",
             lambda r: r.fitted.get("reduction_factor"),
         ),
         Column(
-            *("run_ids", "string", None, "Its runs, as in runs, separated by spaces"),
+            *("run_ids", "string", None, "Its runs (run_id in runs), separated by spaces"),
             lambda r: " ".join(r.row.run_ids),
         ),
     ),

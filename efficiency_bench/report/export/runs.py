@@ -16,11 +16,11 @@ from efficiency_bench.report.export.columns import Column, Table, TableSchema, T
 
 @dataclass(frozen=True)
 class Run:
-    """A line of ``runs``: an entry, and where its curve met the target."""
+    """A line of ``runs``: an entry, and where its curve crosses the target."""
 
     entry: Entry
     crossing: CrossingEstimate | None
-    """None: no curve, no target, or a baseline, which sets its own."""
+    """None if there is no curve or no target, or if the run is a baseline, which sets its own."""
 
 
 Read = Callable[[Run], Any]
@@ -36,14 +36,14 @@ def _run(entry: Entry) -> Run:
 
 
 def _field(name: str, kind: Type, unit: str | None, description: str) -> Column[Run]:
-    """A column that is the entry's field of the same name."""
+    """Return a column with the entry's field of the same name."""
     return Column(name, kind, unit, description, lambda run: getattr(run.entry, name))
 
 
 def _setting(
     name: str, key: str, kind: Type, unit: str | None, description: str, before: Any = None
 ) -> Column[Run]:
-    """A column that is a setting of a measured run; ``before``: what held before there was one."""
+    """Return a column with a setting of a measured run; older entries have the value ``before``."""
 
     def read(run: Run) -> Any:
         measured = run.entry.tier == "measured"
@@ -106,18 +106,18 @@ def _crossing(name: str) -> Read:
 
 IDENTITY: tuple[Column[Run], ...] = (
     _field("run_id", "string", None, "Identifies the run; file name of its entry"),
-    _field("experiment", "string", None, "Publication that named model and recipe, if one did"),
+    _field("experiment", "string", None, "Publication that the model and recipe come from, if any"),
     _field("model", "string", None, "Architecture"),
     _setting("form", "form", "string", None, "imagenet: as published; small: for 32 px and less"),
     _setting(
         *("scale", "model.scale", "number", None),
-        "MACs of a small form over those of the rule's",
+        "MACs of a small form, relative to those of the rule",
         before=1.0,
     ),
     _field("recipe", "string", None, "Training procedure"),
     _field("data", "string", None, "Data set"),
     _field("seed", "integer", None, "Seed of the run's random numbers"),
-    _field("repeat", "integer", None, "Number of a repetition with the same seed; 0 is the first"),
+    _field("repeat", "integer", None, "Number of the repetition with the same seed, from 0"),
     _field("tier", "string", None, "measured here, imported curve, or published number"),
     _field("source", "string", None, "Where the entry comes from: a file or a publication"),
     _field(
@@ -129,26 +129,26 @@ IDENTITY: tuple[Column[Run], ...] = (
 )
 SETTINGS: tuple[Column[Run], ...] = (
     _field(
-        "budget_asked", "number", "share of the baseline", "Compute asked for; empty: no budget"
+        "budget_asked", "number", "share of the baseline", "Compute requested; empty: no budget"
     ),
-    _field("budget", "number", "share of the baseline", "Compute really spent"),
+    _field("budget", "number", "share of the baseline", "Compute actually spent"),
     _setting("planned_epochs", "recipe.epochs", "number", "epoch", "Length of the whole schedule"),
     _setting("optimizer", "recipe.optimizer.name", "string", None, "Optimizer"),
     _setting("recipe_lr", "recipe.optimizer.lr", "number", None, "Peak learning rate"),
     Column("rates", "string", None, "File that the learning rate comes from", _rates("name")),
     Column(
         *("search_tfs_days", "number", "tfs-day"),
-        "Compute of the search for the learning rate; in no run's own",
+        "Compute of the learning-rate search; not part of any run's compute",
         _rates("search_tfs_days"),
     ),
     _setting("batch_size", "recipe.batch_size", "integer", "image", "Images per step"),
     _setting("momentum", "recipe.optimizer.momentum", "number", None, "Momentum"),
     _setting("weight_decay", "recipe.optimizer.weight_decay", "number", None, "Weight decay"),
-    _setting("schedule", "recipe.schedule.name", "string", None, "Shape of the learning rate"),
+    _setting("schedule", "recipe.schedule.name", "string", None, "Learning-rate schedule"),
     _setting("ema_decay", "recipe.ema_decay", "number", None, "Decay of averaged weights; 0: none"),
     _setting(
         *("inner_split", "data.inner_split", "number", "fraction"),
-        "Share of the training images that validated instead; 0: the validation set did",
+        "Share of the training images used for validation; 0: the validation set is used",
         before=0.0,
     ),
     _field("classes", "integer", None, "Classes of the data"),
@@ -169,12 +169,12 @@ COMPUTE: tuple[Column[Run], ...] = (
         "B: backward pass, mean over the run's images",
         _mean_macs(lambda segment: segment.backward_macs),
     ),
-    _field("images", "integer", "image", "Training images processed, each pass over one counted"),
+    _field("images", "integer", "image", "Training images processed; every pass counts"),
     _field("steps", "integer", "step", "Optimizer steps"),
     _field("epochs", "number", "epoch", "Completed passes over the training images"),
     _field("paper3x_tfs_days", "number", "tfs-day", "Compute of the whole run: images x 3F"),
     _field("exact_flops", "number", "FLOP", "Compute of the whole run: images x 2(F + B)"),
-    _field("repeated_images", "integer", "image", "Processed again after a crash; not in images"),
+    _field("repeated_images", "integer", "image", "Repeated after a crash; not in images"),
 )
 OUTCOME: tuple[Column[Run], ...] = (
     _field("end_reason", "string", None, "target, schedule, diverged or failed"),
@@ -191,21 +191,23 @@ OUTCOME: tuple[Column[Run], ...] = (
     _field("reached", "boolean", None, "Whether the target was reached and confirmed"),
     _field(
         *("paper3x_to_target_tfs_days", "number", "tfs-day"),
-        "Compute to the sustained crossing; a baseline and a budgeted run: of the whole schedule",
+        "Compute to the sustained crossing; for baselines and budgeted runs, of the whole schedule",
     ),
     _field("exact_flops_to_target", "number", "FLOP", "The same as exact FLOPs"),
     _field("first_crossing_images", "number", "image", "First crossing of the target"),
     _field("first_crossing_epochs", "number", "epoch", "The same in epochs"),
-    _field("sustained_crossing_images", "number", "image", "Crossing that later evaluations hold"),
+    _field(
+        "sustained_crossing_images", "number", "image", "Crossing that later evaluations confirm"
+    ),
     _field("sustained_crossing_epochs", "number", "epoch", "The same in epochs"),
     Column(
         *("crossing_low_images", "number", "image"),
-        "Low end of the crossing's 95 % interval; never crossed: it lies above this",
+        "Low end of the crossing's 95 % interval; a lower bound if it never crossed",
         _crossing("low"),
     ),
     Column(
         *("crossing_high_images", "number", "image"),
-        "High end of the crossing's 95 % interval; empty: open",
+        "High end of the crossing's 95 % interval; empty: unbounded",
         _crossing("high"),
     ),
     _field(
@@ -236,7 +238,7 @@ MACHINE: tuple[Column[Run], ...] = (
     ),
     Column(
         *("share_of_peak", "number", "fraction"),
-        "Achieved rate over that of a matrix product on the same machine",
+        "Achieved rate, relative to a matrix product on the same machine",
         _measured(costs.share_of_peak),
     ),
     Column("energy_joules", "number", "J", "Training energy", _measured(costs.energy_joules)),
