@@ -80,7 +80,7 @@ def test_fit_uses_the_frontier_by_default():
 def test_fit_uses_the_selected_set():
     both = [*planted(18.0), *planted(12.0, data="cifar10", data_digest="c" * 64)]
     assert efficiency_bench.fit(both, data="cifar10").halving_months == pytest.approx(12.0)
-    with pytest.raises(efficiency_bench.UserError, match="name one"):
+    with pytest.raises(efficiency_bench.UserError, match="choose one"):
         efficiency_bench.fit(both)
 
 

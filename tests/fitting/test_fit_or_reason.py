@@ -61,7 +61,10 @@ def test_it_is_the_fit_of_fit(found, variant):
 
 @pytest.mark.parametrize(
     ("found", "reason"),
-    [([(0, 1.0), (1, 0.5)], "2 dated rows, 3 needed"), ([(1, 1.0)] * 3, "all rows are of one")],
+    [
+        ([(0, 1.0), (1, 0.5)], "2 dated rows, 3 needed"),
+        ([(1, 1.0)] * 3, "all rows have the same date"),
+    ],
 )
 def test_where_there_is_no_fit_it_says_why(found, reason):
     assert fit_or_reason(rows_of(found), "all").reason.startswith(reason)
