@@ -1,4 +1,4 @@
-# Every target depends on .venv, which `make env` makes with venv and pip; a stamp makes it free.
+# Every target needs .venv, which `make env` creates; a stamp file keeps it from being rebuilt.
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.stamp
@@ -17,10 +17,10 @@ BENCH := runs/bench
 .DEFAULT_GOAL := help
 .PHONY: help env ffcv docs demo smoke rehearsal result reproduce check test lint bench soak gpu-check format clean
 
-help: ## this list
+help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-env: $(STAMP) ## .venv with the project and its extras, at the tested versions
+env: $(STAMP) ## create .venv with the project and its extras, at the tested versions
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
@@ -31,11 +31,11 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,timm,slurm,gpu]'
 	@touch $(STAMP)
 
-ffcv: $(FFCV_STAMP) ## FFCV, for data=imagenet_ffcv: Debian packages (as root), then compiled
+ffcv: $(FFCV_STAMP) ## install FFCV for data=imagenet_ffcv: Debian packages (as root), then compile
 
-# FFCV asks pkg-config for opencv4 and includes all of OpenCV, which only libopencv-dev brings
-# (689 MB).  Two files made here stand in for them, so that core and imgproc (49 MB) are enough.
-# No pip cache: a wheel of FFCV fits only the libraries that it was built against.
+# FFCV includes all of OpenCV, which needs libopencv-dev (689 MB).  Two small files written here
+# replace its pkg-config file and header, so that core and imgproc (49 MB) are enough.
+# No pip cache: a wheel of FFCV works only with the libraries it was built against.
 $(FFCV_STAMP): $(STAMP)
 	@headers=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("include"))'); \
 	packages="$(FFCV_PACKAGES)"; \
@@ -59,18 +59,18 @@ $(FFCV_STAMP): $(STAMP)
 	$(BIN)/python -c 'import ffcv'
 	@touch $(FFCV_STAMP)
 
-demo: $(STAMP) ## the whole chain on handwritten digits: five families, ledger, fit, report
+demo: $(STAMP) ## run everything on handwritten digits: five families, ledger, fit, report
 	$(BIN)/efficiency-bench train -m suite=card data=digits tracking.wandb=false ledger_dir=$(DEMO)/ledger
 	$(BIN)/efficiency-bench fit $(DEMO)/ledger --chart $(DEMO)
 	$(BIN)/efficiency-bench verify --ledger $(DEMO)/ledger
 	$(BIN)/efficiency-bench report --ledger $(DEMO)/ledger --out $(DEMO)/report
 	@echo "Digits are a rehearsal of the chain: small images say nothing about ImageNet. All forms at model.$$(grep -o 'scale: [0-9.]*' configs/suite/card.yaml)"
 
-smoke: $(STAMP) ## the five families on a CIFAR-10 subset to a fixed accuracy (ROOT=folder)
+smoke: $(STAMP) ## train the five families on a CIFAR-10 subset to a fixed accuracy (ROOT=folder)
 	$(BIN)/efficiency-bench train -m suite=smoke tracking.wandb=false ledger_dir=runs/smoke/ledger $(if $(ROOT),data.root=$(ROOT))
 	$(BIN)/efficiency-bench fit runs/smoke/ledger --chart runs/smoke
 
-rehearsal: $(STAMP) ## the whole protocol on digits: rates searched, ladder of budgets, fit, export
+rehearsal: $(STAMP) ## run the whole protocol on digits: rate search, ladder of budgets, fit, export
 	$(BIN)/efficiency-bench train -m suite=tuning $(REHEARSED) budget=0.5 recipe.optimizer.lr=0.00125,0.00395285,0.0125 ledger_dir=$(REHEARSAL)/tuning
 	$(BIN)/efficiency-bench ledger rates $(REHEARSAL)/tuning --out $(REHEARSAL)/rates.yaml
 	$(BIN)/efficiency-bench train -m suite=ladder $(REHEARSED) rates=$(REHEARSAL)/rates.yaml ledger_dir=$(REHEARSAL)/ledger
@@ -80,35 +80,35 @@ rehearsal: $(STAMP) ## the whole protocol on digits: rates searched, ladder of b
 	$(BIN)/efficiency-bench ledger export --ledger $(REHEARSAL)/ledger --out $(REHEARSAL)/export
 	@echo "A rehearsal: four networks, three rates and one seed on small digits measure nothing."
 
-result: $(STAMP) ## verify the committed ledger; its page in build/result (published rows while it is empty)
+result: $(STAMP) ## verify the committed ledger and write its report to build/result (published rows if it is empty)
 	$(BIN)/efficiency-bench verify
 	$(BIN)/efficiency-bench report --out build/result
 
-reproduce: $(STAMP) ## train one committed run again and compare (RUN=id, ROOT=folder of the images)
+reproduce: $(STAMP) ## train a committed run again and compare (RUN=id, ROOT=folder of images)
 	@test -n "$(RUN)" || { echo "name a run of runs/ledger: make reproduce RUN=id"; exit 2; }
 	test -n "$(ROOT)" || { $(BIN)/efficiency-bench data fetch cifar10 --root data && \
 	  $(BIN)/efficiency-bench data cut-cifar10 data/cifar10-subset; }
 	$(BIN)/efficiency-bench reproduce $(RUN) --data-root $(or $(ROOT),data/cifar10-subset)
 
-docs: $(DOCS_STAMP) ## the pages as a site that opens without a network: build/site/index.html
+docs: $(DOCS_STAMP) ## build the docs as an offline site: build/site/index.html
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
 
 $(DOCS_STAMP): $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	@touch $(DOCS_STAMP)
 
-check: lint ## a contributor's loop: the linters and the fast tests
+check: lint ## run the linters and the fast tests
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
-test: $(STAMP) ## the whole test suite that this machine can run
+test: $(STAMP) ## run all tests that this machine can run
 	$(BIN)/python -m pytest -n 3 --dist worksteal
 
-lint: $(STAMP) ## ruff and mypy
+lint: $(STAMP) ## run ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(STAMP) ## every benchmark, and the tables of docs/performance.md from them
+bench: $(STAMP) ## run every benchmark and rewrite the tables of docs/performance.md
 	mkdir -p $(BENCH)
 	set -e; for name in overhead numerics evaluation counting startup scale loaders; do \
 	  $(BIN)/python benchmarks/$$name.py --json > $(BENCH)/$$name.json.part; \
@@ -117,17 +117,17 @@ bench: $(STAMP) ## every benchmark, and the tables of docs/performance.md from t
 	$(BIN)/python benchmarks/fit_coverage.py
 	$(BIN)/python benchmarks/crossing_coverage.py
 
-soak: $(STAMP) ## kill runs of three recipes 200 times each (about two hours)
+soak: $(STAMP) ## kill and resume runs of three recipes, 200 times each (about two hours)
 	for experiment in alexnet resnet18 efficientnet_b0; do \
 	  $(BIN)/efficiency-bench verify-resume experiment=$$experiment data=digits target.value=0.99 \
 	    --kills 200 --out runs/soak/$$experiment || exit 1; done
 
-gpu-check: $(STAMP) ## the checks that need a GPU, and their table (PART=tests, imagenet, small, choices, limits)
+gpu-check: $(STAMP) ## run the checks that need a GPU and write their table (PART=tests, imagenet, small, choices, limits)
 	$(BIN)/python benchmarks/gpu_check.py $(PART) --out $(BENCH)/gpu
 
-format: $(STAMP) ## rewrite the code as ruff formats it
+format: $(STAMP) ## format the code with ruff
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-clean: ## remove what was made, not the ledger
+clean: ## remove .venv, builds and caches, but not runs
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

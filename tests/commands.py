@@ -1,7 +1,7 @@
-"""The command line in a process of its own, forked from one that has imported it already.
+"""Run the command line in a new process, forked from one that has already imported it.
 
 Importing torch and the rest takes seconds of CPU time, and the suite starts some hundred
-commands.  Everything else is a new process's: its number, folder, environment, signals, streams
+commands.  Everything else is as in a new process: pid, folder, environment, signals, streams
 and exit code.  ``cold=True`` starts the installed program instead.
 """
 
@@ -35,12 +35,12 @@ WARM.set_forkserver_preload(
 
 
 def warm_up() -> None:
-    """Start the process that commands are forked from; what is set later it does not hold."""
+    """Start the process that commands are forked from; it does not see later settings."""
     forkserver.ensure_running()
 
 
 class Running:
-    """A command that runs, with what the suite needs of subprocess.Popen."""
+    """A running command, with the part of subprocess.Popen that the tests need."""
 
     def __init__(self, *arguments: str, cwd: Path, **environment: str) -> None:
         """Its environment is this process's, one thread, and ``environment``."""
@@ -71,13 +71,13 @@ class Running:
 
     @property
     def pid(self) -> int:
-        """Its number; it is a child of the process that it was forked from, not of this one."""
+        """The process id; its parent is the process that it was forked from, not this one."""
         assert self.process.pid is not None
         return self.process.pid
 
     @property
     def returncode(self) -> int | None:
-        """None while it runs; negative: the signal that ended it."""
+        """Exit code; None while it runs, minus the signal number if a signal ended it."""
         return self.process.exitcode
 
     def send_signal(self, number: int) -> None:
@@ -89,7 +89,7 @@ class Running:
         self.process.kill()
 
     def wait(self) -> int:
-        """The exit code; a command that outlasts our patience is killed, and fails the test."""
+        """Return the exit code; on timeout the command is killed and the test fails."""
         self.process.join(PATIENCE_SECONDS)
         if self.returncode is None:
             self.kill()
@@ -97,7 +97,7 @@ class Running:
         return self.returncode
 
     def communicate(self) -> tuple[str, str]:
-        """All that it has still to say, on stdout and stderr, once it has ended."""
+        """Wait for the end; return the rest of stdout and stderr."""
         late = threading.Timer(PATIENCE_SECONDS, self.kill)
         late.start()
         said = self.stderr.read()
@@ -115,8 +115,8 @@ def _run(
     stdout: Connection,
     stderr: Connection,
 ) -> None:
-    """What the new process does: become the command."""
-    os.setsid()  # a signal to the group of the tests is none to it, and the other way round
+    """Run the command in the new process."""
+    os.setsid()  # its own process group, so that signals to one do not reach the other
     os.dup2(stdout.fileno(), 1)
     os.dup2(stderr.fileno(), 2)
     stdout.close()
@@ -153,7 +153,7 @@ def command(
 
 
 def started(folder: Path, *arguments: str) -> Running:
-    """A run as a process of its own, as soon as it has shown its first evaluation."""
+    """Start a run in its own process; return after its first evaluation."""
     running = Running("train", *arguments, cwd=folder)
     for line in running.stderr:
         if "epoch" in line and "left" in line:

@@ -1,4 +1,4 @@
-"""What every test shares: one thread (golden losses pin it), no tracking, no colour."""
+"""Settings of all tests: one thread (golden losses need it), no tracking, no colour."""
 
 import os
 
@@ -28,7 +28,7 @@ SLOW = (
     *("tests/tracking/test_sync", "tests/tracking/test_wandb", "tests/training/test_compiling"),
     *("tests/verify/test_preregistration", "tests/verify/test_verification"),
 )
-"""What needs a browser, Slurm, FFCV or many seconds, by the beginning of a test's id."""
+"""Prefixes of test ids that need a browser, Slurm, FFCV or many seconds."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -39,7 +39,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """What is marked gpu needs one."""
+    """Skip tests marked gpu if there is no GPU."""
     if item.get_closest_marker("gpu") and not torch.cuda.is_available():
         pytest.skip("no CUDA device")
 

@@ -1,4 +1,4 @@
-"""Where tests find the CIFAR subsets and strangers' files: the one place that knows."""
+"""Paths of the CIFAR subsets and of third-party files, for all tests."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CASES_FOLDER = DATA_FOLDER.parent / "cases"
 
 @pytest.fixture(scope="session")
 def cases() -> Path:
-    """The folder of strangers' files, read in place."""
+    """Return the folder of third-party files, which are read in place."""
     if not CASES_FOLDER.is_dir():
         pytest.skip(f"no {CASES_FOLDER}; it lies beside EFFICIENCY_BENCH_TEST_DATA's folder")
     return CASES_FOLDER

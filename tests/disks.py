@@ -1,4 +1,4 @@
-"""Disks that fail: a small one that fills up, one that is read-only."""
+"""Disks that fail: a small one that fills up, and a read-only one."""
 
 import os
 import subprocess
@@ -7,7 +7,7 @@ import pytest
 
 
 def mounted(folder, options):
-    """Mount a memory disk, or skip saying why it cannot be."""
+    """Mount a memory disk; if that fails, skip the test with the reason."""
     folder.mkdir()
     if os.geteuid() != 0:
         pytest.skip("mounting a small disk needs root")
@@ -28,7 +28,7 @@ def small_disk(tmp_path):
 
 @pytest.fixture
 def read_only_folder(tmp_path):
-    """A folder that takes no file, also from root."""
+    """A folder that rejects every file, even from root."""
     folder = tmp_path / "with_entry_digest"
     if os.geteuid() != 0:
         folder.mkdir(mode=0o500)

@@ -1,4 +1,4 @@
-"""What takes seconds to make is made once, for all processes of the suite."""
+"""Slow test data, made once for all processes of the test run."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from efficiency_bench.files import lock
 
 
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
-    """The folder ``name`` as ``make`` fills it; the other processes wait for it and read it.
+    """Return the folder ``name``, filled by ``make`` in one process; the others wait for it.
 
-    Whoever writes into it copies it first (``own_copy``).
+    Tests that write into it use a copy (``own_copy``).
     """
     base = factory.getbasetemp()
     base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
@@ -32,5 +32,5 @@ def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path],
 
 
 def own_copy(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
-    """A copy of ``made_once`` that this process may write into."""
+    """Return a writable copy of ``made_once`` for this process."""
     return Path(shutil.copytree(made_once(factory, name, make), factory.mktemp(name) / name))

@@ -30,7 +30,7 @@ CORNERS = ("--from", "mobilenet_v1,small_plain", "--to", "shufflenet_v2_x1_0,sma
 
 @dataclass(frozen=True)
 class SmallLedger:
-    """A ledger to read; whoever writes into it copies it first."""
+    """A read-only ledger; copy it before writing."""
 
     folder: Path
     run_ids: dict[str, str]

@@ -71,7 +71,7 @@ def test_a_rate_that_is_not_the_published_one_per_image_is_a_departure(name):
     assert times == pytest.approx(1) or f" {times:.2g} times the paper's {rate:g}" in told
 
 
-def test_the_recipe_of_2020_is_the_papers_and_one_for_every_network():
+def test_the_recipe_of_2020_is_the_papers_and_the_same_for_every_network():
     recipe = composed("model=alexnet", "recipe=small_2020").recipe
     optimizer = recipe.optimizer
     assert (optimizer.name, optimizer.momentum, optimizer.weight_decay) == ("sgd", 0.9, 1e-4)

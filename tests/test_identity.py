@@ -190,7 +190,7 @@ def test_a_caller_may_ignore_further_fields(config):
     assert row_key(entry_of(longer), SCHEDULE_LENGTH) == row_key(entry_of(config), SCHEDULE_LENGTH)
 
 
-def test_trials_of_one_ladder_are_one_row_with_several_lengths(config):
+def test_all_budgets_of_one_ladder_are_one_row(config):
     rungs = [changed(config, "budget", share) for share in (0.25, 0.5)]
     one, other = (row_key(entry_of(rung), SCHEDULE_LENGTH) for rung in rungs)
     assert one == other
@@ -198,9 +198,7 @@ def test_trials_of_one_ladder_are_one_row_with_several_lengths(config):
 
 
 @pytest.mark.parametrize("digest", [config_digest, decided_digest, row_settings])
-def test_with_a_budget_the_epochs_follow_and_without_one_the_baselines_length_is_nothing(
-    config, digest
-):
+def test_a_budget_replaces_the_epochs_and_baseline_epochs_count_only_with_a_budget(config, digest):
     """The planned configuration and the one that ran are the same run; old digests stay."""
     (epochs,), (length,) = FOLLOWS_FROM_BUDGET, ONLY_WITH_BUDGET
     budgeted = changed(config, "budget", 0.25)

@@ -19,7 +19,7 @@ def test_it_matches_scipy(pairs):
 
 
 @given(points)
-def test_it_never_falls_and_keeps_what_already_rises(pairs):
+def test_the_result_never_falls_and_a_rising_curve_is_unchanged(pairs):
     values, weights = zip(*pairs, strict=True)
     fitted = isotonic(values, weights)
     assert np.all(np.diff(fitted) >= 0)

@@ -1,4 +1,4 @@
-"""The whole way of docs/imagenet.md on a tree of a few pictures, each step as it is typed.
+"""All commands of docs/imagenet.md, as typed, on a small tree of images.
 
 Only the sizes are made up: ten classes of plain colours at 64 px, three of sixteen networks, one
 seed each, one short schedule.
@@ -90,7 +90,7 @@ def test_from_folders_of_images_to_the_report(tmp_path: Path) -> None:
         assert entry["run_id"] in page
     assert fitted["data"] == "folder"  # of ten classes
 
-    # a seed that was not decided on is found
+    # a seed that was not preregistered is reported
     typed(
         "train",
         *(word for word in TO_TRAIN if not word.startswith("experiment") and word != "-m"),

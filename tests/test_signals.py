@@ -1,4 +1,4 @@
-"""A real process, a real signal: exit 75, no entry, and the same command goes on to the end."""
+"""A signal stops a real process with exit code 75; the same command resumes the run."""
 
 import contextlib
 import json
@@ -32,7 +32,7 @@ LONG = (
 @pytest.mark.parametrize(
     "number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2]
 )
-def test_a_signal_stops_the_run_at_a_step_and_the_same_command_goes_on(number, tmp_path):
+def test_a_signal_stops_the_run_after_a_step_and_the_same_command_resumes(number, tmp_path):
     with started(tmp_path, *LONG) as process:
         process.send_signal(number)
         rest = process.stderr.read()
@@ -56,7 +56,7 @@ def test_a_signal_stops_the_run_at_a_step_and_the_same_command_goes_on(number, t
     ]
 
 
-def test_a_second_process_on_the_same_folder_is_refused_and_named_the_first(tmp_path):
+def test_a_second_process_in_the_same_folder_is_refused_with_the_pid_of_the_first(tmp_path):
     with started(tmp_path, *LONG) as process:
         process.send_signal(signal.SIGSTOP)  # so that it is not over before the second begins
         second = command("train", *LONG, cwd=tmp_path)
@@ -75,7 +75,7 @@ SLOW = (*LONG, "experiment=vgg11", "recipe.batch_size=300")
 
 
 def until(process, words):
-    """Read what a process says up to the line with ``words``."""
+    """Read the output of a process up to the line with ``words``."""
     for line in process.stderr:
         if words in line:
             return
@@ -83,7 +83,7 @@ def until(process, words):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_that_comes_twice_still_saves_and_exits_75(number, tmp_path):
+def test_a_second_signal_still_saves_and_exits_75(number, tmp_path):
     with started(tmp_path, *SLOW) as process:
         process.send_signal(number)
         until(process, "same command")
@@ -95,7 +95,7 @@ def test_a_signal_that_comes_twice_still_saves_and_exits_75(number, tmp_path):
     assert list((tmp_path / "run").glob("checkpoint-*.pt"))
 
 
-def test_a_signal_that_comes_again_and_again_until_the_process_has_left_exits_75(tmp_path):
+def test_repeated_signals_until_the_process_exits_give_75(tmp_path):
     with started(tmp_path, *LONG) as process, contextlib.suppress(ProcessLookupError):
         while process.returncode is None:
             process.send_signal(signal.SIGTERM)
@@ -104,7 +104,7 @@ def test_a_signal_that_comes_again_and_again_until_the_process_has_left_exits_75
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_before_the_run_has_begun_exits_75_without_a_traceback(number, tmp_path):
+def test_a_signal_before_the_run_starts_exits_75_without_a_traceback(number, tmp_path):
     """It comes during an import, which takes seconds: here, for as long as the test wants."""
     os.mkfifo(tmp_path / "import")
     (tmp_path / "sitecustomize.py").write_text(
@@ -131,7 +131,7 @@ def test_a_signal_before_the_run_has_begun_exits_75_without_a_traceback(number, 
     assert "same command" in said
 
 
-def test_a_closed_terminal_saves_the_run_and_the_same_command_goes_on(tmp_path):
+def test_a_closed_terminal_saves_the_run_and_the_same_command_resumes(tmp_path):
     """A real terminal: when it goes, SIGHUP comes and every write to it fails."""
     master, slave = pty.openpty()
     run = subprocess.Popen(
@@ -154,7 +154,7 @@ def test_a_closed_terminal_saves_the_run_and_the_same_command_goes_on(tmp_path):
     assert json.loads(again.stdout)["repeated_images"] == 0
 
 
-def test_a_run_that_nobody_listens_to_any_more_runs_to_its_end(tmp_path):
+def test_a_run_with_a_closed_output_pipe_finishes(tmp_path):
     """As in ``train ... 2>&1 | head -1``."""
     with started(tmp_path, *LONG) as process:
         process.stderr.close()
@@ -162,7 +162,7 @@ def test_a_run_that_nobody_listens_to_any_more_runs_to_its_end(tmp_path):
     assert events_of(tmp_path / "run")[-1]["event"] == "end"
 
 
-def test_the_time_in_which_a_process_was_stopped_is_on_no_clock_and_in_the_log(tmp_path):
+def test_time_while_suspended_is_logged_but_not_on_the_training_clock(tmp_path):
     """What Slurm does to a job that is suspended for another (PreemptMode=SUSPEND)."""
     apart = ("run_dir=other", "ledger_dir=others")
     with started(tmp_path, *LONG) as process:

@@ -87,7 +87,7 @@ def test_a_log_that_is_a_device_is_not_read_forever(run_dir):
     assert not (run_dir / f"{make_entry().run_id}.json").exists()
 
 
-def test_an_entry_behind_a_link_is_not_used_as_the_runs_own(run_dir, tmp_path):
+def test_an_entry_behind_a_link_is_not_used(run_dir, tmp_path):
     elsewhere = tmp_path / "elsewhere.json"
     elsewhere.write_text(make_entry().model_dump_json())
     (run_dir / "entry.json").symlink_to(elsewhere)

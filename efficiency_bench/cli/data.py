@@ -19,7 +19,8 @@ Workers = Annotated[
 AllowLeftOut = Annotated[
     bool,
     typer.Option(
-        "--allow-left-out", help="Allow over 20 % of a class or 5 % of a set to be left out."
+        "--allow-left-out",
+        help="Proceed even if more than 20 % of a class or 5 % of a set is skipped.",
     ),
 ]
 

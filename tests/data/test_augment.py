@@ -48,7 +48,7 @@ def _all_crops(image: Tensor, pad: int) -> list[Tensor]:
 
 @settings(deadline=None, max_examples=15)
 @given(pad=st.integers(0, 3), seed=st.integers(0, 1000))
-def test_a_crop_is_one_of_the_shifts(pad: int, seed: int) -> None:
+def test_every_crop_is_a_shift_of_the_padded_image(pad: int, seed: int) -> None:
     images = _batch(4)
     cropped = random_crop(images, pad, _draws(seed, images))
     for image, crop in zip(images, cropped, strict=True):
@@ -81,7 +81,7 @@ def test_a_flip_mirrors_half_of_the_images() -> None:
 
 @settings(deadline=None, max_examples=20)
 @given(side=st.integers(1, 5), seed=st.integers(0, 1000))
-def test_cutout_hides_one_square_about_a_pixel(side: int, seed: int) -> None:
+def test_cutout_hides_one_square_around_a_pixel(side: int, seed: int) -> None:
     images = _batch(4, 6, 6)
     cut = cutout(images, side, _draws(seed, images))
     squares = []

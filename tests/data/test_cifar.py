@@ -1,4 +1,4 @@
-"""CIFAR archives: read as they are, whole or cut, and nothing else run or believed."""
+"""CIFAR archives: whole or reduced ones are read; nothing in them is executed."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_planes_labels_and_order(root: Path) -> None:
     assert splits.train.classes == tuple(CIFAR10_NAMES)
 
 
-def test_the_subset_at_hand(cifar10_root: Path) -> None:
+def test_the_cifar10_subset_of_the_tests(cifar10_root: Path) -> None:
     data = build(data_config("cifar10", 32, root=str(cifar10_root)), recipe_config(128))
     assert (data.train_images, data.val_images, data.classes) == (
         10_000,
@@ -89,7 +89,7 @@ def test_the_subset_at_hand(cifar10_root: Path) -> None:
     assert torch.bincount(val).tolist() == [200] * 10
 
 
-def test_the_hundred_classes_at_hand(cifar100_root: Path) -> None:
+def test_the_cifar100_subset_of_the_tests(cifar100_root: Path) -> None:
     data = build(data_config("cifar100", 32, root=str(cifar100_root)), recipe_config(128))
     assert (data.train_images, data.val_images, len(data.classes)) == (20_000, 4_000, 100)
     assert data.classes[0] == "apple"
@@ -98,7 +98,7 @@ def test_the_hundred_classes_at_hand(cifar100_root: Path) -> None:
     assert torch.bincount(val).tolist() == [40] * 100
 
 
-def test_a_balanced_cut_of_the_subset(cifar10_root: Path) -> None:
+def test_a_balanced_part_of_the_subset(cifar10_root: Path) -> None:
     settings = {"root": str(cifar10_root), "train_images": 1000, "val_images": 500}
     data = build(data_config("cifar10", 32, **settings))
     labels = torch.cat([labels for _, labels in data.train.epoch(0, 100, image_px=32)])
@@ -137,7 +137,7 @@ def test_a_truncated_file_is_named(root: Path, name: str, kept: int) -> None:
     _refused(root, f"{re.escape(str(path))} is damaged or not a pickle")
 
 
-def test_the_binary_version_is_no_pickle(root: Path) -> None:
+def test_the_binary_version_is_rejected(root: Path) -> None:
     path = root / "cifar-10-batches-py" / "data_batch_1"
     path.write_bytes(bytes(range(256)) * 100)
     _refused(root, re.escape(str(path)))
@@ -162,7 +162,7 @@ def _without_data(batch: dict[str, Any]) -> object:
         (lambda b: [b], "contains a list"),
     ],
 )
-def test_a_file_that_says_something_else(root: Path, damage: Any, message: str) -> None:
+def test_a_file_with_other_content_is_rejected(root: Path, damage: Any, message: str) -> None:
     path = root / "cifar-10-batches-py" / "data_batch_2"
     _dump(path, damage(_batch(6, seed=2)))
     assert str(path) in _refused(root, message)
@@ -177,7 +177,7 @@ class _Attack:
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_a_malicious_pickle_is_refused_and_not_run(root: Path, protocol: int) -> None:
+def test_a_malicious_pickle_is_rejected_and_not_run(root: Path, protocol: int) -> None:
     trace = root / "executed"
     attack = _Attack(os.system, f"touch {trace}")
     path = root / "cifar-10-batches-py" / "data_batch_1"
@@ -199,7 +199,7 @@ def test_a_malicious_pickle_is_refused_and_not_run(root: Path, protocol: int) ->
         (pickle.loads, (b"",)),
     ],
 )
-def test_other_functions_are_refused_too(
+def test_other_functions_are_rejected_too(
     tmp_path: Path, function: Any, arguments: tuple[object, ...]
 ) -> None:
     path = tmp_path / "pickle"
@@ -223,7 +223,7 @@ def test_arrays_of_either_numpy_in_every_protocol(
     assert np.array_equal(restricted_pickle.load(path)["data"], array)
 
 
-def test_bytes_in_another_encoding_are_refused(tmp_path: Path) -> None:
+def test_bytes_in_another_encoding_are_rejected(tmp_path: Path) -> None:
     path = tmp_path / "pickle"
     path.write_bytes(b"\x80\x02}U\x01dc_codecs\nencode\nU\x01aU\x05rot13\x86Rs.")
     with pytest.raises(UserError, match="the encoding 'rot13'"):
@@ -231,7 +231,7 @@ def test_bytes_in_another_encoding_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("shape", [b"K\x02K\x04\x86", b"J\xff\xff\xff\xffK\xfa\x86", b"K\x06\x85"])
-def test_a_shape_that_its_bytes_do_not_fill_is_damage(tmp_path: Path, shape: bytes) -> None:
+def test_a_shape_that_does_not_match_its_bytes_is_rejected(tmp_path: Path, shape: bytes) -> None:
     """Six bytes as 2 x 4, as -1 x 250; as six they are read."""
     path = tmp_path / "pickle"
     path.write_bytes(
@@ -262,7 +262,7 @@ def test_a_pipe_or_a_link_is_not_read(tmp_path: Path) -> None:
             restricted_pickle.load(tmp_path / name)
 
 
-def test_a_place_far_away_in_memory_is_damage(tmp_path: Path) -> None:
+def test_a_huge_memo_index_is_rejected(tmp_path: Path) -> None:
     """The unpickler makes room for every place before: 2^31 of them are 32 GB."""
     path = tmp_path / "pickle"
     path.write_bytes(b"\x80\x02}r\xff\xff\xff\x7f.")

@@ -52,7 +52,9 @@ def whole(part: DataSplits, cifar10_root: Path, tmp_path_factory: pytest.TempPat
     return root
 
 
-def test_what_is_cut_is_what_the_runs_had(whole: Path, part: DataSplits, tmp_path: Path) -> None:
+def test_the_subset_has_the_images_of_the_recorded_runs(
+    whole: Path, part: DataSplits, tmp_path: Path
+) -> None:
     assert cut(whole, tmp_path) == tmp_path / FOLDER
     again = cifar.load("cifar10", tmp_path, download=False)
     assert again.digest() == part.digest() == DIGEST
@@ -63,14 +65,14 @@ def test_the_recorded_runs_of_cifar10_are_of_this_part() -> None:
     assert {(entry["data"], entry["data_digest"]) for entry in entries} == {("cifar10", DIGEST)}
 
 
-def test_the_places_are_distinct_and_within_the_set() -> None:
+def test_the_indices_are_distinct_and_within_the_set() -> None:
     for split, count, images in (("train", 10_000, 50_000), ("test", 2_000, 10_000)):
         found = indices(split)
         assert len(found) == len(set(found)) == count
         assert 0 <= min(found) <= max(found) < images
 
 
-def test_a_set_that_is_not_whole_or_another_is_refused(
+def test_an_incomplete_or_different_set_is_rejected(
     whole: Path, cifar10_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(UserError, match=r"(?s)10,000 \+ 2,000 images.*data fetch cifar10"):

@@ -55,7 +55,7 @@ def test_crops_lie_inside_and_keep_the_least_area() -> None:
     assert share.max() > 0.95
 
 
-def test_where_no_draw_fits_the_centre_is_taken() -> None:
+def test_if_no_draw_fits_the_centre_is_used() -> None:
     """A strip of 10 by 1000 px has no crop of a quarter of its area within 3/4 and 4/3."""
     crops = random_crops(np.array([10, 1000]), np.array([1000, 10]), 0.25, np.random.default_rng(0))
     assert crops.tolist() == [[0, 493, 10, 13], [493, 0, 13, 10]]

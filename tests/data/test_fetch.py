@@ -1,4 +1,4 @@
-"""Fetching archives from a real server on loopback that breaks off, lies and sends rubbish."""
+"""Downloads from a real server on loopback that disconnects or sends wrong data."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_an_archive_is_fetched_once(server: Server, tmp_path: Path) -> None:
     assert server.asked == [None]
 
 
-def test_one_that_breaks_off_goes_on_from_there(
+def test_an_interrupted_download_resumes(
     server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     server.breaks_after = 30_000
@@ -132,7 +132,7 @@ def test_one_that_breaks_off_goes_on_from_there(
     assert capsys.readouterr().out == "", "standard output is the command's own"
 
 
-def test_a_server_without_ranges_sends_it_all_again(server: Server, tmp_path: Path) -> None:
+def test_without_range_support_the_download_starts_over(server: Server, tmp_path: Path) -> None:
     server.knows_ranges = False
     server.breaks_after = 30_000
     refused(server, tmp_path, "30000 of")
@@ -141,9 +141,7 @@ def test_a_server_without_ranges_sends_it_all_again(server: Server, tmp_path: Pa
     assert whole(tmp_path)
 
 
-def test_one_killed_between_fetching_and_unpacking_needs_no_server(
-    server: Server, tmp_path: Path
-) -> None:
+def test_a_download_killed_before_unpacking_needs_no_server(server: Server, tmp_path: Path) -> None:
     (tmp_path / f".{FOLDER}.part").write_bytes(server.content)
     (tmp_path / f".{FOLDER}.unpacking" / FOLDER).mkdir(parents=True)
     (tmp_path / f".{FOLDER}.unpacking" / FOLDER / "half").touch()
@@ -153,7 +151,7 @@ def test_one_killed_between_fetching_and_unpacking_needs_no_server(
 
 
 @pytest.mark.parametrize("length", [10, 1_000_000])
-def test_rubbish_from_an_earlier_attempt_costs_another_and_no_more(
+def test_a_corrupt_partial_file_costs_one_more_download(
     server: Server, tmp_path: Path, length: int
 ) -> None:
     (tmp_path / f".{FOLDER}.part").write_bytes(b"x" * length)
@@ -163,7 +161,7 @@ def test_rubbish_from_an_earlier_attempt_costs_another_and_no_more(
     assert whole(tmp_path)
 
 
-def test_a_corrupt_archive_is_refused_by_its_checksum(server: Server, tmp_path: Path) -> None:
+def test_a_corrupt_archive_fails_its_checksum(server: Server, tmp_path: Path) -> None:
     good = server.content
     server.content = good[:-1] + bytes([good[-1] ^ 1])
     refused(server, tmp_path, "MD5", "deleted", content=good)
@@ -172,7 +170,7 @@ def test_a_corrupt_archive_is_refused_by_its_checksum(server: Server, tmp_path: 
     assert whole(tmp_path)
 
 
-def test_a_server_that_has_it_not(server: Server, tmp_path: Path) -> None:
+def test_an_archive_missing_on_the_server(server: Server, tmp_path: Path) -> None:
     server.status = 404
     refused(server, tmp_path, "Not Found", FOLDER)
 
@@ -198,7 +196,7 @@ def link() -> bytes:
     ],
     ids=["parent", "parent-inside", "other-folder", "link", "no-archive"],
 )
-def test_an_archive_that_leaves_its_folder_is_refused_even_with_the_right_checksum(
+def test_an_archive_with_paths_outside_its_folder_is_rejected_despite_its_checksum(
     server: Server, tmp_path: Path, content: bytes
 ) -> None:
     server.content = content
@@ -208,7 +206,7 @@ def test_an_archive_that_leaves_its_folder_is_refused_even_with_the_right_checks
     assert not list(root.rglob("elsewhere"))
 
 
-def test_two_at_once_fetch_it_once(server: Server, tmp_path: Path) -> None:
+def test_two_processes_download_it_once(server: Server, tmp_path: Path) -> None:
     with ThreadPoolExecutor(2) as both:
         done = [both.submit(fetch, source(server), tmp_path) for _ in range(2)]
         assert [future.result() for future in done] == [tmp_path / FOLDER] * 2
@@ -216,7 +214,7 @@ def test_two_at_once_fetch_it_once(server: Server, tmp_path: Path) -> None:
     assert server.asked == [None]
 
 
-def test_training_fetches_what_it_may(
+def test_training_downloads_only_if_allowed(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     archive = cifar.Archive(**{**vars(cifar.CIFAR10), "source": source(server)})

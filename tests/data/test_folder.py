@@ -45,7 +45,7 @@ def test_first_batch_and_counts(tmp_path: Path) -> None:
     assert val.tolist() == [0, 0, 0, 1, 1, 1]
 
 
-def test_every_image_once_an_epoch(tmp_path: Path) -> None:
+def test_every_image_once_per_epoch(tmp_path: Path) -> None:
     """Single-coloured images survive any crop: their colour says which they are."""
     for split, green in (("train", 0), ("val", 9)):
         for i in range(11):
@@ -71,7 +71,7 @@ def test_workers_do_not_change_a_pixel(tmp_path: Path, auto_augment: bool) -> No
     assert not same_batches(here, _epoch(tmp_path, epoch=1, auto_augment=not auto_augment))
 
 
-def test_shares_make_up_the_batches_of_one_process(tmp_path: Path) -> None:
+def test_shards_together_are_the_batches_of_one_process(tmp_path: Path) -> None:
     plant(tmp_path, train=5, val=4)
     config, recipe = _config(tmp_path), recipe_config(3, flip=True)
     whole = _epoch(tmp_path, epoch=1)
@@ -84,7 +84,7 @@ def test_shares_make_up_the_batches_of_one_process(tmp_path: Path) -> None:
     assert sum(len(labels) for data in shares for _, labels in data.validation()) == 8
 
 
-def test_workers_stay_and_an_epoch_left_early_harms_nothing(tmp_path: Path) -> None:
+def test_workers_persist_and_an_epoch_can_be_abandoned(tmp_path: Path) -> None:
     plant(tmp_path, train=5)
     data = build(_config(tmp_path, workers=2), recipe_config(3, flip=True))
     abandoned = data.train.epoch(0, 3, image_px=24)
@@ -111,7 +111,7 @@ def test_starting_inside_an_epoch_gives_the_same_batches(tmp_path: Path) -> None
         assert same_batches(whole[start:], _epoch(tmp_path, epoch=2, start_step=start))
 
 
-def test_epochs_differ_and_the_global_generator_stays(tmp_path: Path) -> None:
+def test_epochs_differ_and_the_global_generator_is_unchanged(tmp_path: Path) -> None:
     plant(tmp_path, train=5)
     random = torch.get_rng_state()
     assert not same_batches(_epoch(tmp_path, epoch=0), _epoch(tmp_path, epoch=1))
@@ -135,7 +135,7 @@ def test_validation_is_the_centre_of_the_resized_image(tmp_path: Path) -> None:
     assert means[2] < -0.9
 
 
-def test_no_flip_where_the_data_forbids_it(tmp_path: Path) -> None:
+def test_no_flip_if_the_data_forbids_it(tmp_path: Path) -> None:
     """Dark left, light right: only a mirror image is light on the left."""
     plant(tmp_path, train=8)
     ramp = np.repeat(np.linspace(0, 255, 40, dtype=np.uint8)[None, :, None], 30, 0).repeat(3, 2)
@@ -184,7 +184,7 @@ def test_the_digest_sees_names_sizes_and_splits(tmp_path: Path) -> None:
     assert len({digest, grown, renamed, moved}) == 4
 
 
-def test_what_is_passed_over(tmp_path: Path) -> None:
+def test_skipped_files(tmp_path: Path) -> None:
     plant(tmp_path)
     listed = folder.load(tmp_path, None, None)
     (tmp_path / "train" / ".cache").mkdir()
@@ -215,7 +215,7 @@ def _remove(pattern: str) -> Callable[[Path], None]:
         ),
     ],
 )
-def test_folders_that_no_run_could_use(
+def test_folders_that_cannot_be_used(
     tmp_path: Path, damage: Callable[[Path], None], message: str
 ) -> None:
     damage(plant(tmp_path))
@@ -228,7 +228,7 @@ def test_a_missing_root(tmp_path: Path) -> None:
         build(_config(tmp_path / "nowhere"))
 
 
-def test_a_link_to_nothing_is_named(tmp_path: Path) -> None:
+def test_a_broken_link_is_named(tmp_path: Path) -> None:
     plant(tmp_path)
     link = tmp_path / "train" / "ant" / "zzz.JPEG"
     link.symlink_to(tmp_path / "gone.JPEG")
@@ -236,7 +236,7 @@ def test_a_link_to_nothing_is_named(tmp_path: Path) -> None:
         folder.load(tmp_path, None, None)
     listed = folder.load(tmp_path, None, None, allow_left_out=True)
     assert listed.train.classes == ("ant", "bee")
-    assert len(listed.train) == 8  # a link to nothing is no file
+    assert len(listed.train) == 8  # a broken link is not a file
 
 
 def _truncated(path: Path) -> None:
@@ -256,7 +256,7 @@ BROKEN: dict[str, Callable[[Path], object]] = {
 
 
 def _message(batches: Iterable[object]) -> str:
-    """What reading says; without pytest.raises, which would keep the workers' loader alive."""
+    """Return the error message of reading; pytest.raises would keep the loader's workers alive."""
     try:
         list(batches)
     except UserError as error:
@@ -284,7 +284,7 @@ def test_an_unreadable_image_is_named(tmp_path: Path, kind: str, workers: int, d
 def _exif(path: Path) -> None:
     image = picture(1, 40, 20)
     exif = image.getexif()
-    exif[0x0112] = 6  # to be shown turned by a quarter
+    exif[0x0112] = 6  # EXIF: rotate by 90 degrees
     image.save(path, "JPEG", exif=exif)
 
 
@@ -303,7 +303,7 @@ REAL: dict[str, Callable[[Path], object]] = {
 
 @pytest.mark.parametrize("decode", ["pillow", "simplejpeg"])
 @pytest.mark.parametrize("kind", REAL)
-def test_real_photographs_have_odd_properties(tmp_path: Path, kind: str, decode: str) -> None:
+def test_the_test_photographs_cover_unusual_formats(tmp_path: Path, kind: str, decode: str) -> None:
     plant(tmp_path, train=2, val=2)
     for split in ("train", "val"):
         REAL[kind](tmp_path / split / "ant" / "000.JPEG")
@@ -317,7 +317,7 @@ def test_real_photographs_have_odd_properties(tmp_path: Path, kind: str, decode:
 
 
 @pytest.mark.parametrize("kind", ["photograph", *sorted(set(REAL) - {"4000 px"})])
-def test_simplejpeg_sees_the_same_crops_to_two_levels(tmp_path: Path, kind: str) -> None:
+def test_simplejpeg_gives_the_same_crops_within_two_levels(tmp_path: Path, kind: str) -> None:
     """Photographs and odd files, training and validation: two levels of 256 apart at most."""
     plant(tmp_path, train=2, val=2)
     for split in ("train", "val"):
@@ -348,7 +348,7 @@ def test_exif_orientation_is_ignored(tmp_path: Path) -> None:
     assert torch.equal(images[0], images[1])
 
 
-def test_grey_is_the_same_in_three_channels(tmp_path: Path) -> None:
+def test_grey_images_have_three_equal_channels(tmp_path: Path) -> None:
     plant(tmp_path, val=1)
     REAL["grey"](tmp_path / "val" / "ant" / "000.JPEG")
     images, _ = next(build(_config(tmp_path)).validation())

@@ -1,4 +1,4 @@
-"""A part of the training images that validates, while the validation images stay unseen."""
+"""Validation on held-out training images; the validation set stays unseen."""
 
 import pytest
 import torch
@@ -18,7 +18,7 @@ def keys(images):
     return {image.numpy().tobytes() for image in images}
 
 
-def test_it_parts_the_training_images_and_leaves_the_validation_images_alone():
+def test_it_splits_the_training_images_and_ignores_the_validation_set():
     inner = inner_splits(WHOLE.train, 0.2)
     train, val = keys(inner.train.images), keys(inner.val.images)
     assert (len(inner.train), len(inner.val)) == (1150, 287)  # a fifth of 1,437 is 287.4
@@ -40,7 +40,7 @@ def built(*options, seed=0):
     return build_data(config.data, config.recipe, seed, torch.device("cpu"))
 
 
-def test_the_data_digest_holds_it():
+def test_the_data_digest_depends_on_it():
     plain, inner = built(), built("data.inner_split=0.2")
     assert (inner.train_images, inner.val_images) == (1150, 287)
     assert inner.digest != plain.digest
@@ -48,7 +48,7 @@ def test_the_data_digest_holds_it():
     assert inner.digest != built("data.inner_split=0.3").digest
 
 
-def test_of_a_subset_it_takes_its_part():
+def test_of_a_subset_it_holds_out_the_same_share():
     inner = built("data.inner_split=0.2", "data.train_images=300", "data.val_images=100")
     assert (inner.train_images, inner.val_images) == (240, 60)
     config = composed("model=alexnet", "recipe=small_2020", "data.inner_split=0.2")
@@ -64,6 +64,6 @@ def test_of_a_subset_it_takes_its_part():
         (("data=imagenet", "data.inner_split=0.2"), "is for digits, cifar10, cifar100"),
     ],
 )
-def test_what_cannot_be_parted_is_told(options, message):
+def test_a_set_that_cannot_be_split_is_rejected(options, message):
     with pytest.raises(UserError, match=message):
         built(*options)

@@ -1,4 +1,4 @@
-"""Squares of ImageNet's kind: Pillow's pixels, whole files or none, every image once in memory."""
+"""Square images in .npy files: Pillow's pixels, complete files or none, one copy in memory."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_pixels_are_pillows_in_the_sources_order(written: tuple[Path, Path]) -> 
             assert np.array_equal(images.images[i].numpy(), _by_hand(photos.path(i)))
 
 
-def test_the_record_says_what_was_made_of_what(written: tuple[Path, Path]) -> None:
+def test_the_record_describes_source_and_result(written: tuple[Path, Path]) -> None:
     source, out = written
     file = out / "train.npy"
     record = json.loads(record_path(file).read_text())
@@ -140,7 +140,7 @@ def _which(images: Tensor) -> list[int]:
 
 
 @pytest.mark.parametrize("processes", [1, 2, 3])
-def test_every_image_once_in_our_order_whatever_the_processes(
+def test_every_image_once_in_the_same_order_for_any_number_of_processes(
     tmp_path: Path, processes: int
 ) -> None:
     root = _plain(tmp_path, 11, 7)
@@ -157,7 +157,7 @@ def test_every_image_once_in_our_order_whatever_the_processes(
     assert sorted(seen) == list(range(7))
 
 
-def test_an_image_is_seen_the_same_by_one_process_and_by_two(tmp_path: Path) -> None:
+def test_one_process_and_two_see_the_same_images(tmp_path: Path) -> None:
     root = _stored(tmp_path)
     alone = [images for images, _ in _built(root).train.epoch(1, 4, image_px=16)]
     pair = [_built(root, Shard(rank, 2)).train.epoch(1, 4, image_px=16) for rank in (0, 1)]
@@ -187,14 +187,14 @@ def test_validation_is_the_centre_resized(tmp_path: Path) -> None:
     torch.testing.assert_close(images, expected)
 
 
-def test_it_is_said_where_images_are_enlarged(tmp_path: Path) -> None:
+def test_enlarged_images_are_reported(tmp_path: Path) -> None:
     root = _stored(tmp_path)
     config = data_config("imagenet_memory", 32, root=str(root), resize_px=36)
     assert "stored images of 24 px are enlarged to data.image_px=32" in build(config).notes
     assert not any("enlarged" in note for note in _built(root).notes)
 
 
-def test_a_subset_is_another_set_of_data(tmp_path: Path) -> None:
+def test_a_subset_has_another_digest(tmp_path: Path) -> None:
     root = _stored(tmp_path)
     whole, part = _built(root), _built(root, train_images=4)
     assert part.train_images == 4
@@ -202,7 +202,7 @@ def test_a_subset_is_another_set_of_data(tmp_path: Path) -> None:
     assert len(next(part.train.epoch(0, 4, image_px=16))[1]) == 4
 
 
-def test_what_is_finished_is_kept_and_what_is_another_is_refused(
+def test_a_finished_file_is_kept_and_a_different_one_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = _stored(tmp_path)
@@ -253,7 +253,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
 
 
 @pytest.mark.parametrize("kind", BROKEN)
-def test_a_file_that_is_not_whole_is_refused_before_training(tmp_path: Path, kind: str) -> None:
+def test_an_incomplete_file_is_rejected_before_training(tmp_path: Path, kind: str) -> None:
     out = _stored(tmp_path)
     harm, message = BROKEN[kind]
     harm(out)
@@ -289,7 +289,7 @@ def test_ctrl_c_leaves_no_file(tmp_path: Path) -> None:
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_a_disk_without_room_is_refused_at_once(tmp_path: Path, small_disk: Path) -> None:  # noqa: F811
+def test_a_full_disk_is_refused_at_once(tmp_path: Path, small_disk: Path) -> None:  # noqa: F811
     source = plant(tmp_path / "source", train=20)
     with pytest.raises(UserError, match=r"46 images of 64 px need 0.000565 GB;\nfree some space"):
         write_memmap(MemmapOptions(source, small_disk, 64, 0), _nothing)
@@ -300,7 +300,7 @@ def test_a_disk_that_fills_leaves_nothing(
     small_disk: Path,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Others may take the room that was there at the beginning."""
+    """Free space at the start may be used up by others."""
     source = plant(tmp_path / "source", train=20)
     monkeypatch.setattr(memmap_images, "_check_room", lambda options, images: None)
     with pytest.raises(UserError, match=r"cannot write .*train\.npy: No space left on device"):
@@ -319,7 +319,7 @@ def test_a_source_that_changes_while_it_is_read(tmp_path: Path) -> None:
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_two_writers_in_one_folder(tmp_path: Path) -> None:
+def test_two_writers_in_the_same_folder(tmp_path: Path) -> None:
     source = plant(tmp_path / "source")
     with locked(tmp_path / "out"), pytest.raises(UserError, match="another process is writing to"):
         write_memmap(MemmapOptions(source, tmp_path / "out", SIDE, 0), _nothing)

@@ -1,4 +1,4 @@
-"""The in-memory loader: every image once an epoch, the same whatever came before."""
+"""The in-memory loader: every image once per epoch, independent of what ran before."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _numbers(images: Tensor) -> list[int]:
 
 @settings(deadline=None)
 @given(images=st.integers(1, 200), batch_size=st.integers(1, 64))
-def test_every_image_once_an_epoch(images: int, batch_size: int) -> None:
+def test_every_image_once_per_epoch(images: int, batch_size: int) -> None:
     batches = list(_loader(images).epoch(0, batch_size, image_px=4))
     seen = [number for batch, _ in batches for number in _numbers(batch)]
     assert sorted(seen) == list(range(images))
@@ -87,7 +87,7 @@ def test_starting_inside_an_epoch_gives_the_same_batches(start: int, epoch: int)
         assert torch.equal(labels, same_labels)
 
 
-def test_nothing_that_ran_before_changes_an_epoch() -> None:
+def test_an_epoch_does_not_depend_on_what_ran_before() -> None:
     augmentation = AugmentationConfig(crop_pad_px=1)
     fresh = [images for images, _ in _loader(20, augmentation).epoch(1, 6, image_px=4)]
     used = _loader(20, augmentation)
@@ -157,7 +157,7 @@ def test_pixels_are_normalised_by_channel() -> None:
     assert batch.dtype == torch.float32
 
 
-def test_training_side_is_the_asked_one_and_validation_side_the_datas() -> None:
+def test_training_uses_the_requested_size_and_validation_the_data_sets() -> None:
     loader = _loader(6, side=8)
     assert next(loader.epoch(0, 3, image_px=4))[0].shape == (3, 3, 4, 4)
     assert next(loader.epoch(0, 3, image_px=8))[0].shape == (3, 3, 8, 8)
@@ -171,7 +171,7 @@ def test_training_side_is_the_asked_one_and_validation_side_the_datas() -> None:
     ("pixels", "free", "there"),
     [(80, 100, True), (81, 100, False), (0, 0, True), (10**12, None, True)],
 )
-def test_four_fifths_of_a_gpus_free_memory_may_hold_a_set(
+def test_a_set_may_fill_four_fifths_of_a_gpus_free_memory(
     pixels: int, free: int | None, there: bool
 ) -> None:
     assert fits(pixels, free) is there
@@ -199,8 +199,8 @@ def test_a_set_on_the_host_gives_the_same_batches(
 
 
 @pytest.mark.gpu
-def test_images_beyond_two_gigabytes_are_found_on_a_gpu() -> None:
-    """Their places do not fit into 32 bits, as with ImageNet in memory."""
+def test_indexing_beyond_two_gigabytes_works_on_a_gpu() -> None:
+    """Their offsets do not fit into 32 bits, as with ImageNet in memory."""
     numbers = torch.arange(44_000)
     pixels = torch.zeros(len(numbers), 3, 128, 128, dtype=torch.uint8)
     assert pixels.numel() > 2**31

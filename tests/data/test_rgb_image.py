@@ -61,7 +61,7 @@ DEEP: dict[str, tuple[str, Callable[[Path], object]]] = {
 
 @pytest.mark.parametrize("decode", DECODERS)
 @pytest.mark.parametrize("kind", DEEP)
-def test_sixteen_bits_become_eight(tmp_path: Path, kind: str, decode: str) -> None:
+def test_16_bit_images_are_scaled_to_8_bits(tmp_path: Path, kind: str, decode: str) -> None:
     suffix, write = DEEP[kind]
     path = tmp_path / f"deep.{suffix}"
     write(path)
@@ -73,7 +73,7 @@ def test_sixteen_bits_become_eight(tmp_path: Path, kind: str, decode: str) -> No
     assert np.abs(found.astype(int) - LEVELS[:, :, None]).max() <= (0 if exact else 1)
 
 
-def test_eight_bits_are_pillows_own(tmp_path: Path) -> None:
+def test_8_bit_images_are_read_as_by_pillow(tmp_path: Path) -> None:
     for name in plant(tmp_path, train=1, val=1).glob("*/*/*"):
         assert open_rgb(str(name)).tobytes() == Image.open(name).convert("RGB").tobytes()
 
@@ -86,7 +86,7 @@ def _planted(root: Path) -> Path:
     return root
 
 
-def test_the_folder_loader_and_both_writers_see_the_same(tmp_path: Path) -> None:
+def test_the_folder_loader_and_both_writers_give_the_same_pixels(tmp_path: Path) -> None:
     root = _planted(tmp_path / "source")
     asked = data_config("imagenet", SIDE, root=str(root), resize_px=SIDE)
     images, _ = next(build(asked).validation())
@@ -98,7 +98,7 @@ def test_the_folder_loader_and_both_writers_see_the_same(tmp_path: Path) -> None
     assert np.array_equal(np.array(image)[:, :, 0], LEVELS)
 
 
-def test_pixels_of_32_bits_are_refused_by_name(tmp_path: Path) -> None:
+def test_32_bit_images_are_rejected_by_name(tmp_path: Path) -> None:
     root = plant(tmp_path / "source", val=1)
     path = root / "val" / "ant" / "001.tiff"
     Image.fromarray(RAMP.astype(np.float32)).save(path)

@@ -1,4 +1,4 @@
-"""Image sets: digits, checks, digests, balanced subsets, and what a run is told."""
+"""Image sets: digits, checks, digests, balanced subsets, and notes to the user."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_the_digits_never_change() -> None:
 DIGITS_DIGEST = "0c7d1317ffa502169b0fa359109817a428dee90ffd93947b8f2833180ac56cba"
 
 
-def test_a_digest_sees_every_pixel_label_and_class() -> None:
+def test_a_digest_depends_on_every_pixel_label_and_class() -> None:
     splits = DataSplits(_set([0, 1, 0]), _set([1]))
     digest = splits.digest()
     assert DataSplits(_set([0, 1, 0]), _set([1])).digest() == digest
@@ -103,7 +103,7 @@ def test_a_digest_sees_every_pixel_label_and_class() -> None:
         ),
     ],
 )
-def test_sets_that_no_run_could_use(train: ImageSet, val: ImageSet, message: str) -> None:
+def test_sets_that_cannot_be_used(train: ImageSet, val: ImageSet, message: str) -> None:
     with pytest.raises(UserError, match=re.escape(message)):
         check_splits(DataSplits(train, val), "set")
 
@@ -120,7 +120,7 @@ def test_a_subset_is_balanced(data: st.DataObject, classes: int) -> None:
     assert chosen == balanced_indices(labels, classes, count, "data.train_images")
 
 
-def test_a_subset_is_drawn_not_cut_off() -> None:
+def test_a_subset_is_drawn_at_random() -> None:
     chosen = balanced_indices([0] * 100 + [1] * 100, 2, 20, "data.train_images")
     assert chosen[9] > 20  # the first ten of a class would all lie below 10
 
@@ -131,7 +131,7 @@ def test_a_subset_of_an_impossible_size(count: int) -> None:
         balanced_indices([0] * 100 + [1] * 100, 2, count, "data.val_images")
 
 
-def test_a_subset_that_cannot_be_balanced_names_what_can() -> None:
+def test_a_subset_that_cannot_be_balanced_names_a_size_that_can() -> None:
     labels = [0] * 3 + [1] * 10
     with pytest.raises(UserError, match=r"needs 5 images of class 0, which has 3; .*=6 or less"):
         balanced_indices(labels, 2, 10, "data.train_images")
@@ -152,7 +152,7 @@ def test_building_digits() -> None:
     assert data.notes == ()
 
 
-def test_the_runs_seed_moves_the_order_and_not_the_data() -> None:
+def test_the_seed_changes_the_order_but_not_the_data() -> None:
     one, two = (build(data_config("digits", 16, train_images=50), seed=seed) for seed in (1, 2))
     assert one.digest == two.digest
     orders = [
@@ -172,7 +172,7 @@ def test_a_subset_has_its_own_digest() -> None:
     assert torch.bincount(labels).tolist() == [10] * 10
 
 
-def test_what_the_data_forbids_is_off_and_said() -> None:
+def test_augmentations_that_the_data_forbids_are_off_and_reported() -> None:
     data = build(
         data_config("digits", 16, flip_keeps_class=False),
         recipe_config(flip=True, auto_augment=True),
@@ -189,11 +189,11 @@ def test_what_the_data_forbids_is_off_and_said() -> None:
     assert not torch.equal(images, next(plain.train.epoch(0, 200, image_px=16))[0])
 
 
-def test_a_batch_larger_than_the_data() -> None:
+def test_a_batch_larger_than_the_data_is_rejected() -> None:
     with pytest.raises(UserError, match=r"recipe.batch_size=101 is larger .* of 100 images"):
         build(data_config("digits", 16, train_images=100), recipe_config(batch_size=101))
 
 
-def test_an_unknown_name() -> None:
+def test_an_unknown_name_is_rejected() -> None:
     with pytest.raises(UserError, match=r"'cifar1O'.*did you mean cifar10.*imagenet"):
         build(data_config("cifar1O", 32))

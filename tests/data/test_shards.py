@@ -1,4 +1,4 @@
-"""Shares of several processes: together every image once, each as a single process has it."""
+"""Shards of several processes: together they are the batches of a single process."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def loader_of(images: int, shard: Shard) -> MemoryLoader:
 
 @settings(deadline=None, max_examples=30)
 @given(images=st.integers(4, 60), batch_size=st.integers(4, 20), processes=st.integers(2, 4))
-def test_shares_make_up_the_batches_of_one_process(images, batch_size, processes):
+def test_shards_together_are_the_batches_of_one_process(images, batch_size, processes):
     whole = list(loader_of(images, WHOLE_BATCH).epoch(1, batch_size, image_px=8))
     shares = [
         list(loader_of(images, Shard(rank, processes)).epoch(1, batch_size, image_px=8))
@@ -53,7 +53,7 @@ def test_shares_make_up_the_batches_of_one_process(images, batch_size, processes
 
 @settings(deadline=None, max_examples=30)
 @given(images=st.integers(4, 60), batch_size=st.integers(1, 20), processes=st.integers(1, 4))
-def test_every_validation_image_is_in_one_share(images, batch_size, processes):
+def test_every_validation_image_is_in_exactly_one_shard(images, batch_size, processes):
     seen = [
         label
         for rank in range(processes)
@@ -63,7 +63,7 @@ def test_every_validation_image_is_in_one_share(images, batch_size, processes):
     assert sorted(seen) == list(range(images))
 
 
-def test_a_batch_too_small_to_be_shared_is_refused_before_training():
+def test_a_batch_too_small_to_shard_is_rejected_before_training():
     digits = data_config("digits", 8, train_images=100, val_images=50)
     # nine batches of 11 and one image, which joins the last
     build(digits, recipe_config(batch_size=11), shard=Shard(0, 8))

@@ -1,4 +1,4 @@
-"""What lies in the folders and is not read: counted, told first, and refused where it is much."""
+"""Skipped files: counted, reported before training, and an error if there are too many."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _told(root: Path, **options: bool) -> tuple[str, str]:
     return line, refusal
 
 
-def test_a_whole_tree_is_told_in_one_line(tmp_path: Path) -> None:
+def test_skipped_files_are_reported_in_one_line(tmp_path: Path) -> None:
     line, refusal = _told(plant(tmp_path, train=5, val=3))
     assert line == (
         f"{tmp_path}: 10 training images in 2 classes, 6 validation images in 2; skipped: nothing"
@@ -74,7 +74,7 @@ LEFT_OUT: dict[str, tuple[Callable[[Path], None], str, str]] = {
 
 
 @pytest.mark.parametrize("kind", LEFT_OUT)
-def test_much_that_is_left_out_is_told_and_then_refused(tmp_path: Path, kind: str) -> None:
+def test_too_many_skipped_files_are_reported_and_then_an_error(tmp_path: Path, kind: str) -> None:
     change, reason, refused = LEFT_OUT[kind]
     plant(tmp_path, train=12, val=12)
     change(tmp_path)
@@ -100,13 +100,13 @@ def test_a_fifth_of_a_class_and_a_twentieth_of_a_set(
     assert bool(_told(tmp_path)[1]) == refused
 
 
-def test_a_training_run_says_what_was_passed_over(tmp_path: Path) -> None:
+def test_a_training_run_reports_skipped_files(tmp_path: Path) -> None:
     _renamed(11)(plant(tmp_path, train=12, val=3))
     asked = data_config("imagenet", 24, root=str(tmp_path), allow_left_out=True)
     assert "skipped in train: 11 .jfif" in build(asked).notes
 
 
-def test_a_mac_s_copies_and_notes_are_named_and_harm_nothing(tmp_path: Path) -> None:
+def test_macos_metadata_files_are_named_and_skipped(tmp_path: Path) -> None:
     """``._x.JPEG`` is no image, and was opened in the middle of training before."""
     plant(tmp_path, train=3, val=3)
     digest = folder.load(tmp_path, None, None).digest()
@@ -123,7 +123,7 @@ def test_a_mac_s_copies_and_notes_are_named_and_harm_nothing(tmp_path: Path) -> 
     assert sum(len(labels) for _, labels in images) == 6
 
 
-def test_a_suffix_is_a_stranger_s_text(tmp_path: Path) -> None:
+def test_a_suffix_is_untrusted_text(tmp_path: Path) -> None:
     plant(tmp_path, train=30)
     (tmp_path / "train" / "ant" / "a.\x1b[31mred").write_text("")
     (tmp_path / "train" / "ant" / f"a.{'x' * 200}").write_text("")
@@ -146,13 +146,13 @@ def test_classes_that_differ_by_their_unicode_form_only(tmp_path: Path) -> None:
     assert "the same name in two Unicode forms" in _told(tmp_path)[1]
 
 
-def test_one_class_is_refused(tmp_path: Path) -> None:
+def test_a_single_class_is_rejected(tmp_path: Path) -> None:
     line, refusal = _told(plant(tmp_path, classes=("ant",)))
     assert "in 1 class," in line
     assert "1 class (ant), but a classifier needs two or more" in refusal
 
 
-def test_a_writer_refuses_the_same_and_records_what_it_left(tmp_path: Path) -> None:
+def test_a_writer_applies_the_same_limits_and_records_skipped_files(tmp_path: Path) -> None:
     source, out = plant(tmp_path / "source", train=12, val=12), tmp_path / "out"
     _renamed(11)(source)
     words = ("data", "write-memory", str(source), str(out), "--side-px", "16", "--workers", "1")
@@ -165,7 +165,7 @@ def test_a_writer_refuses_the_same_and_records_what_it_left(tmp_path: Path) -> N
     assert "skipped in the source of train.npy: 11 .jfif" in notes
 
 
-def test_files_from_before_say_that_nothing_was_compared(tmp_path: Path) -> None:
+def test_older_files_report_that_no_overlap_was_checked(tmp_path: Path) -> None:
     source, out = plant(tmp_path / "source"), tmp_path / "out"
     write_memmap(MemmapOptions(source, out, 16, 0), lambda *progress: None)
     asked = data_config("imagenet_memory", 16, root=str(out))

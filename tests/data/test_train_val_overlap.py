@@ -1,4 +1,4 @@
-"""Validation images that are training images too: found by their content, bounded, and said."""
+"""Validation images that are also training images: found by content, bounded, reported."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _by_hand(root: Path) -> int:
     return sum(digest in set(train) for digest in val)
 
 
-def test_copies_are_counted_and_the_run_says_so(tmp_path: Path) -> None:
+def test_copies_are_counted_and_reported(tmp_path: Path) -> None:
     _copied(plant(tmp_path, train=6, val=4), 3)
     splits = folder.load(tmp_path, None, None)
     assert train_val_overlap.compare_files(splits.train, splits.val) == TrainValOverlap(3, 11, 11)
@@ -56,7 +56,7 @@ def test_copies_are_counted_and_the_run_says_so(tmp_path: Path) -> None:
     assert "3 of 11 validation images are also training images" in notes
 
 
-def test_files_of_one_size_and_one_end_are_told_apart(tmp_path: Path) -> None:
+def test_files_of_equal_size_and_equal_tail_are_distinguished(tmp_path: Path) -> None:
     """Uncompressed: equal sizes, and ends that are equal in all but one file."""
     plant(tmp_path)
     for path in tmp_path.glob("*/*/*"):
@@ -69,7 +69,7 @@ def test_files_of_one_size_and_one_end_are_told_apart(tmp_path: Path) -> None:
     assert train_val_overlap.compare_files(splits.train, splits.val) == TrainValOverlap(1, 3, 3)
 
 
-def test_nobody_opens_a_file_whose_size_is_in_one_set_alone(
+def test_a_file_whose_size_occurs_in_one_set_only_is_not_opened(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _copied(plant(tmp_path, train=6, val=4), 1)
@@ -81,7 +81,7 @@ def test_nobody_opens_a_file_whose_size_is_in_one_set_alone(
 
 
 @pytest.mark.parametrize("most", [4, 10, 30, 400])
-def test_no_more_files_are_opened_than_allowed_and_the_rest_is_said(
+def test_the_number_of_opened_files_is_bounded_and_the_rest_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:
     """Every validation image is a copy: however few are compared, all of those are found."""
@@ -101,7 +101,7 @@ def test_no_more_files_are_opened_than_allowed_and_the_rest_is_said(
 
 
 @pytest.mark.parametrize("name", ["imagenet", "folder"])
-def test_a_validation_set_that_is_the_training_set_is_refused(tmp_path: Path, name: str) -> None:
+def test_a_validation_set_equal_to_the_training_set_is_rejected(tmp_path: Path, name: str) -> None:
     plant(tmp_path, train=3)
     shutil.rmtree(tmp_path / "val")
     (tmp_path / "val").symlink_to(tmp_path / "train")
@@ -111,7 +111,7 @@ def test_a_validation_set_that_is_the_training_set_is_refused(tmp_path: Path, na
         write_memmap(MemmapOptions(tmp_path, tmp_path / "out", 16, 0), lambda *progress: None)
 
 
-def test_one_stored_file_under_both_names_is_refused(tmp_path: Path) -> None:
+def test_the_same_stored_file_for_both_sets_is_rejected(tmp_path: Path) -> None:
     source, out = plant(tmp_path / "source", train=3), tmp_path / "out"
     write_memmap(MemmapOptions(source, out, 16, 0), lambda *progress: None)
     shutil.copy(out / "train.npy", out / "val.npy")
@@ -153,14 +153,14 @@ def test_an_archive_with_one_batch_twice_is_named(
     assert "efficiency-bench data fetch cifar10" in str(refused.value)
 
 
-def test_pixels_that_are_in_both_are_counted(tmp_path: Path) -> None:
+def test_images_in_both_sets_are_counted(tmp_path: Path) -> None:
     images = torch.randint(256, (7, 3, 4, 4), dtype=torch.uint8)
     assert train_val_overlap.compare_pixels(images[:5], images[3:]) == TrainValOverlap(2, 4, 4)
     assert TrainValOverlap(2, 4, 4).notes == ("2 of 4 validation images are also training images",)
     assert TrainValOverlap(0, 4, 4).notes == ()
 
 
-def test_the_hundred_classes_have_no_image_in_both_or_it_is_said(cifar100_root: Path) -> None:
+def test_cifar100_overlap_is_reported(cifar100_root: Path) -> None:
     """Counted again by sorting the pixels."""
     asked = data_config("cifar100", 32, root=str(cifar100_root))
     data = build(asked)

@@ -1,4 +1,4 @@
-"""Crops cut on the device: pixels copied, means and ramps in closed form, torchvision beside."""
+"""Crops on the device: copied pixels, means and ramps in closed form, and torchvision."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _noise(images: int = 1) -> torch.Tensor:
     return torch.rand(images, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
 
 
-def test_a_crop_of_the_wanted_side_is_copied() -> None:
+def test_a_crop_of_the_target_size_is_copied() -> None:
     images = _noise(2)
     crops = torch.cat([_box(0, 0, 24, 24), _box(16, 9, 24, 24)])
     out = cropped(images, crops, 24)
@@ -84,13 +84,13 @@ def test_crops_are_torchvisions_of_squares_and_depend_on_seed_epoch_and_image() 
 
 
 @pytest.mark.parametrize(("share", "side"), [(1.0, 40), (0.875, 35), (128 / 146, 35), (0.5, 20)])
-def test_a_validation_sees_the_centre(share: float, side: int) -> None:
+def test_validation_uses_the_centre(share: float, side: int) -> None:
     images = _noise()
     assert torch.equal(Views(0.08, share).centre(images), tv.center_crop(images, [side, side]))
 
 
 @pytest.mark.gpu
-def test_a_gpu_crops_as_a_cpu_does() -> None:
+def test_a_gpu_gives_the_same_crops_as_a_cpu() -> None:
     images = _noise(50)
     crops = Views(0.08, 1.0).crops(0, 0, 50, SIDE)
     for side in (16, 40, 64):

@@ -1,4 +1,4 @@
-"""The command that repeats a run: its named files, and every setting that differs from them.
+"""The command that repeats a run: its config files, and every setting that differs from them.
 
 Entries may come from strangers, and users paste the command into a shell.  So it contains only
 keys of the configuration's schema that matter to the measurement, and only plain values.
@@ -40,7 +40,7 @@ _ARGUMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def repeat_command(entry: Entry, ledger: str) -> str | None:
-    """``efficiency-bench train ...`` for a measured run; None for imported or published ones.
+    """Return the ``efficiency-bench train`` command of a run; None if it was not measured here.
 
     Settings from a named file are left out, and all others are spelled out, so that the command
     reproduces the recorded configuration.  A target that came from the ledger is looked up again in
@@ -56,7 +56,7 @@ def repeat_command(entry: Entry, ledger: str) -> str | None:
         return None
     names = [f"{group}={_value(_file_of(group, config[group]))}" for group in GROUPS]
     settings = [
-        # a free table of arguments takes new keys only where they are forced in
+        # Hydra accepts new keys in a free table only with ++
         f"{'++' if isinstance(value, Mapping) else ''}{key}={_value(value)}"
         for key, value in _differences(config)
     ]
@@ -68,7 +68,7 @@ def repeat_command(entry: Entry, ledger: str) -> str | None:
 def _of_schema(
     values: Mapping[str, Any], schema: Mapping[str, Any], at: str = ""
 ) -> dict[str, Any]:
-    """``values`` without the keys that ``schema`` lacks; in free tables, only valid arguments."""
+    """Return ``values`` without unknown keys; free tables keep only valid argument names."""
     known = {}
     for name, value in values.items():
         key = f"{at}{name}"
@@ -85,7 +85,7 @@ def _of_schema(
 
 
 def _arguments(value: Any) -> Any:
-    """``value`` without table keys that are not argument names."""
+    """Return ``value`` without table keys that are not valid argument names."""
     if isinstance(value, Mapping):
         return {k: _arguments(v) for k, v in value.items() if _ARGUMENT.fullmatch(k)}
     return list(map(_arguments, value)) if isinstance(value, list | tuple) else value
@@ -93,7 +93,7 @@ def _arguments(value: Any) -> Any:
 
 @cache
 def _schema() -> dict[str, Any]:
-    """Every key that matters to the measurement, with its default."""
+    """Return every key that affects the measurement, with its default."""
     keys = dataclasses.asdict(RunConfig())
     for name in ADDED_LATER:  # not recorded at their defaults
         *groups, key = name.split(".")
@@ -106,7 +106,7 @@ def _named(part: Any) -> bool:
 
 
 def _is_more(leaf: tuple[str, Any]) -> bool:
-    """Whether a value is a reference, or contains control characters."""
+    """Return whether a value is a reference or contains control characters."""
     text = leaf[1]
     return isinstance(text, str) and ("${" in text or "\n" in text or visible(text) != text)
 
@@ -115,15 +115,15 @@ _ABSENT = object()
 
 
 def _file_of(group: str, part: Mapping[str, Any]) -> str:
-    """The file of a named part; all networks of a library (``timm:NAME``) share one."""
+    """Return the config file's name; all networks of a library (``timm:NAME``) share one file."""
     name = str(part["name"])
     return "timm" if group == "model" and ":" in name else name
 
 
 def _differences(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Every setting, dotted, whose value the named files and the defaults do not give.
+    """Yield (dotted key, value) of every setting that differs from config files and defaults.
 
-    What a budget sets is left to it.
+    With a budget, the settings that follow from it are skipped.
     """
     settled = {*FOLLOWS_FROM_BUDGET, "estimand"} if config.get("budget") is not None else set()
     for name, value in config.items():
@@ -178,7 +178,7 @@ def _defaults() -> dict[str, Any]:
 
 @cache
 def _group_file(group: str, name: str) -> dict[str, Any]:
-    """The settings of ``configs/GROUP/NAME.yaml``; empty if the file no longer exists."""
+    """Return the settings of ``configs/GROUP/NAME.yaml``; empty if the file no longer exists."""
     if not re.fullmatch(r"\w+", name):
         return {}
     file = resources.files("efficiency_bench.configs").joinpath(group, f"{name}.yaml")
@@ -189,7 +189,7 @@ def _group_file(group: str, name: str) -> dict[str, Any]:
 
 
 def _value(value: Any) -> str:
-    """A value in Hydra's grammar of overrides."""
+    """Return ``value`` in Hydra's override syntax."""
     match value:
         case None:
             return "null"

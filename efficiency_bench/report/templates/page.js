@@ -107,6 +107,6 @@
   }
   const drawAll = () => Promise.all([...document.querySelectorAll("[data-chart]")].map(drawChart));
   narrow.addEventListener("change", drawAll);
-  // tells a browser's test, or a printer's script, that nothing more will move
+  // tells tests and scripts that all charts are drawn
   drawAll().then(() => document.documentElement.setAttribute("data-drawn", ""));
 })();
