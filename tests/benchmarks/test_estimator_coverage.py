@@ -11,7 +11,7 @@ from benchmarks import estimator_coverage
 ROOT = Path(__file__).parents[2]
 
 
-def test_its_networks_are_those_of_the_suite_with_their_dates_and_macs():
+def test_the_design_has_the_suites_networks_dates_and_macs():
     suite = yaml.safe_load((ROOT / "configs" / "suite" / "history.yaml").read_text())
     names = suite["hydra"]["sweeper"]["params"]["experiment"].split(",")
     assert sorted(names) == sorted(estimator_coverage.NETWORKS)

@@ -1,4 +1,4 @@
-"""What benchmarks say: the shape of a row, the exponent of growth, and tables between markers."""
+"""Benchmark output: the keys of a row, the growth exponent, and tables between markers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_a_row_has_the_keys_and_the_medians_of_its_pairs():
     json.dumps(row, allow_nan=False)
 
 
-def test_pairs_take_turns_in_going_first():
+def test_the_order_within_pairs_alternates():
     order = []
     pairs = script("rows").interleaved(
         lambda: order.append("ours") or 1.0, lambda: order.append("other") or 2.0, 3
@@ -43,7 +43,7 @@ def test_pairs_take_turns_in_going_first():
 
 
 @pytest.mark.parametrize("power", [1.0, 2.0, 0.5])
-def test_the_exponent_is_that_of_the_growth(power):
+def test_the_exponent_matches_the_growth(power):
     scale = script("scale")
     assert scale.exponent([(n, 3 * n**power) for n in (10, 1000, 4000)]) == pytest.approx(power)
     assert scale.exponent([(10, 1.0)]) is None
@@ -81,7 +81,7 @@ somebody else's
 """
 
 
-def test_a_table_is_written_between_its_markers_and_nothing_else_moves(tmp_path):
+def test_only_the_text_between_the_markers_is_replaced(tmp_path):
     write_tables = script("write_tables")
     (tmp_path / "startup.json").write_text(json.dumps([ROW]))
     page, left = write_tables.written(PAGE, tmp_path)

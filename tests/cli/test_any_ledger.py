@@ -1,6 +1,6 @@
-"""Every field of an entry, an event and a sweep's record, damaged; every verb that reads them.
+"""Damage in any field of an entry, event log or sweep manifest, for every verb that reads it.
 
-No damage may stop a verb: it reads the others and names the file that it could not read.
+No damage stops a verb: it names the file that it cannot read and reads the others.
 """
 
 import contextlib
@@ -50,7 +50,7 @@ VERBS = (
 
 
 class Raw:
-    """Text that stands in the file as it is, JSON or not."""
+    """Text that is written to the file as it is, valid JSON or not."""
 
     def __init__(self, text):
         self.text = text
@@ -80,7 +80,7 @@ VALUES = st.one_of(
 
 
 def places(value, path=()):
-    """Paths of everything in JSON, the whole left out."""
+    """Return the paths of all values in a JSON document, except the root."""
     inner = value.items() if isinstance(value, dict) else enumerate(value)
     for name, item in inner:
         yield (*path, name)
@@ -107,7 +107,7 @@ def a_damage(data, content):
 
 
 def typed(*arguments):
-    """What a verb prints; it ends by itself, or by the user's mistake in words."""
+    """Return what a verb prints; it must exit normally or with a user error."""
     out, err = io.StringIO(), io.StringIO()
     ended = contextlib.suppress(typer.Exit, UserError)
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), ended:
@@ -153,7 +153,7 @@ def damaged_entries(data, ledger):
 
 @fuzz(40)
 @given(st.data())
-def test_no_entry_stops_a_verb(ledger, data):
+def test_no_damaged_entry_stops_a_verb(ledger, data):
     runs = runs_of(ledger)
     files = damaged_entries(data, ledger)
     verbs = st.lists(st.sampled_from(VERBS[1:]), min_size=4, max_size=4, unique=True)
@@ -170,7 +170,7 @@ def test_no_entry_stops_a_verb(ledger, data):
 
 @fuzz(3)
 @given(st.data())
-def test_no_entry_stops_the_report(ledger, tmp_path, data):
+def test_no_damaged_entry_stops_the_report(ledger, tmp_path, data):
     with replaced(damaged_entries(data, ledger)):
         typed("report", "--ledger", str(ledger), "--out", str(tmp_path / "page"))
     assert (tmp_path / "page" / "index.html").is_file()
@@ -178,7 +178,7 @@ def test_no_entry_stops_the_report(ledger, tmp_path, data):
 
 @fuzz(40)
 @given(st.data())
-def test_no_log_stops_verify(ledger, data):
+def test_no_damaged_log_stops_verify(ledger, data):
     run = data.draw(st.sampled_from(runs_of(ledger)))
     path = ledger / "events" / f"{run}.jsonl.gz"
     lines = [json.loads(line) for line in gzip.decompress(path.read_bytes()).splitlines()]
@@ -191,7 +191,7 @@ def test_no_log_stops_verify(ledger, data):
 
 
 @pytest.mark.parametrize("name", [b"a b", b"[red]", b"\xff\xfe", b"=1", b"x\ny"])
-def test_no_name_of_a_file_stops_a_verb(ledger, name):
+def test_no_file_name_stops_a_verb(ledger, name):
     path = ledger / os.fsdecode(name + b".json")
     run = runs_of(ledger)[0]
     content = json.loads((ledger / f"{run}.json").read_text())
@@ -226,7 +226,7 @@ RECORDS = ("sweep.json", "1.json", "entry.json", "events.jsonl")
 
 @fuzz(60)
 @given(st.data())
-def test_no_record_stops_status(sweep, data):
+def test_no_damaged_manifest_stops_status(sweep, data):
     run = Path("run")
     record = data.draw(st.sampled_from(RECORDS), "record")
     path = (sweep if record in ("sweep.json", "1.json") else run) / record
@@ -249,7 +249,7 @@ def test_no_record_stops_status(sweep, data):
 
 
 @pytest.mark.parametrize("kind", ["start", "progress", "evaluation"])
-def test_no_field_of_a_log_stops_status(sweep, kind):
+def test_no_damaged_field_of_a_log_stops_status(sweep, kind):
     """Each field of an event of that kind taken out, or of another type."""
     path = Path("run/events.jsonl")
     Path("run/entry.json").unlink()
@@ -271,7 +271,7 @@ def test_no_field_of_a_log_stops_status(sweep, kind):
 
 @pytest.mark.parametrize("record", RECORDS)
 @pytest.mark.parametrize("kind", ["device", "pipe", "folder"])
-def test_a_record_that_is_no_regular_file_does_not_stop_status(sweep, record, kind):
+def test_a_manifest_that_is_not_a_regular_file_does_not_stop_status(sweep, record, kind):
     path = (sweep if record in ("sweep.json", "1.json") else Path("run")) / record
     path.unlink()
     if record == "events.jsonl":

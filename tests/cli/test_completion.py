@@ -1,4 +1,4 @@
-"""Completion in a real bash, and in the words by which zsh asks (no zsh is installed for tests)."""
+"""Completion in a real bash, and by the requests that zsh and fish send."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def files(group: str) -> set[str]:
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="no bash")
-def test_bash_completes_what_hydra_will_find():
+def test_bash_completes_hydras_keys_and_names():
     assert set(in_bash("train", "experiment", "=")) == files("experiment")
     assert in_bash("train", "-m", "suite", "=", "history_m") == ["history_modern"]
     two = in_bash("train", "-m", "experiment", "=", "alexnet,resnet1")

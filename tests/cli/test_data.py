@@ -1,4 +1,4 @@
-"""`data`: what the user mistakes is said in a line."""
+"""`data`: every user error is a short message."""
 
 import signal
 
@@ -10,7 +10,7 @@ from tests.data.ffcv.betons import needs_ffcv, noise, plant_betons
 
 
 @needs_ffcv
-def test_a_source_that_is_not_there(typed):
+def test_a_missing_source(typed):
     refused(typed("data", "write-ffcv", "nowhere", "out"), "no folder nowhere")
 
 
@@ -24,7 +24,7 @@ def _ctrl_c_is_heard():
 
 @pytest.mark.usefixtures("_ctrl_c_is_heard")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_unwinds_and_says_how_to_go_on(typed, monkeypatch, number):
+def test_a_signal_cleans_up_and_says_how_to_continue(typed, monkeypatch, number):
     unwound = []
 
     def write(options, progress, tell):
@@ -49,7 +49,7 @@ def test_a_signal_unwinds_and_says_how_to_go_on(typed, monkeypatch, number):
         (("--max-px", "5000"), "--max-px"),
     ],
 )
-def test_settings_that_cannot_be(typed, options, words):
+def test_invalid_settings(typed, options, words):
     result = typed("data", "write-ffcv", "nowhere", "out", *options)
     assert result.returncode == 2
     assert words in result.stderr

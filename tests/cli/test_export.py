@@ -62,5 +62,5 @@ def test_the_command_prints_one_table_or_writes_all(tmp_path):
         (("--out", "/proc/none"), ("/proc/none", "--out DIR")),
     ],
 )
-def test_a_mistake_is_one_readable_message(words, named, typed):
+def test_a_user_error_is_one_readable_message(words, named, typed):
     refused(typed("ledger", "export", "--ledger", str(LEDGER), *words), *named)

@@ -47,7 +47,7 @@ def test_too_few_points_for_a_fit(tmp_path):
     refused(command("fit", str(tmp_path), cwd=tmp_path), "at least 3 rows")
 
 
-def test_currencies_of_a_machine(typed):
+def test_fits_in_other_currencies(typed):
     refused(typed("fit", "published", "--currency", "seconds"), "only compute", "paper3x")
     refused(typed("fit", "published", "--hardware", "H100"), "--currency seconds")
     options = ("--currency", "energy", "--sweep", "0.5:0.9")
@@ -78,7 +78,7 @@ def test_a_sweep_of_the_published_rows_and_of_a_ledger(typed, tmp_path):
     assert [round(row["halving_months"], 1) for row in rows] == [18.0] * 3
 
 
-def test_the_papers_own_split(typed):
+def test_the_decomposition_of_the_published_rows(typed):
     rows = json.loads(typed("decompose", "published", "--json").stdout)
     last = rows[-1]
     assert last["model"] == "efficientnet_b0"

@@ -1,4 +1,4 @@
-"""Entries that were forged with every digest made anew: `verify` exits 1 for each of them."""
+"""Forged entries whose digests were all recomputed: `verify` exits with 1 for each."""
 
 import json
 
@@ -16,7 +16,7 @@ OPTIONS = ("recipe.epochs=2", "recipe.batch_size=32", "target.value=0.999")
 
 @pytest.fixture(scope="module")
 def genuine(tmp_path_factory):
-    """The ledger of one run that was really trained."""
+    """A ledger with one genuine run."""
     folder = tmp_path_factory.mktemp("genuine")
     run(tiny(folder, "experiment=shufflenet_v2_x1_0", *OPTIONS, f"run_dir={folder / 'run'}"))
     return folder / "ledger"
@@ -44,21 +44,19 @@ def rules(row):
 
 
 def consistent(folder):
-    """Whether log, configuration and entry agree: all that can be held without the network."""
+    """Whether log, configuration and entry agree; this needs no network."""
     read = store.read(folder)
     return all(verify(folder, entry, LedgerIndex(read.entries)).ok for entry in read.entries)
 
 
-def test_what_was_not_changed_is_verified(forgery, verified, tmp_path):
+def test_an_unchanged_entry_is_verified(forgery, verified, tmp_path):
     forgery.write(tmp_path / "forged")
     (row,), code = verified()
     assert (row["verdict"], row["ok"], code) == ("verified", True, 0)
     assert (row["failures"], row["not_confirmed"], row["skipped"]) == ([], [], [])
 
 
-def test_three_seeds_of_a_registered_network_at_a_thousandth_of_its_macs(
-    genuine, verified, tmp_path
-):
+def test_a_thousandth_of_the_networks_macs_fails_for_every_seed(genuine, verified, tmp_path):
     """With the digest of unknown code: the count here disagrees, whatever code it was."""
     (entry,) = store.read(genuine).entries
     for seed in range(3):
@@ -103,7 +101,7 @@ def test_a_network_that_does_not_exist_is_not_confirmed(forgery, verified, tmp_p
         (("data",), "root"),
     ],
 )
-def test_a_key_that_the_schema_does_not_have_fails(forgery, verified, tmp_path, part, key):
+def test_an_unknown_key_fails(forgery, verified, tmp_path, part, key):
     config = forgery.entry["config"]
     for name in part:
         config = config[name]
@@ -114,7 +112,7 @@ def test_a_key_that_the_schema_does_not_have_fails(forgery, verified, tmp_path, 
     assert f"keys: {'.'.join(('config', *part, key))}" in {f["rule"] for f in row["failures"]}
 
 
-def test_a_key_of_a_later_schema_fails_in_an_earlier_one(forgery, verified, tmp_path):
+def test_a_key_of_a_newer_schema_fails_in_an_older_entry(forgery, verified, tmp_path):
     forgery.as_schema(3)
     forgery.entry["schema_version"] = 2
     forgery.write(tmp_path / "forged")
@@ -126,7 +124,7 @@ def test_a_key_of_a_later_schema_fails_in_an_earlier_one(forgery, verified, tmp_
     assert verified()[1] == 0, "an entry of schema 2 is verified without it"
 
 
-def test_a_level_that_nobody_measured_is_not_confirmed(forgery, verified, tmp_path):
+def test_a_baseline_level_without_its_runs_is_not_confirmed(forgery, verified, tmp_path):
     target = {**forgery.entry["target"], "source": "baseline", "baseline_run_ids": ["nobody"]}
     forgery.both("target", target)
     forgery.entry["config"]["target"]["value"] = None
@@ -137,7 +135,7 @@ def test_a_level_that_nobody_measured_is_not_confirmed(forgery, verified, tmp_pa
 
 
 @pytest.mark.parametrize("commit", ["HEAD", "--output=stolen", "ab", "g" * 40])
-def test_a_commit_that_is_no_commit_id_fails_and_never_reaches_git(
+def test_an_invalid_commit_id_fails_and_never_reaches_git(
     forgery, verified, tmp_path, monkeypatch, commit
 ):
     from efficiency_bench import git
@@ -154,7 +152,9 @@ def test_a_commit_that_is_no_commit_id_fails_and_never_reaches_git(
 
 
 @pytest.mark.parametrize(("schema", "verdict"), [(3, "failed"), (2, "not confirmed")])
-def test_other_code_than_the_commit_has(forgery, verified, tmp_path, monkeypatch, schema, verdict):
+def test_code_that_differs_from_the_commit(
+    forgery, verified, tmp_path, monkeypatch, schema, verdict
+):
     """In schema 2 a file that git did not track may be why, and was not said."""
     commit = "c" * 40
     monkeypatch.setattr(provenance, "code_digest_at", lambda asked: {commit: "a" * 64}.get(asked))
@@ -167,7 +167,7 @@ def test_other_code_than_the_commit_has(forgery, verified, tmp_path, monkeypatch
     assert "code" in rules(row) | {text.partition(":")[0] for text in row["not_confirmed"]}
 
 
-def test_what_no_recomputation_can_show(forgery, verified, tmp_path):
+def test_invented_accuracies_cannot_be_detected_by_recomputing(forgery, verified, tmp_path):
     """Accuracies that were invented, log and digests with them: only training again shows it."""
     for evaluation in (
         *forgery.entry["evaluations"],
@@ -181,7 +181,7 @@ def test_what_no_recomputation_can_show(forgery, verified, tmp_path):
 
 
 @pytest.mark.parametrize("text", ["Infinity", "NaN", "1e400", "1" + "0" * 400, "5e-324", "-1"])
-def test_a_number_that_is_none_is_a_failure_by_the_files_name(forgery, verified, tmp_path, text):
+def test_an_invalid_number_fails_and_names_the_file(forgery, verified, tmp_path, text):
     run_id = forgery.write(tmp_path / "forged")
     path = tmp_path / "forged" / f"{run_id}.json"
     images = forgery.entry["images"]

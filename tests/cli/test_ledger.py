@@ -1,4 +1,4 @@
-"""`efficiency-bench ledger`: the page's keys, files that are no entries, imports."""
+"""`efficiency-bench ledger`: JSON keys, invalid files, imports."""
 
 import json
 
@@ -7,7 +7,7 @@ from tests.commands import command
 from tests.tiny import TINY
 
 
-def test_ledger_verbs_give_the_pages_keys(trained):
+def test_ledger_verbs_print_the_documented_keys(trained):
     folder, result, _ = trained
     listed = command("ledger", "list", "--ledger", "ledger", "--json", cwd=folder)
     (row,) = json.loads(listed.stdout)
@@ -21,7 +21,7 @@ def test_ledger_verbs_give_the_pages_keys(trained):
     refused(command("ledger", "export", "--format", "xml", "--ledger", "ledger", cwd=folder), "csv")
 
 
-def test_an_entry_that_is_no_json_or_newer_is_named_and_the_others_read(trained, tmp_path):
+def test_invalid_or_newer_entries_are_named_and_the_others_read(trained, tmp_path):
     folder, _, _ = trained
     ledger = tmp_path / "ledger"
     ledger.mkdir()
@@ -44,7 +44,7 @@ def test_a_ledger_folder_that_is_a_file(tmp_path, typed):
     refused(typed("train", *options), "ledger_dir=")
 
 
-def test_crossings_with_their_intervals(trained):
+def test_crossings_have_intervals(trained):
     folder, _, _ = trained
     result = command("ledger", "crossings", "--ledger", "ledger", "--json", cwd=folder)
     (row,) = json.loads(result.stdout)

@@ -11,7 +11,7 @@ RUN = ("experiment=shufflenet_v2_x1_0", *TINY, "target.value=0.9")
 NO_PROBE = ("--probe-seconds", "0")
 
 
-def test_a_plan_here_times_real_steps_and_writes_nothing(typed, tmp_path):
+def test_a_plan_for_this_machine_times_real_steps_and_writes_nothing(typed, tmp_path):
     result = typed("plan", *RUN, *NO_PROBE, "price_usd_per_hour=2", "--json")
     assert result.returncode == 0, result.stderr
     plan = json.loads(result.stdout)
@@ -40,7 +40,7 @@ def test_a_plan_of_a_suite_for_other_hardware_fits_80_columns(typed, monkeypatch
         assert word in words
 
 
-def test_a_mistake_in_a_plan_says_what_is_allowed(typed):
+def test_an_invalid_plan_says_what_is_allowed(typed):
     refused(typed("plan", *RUN, "hardware=h100"), "a100x1, a100x8, h100x1, h100x8", "FILE.yaml")
     refused(typed("plan", *RUN, "--budget", "5usd"), "price_usd_per_hour=")
     refused(typed("plan", *RUN, "--budget", "5gpu-hours"), "hardware=")

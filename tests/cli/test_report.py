@@ -25,7 +25,7 @@ def test_it_prints_the_page_and_needs_no_torch(tmp_path):
     assert "15.7 months" in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
 
 
-def test_an_absent_ledger_gives_the_published_rows_and_says_so(tmp_path, typed):
+def test_a_missing_ledger_gives_the_published_rows_and_says_so(tmp_path, typed):
     result = typed("report", "--ledger", "nowhere", "--out", "out")
     assert result.returncode == 0
     remark = "No entries in nowhere: these are the published rows."
@@ -35,7 +35,7 @@ def test_an_absent_ledger_gives_the_published_rows_and_says_so(tmp_path, typed):
     assert "15.7 months" in page
 
 
-def test_a_file_that_is_no_entry_is_named_on_the_page(tmp_path, typed):
+def test_an_invalid_file_is_named_on_the_page(tmp_path, typed):
     store.append(tmp_path / "ledger", make_entry("one"))
     (tmp_path / "ledger" / "broken.json").write_text("{")
     result = typed("report", "--ledger", "ledger", "--out", "out")
@@ -44,6 +44,6 @@ def test_a_file_that_is_no_entry_is_named_on_the_page(tmp_path, typed):
         assert "Not read: ledger/broken.json: not JSON" in text
 
 
-def test_a_place_that_takes_no_page(tmp_path, typed):
+def test_an_output_folder_that_cannot_be_written(tmp_path, typed):
     (tmp_path / "file").write_text("")
     refused(typed("report", "--ledger", "published", "--out", "file"), "cannot write", "folder")

@@ -8,7 +8,7 @@ from tests.commands import command
 from tests.tiny import TINY
 
 
-def test_train_json_is_the_entry_and_nothing_else(trained):
+def test_train_json_prints_only_the_entry(trained):
     folder, result, _ = trained
     entry = json.loads(result.stdout)
     assert set(entry) >= LEDGER_LIST_KEYS
@@ -17,7 +17,7 @@ def test_train_json_is_the_entry_and_nothing_else(trained):
     assert entry["end_reason"] == "schedule"
 
 
-def test_the_same_command_on_a_finished_run_prints_its_entry_and_adds_none(trained):
+def test_repeating_a_finished_run_prints_its_entry_and_adds_none(trained):
     folder, first, options = trained
     again = command("train", *options, "--json", cwd=folder)
     assert again.returncode == 0
@@ -25,7 +25,7 @@ def test_the_same_command_on_a_finished_run_prints_its_entry_and_adds_none(train
     assert len(list((folder / "ledger").glob("*.json"))) == 1
 
 
-def test_a_sweep_runs_every_job_and_says_where_it_is(tmp_path):
+def test_a_sweep_runs_every_job_and_shows_its_progress(tmp_path):
     swept = ("experiment=shufflenet_v2_x1_0", "seed=0,1", *TINY, *SHORT, "ledger_dir=ledger")
     result = command("train", "-m", *swept, "--json", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
@@ -33,7 +33,7 @@ def test_a_sweep_runs_every_job_and_says_where_it_is(tmp_path):
     assert "run 2/2" in result.stderr
 
 
-def test_a_network_that_cannot_be_trusted_is_refused_before_training(typed, monkeypatch, tmp_path):
+def test_a_network_that_cannot_be_counted_is_refused_before_training(typed, monkeypatch, tmp_path):
     from efficiency_bench.counting import operators
 
     right = operators.CONTRACTIONS["aten::linear"]

@@ -19,7 +19,7 @@ def test_status_without_a_sweep_says_how_to_start_one(typed):
     refused(typed("status"), "train -m suite=")
 
 
-def test_a_sweep_is_accounted_for_and_the_same_command_continues_it(typed):
+def test_status_lists_every_run_and_the_same_command_continues_the_sweep(typed):
     swept = ("train", "-m", *RUN, "ledger_dir=ledger,/proc/nothing", "run_dir=in-${ledger_dir}")
     first = typed(*swept, "--json")
     assert first.returncode == 2
@@ -41,16 +41,16 @@ def test_a_sweep_is_accounted_for_and_the_same_command_continues_it(typed):
         refused(typed(*swept), f"status {name}")
 
 
-def test_a_mistake_in_one_run_of_a_sweep_starts_none(typed, tmp_path):
+def test_an_invalid_run_keeps_the_whole_sweep_from_starting(typed, tmp_path):
     refused(typed("train", "-m", *RUN, "recipe.batch_size=16,0"), "run 2/2", "batch_size")
     assert not list(tmp_path.iterdir())
 
 
-def test_a_flag_after_the_overrides_is_understood(typed):
+def test_a_flag_after_the_overrides_is_accepted(typed):
     refused(typed("train", *RUN, "recipe.epochs=1,0", "-m"), "run 2/2", "epochs")
 
 
-def test_a_launcher_that_is_not_there_or_set_wrongly_is_one_message(typed):
+def test_an_unknown_or_misconfigured_launcher_gives_one_message(typed):
     refused(typed("train", *RUN, "hydra/launcher=slurm"), "add -m")
     refused(typed("train", "-m", *RUN, "hydra/launcher=slrum"), "slurm_local")
     slurm = ("train", "-m", *RUN, "hydra/launcher=slurm")
@@ -59,7 +59,7 @@ def test_a_launcher_that_is_not_there_or_set_wrongly_is_one_message(typed):
     refused(typed(*slurm, "--cfg", "hydra"), "-m")
 
 
-def test_where_there_is_no_slurm_the_message_says_what_else_to_do(typed, monkeypatch):
+def test_without_slurm_the_message_names_the_alternative(typed, monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     refused(typed("train", "-m", *RUN, "hydra/launcher=slurm"), "login node", "slurm_local")
 
@@ -77,7 +77,7 @@ def test_without_the_extra_the_message_says_what_to_install(tmp_path):
     refused(result, "efficiency-bench[slurm]")
 
 
-def test_a_sweep_through_the_local_launcher_ends_as_runs_in_this_process(tmp_path):
+def test_the_local_launcher_gives_the_same_results_as_this_process(tmp_path):
     swept = ("experiment=alexnet", "recipe.epochs=0.3", "target.value=1.0")
     with Cluster(tmp_path, plain_environment()) as user:
         sweep = user.start(*swept, "seed=0,1", "hydra/launcher=slurm_local")

@@ -1,4 +1,4 @@
-"""Verbs that print data: 80 columns, JSON alone with --json, no colour where none is wanted."""
+"""Verbs that print data: 80 columns, only JSON with --json, no colour unless wanted."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ COLOUR = re.compile(r"\x1b\[(?:\d+;)*(?:3[0-8]|4[0-8]|9[0-7]|10[0-7])(?:;\d+)*m"
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_a_narrow_terminal_is_enough_and_json_is_json_alone(verb, words_of, typed, monkeypatch):
+def test_output_fits_80_columns_and_json_prints_only_json(verb, words_of, typed, monkeypatch):
     words = words_of(verb)
     monkeypatch.setenv("COLUMNS", "80")
     shown = typed(*words)
@@ -78,7 +78,7 @@ def in_a_terminal(*words: str, **environment: str) -> str:
     return seen.decode()
 
 
-def test_colour_is_for_those_who_want_it(words_of):
+def test_colour_follows_terminal_and_environment(words_of):
     assert COLOUR.search("\x1b[1;32mok\x1b[0m")
     assert not COLOUR.search("\x1b[1mok\x1b[0m")
     for words in (words_of("fit"), words_of("costs")):

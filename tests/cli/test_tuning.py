@@ -1,4 +1,4 @@
-"""From trials on a part of the training images to a run with the rate that they chose."""
+"""Learning-rate search: from trials to a run with the chosen rate."""
 
 import pytest
 import yaml
@@ -26,7 +26,7 @@ def searched(tmp_path, monkeypatch):
     return entries
 
 
-def test_trials_choose_the_rate_of_a_run_whose_entry_knows_the_search(searched, typed, tmp_path):
+def test_trials_choose_the_rate_and_the_entry_records_the_search(searched, typed, tmp_path):
     assert [v.verdict for v in verify_ledger("tuning", None, None)] == ["verified"] * 2
     assert {entry.evaluations[0].val_images for entry in searched[:1]} == {60}
     told = typed("ledger", "rates", "tuning", "--out", "found.yaml")

@@ -35,13 +35,13 @@ from tests.commands import command
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) and "=" in value[0] else "",
 )
-def test_a_users_mistake_is_one_readable_message(arguments, words, tmp_path, typed):
+def test_a_user_error_is_one_readable_message(arguments, words, tmp_path, typed):
     refused(typed("train", *arguments, "tracking.wandb=false"), *words)
     assert not list(tmp_path.glob("runs/ledger/*"))
 
 
-def test_a_command_that_is_forked_for_the_tests_is_the_installed_one(tmp_path):
-    """What all the other tests that start a process rest on."""
+def test_a_command_forked_for_the_tests_behaves_like_the_installed_one(tmp_path):
+    """All other tests that start a process rely on this."""
     for words in (("fit", "published", "--json"), ("train", "experiment=none"), ("ledger", "list")):
         forked, installed = (command(*words, cwd=tmp_path, cold=cold) for cold in (False, True))
         assert forked.stdout == installed.stdout

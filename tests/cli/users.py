@@ -1,4 +1,4 @@
-"""What a user's mistake must look like, and how short a run is here."""
+"""How a user error must look, and the settings of a short run."""
 
 LEDGER_LIST_KEYS = {
     "run_id",
@@ -30,7 +30,7 @@ SHORT = ("recipe.epochs=0.3", "target.value=1.0", "tracking.wandb=false")
 
 
 def refused(result, *words):
-    """The user's mistake: exit 2, at most a few lines, every word named, no traceback."""
+    """Check a user error: exit code 2, a few lines with the expected words, no traceback."""
     assert result.returncode == 2, result.stderr
     assert "Traceback" not in result.stderr
     assert len(result.stderr.strip().splitlines()) <= 3, result.stderr

@@ -1,4 +1,4 @@
-"""The pages that a reader meets: their fenced blocks, links and anchors."""
+"""The documentation pages: their code blocks, links and anchors."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def prose(page: Path) -> str:
 
 
 def links(page: Path) -> tuple[str, ...]:
-    """What a page points to, as it is written."""
+    """Return the link targets of a page, as written."""
     return tuple(one or other for one, other in LINK.findall(prose(page)))
 
 

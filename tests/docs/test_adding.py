@@ -13,7 +13,7 @@ from tests.docs.pages import ROOT, blocks
 from tests.tiny import TINY
 
 
-def test_a_recipe_of_ones_own_trains_from_its_folder(tmp_path: Path) -> None:
+def test_a_users_recipe_trains_from_its_folder(tmp_path: Path) -> None:
     page = blocks(ROOT / "docs" / "adding.md")
     (recipe,) = [block.body for block in page if block.language == "yaml"]
     (typed,) = [block.commands[0] for block in page if block.language == "bash"]
@@ -28,7 +28,7 @@ def test_a_recipe_of_ones_own_trains_from_its_folder(tmp_path: Path) -> None:
     assert entry["config"]["recipe"]["optimizer"]["lr"] == 0.05
 
 
-def test_the_citation_is_of_this_version_and_licence() -> None:
+def test_the_citation_has_this_version_and_licence() -> None:
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     assert citation["version"] == efficiency_bench.__version__
     assert citation["license"] in (ROOT / "pyproject.toml").read_text()

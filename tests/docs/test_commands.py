@@ -1,4 +1,4 @@
-"""Every command of the pages is typed as it stands, on small stand-ins for the reader's data.
+"""Every command on the pages is run as written, on small stand-ins for the user's data.
 
 Runs are shortened: 300 digits, eight epochs, a target just over what guessing may reach.  Of
 `make` only the recipe is looked up.  docs/cluster.md is followed by tests/cluster.
@@ -30,7 +30,7 @@ FOLLOWED = [page for page in PAGES if page.name != "cluster.md"]
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
-    """A folder that has what the pages speak of: a sweep, two ledgers, and data."""
+    """A folder with what the pages refer to: a sweep, two ledgers, and data."""
     return made_once(tmp_path_factory, "desk", prepare)
 
 
@@ -71,7 +71,7 @@ def shortened(words):
 
 
 def fails(command):
-    """Why a command of a page does not do what it should, or None."""
+    """Return why a command of a page fails, or None."""
     program, *rest = command
     if program == "make":
         done = subprocess.run(["make", "-n", *rest], cwd=ROOT, capture_output=True, check=False)
@@ -85,14 +85,14 @@ def fails(command):
 
 @pytest.mark.parametrize("page", FOLLOWED, ids=lambda page: page.name)
 @pytest.mark.usefixtures("desk")
-def test_the_commands_of_a_page_end_well(page, capfd):
+def test_the_commands_of_a_page_succeed(page, capfd):
     to_follow = [b for b in blocks(page) if b.language == "bash" and b.reason is None]
     failed = [why for block in to_follow for command in block.commands if (why := fails(command))]
     assert failed == [], capfd.readouterr().err
 
 
 @pytest.mark.parametrize("page", FOLLOWED, ids=lambda page: page.name)
-def test_every_block_says_what_it_holds(page):
+def test_every_code_block_has_a_language(page):
     """An output or a file is `text`, `yaml` or `python`; a reason stands over commands only."""
     for block in blocks(page):
         assert block.language in ("bash", "text", "yaml", "python"), block.body

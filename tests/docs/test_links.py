@@ -6,7 +6,7 @@ from tests.docs.pages import PAGES, ROOT, anchors, links
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_lead_somewhere(page):
+def test_links_have_targets(page):
     lost = []
     for link in links(page):
         if link.startswith(("https://", "mailto:")):
@@ -18,7 +18,7 @@ def test_links_lead_somewhere(page):
     assert lost == []
 
 
-def test_the_readers_of_the_readme_find_every_page():
+def test_every_page_is_linked_from_the_readme():
     """A page that nothing links to is not read."""
     linked = {
         (page.parent / link.partition("#")[0]).resolve() for page in PAGES for link in links(page)

@@ -1,4 +1,4 @@
-"""The site as its readers open it: from a folder, in Debian's Chromium, without a network."""
+"""The built site, opened from a folder in Debian's Chromium, without a network."""
 
 import shutil
 import subprocess
@@ -40,7 +40,7 @@ def test_every_page_is_in_the_site(site):
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: apt-get install chromium")
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desk", "phone"])
-def test_every_page_opens_without_a_complaint_or_the_network(site, viewport):
+def test_every_page_opens_without_errors_or_network(site, viewport):
     complaints, requests = [], []
     with sync_api.sync_playwright() as playwright:
         # a test runs as root in CI, where Chromium's own sandbox cannot start

@@ -1,4 +1,4 @@
-"""Exported tables as their readers see them."""
+"""Exported tables, read back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A ledger folder for the page: two comparable sets, two suites, seeds, a miss, hostile words."""
+"""A ledger for the page: two comparable sets, two suites, seeds, a miss, hostile names."""
 
 from __future__ import annotations
 

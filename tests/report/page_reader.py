@@ -1,4 +1,4 @@
-"""A page read by the standard library's parser, as a tree flat enough to question."""
+"""An HTML page parsed by the standard library, for tests to query."""
 
 from __future__ import annotations
 

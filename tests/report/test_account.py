@@ -1,4 +1,4 @@
-"""The page's account by operator and its currencies: of a real run, and of a fit by hand."""
+"""MACs by operator and currencies on the page: of a real run, and of a fit by hand."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_the_operators_of_a_run_are_those_of_its_layers(tmp_path: Path) -> None:
         assert macs_by_operator(garbled) == {}, "the page goes on without"
 
 
-def test_the_currencies_are_the_verbs_fits(small_ledger: SmallLedger) -> None:
+def test_the_currencies_match_the_fit_command(small_ledger: SmallLedger) -> None:
     """The runs come from two kinds of machine: the one with the most runs stands."""
     entries = [on_another_machine(entry) for entry in store.read(small_ledger.folder).entries]
     source = str(small_ledger.folder)

@@ -1,4 +1,4 @@
-"""The chart: what it draws, and that its files stand alone."""
+"""The chart: what it draws, and that its files are self-contained."""
 
 import re
 import xml.etree.ElementTree as ET
@@ -39,7 +39,7 @@ def test_png_svg_and_html_are_written(written):
     assert html.stat().st_size > 100_000
 
 
-def test_the_page_asks_the_network_for_nothing(written):
+def test_the_chart_page_loads_nothing_from_the_network(written):
     page = written[2].read_text(encoding="utf-8")
     assert not re.search(r"<(script|link|img|iframe)[^>]*(src|href)\s*=\s*[\"']?(https?:)?//", page)
     assert not re.search(r"import\s*\(?\s*[\"']https?:", page)
@@ -54,13 +54,13 @@ def test_every_dated_row_is_a_point_at_its_compute():
         assert point["compute"] == (row["compute"] if row["reached"] else row["compute_spent"])
 
 
-def test_a_missed_target_is_told_from_a_reached_one():
+def test_missed_and_reached_targets_look_different():
     kinds = {point["name"]: point["kind"] for point in values_of("point")}
     assert kinds.pop("efficientnet_b0").startswith("target not reached")
     assert set(kinds.values()) <= {"frontier", "other model"}
 
 
-def test_seeds_span_a_rule():
+def test_seeds_are_drawn_as_a_range():
     spans = {point["name"]: (point["low"], point["high"]) for point in values_of("rule")}
     low, high = spans["vgg11"]
     assert high / low == pytest.approx(13_400 / 10_500)
@@ -76,7 +76,7 @@ def test_moores_law_starts_at_the_first_row_and_halves_in_two_years():
     assert law[0]["compute"] / law[-1]["compute"] == pytest.approx(11.26, abs=0.02)
 
 
-def test_the_axis_holds_all_points_and_no_endless_band():
+def test_the_axis_shows_all_points_and_clips_an_unbounded_band():
     for result in (results.published(), RESULT, results.of_computes(8.0, 6.0, 2.0)):
         points = values_of("point", result)
         (layer,) = [la for la in layers(result) if la["mark"]["type"] == "point"]
@@ -86,7 +86,7 @@ def test_the_axis_holds_all_points_and_no_endless_band():
         assert high / low < 3 * max(computes) / min(computes)
 
 
-def test_a_folder_that_cannot_be_written_is_the_users_mistake(tmp_path):
+def test_an_unwritable_folder_is_a_user_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot write the chart"):
         write_chart(RESULT, tmp_path / "file" / "charts")

@@ -57,7 +57,7 @@ def test_the_span_is_one_line():
     assert "no combination" in span_sentence(None)
 
 
-def test_measured_conventions_have_no_errata():
+def test_measured_conventions_list_no_published_errata():
     text = printed(print_conventions, conventions(with_baseline(), ANY))
     assert "Errata" not in text
     assert "AlexNet charged to its own crossing only" in text
@@ -89,7 +89,7 @@ def test_a_decomposition_shows_corners_and_parts():
     assert "Welch" in text
 
 
-def test_the_papers_split():
+def test_the_decomposition_of_the_published_rows():
     text = printed(print_epochs_and_images, epochs_and_images(published_entries(), ANY))
     row = line_with(text, "efficientnet_b0")
     assert row == ["efficientnet_b0", "2019-05-28", "22.5x", "1.97x", "44.4x", "44.9x"]
@@ -104,6 +104,6 @@ def test_the_papers_split():
         (1, 5632.3, "1.0-5632"),
     ],
 )
-def test_an_interval_reads(low, high, text):
+def test_intervals_are_printed_readably(low, high, text):
     assert interval(low, high) == text
     assert one_decimal(None) == "-"

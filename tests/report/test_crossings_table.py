@@ -25,7 +25,7 @@ def seed(number, shift):
     )
 
 
-def test_seeds_stand_alone_and_together():
+def test_seeds_are_listed_alone_and_combined():
     shifts = (0.9, 1.0, 1.1)
     ledger = [make_baseline("own"), *(seed(i, shift) for i, shift in enumerate(shifts))]
     *alone, together = crossing_rows(ledger)
@@ -43,7 +43,7 @@ def test_seeds_stand_alone_and_together():
     )
 
 
-def test_seeds_of_two_machines_stand_together_and_another_rate_apart():
+def test_other_machines_join_a_row_but_other_learning_rates_do_not():
     def run(number, device, lr):
         config = {"recipe": {"optimizer": {"lr": lr}}, "device": device}
         update = {"config": config, "config_digest": device.ljust(64, "0")}

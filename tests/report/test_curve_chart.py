@@ -1,4 +1,4 @@
-"""Curves thinned without moving what is read from them, and seeds that share a row."""
+"""Thinned curves that keep their crossings, and seeds that share a row."""
 
 from efficiency_bench.report.charts.curve_chart import (
     MOST_POINTS,
@@ -30,7 +30,7 @@ def test_a_long_curve_keeps_its_ends_and_both_sides_of_a_crossing():
     assert {under, over} <= set(kept)
 
 
-def test_a_curve_that_crosses_all_the_time_stays_small():
+def test_a_curve_with_many_crossings_stays_small():
     points = [(100 * i, 0.9 + (0.01 if i % 2 else -0.01)) for i in range(1, 2000)]
     assert len(thinned(run_with_curve("restless", points))) <= 3 * MOST_POINTS + 4
 
@@ -41,7 +41,7 @@ def test_a_curve_without_the_metric_has_no_points():
     assert thinned(other) == []
 
 
-def test_seeds_stand_in_one_row():
+def test_seeds_share_one_row():
     same = {"model": "net", "config_digest": "c" * 64}
     ledger = [
         *(straight(f"net-s{i}", 1e6 * (1 + 0.1 * i), **same) for i in range(3)),

@@ -1,4 +1,4 @@
-"""What a run says of itself when it ends."""
+"""The last lines that a run prints."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def line(first: int | None, sustained: int | None) -> str:
         (1000, 1000, "reached 90.00 % by epoch", "NOT"),
     ],
 )
-def test_a_run_says_whether_it_arrived_and_how_surely(first, sustained, words, not_words):
+def test_a_run_reports_its_crossing_and_the_interval(first, sustained, words, not_words):
     said = line(first, sustained)
     assert words in said
     assert not_words not in said

@@ -27,7 +27,7 @@ def entries():
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_csv_and_parquet_hold_the_same(name, entries):
+def test_csv_and_parquet_have_the_same_content(name, entries):
     table = TABLES[name]([*entries, make_entry("other"), make_rung("rung", 0.25)])
     from_csv, from_parquet = opened(to_csv(table), to_parquet(table))
     assert from_parquet.num_rows == len(table.lines) > 0
@@ -129,7 +129,7 @@ def test_a_crossing_has_its_interval_and_a_run_that_missed_a_lower_end(entries):
     assert missed["crossing_low_images"] == 80_000, "all that it trained: far from the target"
 
 
-def test_the_compute_of_a_curve_is_what_the_log_said_then(entries):
+def test_the_compute_of_a_curve_matches_the_log(entries):
     """A progress event stands before each evaluation, with the compute of that moment."""
     found = lines_of(TABLES["curves"](entries))
     for run_id in (REACHED, MISSED, BUDGETED):
@@ -147,7 +147,7 @@ def test_the_compute_of_a_curve_is_what_the_log_said_then(entries):
     assert sides == {24, 32}, "progressive resizing"
 
 
-def test_rows_of_a_set_too_small_for_a_fit_are_rows_all_the_same():
+def test_sets_too_small_for_a_fit_are_exported_too():
     seeds = [make_entry(f"s{seed}", seed=seed, crossing_images=1000 * 2**seed) for seed in (0, 2)]
     missed = make_entry("s3", seed=3, crossing_images=None)
     (line,) = lines_of(TABLES["rows"]([*seeds, missed]))

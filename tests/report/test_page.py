@@ -1,4 +1,4 @@
-"""The page: its structure, its numbers, and that no word of a ledger breaks out of its place."""
+"""The page: its structure, its numbers, and that text from a ledger never becomes markup."""
 
 import base64
 import hashlib
@@ -59,7 +59,7 @@ def test_tables_charts_and_filters_say_what_they_are(written):
         assert target[1:] in ids if target[0] == "#" else (written[0].parent / target).is_file()
 
 
-def test_every_section_stands_in_its_order(written):
+def test_sections_are_in_order(written):
     names = ["headline", "compute", "curves", "split", "sweep", "conventions", "currencies"]
     for slug in (MEASURED, PUBLISHED):
         found = [e.attributes["id"] for e in written[1].all("section", within=slug)]
@@ -67,7 +67,7 @@ def test_every_section_stands_in_its_order(written):
     assert [e.attributes["id"] for e in written[1].all("section")[-2:]] == ["runs", "words"]
 
 
-def test_nothing_is_loaded_from_anywhere(written):
+def test_nothing_is_loaded_from_outside(written):
     page = written[1]
     for element in page.elements:
         assert element.name not in ("link", "img", "iframe", "object", "embed", "base")
@@ -99,13 +99,13 @@ def test_the_planted_rate_is_the_headline(written):
     assert "digits is not ImageNet" in text
 
 
-def test_the_published_rows_say_what_was_published(written):
+def test_the_published_rows_show_the_published_result(written):
     text = written[1].one("section", id=f"{PUBLISHED}-headline").text
     for words in ("15.7 months", "13.2-19.3", "44.9x"):
         assert words in text
 
 
-def test_the_table_is_the_terminals(written):
+def test_the_table_matches_the_terminals(written):
     halving = halving_time(fit_rows(published_entries(), Selection()))
     stream = io.StringIO()
     Console(file=stream, width=200).print(fit_table(halving))
@@ -122,13 +122,13 @@ def test_the_table_is_the_terminals(written):
         assert " ".join(" ".join(cells).split()) in printed
 
 
-def test_a_row_that_never_arrived_is_shown_as_such(written):
+def test_a_row_that_missed_its_target_is_marked(written):
     cells = written[1].cells(f"{MEASURED}-compute")
     name = next(i for i, cell in enumerate(cells) if cell.strip() == "slow")
     assert cells[name + 2].startswith("> ")
 
 
-def test_no_word_of_a_ledger_becomes_markup(written):
+def test_text_from_a_ledger_never_becomes_markup(written):
     path, page = written
     assert len(page.all("script")) == 3
     assert "7*7" in page.one("section", id="runs").text
@@ -139,7 +139,7 @@ def test_no_word_of_a_ledger_becomes_markup(written):
     assert path.read_text(encoding="utf-8").count("<img") == chart_library().count("<img")
 
 
-def test_each_run_opens_to_what_it_was(written):
+def test_each_run_opens_to_its_details(written):
     runs = written[1].data["runs"]
     listed = [
         e.attributes["data-run"] for e in written[1].all("details") if "data-run" in e.attributes
@@ -167,7 +167,7 @@ def test_the_charts_are_images_too(written):
     assert "target 90 %" in " ".join(drawn.itertext())
 
 
-def test_a_set_without_a_fit_says_why(tmp_path):
+def test_a_set_without_a_fit_gives_the_reason(tmp_path):
     entries = [make_baseline("own"), make_entry("alone")]
     page = Page(write_page(entries, "some", tmp_path).read_text(encoding="utf-8"))
     (missing, *_) = [e.text for e in page.all("p") if e.attributes.get("class") == "missing"]
@@ -175,7 +175,7 @@ def test_a_set_without_a_fit_says_why(tmp_path):
     assert len(page.all("details", **{"class": "run"})) == 2
 
 
-def test_a_folder_that_cannot_be_written_is_the_users_mistake(tmp_path):
+def test_an_unwritable_folder_is_a_user_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot write"):
         write_page(published_entries(), "published", tmp_path / "file" / "report")
@@ -193,7 +193,7 @@ def contrast(one, other):
     return (high + 0.05) / (low + 0.05)
 
 
-def test_words_reach_the_contrast_of_level_aa():
+def test_text_contrast_meets_wcag_aa():
     blocks = re.findall(r":root \{([^}]*)\}", template_text("page.css"))
     assert len(blocks) == 2
     for block in blocks:

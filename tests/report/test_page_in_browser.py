@@ -51,7 +51,7 @@ def opened(browser, url, viewport=DESKTOP, scheme="light"):
     assert requests == [url]
 
 
-def test_it_draws_every_chart_and_asks_nobody(browser, url):
+def test_it_draws_every_chart_without_network_requests(browser, url):
     with opened(browser, url) as page:
         charts = page.query_selector_all("[data-chart]")
         assert len(charts) == 4
@@ -62,7 +62,7 @@ def test_it_draws_every_chart_and_asks_nobody(browser, url):
         assert len([p for p in points if p.get_attribute("aria-roledescription") == "point"]) == 6
 
 
-def test_hovering_over_a_point_says_where_it_comes_from(browser, url):
+def test_a_tooltip_names_the_source_of_a_point(browser, url):
     with opened(browser, url) as page:
         page.hover("[data-chart$='top-1-90-compute'] path[aria-label*='network: m0']")
         text = page.wait_for_selector("#vg-tooltip-element.visible").inner_text()
@@ -74,7 +74,7 @@ def shown(page, selector):
     return [e for e in page.query_selector_all(selector) if e.is_visible()]
 
 
-def test_filters_hide_runs_and_sets_and_no_number(browser, url):
+def test_filters_hide_runs_and_sets_but_change_no_number(browser, url):
     with opened(browser, url) as page:
         headline = page.inner_text(".part-headline")
         assert len(shown(page, ".run")) == 23
@@ -125,7 +125,7 @@ def test_a_row_opens_to_its_curve_its_log_and_its_configuration(browser, url):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_telephone_needs_no_sideways_scrolling(browser, url, scheme):
+def test_a_phone_needs_no_horizontal_scrolling(browser, url, scheme):
     with opened(browser, url, PHONE, scheme) as page:
         for summary in page.query_selector_all("summary"):
             summary.click()
@@ -139,7 +139,7 @@ def test_a_telephone_needs_no_sideways_scrolling(browser, url, scheme):
             assert box["x"] + box["width"] <= PHONE["width"]
 
 
-def test_a_dark_page_is_dark_with_its_charts(browser, url):
+def test_dark_mode_applies_to_page_and_charts(browser, url):
     with opened(browser, url, scheme="dark") as page:
         colour = "e => getComputedStyle(e).{}"
         body = page.query_selector("body").evaluate(colour.format("backgroundColor"))

@@ -14,10 +14,10 @@ from efficiency_bench.run.terminal import RunProgress
     ("classes", "asked", "shown"),
     [(100, "top1", "top1 41.0 %"), (100, None, "top5 72.0 %"), (10, None, "top1 41.0 %")],
 )
-def test_a_baselines_accuracy_is_that_of_its_metric(
+def test_a_baselines_accuracy_is_shown_in_its_metric(
     classes: int, asked: str | None, shown: str
 ) -> None:
-    """A baseline has no target yet that would say it."""
+    """A baseline has no target yet that names the metric."""
     said = io.StringIO()
     progress = RunProgress(Console(file=said, width=200))
     config = {"device": "cpu", "precision": "fp32", "channels_last": True}

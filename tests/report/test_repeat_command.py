@@ -1,4 +1,4 @@
-"""The command that repeats a run composes to the configuration that the run recorded."""
+"""The command that repeats a run reproduces its recorded configuration."""
 
 import shlex
 
@@ -58,13 +58,13 @@ def test_settings_that_differ_are_spelled_out(settings):
     assert "departures" not in command
 
 
-def test_a_name_that_is_a_command_stays_a_name():
+def test_a_name_with_shell_syntax_is_quoted():
     config = measured_part(composed("experiment=resnet18", "data=digits", *RESOLVED))
     config["model"] = {**config["model"], "name": "a'; rm -rf $HOME; '"}
     typed = shlex.split(repeat_command(make_entry(config=config), "ledger"))
     assert r"model='a\'; rm -rf $HOME; \''" in typed
 
 
-def test_what_was_not_trained_here_has_no_command():
+def test_runs_not_trained_here_have_no_command():
     assert repeat_command(published_entries()[0], "published") is None
     assert repeat_command(make_entry(config={}), "ledger") is None

@@ -17,11 +17,11 @@ from tests.report import results
         ((1.0, 2.0, 4.1, 8.0), "does not halve: it rises, doubling every"),
     ],
 )
-def test_each_verdict_has_its_words(computes, words):
+def test_each_verdict_has_its_sentence(computes, words):
     assert headline(results.of_computes(*computes)).startswith(words)
 
 
-def test_a_growing_compute_is_called_more():
+def test_growing_compute_is_reported_as_growth():
     assert comparison(results.of_computes(1.0, 2.0, 4.1, 8.0)).startswith("8x more compute")
 
 
@@ -38,7 +38,7 @@ def test_the_basis_names_every_choice():
         assert words in text
 
 
-def test_the_goal_is_in_percent():
+def test_the_target_is_in_percent():
     assert goal(results.published()) == "imagenet, top-5 79.1 %"
     assert [percent(p) for p in (1.0, 0.5, 0.97131, 0.0)] == ["100 %", "50 %", "97.13 %", "0 %"]
 

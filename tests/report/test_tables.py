@@ -1,4 +1,4 @@
-"""The terminal's tables: what they say, and that 80 columns hold it."""
+"""The terminal's tables: their content, and that they fit 80 columns."""
 
 import pytest
 
@@ -13,7 +13,7 @@ from tests.report.printing import printed
 
 
 @pytest.mark.parametrize("result", [results.published(), results.rehearsal()])
-def test_a_fit_fits_80_columns_and_loses_no_figure(result):
+def test_a_fit_fits_80_columns_with_all_numbers(result):
     text = printed(lambda console: print_fit(result, console))
     assert max(map(len, text.splitlines())) <= 80
     assert "…" not in text
@@ -45,7 +45,7 @@ def test_a_fit_reads_like_the_papers_table():
         assert words in flat
 
 
-def test_missed_seeds_are_seen():
+def test_missed_seeds_are_shown():
     text = printed(lambda console: print_fit(results.rehearsal(), console))
     table = {line.strip("* ").split()[0]: line.split() for line in text.splitlines()[2:9]}
     assert table["shufflenet_v2_x1_0"][-1] == "2/3"
@@ -57,7 +57,7 @@ def test_missed_seeds_are_seen():
     assert "never reached the target: efficientnet_b0 small_plain" in flat
 
 
-def test_a_censored_fit_says_who_arrived_and_shows_the_frontier_too():
+def test_a_censored_fit_counts_reached_rows_and_shows_the_frontier_too():
     text = printed(lambda console: print_fit(results.rehearsal("censored"), console))
     assert max(map(len, text.splitlines())) <= 80
     flat = " ".join(text.split())
