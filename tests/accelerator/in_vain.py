@@ -22,7 +22,7 @@ def _joined() -> processes.Process:
 
 
 def wait_in_vain(folder: Path) -> None:
-    """Ranks 0 and 1 wait for a message of each other; rank 2, which will be killed, for nothing.
+    """Ranks 0 and 1 wait for a message from each other; rank 2, which gets killed, sleeps.
 
     No connection to rank 2 is used, so gloo does not notice its death, as NCCL would not.
     """
@@ -32,12 +32,12 @@ def wait_in_vain(folder: Path) -> None:
         time.sleep(600)
     try:
         dist.recv(torch.zeros(1), src=1 - rank)
-    except RuntimeError:  # gloo noticed that the other one has ended, too; NCCL would not
+    except RuntimeError:  # gloo notices that the other rank has exited; NCCL would not
         time.sleep(600)
 
 
 def leave_early(folder: Path) -> None:
-    """Rank 1 leaves as agreed; rank 0 works on for longer than it would bear silence."""
+    """Rank 1 exits as agreed; rank 0 works on for longer than the heartbeat timeout."""
     rank = _joined().rank
     if rank == 0:
         until = time.monotonic() + 3 * QUICK["PATIENCE_SECONDS"]
@@ -48,7 +48,7 @@ def leave_early(folder: Path) -> None:
 
 
 def give_up(folder: Path) -> None:
-    """Rank 1 has a fault of its own and leaves; rank 0 waits for it."""
+    """Rank 1 fails and exits; rank 0 waits for it."""
     rank = _joined().rank
     (folder / f"ready-{rank}").touch()
     if rank == 1:

@@ -20,7 +20,7 @@ DIGITS = ("data=digits", "data.train_images=300", "data.val_images=100")
 
 
 def job_on(*overrides: str) -> Job:
-    """What ``overrides`` train on the card, 300 digits."""
+    """Return the job of ``overrides`` on the stand-in: 300 digits."""
     config = resolve(composed(*DIGITS, *overrides))
     data = build_data(config.data, config.recipe, 0, torch.device(config.device))
     return build_job(config, data, None, lambda: False)

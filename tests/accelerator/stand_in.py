@@ -49,13 +49,13 @@ class Copy:
 
     @property
     def pinned(self) -> bool:
-        """Whether it came from pinned memory."""
+        """Whether the source was pinned memory."""
         return self.pinned_in is not None
 
 
 @dataclass
 class Card:
-    """What the code under test has asked of the stand-in, and what it is told."""
+    """Records the calls of the code under test, and the answers to give."""
 
     cards: int = 1
     capability: tuple[int, int] = (9, 0)
@@ -171,7 +171,7 @@ def _fake_nvml(card: Card) -> types.ModuleType:
 
 @contextlib.contextmanager
 def installed(cards: int = 1) -> Iterator[Card]:
-    """Put the stand-in in place, and take it away at the end."""
+    """Install the stand-in; remove it at the end."""
     card = Card(cards)
     with contextlib.ExitStack() as stack:
 

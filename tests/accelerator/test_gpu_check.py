@@ -24,7 +24,7 @@ def ended(tmp_path_factory):
     return done, out
 
 
-def test_it_goes_through_and_every_check_has_a_verdict(ended):
+def test_all_parts_run_and_every_check_has_a_verdict(ended):
     done, out = ended
     assert done.returncode == 0, done.stderr[-3000:]
     checks = [
@@ -45,7 +45,7 @@ def test_the_table_says_that_these_are_no_gpus_numbers(ended):
     assert not any("performance" in path.name for path in out.iterdir())
 
 
-def test_without_a_gpu_there_is_nothing_to_check(tmp_path):
+def test_without_a_gpu_it_is_refused(tmp_path):
     done = subprocess.run(
         [sys.executable, *COMMAND, "--out", tmp_path / "out"],
         cwd=ROOT,

@@ -94,7 +94,7 @@ def test_point_02_later_runs_of_a_process_are_compiled_too(graphs):
     assert len(graphs) == 12
 
 
-def test_point_02_a_graph_too_many_is_not_left_to_run_uncompiled(graphs, monkeypatch):
+def test_point_02_one_graph_too_many_is_an_error_instead_of_running_uncompiled(graphs, monkeypatch):
     monkeypatch.setattr("efficiency_bench.training.compile._make_room", lambda graphs: None)
     torch._dynamo.config.recompile_limit = 2
     with pytest.raises(UserError, match="cannot compile this network here"):

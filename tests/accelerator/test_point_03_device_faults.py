@@ -1,4 +1,4 @@
-"""A fault of the device interrupts a run, which resumes; it never becomes the run's own ending."""
+"""A device fault interrupts a run, which resumes; it is never recorded as the run's result."""
 
 import json
 
@@ -61,9 +61,7 @@ def test_point_03_a_device_fault_is_an_interruption_that_resumes(error, tmp_path
     assert again.entry.images == 3 * 300
 
 
-def test_point_03_memory_that_never_sufficed_is_a_mistake_named_with_the_batch_size(
-    tmp_path, monkeypatch
-):
+def test_point_03_out_of_memory_in_the_first_step_names_the_batch_size(tmp_path, monkeypatch):
     raising(monkeypatch, PASSING[-1], at_step=0)
     with pytest.raises(UserError, match=r"(?s)recipe.batch_size=32.*2.00 GiB.*type a smaller"):
         run(config(tmp_path))
@@ -71,15 +69,13 @@ def test_point_03_memory_that_never_sufficed_is_a_mistake_named_with_the_batch_s
     assert run(config(tmp_path)).exit_code == 0
 
 
-def test_point_03_memory_that_sufficed_before_names_the_batch_size_and_resumes(
-    tmp_path, monkeypatch
-):
+def test_point_03_out_of_memory_later_names_the_batch_size_and_resumes(tmp_path, monkeypatch):
     raising(monkeypatch, PASSING[-1], at_step=STEPS_PER_EPOCH + 5)
     run(config(tmp_path))
     assert "recipe.batch_size=32" in events_of(tmp_path / "run")[-1]["detail"]
 
 
-def test_point_03_a_card_that_this_torch_has_no_kernels_for_is_a_mistake(tmp_path, monkeypatch):
+def test_point_03_a_card_without_kernels_in_this_torch_is_a_user_error(tmp_path, monkeypatch):
     error = torch.AcceleratorError("CUDA error: no kernel image is available for execution")
     raising(monkeypatch, error, at_step=0)
     with pytest.raises(UserError, match="cannot use this device"):

@@ -1,4 +1,4 @@
-"""A rank that died ends the others with 75, also where their collective does not notice."""
+"""If a rank dies, the others exit with 75, even if their collective does not notice."""
 
 import subprocess
 import time
@@ -31,7 +31,7 @@ def await_files(folder, *names):
         time.sleep(0.01)
 
 
-def test_point_04_ranks_in_a_collective_that_does_not_notice_end_with_75(tmp_path):
+def test_point_04_ranks_blocked_in_a_collective_exit_with_75(tmp_path):
     ranks = started(3, in_vain.wait_in_vain, tmp_path)
     await_files(tmp_path, "ready-0", "ready-1", "ready-2")
     ranks[2].kill()
@@ -40,7 +40,7 @@ def test_point_04_ranks_in_a_collective_that_does_not_notice_end_with_75(tmp_pat
         assert rank.exitcode == STOPPED
 
 
-def test_point_04_a_rank_with_a_fault_of_its_own_ends_the_rank_that_waits_for_it(tmp_path):
+def test_point_04_a_failed_rank_ends_the_rank_that_waits_for_it(tmp_path):
     waits, faulty = started(2, in_vain.give_up, tmp_path)
     await_files(tmp_path, "ready-0", "given-up")
     waits.join(PATIENCE_SECONDS)
@@ -48,7 +48,7 @@ def test_point_04_a_rank_with_a_fault_of_its_own_ends_the_rank_that_waits_for_it
     faulty.kill()
 
 
-def test_point_04_a_rank_that_left_as_agreed_is_not_missed(tmp_path):
+def test_point_04_a_rank_that_exits_as_agreed_does_not_end_the_others(tmp_path):
     ranks = started(2, in_vain.leave_early, tmp_path)
     for rank in ranks:
         rank.join(PATIENCE_SECONDS)
@@ -65,7 +65,7 @@ def test_point_04_a_rank_that_left_as_agreed_is_not_missed(tmp_path):
         (1, True, False),
         (134, True, True),  # torch's watchdog aborts the process
         (137, True, True),  # a rank was killed: srun gives the highest code of all
-        (137, False, False),  # without progress the job would be queued for ever
+        (137, False, False),  # without progress the job would be requeued forever
     ],
 )
 @pytest.mark.parametrize("place", ["runs/some-run", "elsewhere"])

@@ -1,4 +1,4 @@
-"""The crops of an epoch are drawn during the one before, and are those that were always drawn."""
+"""The crops of an epoch are drawn during the previous one, and do not change by it."""
 
 import threading
 from collections import defaultdict
@@ -40,7 +40,7 @@ def loader(device=CPU):
     )  # fmt: skip
 
 
-def test_point_05_the_main_thread_draws_no_crops_of_epochs_in_turn(drawn):
+def test_point_05_consecutive_epochs_draw_no_crops_in_the_main_thread(drawn):
     ours = loader()
     for epoch in range(3):
         for _ in ours.epoch(epoch, 8, 12):
@@ -58,7 +58,7 @@ def test_point_05_the_next_epoch_is_drawn_before_it_is_asked_for(drawn):
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (5, 6), (2, 0, 1)])
-def test_point_05_crops_are_those_of_the_seed_and_the_epoch_alone(order):
+def test_point_05_crops_depend_only_on_seed_and_epoch(order):
     ours = loader()
     for epoch in order:
         expected = Views(0.1, 0.875).crops(7, epoch, 40, 16)

@@ -9,7 +9,7 @@ from tests.accelerator.test_point_05_crops_ahead import loader
 CUDA = torch.device("cuda")
 
 
-def test_point_06_batches_come_pinned_from_another_thread_and_without_waiting(card):
+def test_point_06_batches_are_pinned_in_another_thread_and_copied_asynchronously(card):
     card.free_bytes = 1000
     ours = loader(CUDA)
     assert "stay on the host" in ours.notes[0]
@@ -34,7 +34,7 @@ def test_point_06_the_batches_are_the_same_as_those_of_a_set_on_the_card(card):
         assert all(map(torch.equal, one, other))
 
 
-def test_point_06_the_thread_uses_this_processs_card(card):
+def test_point_06_the_thread_uses_the_processs_card(card):
     card.cards, card.free_bytes, card.current = 4, 1000, 2
     ours = loader(CUDA)
     card.current = 0
@@ -42,7 +42,7 @@ def test_point_06_the_thread_uses_this_processs_card(card):
     assert card.current == 2  # the stand-in has one current card for all threads
 
 
-def test_point_06_an_epoch_that_is_left_early_leaves_nothing_to_the_next(card):
+def test_point_06_an_abandoned_epoch_does_not_affect_the_next(card):
     card.free_bytes = 1000
     ours = loader(CUDA)
     next(ours.epoch(0, 8, 12))

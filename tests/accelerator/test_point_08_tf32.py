@@ -58,7 +58,7 @@ def test_point_08_the_entry_has_the_flags_and_the_peak_is_measured_with_them(
     assert set(seen) == {(on, on)}
 
 
-def test_point_08_tf32_is_refused_where_there_is_none(card):
+def test_point_08_tf32_is_refused_on_a_card_without_it(card):
     card.capability = (7, 0)  # V100
     with pytest.raises(UserError, match="has no TF32; type precision=fp32"):
         devices.resolve(composed("experiment=alexnet", "precision=tf32"))

@@ -1,4 +1,4 @@
-"""More processes than GPUs, and a file system without locks: a sentence with the way out."""
+"""More processes than GPUs, and a file system without locks: a message that says what to do."""
 
 import errno
 import fcntl
@@ -25,12 +25,12 @@ def test_point_11_each_process_has_its_own_gpu(local_rank, visible, place, card)
 
 
 @pytest.mark.parametrize(("visible", "place"), [(4, TORCHRUN), (1, TORCHRUN), (4, SLURM)])
-def test_point_11_more_processes_than_gpus_are_told_what_to_type(visible, place):
+def test_point_11_with_more_processes_than_gpus_the_message_says_what_to_type(visible, place):
     with pytest.raises(UserError, match=rf"torch finds {visible}; .*--nproc-per-node={visible}"):
         card_of(Process(5, 8, 5, place), visible)
 
 
-def test_point_11_the_command_says_it_before_nccl_does(card, monkeypatch):
+def test_point_11_the_command_reports_it_before_nccl_does(card, monkeypatch):
     card.cards = 4
     for name, value in rank_environments(8)[5].items():
         monkeypatch.setenv(name, value)

@@ -58,7 +58,7 @@ def test_point_12_only_rank_0_lists_and_both_train(tmp_path):
     assert outcomes(tmp_path) == [[0, 2], [0, 0]]
 
 
-def test_point_12_a_folder_that_is_not_there_is_told_by_rank_0_and_none_waits(tmp_path):
+def test_point_12_a_missing_folder_is_reported_by_rank_0_and_no_rank_hangs(tmp_path):
     root = plant(tmp_path / "photos", 12, 20)
     together(2, train_and_note_who_lists, root, tmp_path, True)
     (told, _), (code, scanned) = outcomes(tmp_path)

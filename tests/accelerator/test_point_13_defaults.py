@@ -1,4 +1,4 @@
-"""On CUDA the documented defaults, until a GPU has measured them."""
+"""On CUDA the documented defaults apply until they are measured on a GPU."""
 
 import copy
 
@@ -26,13 +26,13 @@ def test_point_13_the_optimizer_is_fused_where_torch_has_a_fused_one(optimizer, 
 
 
 @pytest.mark.parametrize(("optimizer", "kernel"), [("sgd", "foreach"), ("adamw", "fused")])
-def test_point_13_on_a_cpu_they_stay_what_was_measured(optimizer, kernel):
+def test_point_13_on_a_cpu_the_measured_defaults_apply(optimizer, kernel):
     config = composed("experiment=alexnet", f"recipe.optimizer.name={optimizer}", "device=cpu")
     assert resolve(config).optimizer_kernel == kernel
 
 
 @pytest.mark.usefixtures("card", "_flags")
-def test_point_13_cudnn_chooses_by_trial():
+def test_point_13_cudnn_benchmark_is_on():
     torch.backends.cudnn.benchmark = False
     resolve(composed("experiment=alexnet"))
     assert torch.backends.cudnn.benchmark is True

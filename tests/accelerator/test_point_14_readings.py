@@ -22,7 +22,7 @@ STEPS = 600
 
 @dataclass(frozen=True)
 class Pretended(Ranks):
-    """A rank of two that hears nothing of the other, and counts what it asks for."""
+    """One of two ranks, without the other; counts its collectives."""
 
     asked: list = field(default_factory=list)
 
@@ -75,13 +75,13 @@ def test_point_14_a_reading_about_once_a_second(seconds_per_step, expected, card
     assert [r.steps for r in train(job()) if isinstance(r, Progress)] == expected
 
 
-def test_point_14_on_a_cpu_nothing_is_waited_for_and_nothing_changed(clocked):
+def test_point_14_on_a_cpu_readings_are_unchanged(clocked):
     clocked(0.00199)
     seen = [r.steps for r in train(job("cpu")) if isinstance(r, Progress)]
     assert seen == list(range(20, 601, 20))
 
 
-def test_point_14_one_all_reduce_a_reading(card, clocked, monkeypatch):
+def test_point_14_one_all_reduce_per_reading(card, clocked, monkeypatch):
     clocked(0.00199)
     ranks = Pretended(Shard(0, 2), torch.device("cuda"))
     score = Score(top1=0.5, top5=0.5, loss=1.0, images=100)
@@ -108,7 +108,7 @@ def test_point_14_ranks_reseed_at_the_same_steps_whenever_they_read(card, clocke
     assert steps[0] == steps[1] == list(range(0, STEPS, 20))
 
 
-def test_point_14_energy_is_read_once_a_reading_while_the_clock_is_paused(
+def test_point_14_energy_is_read_once_per_reading_while_the_clock_is_paused(
     card, tmp_path, monkeypatch
 ):
     running = []

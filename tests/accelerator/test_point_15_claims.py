@@ -32,7 +32,7 @@ def test_point_15_deterministic_sets_every_flag_of_torch(asked, monkeypatch):
     assert torch.backends.cudnn.benchmark is not asked
 
 
-def test_point_15_a_cpu_repeats_to_the_bit_anyway_and_old_digests_stay():
+def test_point_15_a_cpu_is_bit_exact_anyway_and_old_digests_are_unchanged():
     plain = composed("experiment=alexnet", "device=cpu")
     asked = replace(plain, deterministic=True)
     assert resolve(asked).deterministic is False
@@ -40,11 +40,11 @@ def test_point_15_a_cpu_repeats_to_the_bit_anyway_and_old_digests_stay():
     assert config_digest(measured_part(plain)) != config_digest(measured_part(asked))
 
 
-def test_point_15_verify_resume_asks_for_it(tmp_path):
+def test_point_15_verify_resume_requests_determinism(tmp_path):
     assert kill_test.placed(composed("experiment=alexnet"), tmp_path).deterministic
 
 
-def test_point_15_an_operator_that_cannot_repeat_is_a_mistake_with_the_way_out():
+def test_point_15_a_nondeterministic_operator_is_a_user_error_that_says_what_to_do():
     error = RuntimeError(
         "adaptive_avg_pool2d_backward_cuda does not have a deterministic implementation, but you"
         " set 'torch.use_deterministic_algorithms(True)'."
@@ -56,7 +56,7 @@ def test_point_15_an_operator_that_cannot_repeat_is_a_mistake_with_the_way_out()
 @pytest.mark.parametrize(
     ("capability", "precision"), [((7, 0), "fp32"), ((7, 5), "fp32"), ((8, 0), "bf16")]
 )
-def test_point_15_bf16_only_where_the_card_has_it(capability, precision, card):
+def test_point_15_bf16_only_if_the_card_supports_it(capability, precision, card):
     card.capability = capability  # V100, T4, A100
     assert resolve(composed("experiment=alexnet")).precision == precision
 
@@ -69,14 +69,14 @@ def test_point_15_a_reboot_does_not_make_another_machine():
     assert cost._changes(run, start, {"cpu": "y", "memory_bytes": 1}) != []
 
 
-def test_point_15_make_env_installs_what_counts_the_energy():
+def test_point_15_make_env_installs_the_energy_library():
     makefile = (ROOT / "Makefile").read_text()
     extras = re.search(r"-e '\.\[(dev.*?)\]'", makefile)[1].split(",")
     assert "gpu" in extras
     assert "nvidia-ml-py==" in (ROOT / "constraints.txt").read_text()
 
 
-def test_point_15_a_network_that_does_not_fit_leaves_the_others(monkeypatch, capsys):
+def test_point_15_a_network_out_of_memory_does_not_stop_the_others(monkeypatch, capsys):
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
     import throughput
 

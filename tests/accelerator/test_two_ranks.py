@@ -1,4 +1,4 @@
-"""Two ranks train on two cards of the stand-in, and one process resumes what they left."""
+"""Two ranks train on two cards of the stand-in; a single process resumes the run."""
 
 import json
 

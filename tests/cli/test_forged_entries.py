@@ -57,7 +57,7 @@ def test_an_unchanged_entry_is_verified(forgery, verified, tmp_path):
 
 
 def test_a_thousandth_of_the_networks_macs_fails_for_every_seed(genuine, verified, tmp_path):
-    """With the digest of unknown code: the count here disagrees, whatever code it was."""
+    """With an unknown code digest: the count here disagrees, whatever that code was."""
     (entry,) = store.read(genuine).entries
     for seed in range(3):
         forgery = Forgery(genuine, entry.run_id)
@@ -168,7 +168,7 @@ def test_code_that_differs_from_the_commit(
 
 
 def test_invented_accuracies_cannot_be_detected_by_recomputing(forgery, verified, tmp_path):
-    """Accuracies that were invented, log and digests with them: only training again shows it."""
+    """With a matching log and matching digests, only training again reveals it."""
     for evaluation in (
         *forgery.entry["evaluations"],
         *(event for event in forgery.events if event["event"] == "evaluation"),

@@ -33,7 +33,9 @@ def test_a_sweep_runs_every_job_and_shows_its_progress(tmp_path):
     assert "run 2/2" in result.stderr
 
 
-def test_a_network_that_cannot_be_counted_is_refused_before_training(typed, monkeypatch, tmp_path):
+def test_a_network_is_refused_before_training_if_the_counters_disagree(
+    typed, monkeypatch, tmp_path
+):
     from efficiency_bench.counting import operators
 
     right = operators.CONTRACTIONS["aten::linear"]

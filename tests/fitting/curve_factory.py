@@ -33,7 +33,7 @@ def iso(days: int) -> str:
 def run_with_curve(
     run_id: str, points: Sequence[tuple[int, float]], end_reason: str = "schedule", **overrides: Any
 ) -> Entry:
-    """A run of 1 MMAC a image whose evaluations are ``points`` of (images, top-1)."""
+    """A run of 1 MMAC per image whose evaluations are ``points`` of (images, top-1)."""
     target = overrides.pop("target", make_target(confirmations=2))
     evaluations = tuple(make_evaluation(images, top1, val_images=10**9) for images, top1 in points)
     first = first_crossing(target, evaluations)

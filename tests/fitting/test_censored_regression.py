@@ -1,4 +1,4 @@
-"""The halving time of censored rows: least squares without censoring, and what must not matter."""
+"""The halving time of censored rows: least squares without censoring, and invariances."""
 
 import math
 
@@ -146,7 +146,7 @@ class TestMeasured:
 
 
 class TestEnds:
-    def test_rows_that_never_arrived_bound_the_rate_but_give_none(self):
+    def test_rows_that_missed_the_target_bound_the_rate_without_an_estimate(self):
         low, high = np.zeros(10), np.full(10, OPEN)
         high[0] = 0.0  # the baseline alone is known
         fit = CensoredRegression(MONTHS[:10], low, high).fit()
@@ -158,7 +158,7 @@ class TestEnds:
         assert (fit.n, fit.n_arrived, fit.n_closed) == (10, 1, 1)
         assert fit.verdict == "not shown to halve"
 
-    def test_rows_that_always_arrived_show_a_fall_of_unknown_rate(self):
+    def test_rows_that_all_reached_it_show_a_fall_of_unknown_rate(self):
         low, high = np.full(10, -OPEN), np.full(10, -6.0)
         low[0] = high[0] = 0.0
         fit = CensoredRegression(MONTHS[:10], low, high).fit()
@@ -168,7 +168,7 @@ class TestEnds:
         assert fit.verdict == "halving"
 
     @pytest.mark.parametrize("sides", [(0.0, OPEN), (-OPEN, 0.0)])
-    def test_bounds_on_one_side_alone_say_nothing_of_the_rate(self, sides):
+    def test_bounds_on_one_side_alone_say_nothing_about_the_rate(self, sides):
         low, high = (np.full(14, side) for side in sides)
         fit = CensoredRegression(MONTHS, low, high).fit()
         assert slopes(fit) == (None, None, None)
@@ -181,7 +181,7 @@ class TestEnds:
         assert fit.verdict == "doubling"
         assert (fit.halving_months, fit.low_months, fit.high_months) == (None, None, None)
 
-    def test_points_on_a_line_have_no_scatter_to_speak_of(self):
+    def test_points_on_a_line_have_almost_no_scatter(self):
         y = -MONTHS / 16
         fit = CensoredRegression(MONTHS, y, y).fit()
         assert fit.halving_months == pytest.approx(16)
@@ -198,7 +198,7 @@ class TestEnds:
 class TestWhatMustNotMatter:
     @settings(max_examples=25, deadline=None)
     @given(seed=st.integers(0, 500), shift=st.floats(-400, 24_000), factor=st.floats(-30, 30))
-    def test_the_origin_of_dates_and_the_unit_of_compute(self, seed, shift, factor):
+    def test_shifting_dates_or_scaling_compute_changes_nothing_else(self, seed, shift, factor):
         low, high = laddered(drawn(seed))
         plain = CensoredRegression(MONTHS, low, high).fit()
         moved = CensoredRegression(MONTHS + shift, low + factor, high + factor).fit()
@@ -207,7 +207,7 @@ class TestWhatMustNotMatter:
 
     @settings(max_examples=25, deadline=None)
     @given(seed=st.integers(0, 500), stretch=st.floats(0.1, 10))
-    def test_the_unit_of_dates(self, seed, stretch):
+    def test_the_unit_of_dates_does_not_matter(self, seed, stretch):
         low, high = laddered(drawn(seed))
         plain = CensoredRegression(MONTHS, low, high).fit()
         found = CensoredRegression(MONTHS * stretch, low, high).fit()
@@ -216,7 +216,7 @@ class TestWhatMustNotMatter:
 
     @settings(max_examples=25, deadline=None)
     @given(seed=st.integers(0, 500))
-    def test_time_run_backwards_turns_the_slope_round(self, seed):
+    def test_reversing_time_flips_the_slope(self, seed):
         low, high = laddered(drawn(seed))
         slope, slow, fast = slopes(CensoredRegression(MONTHS, low, high).fit())
         back = slopes(CensoredRegression(-MONTHS, low, high).fit())
@@ -224,13 +224,13 @@ class TestWhatMustNotMatter:
 
     @settings(max_examples=25, deadline=None)
     @given(seed=st.integers(0, 500), order=st.permutations(range(14)))
-    def test_the_order_of_rows(self, seed, order):
+    def test_the_order_of_rows_does_not_matter(self, seed, order):
         low, high = laddered(drawn(seed))
         plain = CensoredRegression(MONTHS, low, high).fit()
         mixed = CensoredRegression(MONTHS[order], low[order], high[order]).fit()
         assert slopes(mixed) == pytest.approx(slopes(plain), rel=1e-4, abs=1e-6)
 
-    def test_the_order_of_seeds_and_the_names_of_rows(self):
+    def test_the_order_of_seeds_and_names_of_rows_do_not_matter(self):
         low, high = laddered(drawn(8))
         low, high = np.concatenate([low, low - 1]), np.concatenate([high, high])
         months, names = np.tile(MONTHS, 2), [f"row {i}" for i in range(14)] * 2
@@ -242,7 +242,7 @@ class TestWhatMustNotMatter:
 
     @settings(max_examples=25, deadline=None)
     @given(seed=st.integers(0, 500), row=st.integers(1, 13), above=st.booleans())
-    def test_to_know_less_of_a_row_is_never_less_likely(self, seed, row, above):
+    def test_widening_an_interval_never_lowers_the_likelihood(self, seed, row, above):
         low, high = laddered(drawn(seed))
         plain = CensoredRegression(MONTHS, low, high).fit().log_likelihood
         if above and np.isfinite(low[row]):
@@ -251,7 +251,7 @@ class TestWhatMustNotMatter:
             low[row] = -OPEN
         assert CensoredRegression(MONTHS, low, high).fit().log_likelihood >= plain - 1e-8
 
-    def test_a_row_of_which_nothing_is_known_is_no_row(self):
+    def test_a_row_without_information_changes_nothing(self):
         low, high = laddered(drawn(9))
         plain = CensoredRegression(MONTHS, low, high).fit()
         longer = CensoredRegression([*MONTHS, 130.0], [*low, -OPEN], [*high, OPEN]).fit()
@@ -269,17 +269,17 @@ class TestWhatMustNotMatter:
         (([0, 30, 60], [0, OPEN, 2], [0, OPEN, 2]), "inf"),
     ],
 )
-def test_mistakes_are_named(arguments, message):
+def test_invalid_input_is_named(arguments, message):
     months, low, high = arguments
     with pytest.raises(UserError, match=message):
         CensoredRegression(months, np.array(low, dtype=float), np.array(high, dtype=float))
 
 
-def test_recipes_that_follow_the_date_are_refused():
+def test_recipes_determined_by_the_date_are_rejected():
     y = drawn(0)
     with pytest.raises(UserError, match="are collinear"):
         CensoredRegression(MONTHS, y, y, columns=MONTHS[:, None])
 
 
-def test_indicators_leave_the_first_name_out():
+def test_indicators_omit_the_first_name():
     assert indicators(["b", "a", "c", "b"]).tolist() == [[1, 0], [0, 0], [0, 1], [1, 0]]

@@ -1,4 +1,4 @@
-"""What must hold of every crossing and its interval, whatever the curve."""
+"""Properties that every crossing and its interval must have."""
 
 import math
 
@@ -77,7 +77,7 @@ def test_a_curve_without_noise_is_crossed_where_it_is(kind):
     assert found.low <= 5.7 <= found.high
 
 
-def test_the_interval_finds_the_true_crossing_that_interpolation_only_nears():
+def test_the_interval_contains_the_true_crossing_although_interpolation_is_off():
     found = crossing_estimate("first", make_target(value=0.8), noiseless(10**6), False)
     assert math.sqrt(found.low * found.high) == pytest.approx(9.3, rel=1e-3)
     assert found.high / found.low < 1.02
@@ -87,7 +87,7 @@ def test_the_interval_finds_the_true_crossing_that_interpolation_only_nears():
 @pytest.mark.parametrize(
     "truth", [LOGISTIC, TrueCurve("power", 0.8, 9.3, steepness=1.0, limit_gap=0.1)]
 )
-def test_more_validation_images_shrink_the_interval_as_their_root(kind, truth):
+def test_the_interval_shrinks_with_the_root_of_the_validation_images(kind, truth):
     target = make_target(value=0.8)
     widths = []
     for val_images in (2_000, 8_000, 32_000):
@@ -157,7 +157,7 @@ def test_a_curve_that_flattens_at_the_target_is_open_above():
     assert found.high is None
 
 
-def test_two_evaluations_say_little_and_one_nothing():
+def test_two_evaluations_give_a_wide_interval_and_one_gives_none():
     assert estimates([300], 320, "first").value is None
     assert estimates([330], 320, "first").high is None
     assert estimates([100, 390], 320, "first").low <= 2
@@ -181,7 +181,7 @@ def test_an_entry_is_read_by_its_own_target_and_ending():
     assert entry_crossing(make_entry(evaluations=()), "first") is None
 
 
-def test_the_untrained_network_has_no_place_on_a_logarithmic_axis():
+def test_an_evaluation_at_zero_images_is_not_on_the_logarithmic_axis():
     accuracies = [0.01, 0.3, 0.6, 0.75, 0.82, 0.86]
     found = crossing_estimate(
         "first", make_target(value=0.8), curve(accuracies, [0.0, 1, 2, 3, 4, 5]), True
@@ -197,7 +197,7 @@ def test_points_out_of_order_are_refused():
         LearningCurve((1.0,), (0.1, 0.2), (400,))
 
 
-def test_far_evaluations_count_only_where_few_are_near():
+def test_far_evaluations_count_only_if_few_are_near():
     target, x = make_target(value=0.8), [1.0, 4.0, 16.0, 64.0, 256.0]
     sparse = [curve([0.1, early, 0.6, 0.9, 0.95], x) for early in (0.2, 0.4)]
     one, other = (crossing_estimate("isotonic", target, each, True) for each in sparse)

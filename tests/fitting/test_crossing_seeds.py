@@ -1,4 +1,4 @@
-"""Several seeds' crossings in one, against Student's t from scipy."""
+"""The combined crossing of several seeds, against Student's t from scipy."""
 
 import math
 
@@ -59,7 +59,7 @@ def test_a_left_censored_seed_leaves_no_lower_end():
     assert found.left_censored
 
 
-def test_where_a_side_is_open_the_other_gives_the_error():
+def test_if_one_side_is_open_the_other_gives_the_error():
     half_open = seed(1000.0, 0.4, high=None, population_high=None)
     found = combine_seeds([half_open] * 2)
     assert math.log(found.value / found.low) == pytest.approx(0.4 / math.sqrt(2))

@@ -56,7 +56,7 @@ def history(**overrides):
     ]
 
 
-def test_the_clock_goes_evenly_between_two_evaluations():
+def test_time_is_interpolated_between_evaluations():
     entry = timed()
     assert seconds_at(entry, 1000.0) == pytest.approx(5.0)
     assert seconds_at(entry, 3500.0) == pytest.approx(40.0)
@@ -112,7 +112,7 @@ def test_energy_has_a_fit_of_its_own():
     assert math.log2(result.reduction_factor) == pytest.approx(2.0)
 
 
-def test_compute_is_fitted_as_if_there_were_no_clocks():
+def test_the_fit_of_compute_ignores_clocks():
     plain = [entry.model_copy(update={"cost": None, "clocks": None}) for entry in history()]
     ours, theirs = (halving_time(fit_rows(rows, Selection())) for rows in (history(), plain))
     assert ours == theirs
@@ -139,7 +139,7 @@ def test_too_few_rows_say_what_to_type():
         halving_time(fit_rows(published_entries(), Selection(), currency="seconds"))
 
 
-def test_two_kinds_of_machine_are_no_fit_until_one_is_named():
+def test_two_kinds_of_machine_need_a_choice():
     other = [timed(f"a{i}", card="A100", model=f"a{i}") for i in range(2)]
     entries = [*history(), *other]
     with pytest.raises(UserError, match=r"--hardware 'cuda A100 x 1'  \(2 runs\)"):

@@ -42,7 +42,7 @@ def rows_of(found):
 
 @settings(deadline=None)
 @given(found=points, variant=st.sampled_from(["frontier", "all"]))
-def test_it_is_the_fit_of_fit(found, variant):
+def test_it_matches_the_fit_command(found, variant):
     row_set = rows_of(found)
     bare = fit_or_reason(row_set, variant)
     try:
@@ -66,7 +66,7 @@ def test_it_is_the_fit_of_fit(found, variant):
         ([(1, 1.0)] * 3, "all rows have the same date"),
     ],
 )
-def test_where_there_is_no_fit_it_says_why(found, reason):
+def test_without_a_fit_it_gives_the_reason(found, reason):
     assert fit_or_reason(rows_of(found), "all").reason.startswith(reason)
 
 

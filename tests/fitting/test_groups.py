@@ -1,10 +1,10 @@
-"""Comparable sets: every run stands with those it may be compared with, and with no other."""
+"""Comparable sets: every run is grouped only with runs it can be compared with."""
 
 from efficiency_bench.fitting.groups import Selection, comparable_sets, select
 from tests.ledger.factory import make_baseline, make_entry, make_target
 
 
-def test_sets_are_told_apart_and_each_is_what_select_leaves():
+def test_each_set_is_what_its_options_select():
     other = make_target(value=0.8)
     ledger = [
         make_baseline("own"),
@@ -22,5 +22,5 @@ def test_sets_are_told_apart_and_each_is_what_select_leaves():
         assert select(members, Selection())[0] == group
 
 
-def test_a_baseline_alone_is_no_set():
+def test_a_baseline_alone_is_not_a_set():
     assert comparable_sets([make_baseline("own")]) == {}

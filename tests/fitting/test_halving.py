@@ -133,7 +133,7 @@ def test_the_line_is_scipys(points):
     assert line.slope_high - line.slope == pytest.approx(margin, rel=1e-6, abs=1e-9)
 
 
-def test_the_interval_is_students():
+def test_the_interval_is_students_t():
     """Quantiles as printed in tables of the t distribution."""
     table = {1: 12.706, 2: 4.303, 4: 2.776, 14: 2.145}
     assert {df: round(t_quantile(df), 3) for df in table} == table
@@ -148,7 +148,7 @@ def test_the_band_of_the_line_is_narrowest_at_the_mean_date():
 
 
 class TestFrontier:
-    def test_only_what_is_cheaper_than_everything_before_is_on_it(self):
+    def test_only_rows_cheaper_than_all_earlier_ones_are_on_it(self):
         result = fit(made((0, 8.0), (100, 9.0), (200, 4.0), (300, 4.0), (400, 1.0)))
         on_it = [row["model"] for row in result.rows if row["on_frontier"]]
         assert on_it == ["m0", "m2", "m4"]
@@ -159,7 +159,7 @@ class TestFrontier:
         result = fit(made((0, 8.0), (0, 6.0), (200, 3.0), (200, 4.0), (400, 1.0)))
         assert [row["model"] for row in result.rows if row["on_frontier"]] == ["m1", "m2", "m4"]
 
-    def test_a_frontier_of_two_gives_way_to_all_and_says_so(self):
+    def test_a_frontier_of_two_rows_falls_back_to_all_rows_and_says_so(self):
         result = fit(made((0, 8.0), (100, 9.0), (200, 4.0), (300, 7.0)))
         assert (result.variant, result.n) == ("all", 4)
         assert "the frontier has only 2 rows: fitted over all 4 models" in result.notes
@@ -179,7 +179,7 @@ class TestVerdict:
         assert result.high_months is None
         assert 0 < result.low_months < result.halving_months
 
-    def test_three_points_need_to_lie_very_well(self):
+    def test_three_points_need_an_almost_perfect_line(self):
         assert fit(made((0, 8.0), (300, 4.2), (600, 1.9))).verdict == "halving"
         assert fit(made((0, 8.0), (300, 6.0), (600, 2.0))).verdict == "not shown to halve"
 
@@ -191,7 +191,7 @@ class TestVerdict:
         assert result.end_points_months is None
         assert result.reduction_factor == pytest.approx(1 / 8)
 
-    def test_a_rise_that_is_not_shown_is_both(self):
+    def test_an_insignificant_rise_gives_both_bounds(self):
         result = fit(made((0, 2.0), (300, 7.0), (600, 1.0), (900, 8.0)), "all")
         assert result.verdict == "not shown to halve, doubling"
         assert result.high_months is None

@@ -69,7 +69,7 @@ def test_it_is_the_maximum_of_a_direct_search(known, seed):
     assert found.log_likelihood[0] == pytest.approx(best, abs=1e-8)
 
 
-def test_many_data_sets_at_once_are_each_alone():
+def test_a_batch_of_data_sets_gives_the_same_as_each_alone():
     ends = [unit_rungs(drawn(seed)) for seed in range(30)]
     low, high = (np.array(side) for side in zip(*ends, strict=True))
     together = maximise(DESIGN, Outcomes.from_ends(low, high))
@@ -128,7 +128,7 @@ def test_points_on_a_line_have_the_least_scatter():
     assert found.coefficients[0] == pytest.approx((2, -1.5))
 
 
-def test_a_row_open_at_both_ends_says_nothing():
+def test_a_row_open_at_both_ends_adds_nothing():
     low, high = unit_rungs(drawn(1))
     low[5], high[5] = -np.inf, np.inf
     whole = maximise(DESIGN, Outcomes.from_ends(low[None], high[None]))

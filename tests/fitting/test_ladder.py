@@ -42,7 +42,7 @@ def test_open_above_if_no_budget_arrives_and_open_below_if_all_do():
     assert ladder(trials).compute_to(0.3).arrived
 
 
-def test_a_fall_is_pooled_over_both_budgets_and_counted():
+def test_a_drop_in_accuracy_is_pooled_and_counted():
     # 0.62 and 0.58 pool to 0.60: neither reaches 0.61, both reach 0.60
     found = ladder(rungs(0.3, 0.62, 0.58, 0.7))
     assert found.accuracies == pytest.approx((0.3, 0.6, 0.6, 0.7))
@@ -112,6 +112,6 @@ def test_one_seed_has_its_own_level_alone():
         (lambda: plausible_levels([]), "no baseline seeds"),
     ],
 )
-def test_mistakes_are_named(bad, message):
+def test_invalid_input_is_named(bad, message):
     with pytest.raises(UserError, match=message):
         bad()

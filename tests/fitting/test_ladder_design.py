@@ -95,6 +95,6 @@ def test_power_falls_with_the_scatter():
         (lambda: chances_to_reject(DESIGN, 0.0, 0.5), r"0\.0 months is invalid"),
     ],
 )
-def test_mistakes_are_named(bad, message):
+def test_invalid_input_is_named(bad, message):
     with pytest.raises(UserError, match=message):
         bad()

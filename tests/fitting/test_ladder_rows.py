@@ -212,11 +212,11 @@ class TestAxes:
             (Selection(axis="architecture", model="resnet18"), "--axis recipe --model"),
         ],
     )
-    def test_what_an_axis_does_not_have_is_refused(self, selection, says):
+    def test_options_that_an_axis_lacks_are_rejected(self, selection, says):
         with pytest.raises(UserError, match=says):
             fit_rows(self.recipes(), selection)
 
-    def test_forms_of_another_scale_are_left_out_and_said(self):
+    def test_forms_of_another_scale_are_left_out_and_reported(self):
         wide = ladder("resnet18", "2015-12-10", (0.7, 0.82, 0.9, 0.95), model_config={"scale": 2.0})
         wide = [entry.model_copy(update={"run_id": f"w-{entry.run_id}"}) for entry in wide]
         row_set = fit_rows([*ledger(), *wide], ARCHITECTURE)

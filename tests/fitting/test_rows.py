@@ -72,7 +72,7 @@ def test_the_baseline_joins_its_target_and_pays_its_whole_schedule():
     assert row_set.notes == ()
 
 
-def test_a_baseline_of_another_level_stays_out_and_is_said():
+def test_a_baseline_of_another_level_is_left_out_and_reported():
     entries = [make_baseline("a0"), make_baseline("a1"), make_baseline("a2"), run("r")]
     row_set = fit_rows(entries, Selection())
     assert row_of(row_set, "alexnet").run_ids == ("a0", "a1")
@@ -88,12 +88,12 @@ def test_a_baseline_seed_that_diverged_is_a_censored_seed():
     assert any("alexnet small_alexnet: 2 of 3 seeds" in note for note in row_set.notes)
 
 
-def test_a_baseline_that_is_gone_is_said():
+def test_a_missing_baseline_is_reported():
     notes = fit_rows([make_baseline("a0"), run("r")], Selection()).notes
     assert notes == ("baseline runs named by the target are not in the ledger: a1",)
 
 
-def test_a_row_that_never_reached_is_kept_and_said():
+def test_a_row_that_missed_the_target_is_kept_and_reported():
     row_set = fit_rows([run("r", crossing_images=None)], Selection())
     (row,) = row_set.rows
     assert (row.reached, row.compute, row.reached_seeds, row.seeds) == (False, None, 0, 1)
@@ -102,7 +102,7 @@ def test_a_row_that_never_reached_is_kept_and_said():
     assert row_set.notes[-1].endswith(": resnet18 small_plain")
 
 
-def test_a_row_without_a_date_is_kept_and_said():
+def test_a_row_without_a_date_is_kept_and_reported():
     row_set = fit_rows([run("r", date=None)], Selection())
     assert len(row_set.rows) == 1
     assert "resnet18 small_plain has no date" in row_set.notes[-1]
@@ -113,7 +113,7 @@ def test_the_same_model_with_another_recipe_is_another_row():
     assert [row.recipe for row in row_set.rows] == ["small_modern", "small_plain"]
 
 
-def test_rows_stand_by_date_whatever_the_order_of_entries():
+def test_rows_are_sorted_by_date():
     entries = [run("r"), run("v", model="vgg11", date="2014-09-04"), make_baseline("a0")]
     forward, backward = (fit_rows(e, Selection()) for e in (entries, entries[::-1]))
     assert [row.model for row in forward.rows] == ["alexnet", "vgg11", "resnet18"]
@@ -128,7 +128,7 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("what", OTHERS)
-def test_several_groups_must_be_told_apart_and_the_error_says_how(what):
+def test_with_several_sets_the_error_says_how_to_choose(what):
     own, other = run("r"), run("other", **OTHERS[what])
     with pytest.raises(UserError, match="choose one") as error:
         fit_rows([own, other], Selection())
@@ -164,7 +164,7 @@ def test_a_target_is_found_as_it_is_printed():
     assert fit_rows(entries, Selection(target=0.971296)).group.target_value == value
 
 
-def test_naming_what_is_not_there_lists_what_is():
+def test_an_unknown_choice_lists_the_available_ones():
     with pytest.raises(UserError, match=r"no run matches.*\n  --data dddddddddddd"):
         fit_rows([run("r")], Selection(data="imagenet"))
 
@@ -175,7 +175,7 @@ def test_nothing_to_fit_says_what_to_type(entries):
         fit_rows(entries, Selection())
 
 
-def test_different_tolerances_are_said():
+def test_different_tolerances_are_reported():
     loose = make_target(tolerance=0.01)
     notes = fit_rows([make_entry("a"), make_entry("b", target=loose)], Selection()).notes
     assert notes == ("this fit mixes runs with different target tolerances: 0.0, 0.01",)
@@ -215,7 +215,7 @@ def test_a_failed_seed_of_another_configuration_does_not_join_the_baseline():
     assert row_set.notes == ("baseline run a2 is not part of this target: left out",)
 
 
-def test_a_row_that_arrived_in_part_is_known_to_lie_above_a_mean():
+def test_a_row_that_some_seeds_missed_has_a_lower_bound():
     """1,000 images to the target, and a seed that spent 5,000 in vain: their mean is 2,236."""
     (row,) = fit_rows(
         [run("r0", crossing_images=1000.0), run("r1", seed=1, crossing_images=None)], Selection()
@@ -245,7 +245,7 @@ def test_at_another_accuracy_the_seed_that_misses_it_stands_at_what_it_spent():
     )
 
 
-def test_rows_published_later_are_left_out_and_said_and_the_day_itself_counts():
+def test_until_leaves_out_later_rows_and_includes_the_day_itself():
     """2017-04-17 is MobileNet v1's day, the last of the published rows then."""
     everything = published_entries()
     day = date(2017, 4, 17)
