@@ -1,4 +1,4 @@
-"""The trainer a block of steps at a time, so that two trainers can be timed in turn."""
+"""Run the trainer in blocks of steps, so that two trainers can be timed alternately."""
 
 from __future__ import annotations
 
@@ -20,35 +20,35 @@ BLOCK_STEPS = 20
 
 
 def settings(experiment: str, *changes: str) -> RunConfig:
-    """A run on digits that does not end while it is timed."""
+    """Return the settings of a run on digits that is too long to end while it is timed."""
     overrides = [f"experiment={experiment}", "data=digits", "recipe.epochs=1000", *changes]
     with initialize_config_module("efficiency_bench.configs", version_base="1.3"):
         return config.load(compose("train", overrides=overrides))
 
 
 def job(experiment: str, *changes: str) -> Job:
-    """What such a run trains."""
+    """Return the training job of such a run."""
     asked = resolve(settings(experiment, *changes))
     data = build_data(asked.data, asked.recipe, 0, torch.device(asked.device))
     return build_job(asked, data, None, lambda: False)
 
 
 def without_evaluation(run: Job) -> Job:
-    """The trainer looks at one batch instead of the validation set: evaluation is not timed."""
+    """Validate on a single batch, since evaluation is not timed."""
     images, labels = next(iter(run.data.validation()))
     object.__setattr__(run.data, "validation", lambda: iter([(images[:2], labels[:2])]))
     return run
 
 
 def harness(run: Job) -> Iterator[None]:
-    """The trainer, a block at a time (it yields progress every BLOCK_STEPS steps)."""
+    """Yield after every block of BLOCK_STEPS steps of the trainer."""
     for record in train(run):
         if isinstance(record, Progress) and record.steps % BLOCK_STEPS == 0:
             yield
 
 
 def seconds_of(blocks: Iterator[None]) -> float:
-    """Seconds a step of the next block."""
+    """Return the seconds per step of the next block."""
     began = time.perf_counter()
     next(blocks)
     return (time.perf_counter() - began) / BLOCK_STEPS

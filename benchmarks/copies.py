@@ -32,7 +32,7 @@ class Original:
 
 
 def trained(folder: Path) -> Original:
-    """A short run on digits, really trained in ``folder``."""
+    """Train a short run on digits in ``folder``."""
     places = (f"run_dir={folder / 'run'}", f"ledger_dir={folder / 'ledger'}")
     with initialize_config_module("efficiency_bench.configs", version_base="1.3"):
         composed = compose("train", overrides=[*SHORT, *places, "tracking.wandb=false"])
@@ -42,7 +42,7 @@ def trained(folder: Path) -> Original:
 
 
 def plant_copies(original: Original, folder: Path, count: int) -> Path:
-    """A ledger of ``count`` seeds; its folder."""
+    """Write a ledger of ``count`` seeds; return its folder."""
     ledger = folder / "ledger"
     (ledger / "events").mkdir(parents=True)
     for seed in range(count):
@@ -52,7 +52,7 @@ def plant_copies(original: Original, folder: Path, count: int) -> Path:
 
 
 def plant_long_log(original: Original, folder: Path, count: int) -> Path:
-    """A ledger of one entry whose log has ``count`` more events; the log lies beside it, plain."""
+    """Write a ledger of one entry whose log has ``count`` more events, and a plain copy."""
     first = next(e for e in original.events if e["event"] == "progress")
     place = original.events.index(first)
     longer = [*original.events[:place], *[first] * count, *original.events[place:]]
@@ -65,13 +65,13 @@ def plant_long_log(original: Original, folder: Path, count: int) -> Path:
 
 
 def keep(ledger: Path, entry: Entry, log: bytes) -> None:
-    """What ``store.append`` leaves, without waiting for the disk each time."""
+    """Write the files of ``store.append`` without an fsync each time."""
     store.entry_path(ledger, entry.run_id).write_text(json.dumps(entry.model_dump(mode="json")))
     store.log_path(ledger, entry.run_id).write_bytes(gzip.compress(log, 1, mtime=0))
 
 
 def copy(original: Original, seed: int, events: Sequence[Mapping[str, Any]]) -> tuple[Entry, bytes]:
-    """The run as if it had had this seed and other weights, and its log chained anew."""
+    """Return the run with another seed and other weights, and the hash chain of its log redone."""
     entry = original.entry
     measured = {**entry.config, "seed": seed}
     level = None if entry.target.source == "own_schedule" else entry.target
@@ -94,7 +94,7 @@ def copy(original: Original, seed: int, events: Sequence[Mapping[str, Any]]) -> 
 
 
 def chained(events: Sequence[Mapping[str, Any]]) -> bytes:
-    """The lines of a log with these events, each continuing the chain as ``ledger.events`` says."""
+    """Return the lines of a log with these events, in a hash chain as in ``ledger.events``."""
     link, lines = CHAIN_START, []
     for event in events:
         own = {"event": event["event"], "time_utc": event["time_utc"]}

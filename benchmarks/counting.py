@@ -1,4 +1,4 @@
-"""How long it takes to know what a network computes: seconds for F, B and the audit of one image.
+"""Seconds to count a network: F, B and the audit.
 
 Ours: counted by both counters and audited, as every run does; other: the forward MACs by fvcore
 alone.  The networks of suite=paper at 224 px, in a process that has counted before.
@@ -24,14 +24,14 @@ IMAGE = (3, 224, 224)
 
 
 def seconds(count: Callable[..., object], *arguments: object) -> float:
-    """Seconds of one count."""
+    """Return the seconds of one count."""
     began = time.perf_counter()
     count(*arguments)
     return time.perf_counter() - began
 
 
 def rows(pairs: int) -> Iterator[Row]:
-    """A row a network."""
+    """Return one row per network."""
     audited_count(build_model("alexnet", form="imagenet", num_classes=1000), IMAGE)  # loads torch
     for network in networks():
         model = build_model(network, form="imagenet", num_classes=1000)

@@ -1,4 +1,4 @@
-"""How often the stated 95 % intervals of a crossing hold the true one, and how far it is off.
+"""Coverage of the 95 % intervals of a crossing, and the bias of the estimate.
 
 Simulated runs whose crossing is known: five shapes, four validation sets, stopped by the rule or
 trained on, the crossing's place between the evaluations drawn anew each time.  Within the stated
@@ -57,12 +57,12 @@ class Scenario:
 
     @property
     def within_conditions(self) -> bool:
-        """Whether the errors are what the interval takes them to be."""
+        """Whether the errors satisfy the assumptions of the interval."""
         return self.common == 0 and self.dispersion == 1
 
     @property
     def name(self) -> str:
-        """What is simulated, in words."""
+        """Description of the simulation."""
         words = [self.shape, "stopped" if self.stops else "trained on"]
         if self.own_curve:
             words[0] += f" of steepness {self.own_curve[0]:g}"
@@ -74,7 +74,7 @@ class Scenario:
 
 
 def scenarios() -> Iterator[Scenario]:
-    """The grid within the conditions, early crossings, seeds, and two ways to break them."""
+    """Return the grid within the conditions, early crossings, seeds, and two violations."""
     names = list(shapes(0.5, 1.0))
     for stops, n, shape in itertools.product((True, False), VAL_IMAGES, names):
         yield Scenario(shape, n, stops)
@@ -176,7 +176,7 @@ def top(high: float | None) -> float:
 
 
 def markdown(rows: list[dict[str, Any]]) -> Iterator[str]:
-    """The table, a line at a time; those beyond the conditions are marked with a star."""
+    """Yield the lines of the table; a star marks those that violate the conditions."""
     yield "| simulated run | 95 % holds: sustained | isotonic | population | open above |"
     yield "|---|---:|---:|---:|---:|"
     for r in rows:

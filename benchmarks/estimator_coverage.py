@@ -1,4 +1,4 @@
-"""How often the estimator's 95 % interval holds the true halving time, in the design that is used.
+"""Coverage of the estimator's 95 % interval of the halving time, in the design that is used.
 
 Ladders of the 14 networks of suite=history are simulated: seven budgets, rungs of under 50 steps
 left out, rows open below and above as the ladder makes them, rows that scatter about their line,
@@ -99,7 +99,7 @@ def design() -> LadderDesign:
 
 
 def coverage(draws: int) -> Iterator[Row]:
-    """A row for each true halving time and scatter."""
+    """Return one row per true halving time and scatter."""
     plan = design()
     for months in TRUE_MONTHS:
         for scatter in SCATTERS:

@@ -1,4 +1,4 @@
-"""What evaluation costs beside training: seconds to score the validation set, and of an epoch.
+"""Cost of evaluation: seconds to score the validation set, and seconds per training epoch.
 
 The ratio is the share at the default cadence, one evaluation an epoch, while the target is not
 near; near it there are four.  Digits, and 10,000 training and 2,000 validation images of 32 px
@@ -49,7 +49,7 @@ def seconds_to_score(run: Job) -> float:
 
 
 def rows(folder: Path) -> Iterator[Row]:
-    """A row a network and set."""
+    """Return one row per network and data set."""
     root = plant_parts(folder)
     for network in NETWORKS:
         yield compared(network, "digits")

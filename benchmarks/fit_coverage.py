@@ -70,7 +70,7 @@ def coverage(draws: int) -> Iterator[dict[str, object]]:
 def simulated(
     rows: Sequence[FitRow], scatter: float, generator: np.random.Generator
 ) -> list[FitRow]:
-    """The rows with compute drawn about a line that halves every 16 months."""
+    """Return rows whose compute scatters around a line that halves every 16 months."""
     from dataclasses import replace
 
     logs = -months_of(rows) / TRUE_MONTHS + generator.normal(0, scatter, len(rows))
@@ -108,7 +108,7 @@ def _ends(every: np.ndarray) -> Interval:
 
 
 def markdown(rows: Sequence[dict[str, object]], draws: int) -> str:
-    """A table with a line a method and a column a setting."""
+    """Return a table with one line per method and one column per setting."""
     settings = list(dict.fromkeys((row["setting"], row["scatter_log2"]) for row in rows))
     methods = list(dict.fromkeys(row["method"] for row in rows))
     titles = [f"{setting}, scatter {scatter}" for setting, scatter in settings]

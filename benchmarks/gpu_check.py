@@ -68,7 +68,7 @@ CHOICES: dict[str, tuple[Sequence[str], Sequence[str]]] = {
 
 
 def tests(quick: bool) -> Iterator[Check]:
-    """What is marked gpu."""
+    """Run the tests marked gpu."""
     ended = subprocess.run([sys.executable, "-m", "pytest", "-m", "gpu"], check=False)
     passed = ended.returncode == 0
     yield check(
@@ -77,7 +77,7 @@ def tests(quick: bool) -> Iterator[Check]:
 
 
 def rates(data: str) -> Callable[[bool], Iterator[Check]]:
-    """Images a second of every network of the paper, our defaults against plain fp32."""
+    """Images per second of every network of the paper: our defaults against plain fp32."""
 
     def part(quick: bool) -> Iterator[Check]:
         for found in throughput.compared(data, *((0.0, QUICK, 1, TINY) if quick else (0.5,))):
@@ -106,7 +106,7 @@ def choices(quick: bool) -> Iterator[Check]:
 
 
 def limits(quick: bool) -> Iterator[Check]:
-    """Sizes, stops and counters that only a card can confirm."""
+    """Check sizes, stops and counters that need a real GPU."""
     yield many_crops(2**20 if quick else ELEMENTS)
     with tempfile.TemporaryDirectory() as folder:
         yield from stopped(Path(folder))
@@ -192,7 +192,7 @@ PARTS: dict[str, Callable[[bool], Iterator[Check]]] = {
 
 
 def table(out: Path) -> str:
-    """All parts that lie in ``out``, as Markdown."""
+    """Return a Markdown table of all parts in ``out``."""
     lines = []
     for name in PARTS:
         with contextlib.suppress(FileNotFoundError):

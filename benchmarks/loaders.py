@@ -1,4 +1,4 @@
-"""The races against ImageFolder with a DataLoader, in images a second.
+"""Image loading against ImageFolder with a DataLoader, in images per second.
 
 Reading photographs, no model.  Both crop, flip and normalise training images to 224 px in two
 worker processes or threads, up to the batch in memory.  The opponent is what torchvision's
@@ -58,7 +58,7 @@ Pass = Callable[[], Iterable[Any]]
 
 
 def data(name: str, root: Path, *overrides: str) -> Data:
-    """What a run would load: resnet18's recipe, a random resized crop and a flip."""
+    """Return the data settings of resnet18's recipe: a random resized crop and a flip."""
     settings = [f"data={name}", f"data.root={root}", f"data.workers={WORKERS}", *overrides]
     with initialize_config_module("efficiency_bench.configs", version_base="1.3"):
         composed = compose("train", overrides=["experiment=resnet18", *settings])
@@ -67,7 +67,7 @@ def data(name: str, root: Path, *overrides: str) -> Data:
 
 
 def ours(loaded: Data, side_px: int = IMAGE_PX) -> Pass:
-    """Epoch after epoch of our loader."""
+    """Return a function that reads the next epoch with our loader."""
     epochs = iter(range(10**6))
     return lambda: loaded.train.epoch(next(epochs), BATCH, side_px)
 
@@ -94,7 +94,7 @@ def image_folder(root: Path, side_px: int) -> Pass:
 
 
 def rate(epoch: Pass) -> float:
-    """Images a second of one epoch."""
+    """Return the images per second of one epoch."""
     began, images = time.perf_counter(), 0
     for _, labels in epoch():
         images += len(labels)
@@ -104,7 +104,7 @@ def rate(epoch: Pass) -> float:
 def rows(
     folder: Path, images: int, pairs: int, progress: Callable[[str, int, int], None]
 ) -> Iterator[Row]:
-    """Compare each way of reading with the opponent, one pass of each in turn."""
+    """Compare each of our readers with the opponent, in alternating passes."""
     photographs = plant_photographs(folder / "photographs", images, 8)
     competitors = {
         f"folder/{decode}": ours(data("imagenet", photographs, f"data.decode={decode}"))
@@ -123,7 +123,7 @@ def rows(
         image_folder(photographs, OF_SQUARES_PX),
     )
     for epoch in dict.fromkeys(itertools.chain(*races.values())):
-        rate(epoch)  # workers start, files come into memory
+        rate(epoch)  # workers start, and files enter the page cache
     rates: dict[str, list[tuple[float, float]]] = {name: [] for name in races}
     for done in range(pairs):
         for name, (epoch, other) in races.items():

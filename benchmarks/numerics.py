@@ -1,4 +1,4 @@
-"""What each setting of the arithmetic is worth: seconds a training step with it and without it.
+"""Effect of each numeric setting: seconds per training step with and without it.
 
 Both sides are the real trainer on the same network and batches, evaluation off, blocks in turn.
 The defaults of ``efficiency_bench/run/device.py`` were chosen from these rows.
@@ -43,7 +43,7 @@ COMPILED = ("alexnet", "resnet18")
 
 
 def compared() -> Iterator[Row]:
-    """A row for each setting and network."""
+    """Return one row per setting and network."""
     for setting, (with_it, without_it) in SETTINGS.items():
         for network in COMPILED if setting == "compile" else NETWORKS:
             ours = harness(without_evaluation(job(network, *with_it)))
@@ -63,7 +63,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        os.environ["TORCHINDUCTOR_CACHE_DIR"] = folder  # what was compiled before has no part in it
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = folder  # forget what was compiled before
         show(compared(), asked.json)
 
 

@@ -1,11 +1,11 @@
-"""What the harness costs: seconds a step of a whole run against a bare loop, block by block.
+"""Overhead of the harness: seconds per step of a whole run against a bare loop.
 
 Ours is a run as `train` makes it: event log on the disk, meter, schedule, and the progress
 display of a terminal.  The bare loop trains the same network on the same batches with the same
-augmentation and optimizer, by the fewest lines that do so.  It has its turns between blocks of
-the run, so that a noisy machine slows both; the median ratio of the pairs is reported.  What an
-evaluation took is subtracted, and no checkpoint is written.  Each of several rounds builds both
-sides anew, since where memory comes to lie makes either faster or slower by a percent.
+augmentation and optimizer, in as few lines as possible.  Blocks of both alternate, so that a noisy
+machine slows both; the median ratio of the pairs is reported.  The time of evaluations is
+subtracted, and no checkpoint is written.  Each of several rounds rebuilds both sides, since memory
+placement alone makes either one percent faster or slower.
 
     python benchmarks/overhead.py [--json]
 """
@@ -39,7 +39,7 @@ WITHOUT = ("target.value=1.0", "evaluation.per_epoch_near=1", "checkpoint_share=
 
 
 def bare(run: Job) -> Iterator[None]:
-    """The fewest lines that train the same network on the same batches."""
+    """Train the same network on the same batches in as few lines as possible."""
     optimizer = torch.optim.SGD(
         run.model.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4, foreach=True
     )
@@ -56,7 +56,7 @@ def bare(run: Job) -> Iterator[None]:
 
 
 class Turns:
-    """Watches a run, times its blocks, and lets the bare loop have its turns between them.
+    """Time the blocks of a run, and run blocks of the bare loop between them.
 
     Every other time the bare loop goes first: ours, bare, bare, ours, and so on.
     """
@@ -70,7 +70,7 @@ class Turns:
         self._evaluating = 0.0
 
     def __call__(self, event: Mapping[str, Any]) -> None:
-        """One event of the run, after the terminal has shown it."""
+        """Handle one event of the run, after the terminal."""
         if event["event"] == "evaluation":
             self._evaluating += event["evaluation_seconds"]
         if event["event"] == "progress" and event["steps"] % BLOCK_STEPS == 0:
@@ -82,10 +82,10 @@ class Turns:
             self._began, self._evaluating = time.perf_counter(), 0.0
 
     def close(self) -> None:
-        """Nothing is left open."""
+        """Nothing to close."""
 
     def over(self) -> bool:
-        """Whether the run has done its part."""
+        """Whether enough blocks were timed."""
         return len(self._ours) > self._pairs
 
     def pairs(self) -> list[Pair]:
@@ -94,7 +94,7 @@ class Turns:
 
 
 def one_round(number: int, folder: Path) -> list[Pair]:
-    """Both sides built anew, the run in ``folder``."""
+    """Run both sides from scratch, with the run in ``folder``."""
     turns = Turns(bare(job(EXPERIMENT)), PAIRS_A_ROUND)
     asked = settings(EXPERIMENT, f"seed={number}", *WITHOUT)
     asked.run_dir, asked.ledger_dir = str(folder / f"{number}"), str(folder / "ledger")

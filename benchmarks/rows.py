@@ -1,4 +1,4 @@
-"""The rows that every benchmark gives: two measurements side by side, and where they were taken."""
+"""Rows of all benchmarks: two measurements compared, and the machine they were taken on."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Pair = tuple[float, float]
 
 
 def machine() -> dict[str, Any]:
-    """The host, the versions that move a speed, and how busy it is with other work."""
+    """Return the host, the versions that affect speed, and the load from other work."""
     versions = provenance.package_versions()
     return {
         **provenance.host_hardware(),
@@ -59,7 +59,7 @@ def interleaved(
 
 
 def show(rows: Iterable[Row], as_json: bool) -> None:
-    """Print the rows as JSON, or a line each as they come."""
+    """Print the rows as JSON, or each as a line as soon as it is measured."""
     if as_json:
         json.dump(list(rows), sys.stdout, indent=2)
         print()

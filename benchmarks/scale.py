@@ -1,4 +1,4 @@
-"""How time grows with a ledger and with a log: seconds at each size, and the exponent they show.
+"""How time grows with the size of a ledger or log: seconds per size, and the growth exponent.
 
 The ledgers are copies of one run that is really trained on digits, each a seed of its own with
 an event log of its own, so that every one passes verification; the logs are those of one run
@@ -56,7 +56,7 @@ def sizes(text: str) -> list[int]:
 
 
 def rows(folder: Path, entries: Sequence[int], events: Sequence[int]) -> Iterator[Row]:
-    """A row a task: time at the largest size against time at the smallest, scaled up."""
+    """Return one row per task: time at the largest size against linear growth from the smallest."""
     os.chdir(folder)
     original = trained(folder / "original")
     ledgers = {size: plant_copies(original, folder / f"{size}", size) for size in entries}
@@ -140,7 +140,7 @@ def growth(name: str, what: str, task: Task, places: dict[int, Path]) -> Row:
 
 
 def seconds(task: Task, place: Path) -> float:
-    """The better of two times where the first is short enough to be chance."""
+    """Return the seconds of a task; the better of two if it is short."""
     best = math.inf
     for _ in range(2):
         began = time.perf_counter()

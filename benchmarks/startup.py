@@ -1,4 +1,4 @@
-"""How long a command takes to start: whole processes, from typing it to what one waits for.
+"""Startup time of commands, measured on whole processes.
 
 `--help` and `fit published` run to their end; `train` to its first step, by the time that its
 event log gives for it.  Each stands
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def rows(folder: Path, pairs: int) -> Iterator[Row]:
-    """A row a command; the first process of each kind only brings files into memory."""
+    """Return one row per command; the first process of each kind only warms the page cache."""
 
     def python(code: str) -> Callable[[], float]:
         return lambda: seconds([sys.executable, "-c", code], folder)
@@ -71,7 +71,7 @@ def whole(folder: Path, *arguments: str) -> Callable[[], float]:
 
 
 def seconds(command: list[str], folder: Path) -> float:
-    """Seconds that a process takes in all; CalledProcessError where it fails."""
+    """Return the seconds that a process takes; CalledProcessError if it fails."""
     began = time.perf_counter()
     subprocess.run(command, cwd=folder, capture_output=True, check=True)
     return time.perf_counter() - began

@@ -1,4 +1,4 @@
-"""How fast each network trains here on made-up images: the defaults against plain fp32.
+"""Training throughput of each network on synthetic images: the defaults against plain fp32.
 
 ImageNet's forms at 224 px come as ready batches, the small forms at 32 px through the in-memory
 loader with their augmentation.  Plain: fp32, rows of channels, one kernel call for each tensor of
@@ -31,7 +31,7 @@ PLAIN = ("precision=fp32", "channels_last=false", "optimizer_kernel=single")
 
 
 def rate(network: str, data: str, seconds: float, *changes: str) -> Callable[[], float]:
-    """Images a second, each time anew on the same network."""
+    """Return a function that measures images per second, each time on the same network."""
     overrides = [f"experiment={network}", f"data={data}", *changes]
     with initialize_config_module("efficiency_bench.configs", version_base="1.3"):
         settings = resolve(config.load(compose("train", overrides=overrides)))
@@ -55,7 +55,7 @@ def compared(
             ours, other = (rate(network, data, seconds, *changes, *side) for side in ((), PLAIN))
             ours(), other()  # libraries choose their kernels
             taken = list(interleaved(ours, other, pairs))
-        except UserError as error:  # its batch does not fit this device: the others may
+        except UserError as error:  # out of memory: other networks may still fit
             print(f"{network}, {data}: left out: {error}", file=sys.stderr)
             continue
         yield row(f"throughput/{network}, {data}", "images a second", taken)

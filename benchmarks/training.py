@@ -1,4 +1,4 @@
-"""Training small networks: ours against the loop of torchvision's reference, images a second.
+"""Training small networks: ours against torchvision's reference loop, in images per second.
 
 Same images, network, batch, crops, flips, loss, optimizer and threads.  The opponent reads PNG
 files through ImageFolder, Pillow, torchvision's transforms and a DataLoader with as many workers
@@ -81,7 +81,7 @@ def plant_parts(root: Path) -> Path:
 
 
 def as_files(root: Path, folder: Path) -> Path:
-    """The training images as PNG files, which lose nothing, in a folder a class."""
+    """Write the training images as (lossless) PNG files, one folder per class."""
     images = cifar.load("cifar10", root, download=False).train
     for number, (pixels, label) in enumerate(zip(images.images, images.labels, strict=True)):
         place = folder / images.classes[int(label)]
@@ -156,7 +156,7 @@ def started(network: str, files: Path) -> Iterator[Callable[[], float]]:
 
 
 def rows(folder: Path, root: Path | None) -> Iterator[Row]:
-    """A row a network on the CIFAR-10 archive in ``root``; None: on parts of photographs."""
+    """Return a row per network on the CIFAR-10 archive in ``root``, or on parts of photographs."""
     root = root or plant_parts(folder)
     files = as_files(root, folder / "files")
     for network in NETWORKS:
@@ -174,6 +174,6 @@ def rows(folder: Path, root: Path | None) -> Iterator[Row]:
             def theirs(turn: Callable[[], float] = turn, images: int = images) -> float:
                 return images / turn()
 
-            ours(), theirs()  # workers start, files come into memory
+            ours(), theirs()  # workers start, and files enter the page cache
             pairs = list(interleaved(ours, theirs, PAIRS))
         yield row(f"loaders/training {network}", "images a second", pairs)

@@ -1,7 +1,7 @@
 """Writes the tables of docs/performance.md between their markers, from the benchmarks' JSON rows.
 
 A marker is `<!-- table: NAME -->` before and `<!-- end -->` after; NAME.json in the folder holds
-the rows.  A marker without its file is left as it is, and said.
+the rows.  A marker without its file is left as it is and reported.
 
     python benchmarks/write_tables.py FOLDER [PAGE]
 """
@@ -36,7 +36,7 @@ def main() -> None:
 
 
 def written(page: str, folder: Path) -> tuple[str, list[str]]:
-    """The page with every table whose rows lie in ``folder``, and the names of the others."""
+    """Return the page with the tables whose rows are in ``folder``, and the names of the others."""
     left: list[str] = []
 
     def fill(block: re.Match[str]) -> str:
@@ -50,7 +50,7 @@ def written(page: str, folder: Path) -> tuple[str, list[str]]:
 
 
 def table(rows: list[Row]) -> str:
-    """A Markdown table with a line a row, and the machine under it."""
+    """Return a Markdown table with one line per row, followed by the machine."""
     growth = any(row.get("exponent") is not None for row in rows)
     title = "| what | ours | other | unit | ours / other (lowest to highest) | pairs |"
     lines = [title + (" exponent |" if growth else ""), "|---|---:|---:|---|---:|---:|"]
