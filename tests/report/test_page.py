@@ -92,7 +92,7 @@ def test_the_policy_allows_these_scripts_and_no_network(written):
 
 def test_the_planted_rate_is_the_headline(written):
     text = written[1].one("section", id=f"{MEASURED}-headline").text
-    # five rows lie on the line; the one that never arrived lies above it and tilts the regression
+    # five rows lie on the line; the one that missed lies above it and tilts the regression
     assert f"least squares on the frontier, n = 5: halving, {MONTHS:.1f} months" in text
     assert "Compute to digits, top-1 90 %: halves every 14.0 months" in text
     assert "5 of 6 rows arrived at the target" in text
