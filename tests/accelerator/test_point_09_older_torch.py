@@ -31,13 +31,13 @@ class Hinting(nn.Module):
         return self.network(images)
 
 
-def test_point_09_inductors_hint_to_use_tf32_is_no_error(card, monkeypatch):
+def test_point_09_inductors_tf32_hint_is_not_an_error(card, monkeypatch):
     ours = step(plain())
     monkeypatch.setattr(torch, "compile", lambda network, **given: Hinting(network))
     compile_step(ours, [(4, 8)])
 
 
-def test_point_09_torchs_word_on_its_new_tf32_settings_is_no_error(card, monkeypatch):
+def test_point_09_torchs_warning_about_tf32_settings_is_not_an_error(card, monkeypatch):
     def set_precision(name):
         warnings.warn(
             "Please use the new API settings to control TF32 behavior, such as ...", stacklevel=2
@@ -47,7 +47,7 @@ def test_point_09_torchs_word_on_its_new_tf32_settings_is_no_error(card, monkeyp
     resolve(composed("experiment=alexnet"))
 
 
-def test_point_09_the_lower_bound_is_the_version_that_was_tried():
+def test_point_09_the_lower_bound_is_the_oldest_version_tested():
     bound = re.search(r'"torch>=([\d.]+)"', (ROOT / "pyproject.toml").read_text())[1]
     tried = re.search(r"torch ([\d.]+), the\s+oldest", (ROOT / "docs/performance.md").read_text())
     assert tried is not None
