@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from torch import nn
 from torchvision.models.regnet import BlockParams, RegNet
 
+from efficiency_bench.models.pointwise import skip_pixels_first
 from efficiency_bench.models.small_form import CLASSES, Scaled, Shape, conv, nearest
 
 DEPTHS = [1, 3, 6, 6]
@@ -42,6 +43,7 @@ def small(num_classes: int, widths: Sequence[int]) -> nn.Module:
         _blocks(stages, group, first_stride=1), num_classes=num_classes, stem_width=stem
     )
     network.stem[0].stride = (1, 1)
+    skip_pixels_first(network)
     return network
 
 

@@ -17,6 +17,7 @@ import torchvision
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
+from efficiency_bench.models.pointwise import StridedPointwise
 from efficiency_bench.models.small_form import CLASSES, Shape, conv, rounded
 
 # depth -> block, blocks in each stage (table 1)
@@ -123,6 +124,6 @@ def _shortcut(channels_in: int, channels_out: int, stride: int) -> nn.Module | N
     if stride == 1 and channels_in == channels_out:
         return None
     return nn.Sequential(
-        nn.Conv2d(channels_in, channels_out, kernel_size=1, stride=stride, bias=False),
+        StridedPointwise(channels_in, channels_out, kernel_size=1, stride=stride, bias=False),
         nn.BatchNorm2d(channels_out),
     )
