@@ -15,6 +15,7 @@ from efficiency_bench.models.registry import build_model
 from efficiency_bench.records import Entry
 from efficiency_bench.report.page.currencies import operators_table, rates_table
 from efficiency_bench.report.page.results import set_results
+from efficiency_bench.report.tables.layout import one_decimal
 from efficiency_bench.run.run import run
 from tests.small_ledger import SmallLedger
 from tests.tiny import tiny
@@ -53,7 +54,7 @@ def test_the_currencies_match_the_fit_command(small_ledger: SmallLedger) -> None
         entries, Selection(estimand="anytime"), currency="seconds", hardware=here
     ).halving_months
     (seconds,) = [row for row in cells(rates_table(results)) if row[0] == "seconds"]
-    assert seconds[1] == f"{months:.1f}"
+    assert seconds[1] == one_decimal(months)
 
 
 def on_another_machine(entry: Entry) -> Entry:
