@@ -67,6 +67,11 @@ class Group:
     tier: Tier
 
     @property
+    def has_level(self) -> bool:
+        """Whether an accuracy is known at which the runs are read."""
+        return self.estimand == "anytime" or 0 < self.target_value < 1
+
+    @property
     def target_text(self) -> str:
         """Metric and value, such as ``top5 >= 0.791``."""
         return f"{self.metric} >= {_number(self.target_value)}"

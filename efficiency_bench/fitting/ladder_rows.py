@@ -43,7 +43,7 @@ def ladder_rows(
     At a level other than the baseline's final accuracy, the baseline has a ladder like any other
     row.  Raises UserError if the group has no target value.
     """
-    if not 0 < group.target_value < 1:
+    if not group.has_level:
         raise UserError(
             "these budgeted runs have no target, and no baseline on the same data sets one\n"
             "give a level: efficiency-bench fit --target 0.6; or measure the baseline: "

@@ -18,7 +18,7 @@ from efficiency_bench.ledger.reference import published_entries
 from efficiency_bench.report.charts.style import ON_DARK
 from efficiency_bench.report.page.page import chart_library, template_text, write_page
 from efficiency_bench.report.tables.fit_and_ledger import fit_table
-from tests.ledger.factory import make_baseline, make_entry
+from tests.ledger.factory import make_baseline, make_entry, make_rung
 from tests.once import made_once
 from tests.report.page_ledger import HOSTILE, MONTHS, write_report
 from tests.report.page_reader import Page
@@ -173,6 +173,12 @@ def test_a_set_without_a_fit_gives_the_reason(tmp_path):
     (missing, *_) = [e.text for e in page.all("p") if e.attributes.get("class") == "missing"]
     assert "a fit needs at least 3 rows" in missing
     assert len(page.all("details", **{"class": "run"})) == 2
+
+
+def test_budgeted_runs_without_a_level_are_named_and_stop_nothing(tmp_path):
+    html = write_page([make_rung("rung", 0.25)], "some", tmp_path).read_text(encoding="utf-8")
+    assert "Not in a set: 1 budgeted run on" in html
+    assert len(Page(html).all("details", **{"class": "run"})) == 1
 
 
 def test_an_unwritable_folder_is_a_user_error(tmp_path):

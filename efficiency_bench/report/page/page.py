@@ -19,7 +19,7 @@ from efficiency_bench.formatting import percent
 from efficiency_bench.records import Entry
 from efficiency_bench.report.charts.style import ON_DARK, cannot_write, write_images
 from efficiency_bench.report.page.charts import PageChart, charts, curve_points, page_data
-from efficiency_bench.report.page.results import SetResults, set_results
+from efficiency_bench.report.page.results import SetResults, set_results, sets_without_level
 from efficiency_bench.report.page.runs import Runs, runs
 from efficiency_bench.report.page.sections import Subsection, parts
 
@@ -53,6 +53,7 @@ def write_page(
     """
     results = set_results(entries, source)
     sections = [_section(i, result) for i, result in enumerate(results, start=1)]
+    remarks = [*remarks, *sets_without_level(entries)]
     html = _html(sections, runs(entries, source), source, remarks)
     index = out_dir / INDEX
     try:

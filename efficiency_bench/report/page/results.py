@@ -81,13 +81,29 @@ class SetResults:
 
 
 def set_results(entries: Sequence[Entry], source: str) -> list[SetResults]:
-    """The results of each comparable set in ``entries``, which were read from ``source``."""
-    sets = comparable_sets(entries)
+    """The results of each comparable set in ``entries``, which were read from ``source``.
+
+    Sets without a level are left out (``sets_without_level``).
+    """
+    sets = {
+        group: members for group, members in comparable_sets(entries).items() if group.has_level
+    }
     found = {
         group: _results(group, tuple(members), source, _named(source, group, len(sets)))
         for group, members in sets.items()
     }
     return [replace(result, other_estimand=_other(group, found)) for group, result in found.items()]
+
+
+def sets_without_level(entries: Sequence[Entry]) -> list[str]:
+    """One sentence for each set of budgeted runs that has neither a target nor a baseline."""
+    return [
+        f"Not in a set: {len(members)} budgeted run{'' if len(members) == 1 else 's'} on"
+        f" {group.data}, whose level no baseline sets"
+        " (measure it: efficiency-bench train experiment=alexnet recipe=small_2020 budget=1)"
+        for group, members in comparable_sets(entries).items()
+        if not group.has_level
+    ]
 
 
 def _other(group: Group, found: Mapping[Group, SetResults]) -> HalvingTime | None:
