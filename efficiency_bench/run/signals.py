@@ -52,6 +52,9 @@ class Stop:
 
     def __call__(self, number: int, _: FrameType | None) -> None:
         """Note a signal; the third Ctrl-C raises KeyboardInterrupt."""
+        if number != signal.SIGINT:
+            # once is enough: a flood would nest this handler until Python's stack is full
+            signal.signal(number, signal.SIG_IGN)
         if number == signal.SIGHUP:
             let_go_of_lost_terminal()
         interrupts = self.received.count(signal.SIGINT)
