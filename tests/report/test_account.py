@@ -50,9 +50,8 @@ def test_the_currencies_match_the_fit_command(small_ledger: SmallLedger) -> None
     source = str(small_ledger.folder)
     results = next(r for r in set_results(entries, source) if r.group.estimand == "anytime")
     here = entries[0].provenance.hardware["cpu"]
-    months = fit(
-        entries, Selection(estimand="anytime"), currency="seconds", hardware=here
-    ).halving_months
+    as_typed = Selection(estimand="anytime", axis="architecture")  # the command's default axis
+    months = fit(entries, as_typed, currency="seconds", hardware=here).halving_months
     (seconds,) = [row for row in cells(rates_table(results)) if row[0] == "seconds"]
     assert seconds[1] == one_decimal(months)
 
