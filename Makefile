@@ -13,9 +13,11 @@ REHEARSAL := runs/rehearsal
 REHEARSED := data=digits tracking.wandb=false model=alexnet,resnet18,mobilenet_v1,shufflenet_v2_x1_0 \
   recipe.batch_size=8 target.baseline_epochs=12 threads=1
 BENCH := runs/bench
+CAMPAIGN := runs/campaign
+CAMPAIGN_ON = hydra/launcher=cores threads=1 tracking.wandb=false data.root=$(ROOT)
 
 .DEFAULT_GOAL := help
-.PHONY: help env ffcv docs demo smoke rehearsal result reproduce check test lint bench soak gpu-check format clean
+.PHONY: help env ffcv docs demo smoke rehearsal campaign result reproduce check test lint bench soak gpu-check format clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -79,6 +81,18 @@ rehearsal: $(STAMP) ## run the whole protocol on digits: rate search, ladder of 
 	$(BIN)/efficiency-bench fit $(REHEARSAL)/ledger --chart $(REHEARSAL)
 	$(BIN)/efficiency-bench ledger export --ledger $(REHEARSAL)/ledger --out $(REHEARSAL)/export
 	@echo "A rehearsal: four networks, three rates and one seed on small digits measure nothing."
+
+# What docs/protocol.md describes; each line goes on where it stopped.  Diverged runs (exit code 1) are
+# results of the search.
+campaign: $(STAMP) ## search the rates and run the ladder of suite=ladder on CIFAR-10, for hours (ROOT=folder)
+	@test -n "$(ROOT)" || { echo "name the folder with the images: make campaign ROOT=data/cifar10-subset"; exit 2; }
+	$(BIN)/efficiency-bench train -m suite=tuning $(CAMPAIGN_ON) ledger_dir=$(CAMPAIGN)/tuning || test $$? = 1
+	$(BIN)/efficiency-bench ledger rates $(CAMPAIGN)/tuning --out $(CAMPAIGN)/rates.yaml 2>&1 | \
+	  sed -n 's|^  efficiency-bench train \(.*\)|$(BIN)/efficiency-bench train -m \1 $(CAMPAIGN_ON)|p' | sh -e || test $$? = 1
+	$(BIN)/efficiency-bench ledger rates $(CAMPAIGN)/tuning --out $(CAMPAIGN)/rates.yaml
+	cmp $(CAMPAIGN)/rates.yaml configs/rates/cifar10.yaml || echo "these rates differ from the committed ones, which are used"
+	$(BIN)/efficiency-bench train -m suite=ladder $(CAMPAIGN_ON) rates=cifar10 model=alexnet budget=1 seed=0,1,2,3,4
+	$(BIN)/efficiency-bench train -m suite=ladder $(CAMPAIGN_ON) rates=cifar10
 
 result: $(STAMP) ## verify the committed ledger and write its report to build/result (published rows if it is empty)
 	$(BIN)/efficiency-bench verify

@@ -178,6 +178,7 @@ class RunConfig:
     form: str = MISSING  # imagenet or small
     estimand: str = "anytime"  # stop at the target; budgeted: full schedule, final accuracy counts
     budget: float | None = None  # share of the baseline's compute; it sets recipe.epochs
+    rung_margin: float | None = None  # leave out a rung above one that is this far over the level
     rates: str | None = None  # file of tuned rates, which sets recipe.optimizer.lr
     seed: int = 0
     repeat: int = 0

@@ -181,6 +181,11 @@ def _check_budget(config: RunConfig) -> None:
         raise UserError(
             f"target.baseline_epochs={length:g} must be over 0, e.g. target.baseline_epochs=15"
         )
+    margin = config.rung_margin
+    if margin is not None and not 0 <= margin < 1:
+        raise UserError(
+            f"rung_margin={margin:g} must be a share of 1 like 0.03 (three points of accuracy)"
+        )
     if config.budget is None:
         return
     if config.budget <= 0:

@@ -29,7 +29,7 @@ Fields = frozenset[str]
 RESULTS: Fields = frozenset(
     {
         *("run_dir", "ledger_dir", "suite", "tracking"),
-        *("checkpoint_share", "price_usd_per_hour", "profile", "rates"),
+        *("checkpoint_share", "price_usd_per_hour", "profile", "rates", "rung_margin"),
     }
 )
 """Where results go and what else is reported about a run; never in an entry's configuration.

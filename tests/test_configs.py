@@ -121,7 +121,7 @@ def test_the_search_tries_five_rates_around_the_recipes_for_every_network():
     for name in ("alexnet", "convnext_tiny"):
         rates = [c.recipe.optimizer.lr for c in tuning if c.model.name == name]
         assert rates == pytest.approx([centre * 10 ** (i / 2) for i in range(-2, 3)], rel=1e-6)
-    assert {(c.budget, c.data.inner_split, c.seed) for c in tuning} == {(0.125, 0.2, 0)}
+    assert {(c.budget, c.data.inner_split, c.seed) for c in tuning} == {(0.04, 0.2, 0)}
     for config in tuning:
         check(config)
 

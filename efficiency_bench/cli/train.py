@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from efficiency_bench.tracking.wandb_mirror import Session
 
 
+STOPPED_ATTEMPTS: set[tuple[str, str]] = set()
+"""Name and time of every start of a sweep that a signal has stopped in this process."""
+
+
 def terminal() -> Terminal:
     """The console of this command; each run has a W&B mirror unless ``tracking.wandb=false``."""
     console = console_of(this_process())
@@ -99,14 +103,21 @@ def train_job(folder: Path, number: int) -> None:
     """Train run ``number`` of the sweep in ``folder``: the job that a launcher starts.
 
     Returns nothing, because the run's records say how it ended.  The launcher does not know: Slurm
-    counts a task that raises as completed.
+    counts a task that raises as completed.  A process that trains several runs one after the other
+    takes no more of a sweep once a signal has stopped one.
     """
     from efficiency_bench.sweep import manifest
     from efficiency_bench.sweep.train import train_run
 
+    sweep = manifest.read(folder)
+    attempt = sweep.name, sweep.written_utc
+    if attempt in STOPPED_ATTEMPTS:
+        return
     try:
         with stop_on_signal() as stop:
-            code, _ = train_run(manifest.read(folder), number, terminal(), stop)
+            code, _ = train_run(sweep, number, terminal(), stop)
+            if stop:
+                STOPPED_ATTEMPTS.add(attempt)
             if code == STOPPED:
                 stop.hand_over()
     finally:

@@ -122,6 +122,12 @@ def baseline_finals(
     return {e.run_id: e.evaluations[-1].accuracy(metric) for e in seeds.values()}
 
 
+def least_learned(metric: Metric, classes: int, val_images: int) -> float:
+    """Return the accuracy over which a baseline has learned: ten standard errors over chance."""
+    chance = chance_level(metric, classes)
+    return chance + CHANCE_STANDARD_ERRORS * math.sqrt(chance * (1 - chance) / val_images)
+
+
 def uses_current_baseline(entry: Entry, entries: Iterable[Entry]) -> bool:
     """Return whether the target of ``entry`` comes from the baseline runs now in ``entries``.
 
@@ -189,9 +195,9 @@ def _checked_level(
     seen = ", ".join(f"{e.run_id} {a:.2%}" for e, a in zip(finished, finals, strict=True))
     way_out = "change its recipe or remove the runs that failed; or set a target: target.value=0.6"
 
-    chance = chance_level(metric, classes)
-    needed = chance + CHANCE_STANDARD_ERRORS * math.sqrt(chance * (1 - chance) / val_images)
+    needed = least_learned(metric, classes, val_images)
     if level <= needed:
+        chance = chance_level(metric, classes)
         raise UserError(
             f"the baseline has not learned: {metric} {level:.2%}, chance is {chance:.2%} and a "
             f"target needs more than {min(needed, 1.0):.2%} ({seen})\n{way_out}"

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
 import torch
 
-from efficiency_bench.config import RecipeConfig, RunConfig
+from efficiency_bench.config import RecipeConfig, RunConfig, measured_part
 from efficiency_bench.counting import audited_count
+from efficiency_bench.data import Data
 from efficiency_bench.data.loader import batch_sizes
 from efficiency_bench.errors import UserError
+from efficiency_bench.identity import SCHEDULE_LENGTH, row_settings
+from efficiency_bench.ledger.baseline import baseline_finals, least_learned
 from efficiency_bench.models import build_model
+from efficiency_bench.records import Entry, Metric
 from efficiency_bench.training.budget import ScheduleCost
 
 LEAST_STEPS = 50
@@ -21,8 +26,16 @@ LEAST_STEPS = 50
 their steps are far from annealed."""
 
 
-class TooFewSteps(UserError):  # noqa: N818  (named after the problem)
-    """The budget pays for fewer than ``LEAST_STEPS`` steps; a sweep skips such a run."""
+class LeftOut(UserError):  # noqa: N818  (named after the outcome)
+    """Why a budgeted run is not worth training; a sweep skips it and goes on."""
+
+
+class TooFewSteps(LeftOut):
+    """The budget pays for fewer than ``LEAST_STEPS`` steps."""
+
+
+class RungNotNeeded(LeftOut):
+    """A smaller budget of the same row is already ``rung_margin`` over the baseline's level."""
 
 
 def budgeted_recipe(
@@ -57,6 +70,35 @@ def budgeted_recipe(
             " on more images"
         )
     return dataclasses.replace(recipe, epochs=steps / per_epoch)
+
+
+def check_needed(config: RunConfig, data: Data, metric: Metric, entries: Iterable[Entry]) -> None:
+    """Raise RungNotNeeded if ``entries`` show that the row passed the level at a smaller budget.
+
+    The level is the mean final accuracy of the baseline's seeds on the same data.  Without a
+    baseline that has learned, or without ``config.rung_margin``, every rung is needed.  Larger
+    rungs cannot move a row's arrival, which is read at the smallest budget at the level.
+    """
+    if config.budget is None or config.rung_margin is None:
+        return
+    entries = list(entries)
+    finals = baseline_finals(entries, data.digest, metric)
+    level = math.fsum(finals.values()) / len(finals) if finals else 0.0
+    if level <= least_learned(metric, len(data.classes), data.val_images):
+        return
+    passed = level + config.rung_margin
+    row = row_settings(measured_part(config), SCHEDULE_LENGTH)
+    for entry in sorted(entries, key=lambda entry: entry.budget_asked or 0.0):
+        smaller = entry.budget_asked is not None and entry.budget_asked < config.budget
+        if not smaller or entry.data_digest != data.digest or not entry.evaluations:
+            continue
+        final = entry.evaluations[-1].accuracy(metric)
+        if final >= passed and row_settings(entry.config, SCHEDULE_LENGTH) == row:
+            raise RungNotNeeded(
+                f"budget={config.budget:g} of {config.model.name} is not needed: budget"
+                f" {entry.budget_asked:g} ended at {final:.1%}, {config.rung_margin:.1%} or more"
+                f" over the baseline's level\ntype rung_margin=null to train it all the same"
+            )
 
 
 def budget_fields(config: RunConfig, classes: int) -> dict[str, Any]:

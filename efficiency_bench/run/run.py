@@ -25,6 +25,7 @@ from efficiency_bench.ledger.events import EventLog, ThrottledProgress
 from efficiency_bench.records import FAULTS, Entry, Evaluation, Provenance
 from efficiency_bench.run import device as devices
 from efficiency_bench.run import folder as folders
+from efficiency_bench.run.budgeted import check_needed
 from efficiency_bench.run.cost import EnergyAccount, begin_cost
 from efficiency_bench.run.device import measured_peak
 from efficiency_bench.run.faults import interruption
@@ -39,7 +40,7 @@ from efficiency_bench.run.setup import (
     progress_fields,
     start_fields,
 )
-from efficiency_bench.run.target import resolve_target
+from efficiency_bench.run.target import known_entries, metric_of, resolve_target
 from efficiency_bench.run.worker import Rank0Broadcast, run_worker_rank
 from efficiency_bench.training import checkpoint
 from efficiency_bench.training.checkpoint import weights_digest
@@ -296,6 +297,8 @@ def _run_in(
             return _finished(entry, folder, ledger_dir)
         if store.entry_path(ledger_dir, run_id).exists():
             return RunOutcome(store.find(ledger_dir, run_id), already_finished=True)
+        metric = metric_of(config, len(data.classes))
+        check_needed(config, data, metric, known_entries(ledger_dir))
         store.check_writable(ledger_dir)
         earlier = previous_attempt(folder, run_id)
         job = build_job(config, data, target, stop_requested, ranks)

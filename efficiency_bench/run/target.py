@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from efficiency_bench.identity import (
 from efficiency_bench.ledger import store
 from efficiency_bench.ledger.baseline import baseline_target
 from efficiency_bench.ledger.reference import ALEXNET_LEVEL
-from efficiency_bench.records import Metric, Target
+from efficiency_bench.records import Entry, Metric, Target
 from efficiency_bench.stop_rule import chance_level, least_target, metric_for
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def resolve_target(config: RunConfig, data: Data) -> Target | None:
     else:
         folder = Path(config.ledger_dir)
         target = baseline_target(
-            store.read(folder).entries if folder.is_dir() else (),
+            known_entries(folder),
             model=asked.baseline_model,
             recipe=asked.baseline_recipe,
             data_digest=data.digest,
@@ -91,6 +92,11 @@ def resolve_target(config: RunConfig, data: Data) -> Target | None:
         )
     _check_above_chance(target, data)
     return target
+
+
+def known_entries(ledger_dir: Path) -> Sequence[Entry]:
+    """The entries of a ledger; none if it does not exist yet."""
+    return store.read(ledger_dir).entries if ledger_dir.is_dir() else ()
 
 
 def _is_published(config: RunConfig, metric: Metric) -> bool:

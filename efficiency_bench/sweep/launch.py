@@ -18,10 +18,9 @@ from rich.console import Console
 from efficiency_bench import hydra_app
 from efficiency_bench.errors import UserError
 from efficiency_bench.hydra_app import Launcher
-from efficiency_bench.ledger import store
 from efficiency_bench.ledger.baseline import uses_current_baseline
 from efficiency_bench.records import Entry
-from efficiency_bench.run.target import is_baseline, needs_baseline
+from efficiency_bench.run.target import is_baseline, known_entries, needs_baseline
 from efficiency_bench.sweep import manifest
 from efficiency_bench.sweep.manifest import RunNote, Sweep
 from efficiency_bench.sweep.status import FINISHED, status_of
@@ -65,7 +64,7 @@ class Submission:
         Each wave waits for the one before: runs whose target is a baseline of this sweep cannot
         start until it has ended.  Raises UserError if the cluster accepts no job.
         """
-        entries_of = cache(_entries_of)  # hundreds of runs share one ledger
+        entries_of = cache(known_entries)  # hundreds of runs share one ledger
         missing = [n for n in self.sweep.numbers if self._to_be_started(n, entries_of)]
         total = len(self.sweep.runs)
         if others := total - len(missing):
@@ -118,10 +117,6 @@ class Submission:
                 ) from error
             return f"the launcher failed: {str(error).splitlines()[0]}"
         return None
-
-
-def _entries_of(ledger_dir: Path) -> Sequence[Entry]:
-    return store.read(ledger_dir).entries if ledger_dir.is_dir() else ()
 
 
 def waves(sweep: Sweep, numbers: Sequence[int]) -> list[list[int]]:

@@ -90,7 +90,7 @@ class RunNote(BaseModel):
     problem: str | None = None
     """Why it could not start or finish: a mistake in its configuration, missing data."""
     left_out: bool = False
-    """Whether ``problem`` is that its budget pays for too few steps, which is no mistake."""
+    """Whether ``problem`` says why its budget need not be trained, which is no mistake."""
     job: str | None = None
     """Slurm id of the last job that trained it."""
 

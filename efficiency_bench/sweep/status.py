@@ -23,7 +23,7 @@ from efficiency_bench.sweep.manifest import RunNote, Sweep
 STATES = ("running", "preempted", "waiting", "arrived", "ended", "failed", "left out")
 """``preempted``: stopped or killed, resumes when started again; ``ended``: completed its schedule
 without reaching its target; ``failed``: ended by a fault, or could not start; ``left out``: its
-budget pays for too few steps."""
+budget pays for too few steps, or a smaller one passed the level."""
 
 FINISHED = ("arrived", "ended", "failed", "left out")
 

@@ -11,7 +11,7 @@ from efficiency_bench.config_checks import check
 from efficiency_bench.errors import STOPPED, UserError
 from efficiency_bench.hydra_app import Composed, Launcher
 from efficiency_bench.records import Entry
-from efficiency_bench.run.budgeted import TooFewSteps
+from efficiency_bench.run.budgeted import LeftOut
 from efficiency_bench.run.folder import in_use, locked
 from efficiency_bench.run.processes import Process, this_process
 from efficiency_bench.run.signals import Stop, stop_on_signal
@@ -103,7 +103,7 @@ def train_run(sweep: Sweep, number: int, here: Terminal, stop: Stop) -> tuple[in
 
     try:
         outcome = run_with_progress(sweep.config(number), here, stop, (number, total), begins)
-    except TooFewSteps as error:
+    except LeftOut as error:
         reason = str(error).splitlines()[0]
         here.console.print(f"run {number}/{total} left out: {reason}", markup=False)
         _note_problem(sweep, number, note.model_copy(update={"left_out": True}), reason)

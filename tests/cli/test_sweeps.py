@@ -1,15 +1,19 @@
 """Sweeps and their status, as a user types them, without Slurm."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+
+import pytest
 
 from efficiency_bench.ledger import store
 from efficiency_bench.run.folder import locked
 from efficiency_bench.run.run import run
 from efficiency_bench.sweep.manifest import SWEEPS
 from tests.cli.users import SHORT, refused
-from tests.cluster.sweeps import Cluster, plain_environment
+from tests.cluster.sweeps import Cluster, plain_environment, until
 from tests.tiny import TINY, tiny
 
 RUN = ("experiment=alexnet", *TINY, *SHORT)
@@ -77,10 +81,11 @@ def test_without_the_extra_the_message_says_what_to_install(tmp_path):
     refused(result, "efficiency-bench[slurm]")
 
 
-def test_the_local_launcher_gives_the_same_results_as_this_process(tmp_path):
+@pytest.mark.parametrize("launcher", ["slurm_local", "cores"])
+def test_the_local_launchers_give_the_same_results_as_this_process(tmp_path, launcher):
     swept = ("experiment=alexnet", "recipe.epochs=0.3", "target.value=1.0")
     with Cluster(tmp_path, plain_environment()) as user:
-        sweep = user.start(*swept, "seed=0,1", "hydra/launcher=slurm_local")
+        sweep = user.start(*swept, "seed=0,1", f"hydra/launcher={launcher}")
         output = user.ended(sweep)
         assert sweep.returncode == 0, output
         assert "submitting 2 of 2 runs" in output
@@ -91,3 +96,19 @@ def test_the_local_launcher_gives_the_same_results_as_this_process(tmp_path):
         )
         there = store.find(tmp_path / "runs" / "ledger", here.entry.run_id)
         assert there.weights_digest == here.entry.weights_digest
+
+
+def test_one_ctrl_c_stops_the_runs_side_by_side_and_starts_no_other(tmp_path):
+    def folders():
+        return [log.parent for log in tmp_path.glob("runs/*/events.jsonl")]
+
+    with Cluster(tmp_path, plain_environment()) as user:
+        swept = ("experiment=alexnet", "recipe.epochs=200", "target.value=1.0", "seed=0,1,2,3")
+        sweep = user.start(*swept, "hydra/launcher=cores", "hydra.launcher.n_jobs=2")
+        until(lambda: sum(map(user.evaluated, folders())) == 2)
+        os.killpg(sweep.pid, signal.SIGINT)  # as a terminal does
+        output = user.ended(sweep)
+        assert sweep.returncode == 75, output
+        assert "the same command again" in output
+        states = user.status()["states"]
+        assert (states["preempted"], states["waiting"]) == (2, 2)

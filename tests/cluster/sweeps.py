@@ -64,7 +64,10 @@ class Cluster:
         )
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Type ``efficiency-bench train -m`` and do not wait for it."""
+        """Type ``efficiency-bench train -m`` and do not wait for it.
+
+        It is the leader of its process group, as under a shell.
+        """
         process = subprocess.Popen(
             ["efficiency-bench", "train", "-m", *TINY, *QUIET, *arguments],
             cwd=self.folder,
@@ -72,6 +75,7 @@ class Cluster:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            process_group=0,
         )
         self.started.append(process)
         return process

@@ -13,7 +13,12 @@ from efficiency_bench.hydra_app import compose
 from efficiency_bench.ledger import store
 from efficiency_bench.records import TERAFLOPS_DAY, RateSearch
 from efficiency_bench.reproducibility.data_and_counts import counts_again, verify_ledger
-from efficiency_bench.run.budgeted import TooFewSteps, baseline_forward_macs
+from efficiency_bench.run.budgeted import (
+    RungNotNeeded,
+    TooFewSteps,
+    baseline_forward_macs,
+    check_needed,
+)
 from efficiency_bench.run.run import run
 from efficiency_bench.sweep import manifest
 from efficiency_bench.sweep.status import sweep_row
@@ -29,15 +34,18 @@ SEARCH = {
     "ledger_digest": "d" * 64,
 }
 RUNG = ("recipe=small_2020", "target.baseline_epochs=12", "recipe.batch_size=16")
+GROWING = (
+    "recipe.progressive.start_fraction=0.5",
+    "recipe.progressive.stages=2",
+    "recipe.progressive.until=0.5",
+)
 
 
 @pytest.fixture(scope="module")
 def ledger(tmp_path_factory):
     """AlexNet and ResNet-18 with half the baseline's compute, the latter with growing images."""
     folder = tmp_path_factory.mktemp("budgets")
-    growing = ("recipe.progressive.start_fraction=0.5", "recipe.progressive.stages=2")
-    growing += ("recipe.progressive.until=0.5",)
-    for name, options in (("alexnet", ()), ("resnet18", growing)):
+    for name, options in (("alexnet", ()), ("resnet18", GROWING)):
         here = f"run_dir={folder / name}"
         run(tiny(folder, f"model={name}", "budget=0.5", *RUNG, *options, here))
     return folder / "ledger"
@@ -173,3 +181,55 @@ def test_a_sweep_leaves_short_rungs_out_and_ends_well(tmp_path, monkeypatch, cap
     assert (states["left out"], states["ended"], states["failed"]) == (1, 1, 0)
     assert len(list((tmp_path / "runs/ledger").glob("*.json"))) == 1
     assert json.loads((manifest.find(None).folder / "1.json").read_text())["left_out"]
+
+
+def ended_at(entry, accuracy, budget):
+    """The entry as if its budget had been ``budget`` and its final top-1 ``accuracy``."""
+    last = entry.evaluations[-1].model_copy(update={"top1": accuracy})
+    config = {**entry.config, "budget": budget}
+    fields = {"budget_asked": budget, "evaluations": (last,), "config": config}
+    return entry.model_copy(update=fields)
+
+
+@pytest.mark.parametrize(
+    ("final", "budget", "options", "needed"),
+    [
+        (0.84, 1, (), True),  # the level is 80 %, three points over it 83 %
+        (0.82, 1, GROWING, True),
+        (0.84, 1, GROWING, False),
+        (0.84, 0.5, GROWING, True),  # the rung itself, and one below it
+        (0.84, 0.25, GROWING, True),
+        (0.84, 1, (*GROWING, "recipe.optimizer.lr=0.5"), True),  # another row
+        (0.84, 1, (*GROWING, "rung_margin=null"), True),
+        (0.84, 1, (*GROWING, "seed=1", "threads=1"), False),  # another seed of the row
+    ],
+)
+def test_a_rung_above_one_that_passed_the_level_is_not_needed(
+    ledger, tmp_path, final, budget, options, needed
+):
+    level = ended_at(entry_of(ledger, "alexnet"), 0.8, 1)
+    untaught = ended_at(level, 0.3, 1)  # ten classes, 100 images: 0.1 and ten times 0.03 over it
+    rung = ended_at(entry_of(ledger, "resnet18"), final, 0.5)
+    given = (f"budget={budget}", *RUNG, "rung_margin=0.03", *options)
+    config = tiny(tmp_path, "model=resnet18", *given)
+    data = SimpleNamespace(digest=rung.data_digest, classes=range(10), val_images=100)
+    if needed:
+        check_needed(config, data, "top1", [level, rung])
+    else:
+        with pytest.raises(RungNotNeeded, match=r"budget 0\.5 ended at 84\.0%"):
+            check_needed(config, data, "top1", [level, rung])
+    check_needed(config, data, "top1", [rung])  # no level yet
+    check_needed(config, data, "top1", [untaught, rung])
+    other = SimpleNamespace(digest="f" * 64, classes=range(10), val_images=100)
+    check_needed(config, other, "top1", [level, rung])
+
+
+def test_a_ladder_leaves_out_the_rungs_above_the_level(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    sweep = ("-m", "model=resnet18", "budget=1,2", "target.baseline_model=resnet18")
+    places = ("rung_margin=0", "ledger_dir=ledger", "tracking.wandb=false")
+    entries, code = train([*sweep, *places, *RUNG, *TINY])
+    assert code == 0
+    assert [entry.budget_asked for entry in entries] == [1.0]
+    kinds = [run["state"] for run in sweep_row(None)["runs"]]
+    assert kinds == ["ended", "left out"]
