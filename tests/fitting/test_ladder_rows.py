@@ -9,61 +9,9 @@ from efficiency_bench.fitting.censored import CensoredRows, censored_halving_tim
 from efficiency_bench.fitting.fit import fit
 from efficiency_bench.fitting.groups import Selection
 from efficiency_bench.fitting.rows import fit_rows
-from tests.ledger.factory import make_rung
-
-BUDGETS = (0.125, 0.25, 0.5, 1.0)
-WHOLE = 3e6 * 5000 / 8.64e16
-"""Compute of a budget of 1: 5,000 images of 1 MMAC, tfs-days."""
+from tests.fitting.rungs import WHOLE, ladder, ledger, rung
 
 ARCHITECTURE = Selection(axis="architecture")
-
-
-def rung(model, budget, accuracy, date, seed=0, recipe="small_2020", **overrides):
-    target = {"metric": None, "baseline_model": "alexnet", "baseline_recipe": "small_alexnet"}
-    config = {
-        "target": target,
-        "data": {"name": "digits"},
-        "estimand": "budgeted",
-        "budget": budget,
-        "model": {"name": model, "published": date},
-        "recipe": {"name": recipe, "date": None, "epochs": 5 * budget},
-    }
-    config["model"] |= overrides.pop("model_config", {})
-    config["recipe"] |= overrides.pop("recipe_config", {})
-    return make_rung(
-        f"{model}-{recipe}-{budget}-{seed}",
-        budget,
-        accuracy,
-        model=model,
-        recipe=recipe,
-        seed=seed,
-        date=config["recipe"]["date"] or date,
-        config=config,
-        **overrides,
-    )
-
-
-def ladder(model, date, accuracies, **overrides):
-    return [
-        rung(model, budget, accuracy, date, **overrides)
-        for budget, accuracy in zip(BUDGETS, accuracies, strict=True)
-    ]
-
-
-def baselines(*finals):
-    return [
-        rung("alexnet", 1.0, final, "2012-06-01", seed=seed) for seed, final in enumerate(finals)
-    ]
-
-
-def ledger():
-    """The level is 0.8: reached at a half by one, at all budgets by another, by a third at none."""
-    return [
-        *baselines(0.79, 0.80, 0.81),
-        *ladder("vgg11", "2014-09-04", (0.5, 0.6, 0.7, 0.75)),
-        *ladder("resnet18", "2015-12-10", (0.6, 0.75, 0.85, 0.9)),
-        *ladder("mobilenet_v2", "2018-01-13", (0.85, 0.9, 0.92, 0.93)),
-    ]
 
 
 def by_model(row_set):

@@ -18,11 +18,13 @@ from efficiency_bench.report.charts.curve_chart import (
     thinned,
 )
 from efficiency_bench.report.charts.halving_chart import halving_chart
+from efficiency_bench.report.charts.ladder_chart import ladder_chart
 from efficiency_bench.report.charts.style import NARROW, WIDE, Size
 from efficiency_bench.report.charts.sweep_chart import sweep_chart
 from efficiency_bench.report.page.results import SetResults
 from efficiency_bench.report.page.runs import FACTS, Runs
 from efficiency_bench.report.sentences import comparison, goal, headline
+from efficiency_bench.report.tables.ladders import share
 
 SIZES: dict[str, Size] = {"wide": WIDE, "narrow": NARROW}
 
@@ -58,6 +60,11 @@ def charts(results: SetResults) -> Iterator[PageChart]:
                 for name, size in SIZES.items()
             },
         )
+    target, data = results.rows.target, results.group.data
+    ladders = {n: ladder_chart(results.ladders, target, data, size) for n, size in SIZES.items()}
+    if all(ladders.values()):
+        specs = {name: chart.to_dict() for name, chart in ladders.items() if chart}
+        yield PageChart("ladders", _ladders_summary(results), specs)
     if results.crossings:
         yield _curves(results)
     if isinstance(results.sweep, ThresholdSweep):
@@ -128,6 +135,15 @@ def _curves_summary(rows: list[Any]) -> str:
         for row in rows
     )
     return f"Accuracy against epochs. The target is crossed by {'; '.join(places)}."
+
+
+def _ladders_summary(results: SetResults) -> str:
+    largest = (
+        f"{line.name} {percent(accuracy)} at {share(budget)}"
+        for line in results.ladders
+        for budget, accuracy in list(line.accuracies.items())[-1:]
+    )
+    return f"Final accuracy against the share of the baseline's compute: {'; '.join(largest)}."
 
 
 def _sweep_summary(result: ThresholdSweep) -> str:

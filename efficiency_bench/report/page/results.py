@@ -31,6 +31,7 @@ from efficiency_bench.fitting.sensitivity.threshold_sweep import ThresholdSweep,
 from efficiency_bench.ledger.kept_log import macs_by_operator, start_event
 from efficiency_bench.records import Entry, Estimand
 from efficiency_bench.report.tables.crossings import crossing_rows
+from efficiency_bench.report.tables.ladders import LadderLine, ladder_lines
 
 T = TypeVar("T")
 
@@ -65,6 +66,8 @@ class SetResults:
     exact: HalvingTime | NoResult
     """The same fit in exact FLOPs."""
     crossings: tuple[Mapping[str, Any], ...]
+    ladders: tuple[LadderLine, ...]
+    """Final accuracy by budget; empty for runs without budgets."""
     split: tuple[EpochsAndImages, ...] | NoResult
     grids: tuple[Decomposition, ...]
     grids_left_out: int
@@ -130,6 +133,7 @@ def _results(group: Group, entries: tuple[Entry, ...], ledger: str, source: str)
         halving=halving,
         exact=_attempt(lambda: _default_fit(fit_rows(entries, ALL, currency="exact"))),
         crossings=tuple(crossing_rows(entries)),
+        ladders=tuple(ladder_lines(entries, group.metric)),
         split=_attempt(lambda: epochs_and_images(entries, ALL)),
         grids=tuple(decompose(entries, ALL, old, new) for old, new in grids[:MOST_GRIDS]),
         grids_left_out=max(0, len(grids) - MOST_GRIDS),

@@ -43,6 +43,7 @@ from efficiency_bench.report.tables.decomposition import (
     parts_table,
 )
 from efficiency_bench.report.tables.fit_and_ledger import fit_legend, fit_table
+from efficiency_bench.report.tables.ladders import LADDERS_LEGEND, ladders_table
 from efficiency_bench.report.tables.layout import interval, one_decimal
 from efficiency_bench.report.tables.robustness import (
     METHODS_LEGEND,
@@ -130,6 +131,7 @@ def parts(results: SetResults) -> tuple[Subsection, ...]:
     return (
         _headline(results),
         _compute(results),
+        *_ladders(results),
         _curves(results),
         _split(results),
         _sweep(results),
@@ -238,6 +240,21 @@ def _compute(results: SetResults) -> Subsection:
         methods_table(halving),
         lines=(fit_legend(halving), basis(halving), METHODS_LEGEND, *halving.notes),
     )
+
+
+def _ladders(results: SetResults) -> tuple[Subsection, ...]:
+    """The ladders, if the runs had budgets."""
+    if not results.ladders:
+        return ()
+    start = Subsection(
+        "ladders",
+        "Accuracy for equal compute",
+        "Each point is one run, trained to the end of a schedule that costs the given share of the "
+        "baseline's compute. A network's compute to an accuracy lies between the last budget below "
+        "it and the first at or above it.",
+        command=f"efficiency-bench fit{results.source}",
+    )
+    return (start.with_results(ladders_table(results.ladders), lines=(LADDERS_LEGEND,)),)
 
 
 def _curves(results: SetResults) -> Subsection:
