@@ -38,9 +38,14 @@ class Network:
     rate: Rate
 
 
-LAUNCH_SECONDS, COLLECTIVE_SECONDS = 5e-6, 2e-5
-"""Least time of a kernel's launch, and of a collective among the GPUs of one machine: our
-estimates of the order of magnitude, not measured.  They bound a small batch's step from below."""
+LAUNCH_SECONDS, COLLECTIVE_SECONDS = 5e-6, 1e-5
+"""Least time of an operator's launch, and of a collective among the GPUs of one machine.
+
+Not measured here.  Launch: the lower end of 5 to 25 us of CPU work for each PyTorch operator before
+its kernel runs (jiahuanglin.xyz, "From PyTorch op to kernel launch").  Collective: all-reduce of 8
+to 128 bytes on a DGX A100 takes 10 us between 2 GPUs and 33.7 us among 8 (nccl-tests, issue 123).
+They bound a small batch's step from below.
+"""
 
 
 def least_step_seconds(model: nn.Module) -> float:
