@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-COMMAND = ("benchmarks/gpu_check.py", "small", "choices", "limits", "--quick")
+PARTS = ("tests", "imagenet", "small", "choices", "limits")
+COMMAND = ("benchmarks/gpu_check.py", *PARTS, "--quick")
 
 
 @pytest.fixture(scope="module")
@@ -29,11 +30,15 @@ def test_all_parts_run_and_every_check_has_a_verdict(ended):
     assert done.returncode == 0, done.stderr[-3000:]
     checks = [
         check
-        for part in ("small", "choices", "limits")
+        for part in PARTS
         for check in json.loads((out / f"{part}.json").read_text())["checks"]
     ]
     assert len(checks) > 10
     assert not [c for c in checks if c["verdict"] == "FAILED" or "left out" in c["verdict"]]
+    (marked,) = [check for check in checks if check["what"] == "tests marked gpu"]
+    # a process of its own, which has no stand-in: there is no card for these tests
+    assert marked["verdict"] == "not run: every test was skipped"
+    assert int(marked["result"].split()[2]) >= 5
     what = " ".join(check["what"] for check in checks)
     assert all(part in what for part in ("crops from", "SIGTERM", "energy (NVML", "compiled"))
 
@@ -41,7 +46,7 @@ def test_all_parts_run_and_every_check_has_a_verdict(ended):
 def test_the_table_says_that_these_are_no_gpus_numbers(ended):
     _, out = ended
     text = (out / "table.md").read_text()
-    assert text.count("none of these numbers is a GPU's") == 3
+    assert text.count("none of these numbers is a GPU's") == len(PARTS)
     assert not any("performance" in path.name for path in out.iterdir())
 
 
