@@ -19,6 +19,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -107,7 +108,55 @@ def choices(quick: bool) -> Iterator[Check]:
                 yield check(what, "-", f"left out: {error}")
             else:
                 yield check(what, f"{found['ours']:.4g} images/s", compared(found))
-    yield check("DistributedDataParallel's options", "-", "not tried: this part has one process")
+    yield averaged_buffers(1 if quick else 200, pairs)
+    yield from ddp_options(torch.cuda.device_count(), ("--steps=1", "--pairs=1") if quick else ())
+
+
+def averaged_buffers(times: int, pairs: int) -> Check:
+    """Copy the 53 integer buffers of a ResNet-50, as the moving average does, at once and singly."""
+    card = torch.device("cuda")
+    stored = [torch.zeros((), dtype=torch.long, device=card) for _ in range(53)]
+    current = [torch.ones((), dtype=torch.long, device=card) for _ in range(53)]
+
+    def at_once() -> None:
+        torch._foreach_copy_(stored, current)
+
+    def singly() -> None:
+        for kept, new in zip(stored, current, strict=True):
+            kept.copy_(new)
+
+    def rate(copy: Callable[[], None]) -> float:
+        torch.cuda.synchronize()
+        began = time.perf_counter()
+        for _ in range(times):
+            copy()
+        torch.cuda.synchronize()
+        return times / (time.perf_counter() - began)
+
+    rate(at_once), rate(singly)
+    measured = list(interleaved(lambda: rate(at_once), lambda: rate(singly), pairs))
+    found = row(
+        "buffers of the moving average, at once against singly", "copies a second", measured
+    )
+    return check(found["name"], f"{found['ours']:.4g} {found['unit']}", compared(found))
+
+
+def ddp_options(cards: int, options: Sequence[str]) -> Iterator[Check]:
+    """Measure DistributedDataParallel's options with one process per GPU."""
+    if cards < 2:
+        yield check("DistributedDataParallel's options", "-", "not tried: one GPU")
+        return
+    script = Path(__file__).with_name("ddp_options.py")
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command = [*launcher, f"--nproc-per-node={cards}", str(script), *options]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    if ended.returncode:
+        reason = (ended.stderr.strip().splitlines() or ["no message"])[-1]
+        yield check("DistributedDataParallel's options", f"exit code {ended.returncode}",
+                    f"FAILED: {reason}")  # fmt: skip
+        return
+    for found in json.loads(ended.stdout):
+        yield check(found["name"], f"{found['ours']:.4g} {found['unit']}", compared(found))
 
 
 def limits(quick: bool) -> Iterator[Check]:
@@ -233,7 +282,7 @@ def main() -> None:
     for name in asked.parts or PARTS:
         print(f"part {name}", file=sys.stderr)
         checks = list(PARTS[name](asked.quick))
-        failed = failed or any(c["verdict"] == "FAILED" for c in checks)
+        failed = failed or any(c["verdict"].startswith("FAILED") for c in checks)
         facts = {"card": torch.cuda.get_device_name(), "torch": machine()["torch"]}
         (asked.out / f"{name}.json").write_text(json.dumps({**facts, "checks": checks}, indent=2))
     text = table(asked.out)
