@@ -113,7 +113,7 @@ def choices(quick: bool) -> Iterator[Check]:
 
 
 def averaged_buffers(times: int, pairs: int) -> Check:
-    """Copy the 53 integer buffers of a ResNet-50, as the moving average does, at once and singly."""
+    """Copy the 53 integer buffers of a ResNet-50: all at once, as the average does, and singly."""
     card = torch.device("cuda")
     stored = [torch.zeros((), dtype=torch.long, device=card) for _ in range(53)]
     current = [torch.ones((), dtype=torch.long, device=card) for _ in range(53)]
