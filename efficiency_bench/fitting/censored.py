@@ -67,7 +67,7 @@ class CensoredRows:
         groups: list[str] = []
         recipes: list[str] = []
         for i, row in enumerate(self.rows):
-            for observed in self._observations(row):
+            for observed in self.observations(row):
                 months.append(row.months)
                 ends.append(np.broadcast_to(observed, (2, levels)))
                 groups.append(row.model if self.row_set.recipes_differ else str(i))
@@ -76,7 +76,7 @@ class CensoredRows:
         columns = indicators(recipes) if self.row_set.recipes_differ else None
         return CensoredRegression(months, low, high, groups=groups, columns=columns)
 
-    def _observations(self, row: FitRow) -> list[Array]:
+    def observations(self, row: FitRow) -> list[Array]:
         """Return the ends of log2 of compute, one array per seed, [2, levels] or [2, 1]."""
         if row.ladders:
             accuracies = np.array(self.row_set.levels or [self.row_set.target.threshold])

@@ -46,7 +46,7 @@ def test_the_levels_error_is_the_baselines_and_moves_all_rows_but_its_own():
     assert row_set.levels[10] == pytest.approx(0.8)
     taken = CensoredRows.from_row_set(row_set)
     assert [row.model for row in taken.rows] == ["alexnet", "vgg11", "resnet18", "mobilenet_v2"]
-    base, _, resnet, _ = (taken._observations(row)[0] for row in taken.rows)
+    base, _, resnet, _ = (taken.observations(row)[0] for row in taken.rows)
     assert base.ravel() == pytest.approx([math.log2(WHOLE)] * 2)
     assert resnet.shape == (2, 21)
     # Student's t of two degrees of freedom puts the level under 0.75, where a quarter arrives, once

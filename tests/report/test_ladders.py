@@ -7,8 +7,10 @@ from efficiency_bench.records import Target
 from efficiency_bench.report.charts.ladder_chart import ladder_chart
 from efficiency_bench.report.charts.style import WIDE
 from efficiency_bench.report.page.page import write_page
+from efficiency_bench.report.page.results import set_results
+from efficiency_bench.report.page.sections import parts
 from efficiency_bench.report.tables.ladders import ladder_lines, ladders_table, share
-from tests.fitting.rungs import baselines, ladder, ledger, rung
+from tests.fitting.rungs import baselines, ladder, ledger, planted, rung
 
 LEVEL = Target(metric="top1", value=0.8, confirmations=0, source="setting")
 
@@ -71,3 +73,16 @@ def test_the_page_shows_ladders_only_where_runs_had_budgets(tmp_path):
     assert (tmp_path / "with" / "1-digits-top-1-80-ladders.svg").exists()
     page = write_page(published_entries(), "published", tmp_path / "without").read_text()
     assert "Accuracy for equal compute" not in page
+
+
+def lines_of(entries):
+    (found,) = set_results(entries, "published")
+    return next(part for part in parts(found) if part.name == "headline").lines
+
+
+def test_the_page_says_what_widths_cost_and_first_of_all_if_it_is_much():
+    low, high = lines_of(planted(lambda scale: 0.5)), lines_of(planted(lambda scale: 0.5 * scale))
+    assert [line for line in low[1:] if line.startswith("Width elasticity 0.00 (")]
+    assert high[0].startswith("Width elasticity 1.00 (")
+    assert "a large part of any trend" in high[0]
+    assert [line for line in lines_of(ledger()) if "was not measured" in line]

@@ -28,6 +28,7 @@ from efficiency_bench.fitting.sensitivity.epochs_and_images import (
     epochs_and_images,
 )
 from efficiency_bench.fitting.sensitivity.threshold_sweep import ThresholdSweep, sweep
+from efficiency_bench.fitting.width_elasticity import WidthElasticity, width_elasticity
 from efficiency_bench.ledger.kept_log import macs_by_operator, start_event
 from efficiency_bench.records import Entry, Estimand
 from efficiency_bench.report.tables.crossings import crossing_rows
@@ -68,6 +69,7 @@ class SetResults:
     crossings: tuple[Mapping[str, Any], ...]
     ladders: tuple[LadderLine, ...]
     """Final accuracy by budget; empty for runs without budgets."""
+    width: WidthElasticity | NoResult
     split: tuple[EpochsAndImages, ...] | NoResult
     grids: tuple[Decomposition, ...]
     grids_left_out: int
@@ -134,6 +136,7 @@ def _results(group: Group, entries: tuple[Entry, ...], ledger: str, source: str)
         exact=_attempt(lambda: _default_fit(fit_rows(entries, ALL, currency="exact"))),
         crossings=tuple(crossing_rows(entries)),
         ladders=tuple(ladder_lines(entries, group.metric)),
+        width=_attempt(lambda: width_elasticity(entries, ALL)),
         split=_attempt(lambda: epochs_and_images(entries, ALL)),
         grids=tuple(decompose(entries, ALL, old, new) for old, new in grids[:MOST_GRIDS]),
         grids_left_out=max(0, len(grids) - MOST_GRIDS),

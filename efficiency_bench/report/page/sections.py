@@ -9,6 +9,7 @@ from typing import Any
 from rich.table import Table
 
 from efficiency_bench.fitting.halving import MOORE_MONTHS, PAPER_2020_MONTHS, HalvingTime
+from efficiency_bench.fitting.width_elasticity import WidthElasticity
 from efficiency_bench.formatting import number
 from efficiency_bench.report.page.currencies import (
     account_table,
@@ -154,12 +155,16 @@ def _headline(results: SetResults) -> Subsection:
     )
     if isinstance(halving, NoResult):
         return start.without(halving)
+    width = _width_sentences(results)
+    large = isinstance(results.width, WidthElasticity) and results.width.large
     return start.with_results(
         figures=_figures(halving),
         lines=(
+            *(width if large else ()),
             f"Compute to {goal(halving)}: {headline(halving)}.",
             comparison(halving),
             f"{basis(halving)}. This method because: {halving.method_reason}.",
+            *(() if large else width),
             *detail_sentences(halving),
             why(halving),
             f"By the other method, {other_method_sentence(halving)}.",
@@ -167,6 +172,28 @@ def _headline(results: SetResults) -> Subsection:
             *robustness_sentences(halving),
             *_other_estimand(halving, results.other_estimand),
         ),
+    )
+
+
+def _width_sentences(results: SetResults) -> tuple[str, ...]:
+    """How much the widths of the small forms matter; empty for runs without budgets."""
+    width = results.width
+    if not results.ladders:
+        return ()
+    if isinstance(width, NoResult):
+        return (f"How much the widths of the networks matter was not measured: {width.reason}.",)
+    if width.slope is None:
+        return ("How much the widths of the networks matter is not identified by these rows.",)
+    low, high = ("open" if end is None else f"{end:.2f}" for end in (width.low, width.high))
+    verdict = (
+        "the widths of the networks are a large part of any trend here, and this halving time is "
+        "also a statement about them"
+        if width.large
+        else "the widths of the networks matter little here"
+    )
+    return (
+        f"Width elasticity {width.slope:.2f} (95 % interval {low} to {high}, {width.rows} rows of "
+        f"{len(width.models)} networks at several scales): {verdict}.",
     )
 
 
