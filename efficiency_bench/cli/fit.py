@@ -35,6 +35,10 @@ ModelName = Annotated[
     str | None,
     typer.Option(help="The one model of the recipe axis; the one with most recipes."),
 ]
+ScaleValue = Annotated[
+    float | None,
+    typer.Option(help="model.scale of the small forms that are compared; the baseline's."),
+]
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -60,6 +64,7 @@ def fit(
     axis: AxisName = "architecture",
     recipe: RecipeName = None,
     model: ModelName = None,
+    scale: ScaleValue = None,
     variant: Annotated[
         Literal["frontier", "all"] | None,
         typer.Option(help="Rows of least squares: the running minimum, or all that arrived."),
@@ -100,6 +105,7 @@ def fit(
         axis=axis,
         recipe=recipe,
         model=model,
+        scale=scale,
     )
     entries = read_entries(source)
     choices = {
@@ -171,6 +177,7 @@ def conventions(
     axis: AxisName = "architecture",
     recipe: RecipeName = None,
     model: ModelName = None,
+    scale: ScaleValue = None,
     as_json: Json = False,
 ) -> None:
     """Fit again under every choice that hides in the headline, one at a time, and all together."""
@@ -186,6 +193,7 @@ def conventions(
         axis=axis,
         recipe=recipe,
         model=model,
+        scale=scale,
     )
     shown(tabulate(read_entries(source), selection), print_conventions, as_json)
 

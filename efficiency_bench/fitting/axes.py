@@ -95,7 +95,7 @@ def _one_scale(rows: Sequence[FitRow], asked: float | None) -> tuple[Sequence[Fi
         listed = ", ".join(f"{s:g}" for s in scales)
         raise UserError(
             f"no row has model.scale={scale:g}: this ledger has {listed}\n"
-            f"choose one of them: Selection(scale={scales[0]:g})"
+            f"choose one of them: --scale {scales[0]:g}"
         )
     left_out = len(rows) - len(kept)
     return kept, [f"forms at scale {scale:g}; {left_out} rows at other scales are left out"]

@@ -7,6 +7,7 @@ import pytest
 from efficiency_bench.ledger import store
 from tests.cli.users import refused
 from tests.commands import command
+from tests.fitting import rungs
 from tests.fitting.curve_factory import planted
 from tests.ledger.factory import make_baseline, make_entry, make_target
 
@@ -83,3 +84,14 @@ def test_the_decomposition_of_the_published_rows(typed):
     last = rows[-1]
     assert last["model"] == "efficientnet_b0"
     assert typed("decompose", "published", "--from", "alexnet,small").returncode == 2
+
+
+def test_scale_chooses_the_forms_that_are_compared(tmp_path):
+    for number, entry in enumerate(rungs.planted(lambda scale: 0.5 * scale)):
+        store.append(tmp_path, entry.model_copy(update={"run_id": f"run{number}"}))
+    for scale, arrival in ((1, 0.5), (2, 1.0)):
+        result = command("fit", str(tmp_path), "--scale", str(scale), "--json", cwd=tmp_path)
+        rows = json.loads(result.stdout)["rows"]
+        found = [row["compute"] for row in rows if row["model"] != "alexnet"]
+        assert found == pytest.approx([arrival * rungs.WHOLE] * 3, rel=0.01), result.stderr
+    refused(command("fit", str(tmp_path), "--scale", "3", cwd=tmp_path), "--scale 0.5")
