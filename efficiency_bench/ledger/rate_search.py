@@ -20,9 +20,10 @@ def chosen_rates(entries: Iterable[Entry]) -> TunedRates:
     """Return the best rate of each network, by final accuracy on the inner validation images.
 
     The trials are the budgeted runs with ``data.inner_split``; other entries are ignored.  Seeds of
-    one rate are averaged; a diverged run counts as accuracy 0; the lower rate wins a tie.  Raises
-    UserError if there are no trials, if they differ in anything but network, rate and seed, or if
-    a trial failed for another reason than divergence.
+    one rate are averaged; a diverged run counts as accuracy 0.  A tie, such as of rates that all
+    stay at chance, goes to the rate nearest to the middle of those that all networks tried, then to
+    the lower one.  Raises UserError if there are no trials, if they differ in anything but network,
+    rate and seed, or if a trial failed for another reason than divergence.
     """
     trials = [entry for entry in entries if is_trial(entry)]
     if not trials:
@@ -45,6 +46,11 @@ def chosen_rates(entries: Iterable[Entry]) -> TunedRates:
         )
     first = trials[0]
     data, recipe = first.config["data"], first.config["recipe"]
+    of_model: dict[str, list[Entry]] = {}
+    for entry in trials:
+        of_model.setdefault(entry.model, []).append(entry)
+    common = set.intersection(*({_rate(entry) for entry in own} for own in of_model.values()))
+    middle = math.fsum(map(math.log, common)) / len(common) if common else None
     return TunedRates(
         ledger_digest=digest_json(sorted(str(entry.entry_digest) for entry in trials)),
         recipe=first.recipe,
@@ -53,10 +59,7 @@ def chosen_rates(entries: Iterable[Entry]) -> TunedRates:
         metric=metric_of_entry(first),
         budget=first.config["budget"],
         inner_split=data["inner_split"],
-        rates={
-            model: _chosen([entry for entry in trials if entry.model == model])
-            for model in sorted({entry.model for entry in trials})
-        },
+        rates={model: _chosen(own, middle) for model, own in sorted(of_model.items())},
     )
 
 
@@ -67,12 +70,17 @@ def is_trial(entry: Entry) -> bool:
     return entry.tier == "measured" and entry.budget_asked is not None and inner > 0
 
 
-def _chosen(trials: Sequence[Entry]) -> TunedRate:
+def _chosen(trials: Sequence[Entry], middle: float | None) -> TunedRate:
+    """Return the best rate of one network's trials; ``middle``: log of the rate that wins ties."""
+
+    def rank(rate: float) -> tuple[float, float, float]:
+        return means[rate], -round(abs(math.log(rate) - (middle or 0.0)), 2), -rate
+
     accuracies: dict[float, list[float]] = {}
     for entry in trials:
         accuracies.setdefault(_rate(entry), []).append(_final(entry))
     means = {rate: math.fsum(found) / len(found) for rate, found in sorted(accuracies.items())}
-    best = max(means, key=lambda rate: means[rate])
+    best = max(means, key=rank)
     return TunedRate(
         rate=best,
         accuracy=means[best],

@@ -53,11 +53,25 @@ def test_the_best_final_accuracy_chooses_and_the_search_is_charged_whole():
     assert other.ledger_digest != rates.ledger_digest
 
 
-def test_seeds_of_one_rate_count_with_their_mean_and_a_tie_takes_the_lower_rate():
+def test_seeds_of_one_rate_count_with_their_mean():
     lucky = [trial("alexnet", 0.125, a, seed=i, run_id=f"s{i}") for i, a in enumerate((0.9, 0.1))]
-    rates = chosen_rates([*search("alexnet", 0.1, 0.2, 0.5, 0.5, 0.0)[:4], *lucky])
+    rates = chosen_rates([*search("alexnet", 0.1, 0.2, 0.6, 0.5, 0.0)[:4], *lucky])
     assert rates.rates["alexnet"].rate == 0.0125
     assert rates.rates["alexnet"].trials == 6
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "rate"),
+    [
+        ((0.1, 0.1, 0.1, 0.1, 0.1), 0.0125),  # all at chance: the recipe's own
+        ((0.1, 0.1, 0.1, 0.5, 0.5), 0.0395285),
+        ((0.5, 0.1, 0.1, 0.1, 0.5), 0.00125),  # as far on either side: the lower
+    ],
+)
+def test_a_tie_goes_to_the_middle_of_the_common_rates(accuracies, rate):
+    extended = trial("vgg11", 0.000395285, 0.1)
+    found = chosen_rates([*TRIALS[:5], *search("vgg11", *accuracies), extended])
+    assert found.rates["vgg11"].rate == rate
 
 
 def test_a_trial_that_diverged_is_the_worst_of_all():
