@@ -90,7 +90,7 @@ campaign: $(STAMP) ## search the rates and run the ladder of suite=ladder on CIF
 	$(BIN)/efficiency-bench ledger rates $(CAMPAIGN)/tuning --out $(CAMPAIGN)/rates.yaml 2>&1 | \
 	  sed -n 's|^  efficiency-bench train \(.*\)|$(BIN)/efficiency-bench train -m \1 $(CAMPAIGN_ON)|p' | sh -e || test $$? = 1
 	$(BIN)/efficiency-bench ledger rates $(CAMPAIGN)/tuning --out $(CAMPAIGN)/rates.yaml
-	cmp $(CAMPAIGN)/rates.yaml configs/rates/cifar10.yaml || echo "these rates differ from the committed ones, which are used"
+	cmp $(CAMPAIGN)/rates.yaml configs/tuned_rates/cifar10.yaml || echo "these rates differ from the committed ones, which are used"
 	$(BIN)/efficiency-bench train -m suite=ladder $(CAMPAIGN_ON) rates=cifar10 model=alexnet budget=1 seed=0,1,2,3,4
 	$(BIN)/efficiency-bench train -m suite=ladder $(CAMPAIGN_ON) rates=cifar10
 

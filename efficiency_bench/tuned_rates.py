@@ -56,14 +56,14 @@ class TunedRates(Record):
 
 
 def read_rates(name: str) -> TunedRates:
-    """Return the rates in ``configs/rates/NAME.yaml``, or in the file at the path ``name``.
+    """Return the rates in ``configs/tuned_rates/NAME.yaml``, or in the file at the path ``name``.
 
     A path ends in ``.yaml``.  Raises UserError if the file is missing or not a rates file.
     """
     if name.endswith(".yaml"):
         path = Path(name)
     else:
-        folder = Path(str(resources.files("efficiency_bench.configs"))) / "rates"
+        folder = Path(str(resources.files("efficiency_bench.configs"))) / "tuned_rates"
         path = folder / f"{name}.yaml"
         if not path.is_file() or path.parent != folder:
             known = [file.stem for file in sorted(folder.glob("*.yaml"))]

@@ -266,3 +266,14 @@ def test_a_sweep_over_image_sides_of_a_folder_needs_one_form():
     assert [job.config.form for job in jobs] == ["small", "small"]
     with pytest.raises(UserError, match="small form, the others the ImageNet form"):
         hydra_app.compose([*sweep, "data.image_px=32,64"])
+
+
+@pytest.mark.parametrize(
+    "path", sorted((CONFIGS / "tuned_rates").glob("*.yaml")), ids=lambda p: p.stem
+)
+def test_committed_rates_are_those_of_the_ladder(path):
+    rates = yaml.safe_load(path.read_text())["rates"]
+    ladder = jobs("suite=ladder", f"rates={path.stem}", "budget=1")
+    assert len(ladder) == 14
+    for config in ladder:
+        assert config.recipe.optimizer.lr == rates[config.model.name]["rate"]
