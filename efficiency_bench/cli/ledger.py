@@ -154,7 +154,7 @@ def _print_table(ledger: str, table: str | None, form: str | None) -> None:
 @app.command("rates")
 def ledger_rates(
     ledger: Annotated[Path, typer.Argument(help="Ledger of the trials (suite=tuning).")],
-    out: Annotated[Path, typer.Option(help="File to write, such as configs/tuned_rates/NAME.yaml.")],
+    out: Annotated[Path, typer.Option(help="File to write: configs/tuned_rates/NAME.yaml.")],
     as_json: Json = False,
 ) -> None:
     """Choose each network's learning rate from trials on a part of the training images.
