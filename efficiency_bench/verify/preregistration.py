@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from math import fsum, inf
 from pathlib import Path
 from typing import Literal
 
@@ -18,8 +19,10 @@ from pydantic import Field, ValidationError
 from efficiency_bench.config import RunConfig, measured_part
 from efficiency_bench.errors import UserError
 from efficiency_bench.identity import decided_digest, row_key
+from efficiency_bench.ledger.baseline import baseline_finals
 from efficiency_bench.provenance import git_state
 from efficiency_bench.records import Entry, Metric, Record
+from efficiency_bench.stop_rule import metric_of_entry
 from efficiency_bench.verify.evidence import Evidence
 from efficiency_bench.verify.findings import Check, Failure, Finding, Remark, equal
 
@@ -114,18 +117,45 @@ def registration_rule(registration: Registration) -> Check:
 
 
 def missing(registration: Registration, entries: Sequence[Entry]) -> list[str]:
-    """Return the registered runs without an entry: model, recipe, seed and budget of each."""
-    there = {
-        (e.model, e.recipe, e.budget_asked, e.seed)
-        for e in entries
-        if _asked(e) == registration.data
-    }
-    return [
-        f"{row.model} {row.recipe} seed {seed}" + (f" budget {row.budget:g}" if row.budget else "")
-        for row in registration.rows
-        for seed in row.seeds
-        if (row.model, row.recipe, row.budget, seed) not in there
-    ]
+    """Return a line for each model, recipe and seed with registered runs that have no entry.
+
+    Budgets above one at which the row passed the baseline's level are named apart: they cannot move
+    its arrival, so a ladder leaves them out (``rung_margin``).
+    """
+    ours = [entry for entry in entries if _asked(entry) == registration.data]
+    there = {(e.model, e.recipe, e.budget_asked, e.seed) for e in ours}
+    passed = _passed(ours)
+    lacking: dict[tuple[str, str, int], list[RegisteredRow]] = {}
+    for row in registration.rows:
+        for seed in row.seeds:
+            if (row.model, row.recipe, row.budget, seed) not in there:
+                lacking.setdefault((row.model, row.recipe, seed), []).append(row)
+    lines = []
+    for (model, recipe, seed), rows in sorted(lacking.items(), key=lambda item: item[0]):
+        at = passed.get((model, recipe), inf)
+        needed = [f"{row.budget:g}" for row in rows if row.budget and row.budget <= at]
+        above = [f"{row.budget:g}" for row in rows if row.budget and row.budget > at]
+        parts = [f"budgets {', '.join(needed)}"] if needed else []
+        parts += [f"not needed after {at:g}: {', '.join(above)}"] if above else []
+        named = f"{model} {recipe} seed {seed}"
+        lines.append(f"{named}: {'; '.join(parts)}" if parts else named)
+    return lines
+
+
+def _passed(entries: Sequence[Entry]) -> dict[tuple[str, str], float]:
+    """Return the smallest budget at which each model and recipe ended at the baseline's level."""
+    sets = {(entry.data_digest, metric_of_entry(entry)) for entry in entries}
+    finals = {one: baseline_finals(entries, *one) for one in sets}
+    levels = {one: fsum(found.values()) / len(found) for one, found in finals.items() if found}
+    passed: dict[tuple[str, str], float] = {}
+    for entry in entries:
+        metric = metric_of_entry(entry)
+        level = levels.get((entry.data_digest, metric), inf)
+        ended = entry.evaluations[-1].accuracy(metric) if entry.evaluations else 0.0
+        if entry.budget_asked is not None and ended >= level:
+            key = entry.model, entry.recipe
+            passed[key] = min(entry.budget_asked, passed.get(key, inf))
+    return passed
 
 
 def _asked(entry: Entry) -> str:

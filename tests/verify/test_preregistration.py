@@ -15,6 +15,7 @@ from efficiency_bench.reproducibility.data_and_counts import verify_ledger
 from efficiency_bench.run.run import run
 from efficiency_bench.verify import LedgerIndex, preregistration, verify
 from efficiency_bench.verify.preregistration import register
+from tests.fitting import rungs
 from tests.tiny import composed, tiny
 
 SETTINGS = ("experiment=resnet18", "recipe.epochs=1", "target.value=0.3", "target.metric=top1")
@@ -158,3 +159,24 @@ def test_the_error_for_an_invalid_registration_says_how_to_write_one(tmp_path: P
         preregistration.read(file)
     with pytest.raises(UserError, match="cannot read"):
         preregistration.read(tmp_path / "absent.yaml")
+
+
+def test_rungs_that_are_missing_are_named_apart_from_those_that_are_not_needed(
+    kept: tuple[Path, Path],
+) -> None:
+    """The level is 80 %: ResNet-18 passed it at a half, VGG-11 nowhere."""
+    decided = preregistration.read(kept[0])
+    rows = tuple(
+        decided.rows[0].model_copy(
+            update={"model": model, "recipe": "small_2020", "budget": budget, "seeds": (0, 1)}
+        )
+        for model in ("resnet18", "vgg11")
+        for budget in (*rungs.BUDGETS, 2.0)
+    )
+    ladders = decided.model_copy(update={"rows": rows})
+    assert preregistration.missing(ladders, rungs.ledger()) == [
+        "resnet18 small_2020 seed 0: not needed after 0.5: 2",
+        "resnet18 small_2020 seed 1: budgets 0.125, 0.25, 0.5; not needed after 0.5: 1, 2",
+        "vgg11 small_2020 seed 0: budgets 2",
+        "vgg11 small_2020 seed 1: budgets 0.125, 0.25, 0.5, 1, 2",
+    ]
