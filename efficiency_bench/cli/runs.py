@@ -81,9 +81,9 @@ def status(
 def models(as_json: Json = False) -> None:
     """List every architecture in both forms: date, parameters, forward and backward MACs.
 
-    Counts each form, which takes a second or two: imagenet at 224 px and 1000 classes with
-    auxiliary heads, small at 32 px and 10 classes.  Share is a small form's forward MACs over those
-    of the imagenet form; train model.scale=2 builds one with twice the share.
+    Form imagenet is counted at 224 px and 1000 classes with auxiliary heads, small at 32 px and 10
+    classes.  Share is a small form's forward MACs over those of the imagenet form; train
+    model.scale=2 builds one with twice the share.
     """
     from efficiency_bench.counting.by_name import model_rows
 

@@ -2,37 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib.resources
 from collections.abc import Iterator
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, cast
 
 from omegaconf import OmegaConf
-from torch import nn
 
-from efficiency_bench.counting import Audit, audit, count_forward
+from efficiency_bench.counting import Audit, audit
 from efficiency_bench.counting.audit import by_module
+from efficiency_bench.counting.mac_table import FORMS, Form, count_network, look_up
 from efficiency_bench.models import MODELS, build_model
-
-Form = Literal["imagenet", "small"]
-
-
-class Sizes(NamedTuple):
-    """Image side and number of classes at which a form is counted."""
-
-    side_px: int
-    classes: int
-    other_sides_px: tuple[int, ...]
-    """Other sides at which a recipe or a data set trains."""
-
-
-FORMS: dict[Form, Sizes] = {"imagenet": Sizes(224, 1000, (160,)), "small": Sizes(32, 10, (16,))}
 
 COUNTED = ("forward_macs", "first_layer_macs", "backward_macs")
 
 
 def model_rows() -> Iterator[dict[str, Any]]:
-    """Yield one row per name and form: date, paper, parameters, MACs per image (1 to 2 s each).
+    """Yield one row per name and form: date, paper, parameters, MACs per image.
 
     The row of a small form has ``form_share``: its F over the ImageNet form's F.
     """
@@ -57,21 +42,17 @@ def counted(name: str, form: Form) -> dict[str, Any]:
     """Parameters and MACs per image at the form's own side and at its other sides."""
     sizes = FORMS[form]
 
-    def built(side_px: int) -> nn.Module:
-        return build_model(name, form=form, num_classes=sizes.classes, image_px=side_px)
+    def macs(side_px: int) -> tuple[int, dict[str, int]]:
+        row = look_up(name, form, sizes.classes, side_px) or count_network(name, form, side_px)
+        return row.params, {key: getattr(row, key) for key in COUNTED}
 
-    model = built(sizes.side_px)
+    params, own = macs(sizes.side_px)
     return {
-        "params": sum(p.numel() for p in model.parameters()),
+        "params": params,
         "resolution_px": sizes.side_px,
-        **_macs(model, sizes.side_px),
-        "resolutions": {str(px): _macs(built(px), px) for px in sizes.other_sides_px},
+        **own,
+        "resolutions": {str(px): macs(px)[1] for px in sizes.other_sides_px},
     }
-
-
-def _macs(model: nn.Module, side_px: int) -> dict[str, int]:
-    count = dataclasses.asdict(count_forward(model, (3, side_px, side_px)))
-    return {key: count[key] for key in COUNTED}
 
 
 CLASSES = 1000

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from efficiency_bench.config import RunConfig
-from efficiency_bench.counting import ForwardCount
+from efficiency_bench.counting.mac_table import Macs
 from efficiency_bench.plan.evidence import Epochs
 from efficiency_bench.plan.hardware import Hardware
 from efficiency_bench.plan.sizes import SetSize
@@ -59,9 +59,7 @@ class Timing:
     limit: Literal["arithmetic", "loader"]
 
 
-def work(
-    config: RunConfig, size: SetSize, counts: Mapping[int, ForwardCount], epochs: Epochs
-) -> Work:
+def work(config: RunConfig, size: SetSize, counts: Mapping[int, Macs], epochs: Epochs) -> Work:
     """Images per side up to the target and up to the stop.
 
     After reaching its target, a run continues until it is confirmed, one evaluation each.
@@ -92,7 +90,7 @@ def loader_speed(config: RunConfig, machine: Hardware | None) -> LoaderSpeed:
 
 
 def timing(
-    work: Work, size: SetSize, count: ForwardCount, images_per_second: float, loader: LoaderSpeed
+    work: Work, size: SetSize, count: Macs, images_per_second: float, loader: LoaderSpeed
 ) -> Timing:
     """The time of a run whose arithmetic reaches ``images_per_second`` at the side of ``count``.
 
@@ -116,7 +114,7 @@ def timing(
 
 
 def _segments(
-    config: RunConfig, size: SetSize, counts: Mapping[int, ForwardCount], epochs: float
+    config: RunConfig, size: SetSize, counts: Mapping[int, Macs], epochs: float
 ) -> tuple[Segment, ...]:
     """Training images of ``epochs`` epochs per side; the side changes between epochs only."""
     images: dict[int, float] = {}
@@ -128,7 +126,7 @@ def _segments(
     return tuple(_segment(counts[side], round(part)) for side, part in images.items())
 
 
-def _segment(count: ForwardCount, images: int) -> Segment:
+def _segment(count: Macs, images: int) -> Segment:
     return Segment(
         images=images,
         resolution_px=count.resolution_px,

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from efficiency_bench.config import RecipeConfig, RunConfig, measured_part
-from efficiency_bench.counting import ForwardCount
+from efficiency_bench.counting.mac_table import Macs, look_up
 from efficiency_bench.identity import config_digest, row_date
 from efficiency_bench.ledger import store
 from efficiency_bench.ledger.costs import SECONDS_PER_HOUR
@@ -22,7 +23,7 @@ from efficiency_bench.plan.sizes import Disk, SetSize, disk, set_size
 from efficiency_bench.records import Entry, exact_flops, paper3x_tfs_days
 from efficiency_bench.run import device as devices
 from efficiency_bench.run.budgeted import budgeted_recipe
-from efficiency_bench.run.setup import counted_model
+from efficiency_bench.run.setup import build_network, counted_model
 from efficiency_bench.run.target import is_baseline
 from efficiency_bench.training.schedule import all_sides_px
 
@@ -34,7 +35,7 @@ class Network:
     """A row's network, its MAC counts and its speed."""
 
     model: nn.Module
-    counts: dict[int, ForwardCount]
+    counts: Mapping[int, Macs]
     rate: Rate
 
 
@@ -77,7 +78,7 @@ class Place:
         """World size of a run; 1 on this machine."""
         return self.machine.devices if self.machine else 1
 
-    def rate(self, config: RunConfig, model: nn.Module, size: SetSize, count: ForwardCount) -> Rate:
+    def rate(self, config: RunConfig, model: nn.Module, size: SetSize, count: Macs) -> Rate:
         """Measured speed, or the machine's utilised peak divided by the exact FLOPs per image."""
         if self.machine is None:
             return probed(config, model, size.classes, self.probe_seconds)
@@ -177,23 +178,43 @@ class RunPlanner:
         return disk(config, network.model, batches, todo.evaluations, seconds)
 
     def _network(self, config: RunConfig, size: SetSize) -> Network:
-        """The network of a row, counted and timed once for all seeds and budgets."""
+        """The network of a row, built and timed once for all seeds and budgets."""
         key = config_digest(measured_part(replace(config, budget=None)))
         if key not in self.networks:
-            self.tell(f"counting {config.model.name}")
-            sides = all_sides_px(config.recipe.progressive, config.data.image_px)
-            model, counts = counted_model(config, size.classes, sides)
+            model, counts = self._counted(config, size.classes)
             if self.place.machine is None:
                 self.tell(f"timing {config.model.name} for {self.place.probe_seconds:g} s")
             rate = self.place.rate(config, model, size, counts[config.data.image_px])
             self.networks[key] = Network(model, counts, rate)
         return self.networks[key]
 
+    def _counted(self, config: RunConfig, classes: int) -> tuple[nn.Module, Mapping[int, Macs]]:
+        """The network and its MACs by side, from the table if it is not timed here."""
+        sides = all_sides_px(config.recipe.progressive, config.data.image_px)
+        tabulated = None if self.place.machine is None else _tabulated(config, classes, sides)
+        if tabulated is None:
+            self.tell(f"counting {config.model.name}")
+            return counted_model(config, classes, sides)
+        with torch.device("meta"):  # layers and sizes are all that a plan reads
+            return build_network(config, classes), tabulated
+
     def _entries(self, folder: str) -> Sequence[Entry]:
         if folder not in self.ledgers:
             there = Path(folder).is_dir()
             self.ledgers[folder] = store.read(Path(folder)).entries if there else ()
         return self.ledgers[folder]
+
+
+def _tabulated(
+    config: RunConfig, classes: int, sides_px: Sequence[int]
+) -> Mapping[int, Macs] | None:
+    """The MACs by side of a network that the table has, else None."""
+    # a small form is tabulated as built for the side at which it is counted
+    built_for_all = config.form == "imagenet" or set(sides_px) == {config.data.image_px}
+    if config.model.scale != 1 or config.model.width is not None or not built_for_all:
+        return None
+    found = {side: look_up(config.model.name, config.form, classes, side) for side in sides_px}
+    return {side: row for side, row in found.items() if row} if all(found.values()) else None
 
 
 def _recipe(config: RunConfig, size: SetSize, network: Network) -> RecipeConfig:

@@ -102,7 +102,7 @@ def assumptions(plan: Mapping[str, Any]) -> list[str]:
     return [
         "epochs: table 3 of 2020, for its recipe at its level; else the mean crossing of the same"
         " row in the ledger; else the whole schedule, which is the most it can take",
-        "tfs-days: MACs counted now x 3 x images to the target (paper3x)",
+        "tfs-days: MACs x 3 x images to the target (paper3x)",
         _speed(plan, here),
         f"loading: {_distinct(rows, 'loader_source')}",
         "hours: until the target is confirmed, with evaluations at the finer cadence throughout;"

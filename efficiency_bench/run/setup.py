@@ -117,8 +117,18 @@ def counted_model(
 
     Raises UserError if the network does not accept a side, or if the two counters disagree.
     """
+    model = build_network(config, classes)
+    for side in sides_px:
+        check_input(model, side, config.model.name, config.form)
+    layout = torch.channels_last if config.channels_last else torch.contiguous_format
+    model = model.to(torch.device(config.device)).to(memory_format=layout)
+    return model, {side: audited_count(model, (3, side, side)) for side in sides_px}
+
+
+def build_network(config: RunConfig, classes: int) -> nn.Module:
+    """The network on torch's default device, initialised by its global generator."""
     arguments, _ = model_arguments(config)
-    model = build_model(
+    return build_model(
         config.model.name,
         form=config.form,
         num_classes=classes,
@@ -127,11 +137,6 @@ def counted_model(
         width=config.model.width,
         **arguments,
     )
-    for side in sides_px:
-        check_input(model, side, config.model.name, config.form)
-    layout = torch.channels_last if config.channels_last else torch.contiguous_format
-    model = model.to(torch.device(config.device), memory_format=layout)
-    return model, {side: audited_count(model, (3, side, side)) for side in sides_px}
 
 
 def model_arguments(config: RunConfig) -> tuple[dict[str, Any], list[str]]:
