@@ -16,10 +16,12 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from efficiency_bench.git import files_at, git, top_of
-from efficiency_bench.records import Provenance
+
+if TYPE_CHECKING:
+    from efficiency_bench.records import Provenance
 
 VERSIONED_PACKAGES = (
     "efficiency-bench",
@@ -53,6 +55,8 @@ def collect(hardware: Mapping[str, Any], network_digest: str | None = None) -> P
     usable cores, memory in bytes and the operating system are added.  ``network_digest`` is the
     digest of the network's own file; None: the network comes from a library.
     """
+    from efficiency_bench.records import Provenance  # pydantic takes half of the start-up time
+
     commit, dirty = git_state(Path(__file__).resolve())
     if commit is not None and code_digest_at(commit) not in (None, code_digest()):
         dirty = True  # also if git does not track the file that differs

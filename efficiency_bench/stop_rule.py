@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from efficiency_bench.config import EvaluationConfig
 from efficiency_bench.records import Entry, Metric, Target
+
+if TYPE_CHECKING:
+    from efficiency_bench.config import EvaluationConfig  # with OmegaConf, which no fit needs
 
 TOP5_FROM_CLASSES = 100
 """With fewer classes, top-5 is uninformative (on ten classes, AlexNet soon passes 97 %)."""

@@ -1,6 +1,8 @@
 """`fit`, `conventions` and `decompose`: keys and golden values."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -31,6 +33,30 @@ def test_fit_published_gives_the_golden_halving_time(tmp_path):
     assert round(fitted["halving_months"], 1) == 15.7
     assert fitted["n"] == 6
     assert len(fitted["rows"]) == 16
+
+
+COMMAND_LINE = {"typer"}
+"""Of the libraries below, what the command line itself needs."""
+FIT = {"typer", "rich", "pydantic", "numpy", "scipy"}
+"""What a fit needs to compute and print its result."""
+LIBRARIES = {"torch", "torchvision", "fvcore", "hydra", "omegaconf", "yaml", "numpy", "scipy"}
+LIBRARIES |= {"sklearn", "pydantic", "rich", "typer", "altair", "jinja2", "vl_convert", "wandb"}
+LIBRARIES |= {"PIL", "pandas", "timm", "submitit"}
+
+
+def test_a_fit_imports_only_the_libraries_that_it_needs(tmp_path):
+    code = (
+        "import sys; from efficiency_bench.cli import main; sys.argv = ['efficiency-bench', 'fit',"
+        " 'published']; before = set(sys.modules)\n"
+        "try: main()\nexcept SystemExit: print(*before, file=sys.stderr);"
+        " print('|', *sys.modules, file=sys.stderr)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    before, after = (set(part.split()) for part in run.stderr.split("|"))
+    assert before & LIBRARIES == COMMAND_LINE
+    assert after & LIBRARIES == FIT
 
 
 def test_fit_on_a_ledger_joins_the_baseline_at_its_whole_schedule(tmp_path):
