@@ -78,7 +78,8 @@ def log_rows(original: Original, folder: Path, events: Sequence[int]) -> Iterato
 
 def list_ledger(ledger: Path) -> object:
     """What `ledger list --json` computes."""
-    return [listed(entry) for entry in store.read(ledger).entries]
+    with store.collector_paused():
+        return [listed(entry) for entry in store.read(ledger).entries]
 
 
 def fit_ledger(ledger: Path) -> object:

@@ -26,14 +26,16 @@ app = typer.Typer(help="List, show, export and import the entries of a ledger; c
 def ledger_list(ledger: LedgerDir = DEFAULT_LEDGER, as_json: Json = False) -> None:
     """List the entries of a ledger."""
     from efficiency_bench.ledger.export import row
+    from efficiency_bench.ledger.store import collector_paused
 
-    entries = read_entries(str(ledger))
-    if as_json:
-        print_json([row(entry) for entry in entries])
-    else:
-        from efficiency_bench.report.tables.fit_and_ledger import ledger_table
+    with collector_paused():
+        entries = read_entries(str(ledger))
+        if as_json:
+            print_json([row(entry) for entry in entries])
+        else:
+            from efficiency_bench.report.tables.fit_and_ledger import ledger_table
 
-        stdout_console().print(ledger_table(entries))
+            stdout_console().print(ledger_table(entries))
 
 
 @app.command("show")

@@ -151,7 +151,7 @@ def read(ledger_dir: Path) -> LedgerRead:
     entries: list[Entry] = []
     problems: list[Problem] = []
     paths = [path for path in sorted(ledger_dir.glob("*.json")) if path.name[0] != "."]
-    with _collector_paused():
+    with collector_paused():
         for path in paths:
             read_or_reason = _read_entry(path)
             if isinstance(read_or_reason, Entry):
@@ -162,8 +162,11 @@ def read(ledger_dir: Path) -> LedgerRead:
 
 
 @contextlib.contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Disable garbage collection: entries have no cycles, and it takes longer than reading them."""
+def collector_paused() -> Iterator[None]:
+    """Disable garbage collection: entries have no cycles, and it takes longer than reading them.
+
+    The collector is as before once the body ends, also if it raises.
+    """
     was_on = gc.isenabled()
     gc.disable()
     try:

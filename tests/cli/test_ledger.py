@@ -1,9 +1,12 @@
 """`efficiency-bench ledger`: JSON keys, invalid files, imports."""
 
+import gc
 import json
 
+from efficiency_bench.ledger import export, store
 from tests.cli.users import LEDGER_LIST_KEYS, SHORT, refused
 from tests.commands import command
+from tests.ledger.factory import make_entry
 from tests.tiny import TINY
 
 
@@ -95,3 +98,12 @@ def test_costs_of_each_run(trained):
     assert row["dollars"] is None, "no price was named"
     table = command("ledger", "costs", "--ledger", "ledger", cwd=folder)
     assert "unknown" in table.stdout
+
+
+def test_the_collector_is_off_while_entries_are_listed(typed, tmp_path, monkeypatch):
+    states = []
+    monkeypatch.setattr(export, "row", lambda entry: states.append(gc.isenabled()))
+    store.append(tmp_path, make_entry("one"))
+    assert typed("ledger", "list", "--ledger", str(tmp_path), "--json").stdout == "[\n  null\n]\n"
+    assert states == [False]
+    assert gc.isenabled()

@@ -1,5 +1,6 @@
 """The ledger's folder: entries appear complete and once; a bad file does not affect others."""
 
+import gc
 import json
 import multiprocessing
 
@@ -193,3 +194,42 @@ def test_find_with_a_full_run_id_opens_only_its_file(tmp_path, monkeypatch):
     monkeypatch.setattr(store, "_read_entry", lambda path: opened.append(path.stem) or real(path))
     assert find(tmp_path, "b").run_id == "b"
     assert opened == ["b"]
+
+
+def test_the_collector_is_as_before_after_a_pause_that_ends_in_an_error():
+    def fails():
+        with store.collector_paused():
+            assert not gc.isenabled()
+            raise MemoryError
+
+    assert gc.isenabled()
+    with pytest.raises(MemoryError):
+        fails()
+    assert gc.isenabled()
+
+
+def test_a_collector_that_was_off_stays_off():
+    gc.disable()
+    try:
+        with store.collector_paused():
+            assert not gc.isenabled()
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+
+
+def test_the_collector_is_off_while_a_ledger_is_read_and_on_after_an_unreadable_one(
+    tmp_path, monkeypatch
+):
+    states = []
+
+    def fails(path):
+        states.append(gc.isenabled())
+        raise MemoryError
+
+    (tmp_path / "a.json").write_text("{}")
+    monkeypatch.setattr(store, "_read_entry", fails)
+    with pytest.raises(MemoryError):
+        store.read(tmp_path)
+    assert states == [False]
+    assert gc.isenabled()
