@@ -30,7 +30,11 @@ from efficiency_bench.report.charts.style import (
     write_images,
     year_ticks,
 )
+from efficiency_bench.report.sample import sample
 from efficiency_bench.report.sentences import WORDS, basis, goal, headline, row_names
+
+MOST_NAMES = 3
+"""Most sources, commits or machines that a tooltip names."""
 
 ORIGIN = ("runs", "source", "commit", "hardware")
 
@@ -45,7 +49,12 @@ def origin(run_ids: Sequence[str], entries: Mapping[str, Entry]) -> dict[str, st
         "hardware": {str(fact.hardware.get("card") or fact.hardware.get("cpu")) for fact in facts},
     }
     runs = run_ids[0] if len(run_ids) == 1 else f"{run_ids[0]} and {len(run_ids) - 1} more"
-    return {"runs": runs, **{key: ", ".join(sorted(v)) for key, v in found.items() if v}}
+    return {"runs": runs, **{key: _listed(sorted(names)) for key, names in found.items() if names}}
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = [f"{len(names) - MOST_NAMES} more"] if len(names) > MOST_NAMES else []
+    return ", ".join([*names[:MOST_NAMES], *more])
 
 
 def tooltip(points: Sequence[Mapping[str, Any]]) -> list[alt.Tooltip]:
@@ -61,6 +70,9 @@ def tooltip(points: Sequence[Mapping[str, Any]]) -> list[alt.Tooltip]:
     known = [key for key in ORIGIN if any(key in point for point in points)]
     return [*named, *(alt.Tooltip(f"{key}:N") for key in known)]
 
+
+MOST_POINTS = 200
+"""Most rows drawn: more points hide each other."""
 
 NAME_GAP_PX = 8
 
@@ -102,6 +114,7 @@ def halving_chart(
     Tooltips show the provenance of a point's runs if ``entries`` has them.
     """
     points = _points(halving, {entry.run_id: entry for entry in entries})
+    points = sample(points, MOST_POINTS, lambda point: point["kind"] == KINDS["frontier"])
     span = _years(points)
     x = alt.X(
         "year:Q",
@@ -125,9 +138,19 @@ def halving_chart(
         *_name_layers(points, x, y),
     ]
     chart = alt.layer(*layers).properties(width=size.width_px, height=size.height_px)
-    remarks = (headline(halving), basis(halving))
+    remarks = tuple(filter(None, (headline(halving), basis(halving), points_remark(halving))))
     return titled(
         chart, f"Training {WORDS[halving.currency].noun} to {goal(halving)}", remarks, size
+    )
+
+
+def points_remark(halving: HalvingTime) -> str | None:
+    """Which rows are not drawn, or None."""
+    if len(halving.rows) <= MOST_POINTS:
+        return None
+    return (
+        f"{MOST_POINTS} of {len(halving.rows):,} rows are drawn, the frontier and then evenly"
+        " spaced ones; the fit uses all"
     )
 
 

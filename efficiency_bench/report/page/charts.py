@@ -17,14 +17,18 @@ from efficiency_bench.report.charts.curve_chart import (
     seeds_together,
     thinned,
 )
-from efficiency_bench.report.charts.halving_chart import halving_chart
+from efficiency_bench.report.charts.halving_chart import halving_chart, points_remark
 from efficiency_bench.report.charts.ladder_chart import ladder_chart
 from efficiency_bench.report.charts.style import NARROW, WIDE, Size
 from efficiency_bench.report.charts.sweep_chart import sweep_chart
 from efficiency_bench.report.page.results import SetResults
 from efficiency_bench.report.page.runs import FACTS, Runs
+from efficiency_bench.report.sample import sample
 from efficiency_bench.report.sentences import comparison, goal, headline
 from efficiency_bench.report.tables.ladders import share
+
+MOST_SEEDS = 10
+"""Most learning curves drawn of one row."""
 
 SIZES: dict[str, Size] = {"wide": WIDE, "narrow": NARROW}
 
@@ -59,6 +63,7 @@ def charts(results: SetResults) -> Iterator[PageChart]:
                 name: halving_chart(halving, size, results.entries).to_dict()
                 for name, size in SIZES.items()
             },
+            remark=points_remark(halving),
         )
     target, data = results.rows.target, results.group.data
     ladders = {n: ladder_chart(results.ladders, target, data, size) for n, size in SIZES.items()}
@@ -94,30 +99,34 @@ def _curves(results: SetResults) -> PageChart:
     rows = seeds_together(results.crossings)
     rows.sort(key=lambda row: (row["sustained_epochs"] is None, row["sustained_epochs"] or 0.0))
     drawn = rows[:MOST_ROWS]
-    shown = {run_id for row in drawn for run_id in row["run_ids"]}
+    baselines = [row.run_ids for row in results.rows.rows if row.is_baseline]
+    shown = {
+        run_id
+        for run_ids in [*(row["run_ids"] for row in drawn), *baselines]
+        for run_id in sample(run_ids, MOST_SEEDS)
+    }
     curves = tuple(
         (entry.run_id, "frontier" if entry.run_id in frontier else "other")
         for entry in results.entries
-        if entry.evaluations and (entry.run_id in shown or _own(results, entry.run_id))
+        if entry.evaluations and entry.run_id in shown
     )
     chart = PageChart("curves", _curves_summary(drawn), {}, curves)
     points = curve_points(chart, results)
     target = results.rows.target
     specs = {name: curve_chart(target, points, drawn, size) for name, size in SIZES.items()}
     left = len(rows) - len(drawn)
-    remark = f"{MOST_ROWS} rows are drawn, the earliest first; {left} more are in the table"
+    remarks = []
+    if left:
+        remarks.append(f"{MOST_ROWS} rows are drawn, the earliest first, of {len(rows)}")
+    if any(row["seeds"] > MOST_SEEDS for row in drawn):
+        remarks.append(f"of each row {MOST_SEEDS} curves are drawn, evenly spaced in the ledger")
     return PageChart(
         "curves",
         chart.summary,
         {name: spec.to_dict() for name, spec in specs.items()},
         curves,
-        remark if left else None,
+        "; ".join(remarks) or None,
     )
-
-
-def _own(results: SetResults, run_id: str) -> bool:
-    """Whether the run set the target of this set."""
-    return any(row.is_baseline and run_id in row.run_ids for row in results.rows.rows)
 
 
 def _frontier(results: SetResults) -> set[str]:
@@ -153,16 +162,23 @@ def _sweep_summary(result: ThresholdSweep) -> str:
 
 
 def page_data(
-    charts: Mapping[str, Mapping[str, PageChart]], runs: Runs, sets: Mapping[str, Sequence[str]]
+    charts: Mapping[str, Mapping[str, PageChart]],
+    runs: Runs,
+    sets: Mapping[str, Sequence[str]],
+    total: int,
 ) -> dict[str, Any]:
     """The page's data as JSON values.
 
-    ``charts``: set -> subsection -> chart; ``sets``: set -> its run ids.
+    ``charts``: set -> subsection -> chart; ``sets``: set -> its run ids; ``total``: runs in
+    the ledger.
     """
     points = _Points()
     return {
         "charts": {
-            f"{slug}-{part}": {"specs": points.taken_from(chart.specs), "curves": chart.curves}
+            f"{slug}-{part}": {
+                "specs": points.taken_from(chart.specs),
+                "curves": [curve for curve in chart.curves if curve[0] in runs.opened],
+            }
             for slug, parts in charts.items()
             for part, chart in parts.items()
         },
@@ -171,7 +187,10 @@ def page_data(
         "facts": FACTS,
         "runs": runs.opened,
         "shared": runs.shared,
-        "sets": sets,
+        "sets": {
+            slug: [run_id for run_id in ids if run_id in runs.opened] for slug, ids in sets.items()
+        },
+        "total": total,
     }
 
 

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -20,13 +20,23 @@ from efficiency_bench.records import Entry
 from efficiency_bench.report.charts.style import ON_DARK, cannot_write, write_images
 from efficiency_bench.report.page.charts import PageChart, charts, curve_points, page_data
 from efficiency_bench.report.page.results import SetResults, set_results, sets_without_level
-from efficiency_bench.report.page.runs import Runs, runs
+from efficiency_bench.report.page.runs import runs
 from efficiency_bench.report.page.sections import Subsection, parts
 
 INDEX = "index.html"
 
 FOLD_FROM = 16
 """Tables with at least this many rows are collapsed."""
+
+
+MOST_SHOWN = (1000, 300, 100, 30)
+"""Most runs, and most rows of a table; the first that keeps the page below ``LARGEST_BYTES``."""
+
+LARGEST_BYTES = 5_000_000
+"""Size of the page: more would be slow to open."""
+
+RUNS_A_SET = 25
+"""One set is shown per so many runs shown: each set has a dozen tables and charts."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +64,10 @@ def write_page(
     results = set_results(entries, source)
     sections = [_section(i, result) for i, result in enumerate(results, start=1)]
     remarks = [*remarks, *sets_without_level(entries)]
-    html = _html(sections, runs(entries, source), source, remarks)
+    for most in MOST_SHOWN:
+        html = _html(sections, entries, source, remarks, most)
+        if len(html.encode()) <= LARGEST_BYTES:
+            break
     index = out_dir / INDEX
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
@@ -85,7 +98,41 @@ def _section(number: int, results: SetResults) -> Section:
     )
 
 
-def _html(sections: Sequence[Section], listed: Runs, source: str, remarks: Sequence[str]) -> str:
+def _left_out(shown: int, total: int, most: int) -> list[str]:
+    """Say which runs are not on the page."""
+    if shown == total:
+        return []
+    return [
+        f"{shown:,} of {total:,} runs shown: those whose curves are drawn, then evenly spaced ones."
+        f" Tables show at most {most:,} rows. Fits use all runs; all are in: efficiency-bench"
+        " ledger export --table runs"
+    ]
+
+
+def _html(
+    sections: Sequence[Section],
+    entries: Sequence[Entry],
+    source: str,
+    remarks: Sequence[str],
+    most: int,
+) -> str:
+    """The page with at most ``most`` runs, remarks, and rows of each table."""
+    by_runs = sorted(sections, key=lambda section: -len(section.run_ids))
+    largest = {section.slug for section in by_runs[: -(-most // RUNS_A_SET)]}
+    shown = [
+        replace(section, parts=tuple(part.shortened(most) for part in section.parts))
+        for section in sections
+        if section.slug in largest
+    ]
+    drawn = {run_id for s in shown for chart in s.charts.values() for run_id, _ in chart.curves}
+    drawn |= {section.run_ids[0] for section in shown}
+    listed = runs(entries, source, most, drawn)
+    further = len(remarks) - most
+    remarks = [*remarks[:most], *_left_out(len(listed.lines), len(entries), most)]
+    if further > 0:
+        remarks.append(f"{further:,} further remarks are left out.")
+    if len(shown) < len(sections):
+        remarks.append(f"{len(shown)} of {len(sections)} sets shown: those with the most runs.")
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("efficiency_bench.report", "templates"),
         autoescape=True,
@@ -100,15 +147,19 @@ def _html(sections: Sequence[Section], listed: Runs, source: str, remarks: Seque
         for name in ("suite", "data", "tier")
     }
     return environment.get_template("page.html").render(
-        sections=sections,
+        sections=shown,
         runs=listed.lines,
+        total=len(entries),
         filters=filters,
         source=source,
         remarks=remarks,
         fold_from=FOLD_FROM,
         version=__version__,
         data=page_data(
-            {s.slug: s.charts for s in sections}, listed, {s.slug: s.run_ids for s in sections}
+            {s.slug: s.charts for s in shown},
+            listed,
+            {s.slug: s.run_ids for s in shown},
+            len(entries),
         ),
         styles=styles(),
         library=library,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from efficiency_bench.ledger.store import log_path
 from efficiency_bench.records import Entry
 from efficiency_bench.report.charts.curve_chart import thinned
 from efficiency_bench.report.page.repeat_command import repeat_command
+from efficiency_bench.report.sample import sample
 from efficiency_bench.report.tables.fit_and_ledger import ledger_cells
 from efficiency_bench.report.tables.layout import ABSENT
 from efficiency_bench.stop_rule import metric_of_entry
@@ -71,10 +72,13 @@ class Runs:
     """Parts of configurations; most are shared by many runs."""
 
 
-def runs(entries: Sequence[Entry], source: str) -> Runs:
-    """The runs of all ``entries``, in order; ``source`` is ``published`` or a ledger's folder."""
+def runs(entries: Sequence[Entry], source: str, most: int, first: Collection[str]) -> Runs:
+    """At most ``most`` runs of ``entries``, in order: those with ids in ``first``, then evenly.
+
+    ``source`` is ``published`` or a ledger's folder.
+    """
     lines, opened, shared = [], {}, _Shared()
-    for entry in entries:
+    for entry in sample(entries, most, lambda entry: entry.run_id in first):
         begun = None if source == "published" else start_event(Path(source), entry.run_id)
         suite = str((begun or {}).get("suite") or NO_SUITE)
         lines.append(_line(entry, suite))

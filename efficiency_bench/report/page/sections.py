@@ -19,6 +19,7 @@ from efficiency_bench.report.page.currencies import (
     rates_table,
 )
 from efficiency_bench.report.page.results import NoResult, SetResults
+from efficiency_bench.report.sample import sample
 from efficiency_bench.report.sentences import (
     basis,
     comparison,
@@ -71,6 +72,13 @@ class PageTable:
     numbers: tuple[bool, ...]
     """Which columns are numbers, and so right-aligned."""
     rows: tuple[PageRow, ...]
+    left_out: int = 0
+    """Rows that are not shown."""
+
+    def shortened(self, most: int) -> PageTable:
+        """Return the table with at most ``most`` rows: bold ones first, then evenly spaced ones."""
+        rows = tuple(sample(self.rows, most, lambda row: row.strong))
+        return replace(self, rows=rows, left_out=len(self.rows) - len(rows))
 
 
 def page_table(table: Table) -> PageTable:
@@ -119,10 +127,20 @@ class Subsection:
         """Return this subsection with its results."""
         return replace(self, tables=tuple(map(page_table, tables)), lines=lines, **further)
 
+    def shortened(self, most: int) -> Subsection:
+        """Return this subsection with at most ``most`` rows in each table, and as many lines."""
+        tables = tuple(table.shortened(most) for table in self.tables)
+        left_out = len(self.lines) - most
+        more = (f"{left_out} further lines are left out",) if left_out > 0 else ()
+        return replace(self, tables=tables, lines=(*self.lines[:most], *more))
+
     def without(self, missing: NoResult) -> Subsection:
         """Return this subsection with the reason why there is nothing to show."""
         return replace(self, missing=missing.reason)
 
+
+MOST_NAMED = 20
+"""Most networks named in one sentence."""
 
 AUDIT = "efficiency-bench audit MODEL"
 
@@ -217,9 +235,10 @@ def _other_estimand(halving: HalvingTime, other: HalvingTime | None) -> tuple[st
         for row in halving.rows
         if row["epochs_to_target"] and (there := epochs.get((row["model"], row["recipe"])))
     ]
+    more = f" and {len(both) - MOST_NAMED} more" if len(both) > MOST_NAMED else ""
     return (
         f"{halving.estimand}: {headline(halving)}; {other.estimand}: {headline(other)}.",
-        f"Epochs, {halving.estimand} and {other.estimand}: {', '.join(both)}.",
+        f"Epochs, {halving.estimand} and {other.estimand}: {', '.join(both[:MOST_NAMED])}{more}.",
     )
 
 

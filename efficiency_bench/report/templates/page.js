@@ -97,7 +97,7 @@
     }
     const shown = rows.filter((row) => !row.hidden).length;
     document.getElementById("shown").textContent =
-      `${shown} of ${rows.length} runs shown; a filter hides and changes no number`;
+      `${shown} of ${page.total} runs shown; a filter hides and changes no number`;
   }
 
   form.addEventListener("change", filter);
