@@ -25,7 +25,7 @@ from efficiency_bench.report.page.results import SetResults
 from efficiency_bench.report.page.runs import FACTS, Runs
 from efficiency_bench.report.sample import sample
 from efficiency_bench.report.sentences import comparison, goal, headline
-from efficiency_bench.report.tables.ladders import share
+from efficiency_bench.report.tables.ladders import LadderLine, share
 
 MOST_SEEDS = 10
 """Most learning curves drawn of one row."""
@@ -66,10 +66,13 @@ def charts(results: SetResults) -> Iterator[PageChart]:
             remark=points_remark(halving),
         )
     target, data = results.rows.target, results.group.data
-    ladders = {n: ladder_chart(results.ladders, target, data, size) for n, size in SIZES.items()}
+    lines = sample(results.ladders, MOST_ROWS)
+    ladders = {name: ladder_chart(lines, target, data, size) for name, size in SIZES.items()}
     if all(ladders.values()):
         specs = {name: chart.to_dict() for name, chart in ladders.items() if chart}
-        yield PageChart("ladders", _ladders_summary(results), specs)
+        left = len(results.ladders) - len(lines)
+        remark = f"{len(lines)} networks are drawn; {left} more are in the table" if left else None
+        yield PageChart("ladders", _ladders_summary(lines), specs, remark=remark)
     if results.crossings:
         yield _curves(results)
     if isinstance(results.sweep, ThresholdSweep):
@@ -146,10 +149,10 @@ def _curves_summary(rows: list[Any]) -> str:
     return f"Accuracy against epochs. The target is crossed by {'; '.join(places)}."
 
 
-def _ladders_summary(results: SetResults) -> str:
+def _ladders_summary(lines: Sequence[LadderLine]) -> str:
     largest = (
         f"{line.name} {percent(accuracy)} at {share(budget)}"
-        for line in results.ladders
+        for line in lines
         for budget, accuracy in list(line.accuracies.items())[-1:]
     )
     return f"Final accuracy against the share of the baseline's compute: {'; '.join(largest)}."
