@@ -17,6 +17,7 @@ SLOW = (
     *("tests/cli/test_verify", "tests/cli/test_whole"),
     *("tests/counting/test_audit", "tests/counting/test_torchvision"),
     "tests/counting/test_published.py::test_torchvisions",
+    *("tests/report/test_ladders.py::test_the_page", "tests/report/test_large_ledger"),
     *("tests/data/ffcv", "tests/data/test_crops", "tests/data/test_memmap"),
     *("tests/data/test_skipped_files", "tests/docs/test_commands", "tests/docs/test_site"),
     "tests/fitting/robustness/test_checks.py::test_ten_thousand",

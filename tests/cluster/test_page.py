@@ -22,7 +22,7 @@ def test_every_command_of_the_cluster_page_works_as_described(cluster):
         done = cluster.typed("bash", "-euc", f"export WANDB_MODE=disabled\n{block}")
         assert done.returncode == 0, (block, done.stdout, done.stderr)
         printed.append(done.stdout + done.stderr)
-    settings, site, submitted, watched, again, srun, torchrun, batch, local = printed
+    settings, site, submitted, watched, again, srun, torchrun, batch, local, cores = printed
     assert "array_parallelism: 16" in settings
     assert not site
     assert "submitting 2 of 2 runs" in submitted
@@ -37,8 +37,9 @@ def test_every_command_of_the_cluster_page_works_as_described(cluster):
         assert several.count("on digits: to top1") == 1
     assert "Submitted batch job" in batch
     assert "submitting 1 of 1 runs" in local
+    assert "submitting 2 of 2 runs" in cores
     entries = [json.loads(p.read_text()) for p in (cluster.folder / "runs/ledger").glob("*.json")]
-    assert sorted(entry["seed"] for entry in entries) == [0, 1, 2, 3, 4, 5]
+    assert sorted(entry["seed"] for entry in entries) == [0, 1, 2, 3, 4, 5, 6, 7]
 
 
 def test_the_batch_script_requeues_itself_near_the_time_limit(cluster, undisturbed):

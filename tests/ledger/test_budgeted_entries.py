@@ -110,7 +110,7 @@ def test_every_other_reader_takes_it():
     assert list(crossing_rows([RUNG])) == []
     assert runs_with_curves([RUNG]) == {}
     assert thinned(RUNG) == [(1.25, 80.0)]
-    opened = runs([RUNG], "nowhere").opened["rung"]
+    opened = runs([RUNG], "nowhere", 1, ()).opened["rung"]
     assert (opened["level"], opened["metric"]) == (None, "top1")
     assert "ended at top1 80.00 % in 1.25 epochs" in ending_line(RUNG)
 
