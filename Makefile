@@ -94,8 +94,8 @@ campaign: $(STAMP) ## search the rates and run the ladder of suite=ladder on CIF
 	$(BIN)/efficiency-bench train -m suite=ladder $(CAMPAIGN_ON) rates=cifar10 model=alexnet budget=1 seed=0,1,2,3,4
 	$(BIN)/efficiency-bench train -m suite=ladder $(CAMPAIGN_ON) rates=cifar10
 
-result: $(STAMP) ## verify the committed ledger and write its report to build/result (published rows if it is empty)
-	$(BIN)/efficiency-bench verify
+result: $(STAMP) ## verify the committed ledger against its registration and write its report to build/result
+	$(BIN)/efficiency-bench verify --registered runs/registered/cifar10.yaml
 	$(BIN)/efficiency-bench report --out build/result
 
 reproduce: $(STAMP) ## train a committed run again and compare (RUN=id, ROOT=folder of images)
