@@ -19,6 +19,7 @@ from efficiency_bench.report.page.currencies import (
     rates_table,
 )
 from efficiency_bench.report.page.results import NoResult, SetResults
+from efficiency_bench.report.page.width import width_sentences
 from efficiency_bench.report.sample import sample
 from efficiency_bench.report.sentences import (
     basis,
@@ -173,7 +174,7 @@ def _headline(results: SetResults) -> Subsection:
     )
     if isinstance(halving, NoResult):
         return start.without(halving)
-    width = _width_sentences(results)
+    width = width_sentences(results)
     large = isinstance(results.width, WidthElasticity) and results.width.large
     return start.with_results(
         figures=_figures(halving),
@@ -190,28 +191,6 @@ def _headline(results: SetResults) -> Subsection:
             *robustness_sentences(halving),
             *_other_estimand(halving, results.other_estimand),
         ),
-    )
-
-
-def _width_sentences(results: SetResults) -> tuple[str, ...]:
-    """How much the widths of the small forms matter; empty for runs without budgets."""
-    width = results.width
-    if not results.ladders:
-        return ()
-    if isinstance(width, NoResult):
-        return (f"How much the widths of the networks matter was not measured: {width.reason}.",)
-    if width.slope is None:
-        return ("How much the widths of the networks matter is not identified by these rows.",)
-    low, high = ("open" if end is None else f"{end:.2f}" for end in (width.low, width.high))
-    verdict = (
-        "the widths of the networks are a large part of any trend here, and this halving time is "
-        "also a statement about them"
-        if width.large
-        else "the widths of the networks matter little here"
-    )
-    return (
-        f"Width elasticity {width.slope:.2f} (95 % interval {low} to {high}, {width.rows} rows of "
-        f"{len(width.models)} networks at several scales): {verdict}.",
     )
 
 
