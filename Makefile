@@ -82,15 +82,15 @@ rehearsal: $(STAMP) ## run the whole protocol on digits: rate search, ladder of 
 	$(BIN)/efficiency-bench ledger export --ledger $(REHEARSAL)/ledger --out $(REHEARSAL)/export
 	@echo "A rehearsal: four networks, three rates and one seed on small digits measure nothing."
 
-# What docs/protocol.md describes; each line goes on where it stopped.  Diverged runs (exit code 1) are
-# results of the search.
+# What docs/protocol.md describes; each line resumes where it stopped.  Diverged runs (exit code 1) are
+# results of the search.  The file of rates is named like the committed one, whose head has its name.
 campaign: $(STAMP) ## search the rates and run the ladder of suite=ladder on CIFAR-10, for hours (ROOT=folder)
 	@test -n "$(ROOT)" || { echo "name the folder with the images: make campaign ROOT=data/cifar10-subset"; exit 2; }
 	$(BIN)/efficiency-bench train -m suite=tuning $(CAMPAIGN_ON) ledger_dir=$(CAMPAIGN)/tuning || test $$? = 1
-	$(BIN)/efficiency-bench ledger rates $(CAMPAIGN)/tuning --out $(CAMPAIGN)/rates.yaml 2>&1 | \
+	$(BIN)/efficiency-bench ledger rates $(CAMPAIGN)/tuning --out $(CAMPAIGN)/cifar10.yaml 2>&1 | \
 	  sed -n 's|^  efficiency-bench train \(.*\)|$(BIN)/efficiency-bench train -m \1 $(CAMPAIGN_ON)|p' | sh -e || test $$? = 1
-	$(BIN)/efficiency-bench ledger rates $(CAMPAIGN)/tuning --out $(CAMPAIGN)/rates.yaml
-	cmp $(CAMPAIGN)/rates.yaml configs/tuned_rates/cifar10.yaml || echo "these rates differ from the committed ones, which are used"
+	$(BIN)/efficiency-bench ledger rates $(CAMPAIGN)/tuning --out $(CAMPAIGN)/cifar10.yaml
+	cmp $(CAMPAIGN)/cifar10.yaml configs/tuned_rates/cifar10.yaml || echo "these rates differ from the committed ones, which are used"
 	$(BIN)/efficiency-bench train -m suite=ladder $(CAMPAIGN_ON) rates=cifar10 model=alexnet budget=1 seed=0,1,2,3,4
 	$(BIN)/efficiency-bench train -m suite=ladder $(CAMPAIGN_ON) rates=cifar10
 

@@ -43,6 +43,13 @@ def metric_of_entry(entry: Entry) -> Metric:
     return metric_for(named if isinstance(named, str) else None, entry.classes or 0)
 
 
+def final_accuracy(entry: Entry, metric: Metric) -> float:
+    """Return the final accuracy, a fraction; chance level for a run that diverged or has none."""
+    if entry.end_reason == "diverged" or not entry.evaluations:
+        return chance_level(metric, entry.classes) if entry.classes else 0.0
+    return entry.evaluations[-1].accuracy(metric)
+
+
 def chance_level(metric: Metric, classes: int) -> float:
     """Return the accuracy of random guessing among ``classes`` balanced classes, a fraction."""
     return min(1.0, (1 if metric == "top1" else 5) / classes)

@@ -24,8 +24,8 @@ from efficiency_bench.fitting.ladder import (
 )
 from efficiency_bench.identity import SCHEDULE_LENGTH, form_scale, row_key
 from efficiency_bench.ledger.baseline import baseline_finals, is_baseline
-from efficiency_bench.records import Entry, Metric, Target
-from efficiency_bench.stop_rule import chance_level
+from efficiency_bench.records import Entry, Target
+from efficiency_bench.stop_rule import final_accuracy
 
 LEVEL_COUNT_WITH_SEEDS = 7
 """Levels if rows have several seeds, since their likelihood takes a hundred times longer."""
@@ -136,7 +136,9 @@ def _ladder_row(runs: Sequence[Entry], group: Group, currency: Currency) -> FitR
         compute = geometric_mean([c for e in members if (c := whole_compute(e, currency))])
         if compute > 0:
             epochs[compute] = math.fsum(e.epochs or 0.0 for e in members) / len(members)
-            trials += [Trial(compute, _final(e, group.metric), e.seed or 0) for e in members]
+            trials += [
+                Trial(compute, final_accuracy(e, group.metric), e.seed or 0) for e in members
+            ]
     ladders = seed_ladders(trials) if trials else {}
     found = ladder(trials).compute_to(group.target_value) if trials else None
     high = found.high if found and found.arrived else None
@@ -167,13 +169,6 @@ def _rung(entry: Entry) -> tuple[str, float]:
     if entry.budget_asked is not None:
         return "budget", entry.budget_asked
     return ("budget", 1.0) if is_baseline(entry) else ("epochs", entry.epochs or 0.0)
-
-
-def _final(entry: Entry, metric: Metric) -> float:
-    """Return the final accuracy, a fraction; chance level for a run that diverged."""
-    if entry.end_reason == "diverged" or not entry.evaluations:
-        return chance_level(metric, entry.classes) if entry.classes else 0.0
-    return entry.evaluations[-1].accuracy(metric)
 
 
 def _ladder_notes(row: FitRow, runs: Sequence[Entry]) -> list[str]:

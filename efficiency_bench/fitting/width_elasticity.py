@@ -44,6 +44,12 @@ class WidthElasticity:
         """Whether the estimate is over ``LARGE``."""
         return self.slope is not None and self.slope > LARGE
 
+    @property
+    def small(self) -> bool:
+        """Whether the whole interval lies within ``LARGE`` of zero."""
+        ends = self.low, self.high
+        return all(end is not None and abs(end) <= LARGE for end in ends)
+
 
 def width_elasticity(entries: Sequence[Entry], selection: Selection) -> WidthElasticity:
     """Return the elasticity over the networks that were run at several ``model.scale``.

@@ -103,6 +103,8 @@ def why(halving: HalvingTime) -> str:
         points = f"{100 * halving.target_error:.2g}"
         return f"{reason}; it covers the target's standard error, {points} points"
     if halving.target.source == "baseline":
+        if halving.estimand == "budgeted":
+            return f"{reason}; it does not cover the target's own error: the baseline has one seed"
         return f"{reason}; it does not cover the target's own error: runs stop at the target"
     return reason
 

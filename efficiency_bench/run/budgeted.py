@@ -19,6 +19,7 @@ from efficiency_bench.identity import SCHEDULE_LENGTH, row_settings
 from efficiency_bench.ledger.baseline import baseline_finals, least_learned
 from efficiency_bench.models import build_model
 from efficiency_bench.records import Entry, Metric
+from efficiency_bench.stop_rule import final_accuracy
 from efficiency_bench.training.budget import ScheduleCost
 
 LEAST_STEPS = 50
@@ -90,9 +91,9 @@ def check_needed(config: RunConfig, data: Data, metric: Metric, entries: Iterabl
     row = row_settings(measured_part(config), SCHEDULE_LENGTH)
     for entry in sorted(entries, key=lambda entry: entry.budget_asked or 0.0):
         smaller = entry.budget_asked is not None and entry.budget_asked < config.budget
-        if not smaller or entry.data_digest != data.digest or not entry.evaluations:
+        if not smaller or entry.data_digest != data.digest:
             continue
-        final = entry.evaluations[-1].accuracy(metric)
+        final = final_accuracy(entry, metric)
         if final >= passed and row_settings(entry.config, SCHEDULE_LENGTH) == row:
             raise RungNotNeeded(
                 f"budget={config.budget:g} of {config.model.name} is not needed: budget"

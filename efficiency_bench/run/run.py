@@ -297,8 +297,9 @@ def _run_in(
             return _finished(entry, folder, ledger_dir)
         if store.entry_path(ledger_dir, run_id).exists():
             return RunOutcome(store.find(ledger_dir, run_id), already_finished=True)
-        metric = metric_of(config, len(data.classes))
-        check_needed(config, data, metric, known_entries(ledger_dir))
+        if config.rung_margin is not None:
+            metric = metric_of(config, len(data.classes))
+            check_needed(config, data, metric, known_entries(ledger_dir))
         store.check_writable(ledger_dir)
         earlier = previous_attempt(folder, run_id)
         job = build_job(config, data, target, stop_requested, ranks)

@@ -22,7 +22,7 @@ from efficiency_bench.identity import decided_digest, row_key
 from efficiency_bench.ledger.baseline import baseline_finals
 from efficiency_bench.provenance import git_state
 from efficiency_bench.records import Entry, Metric, Record
-from efficiency_bench.stop_rule import metric_of_entry
+from efficiency_bench.stop_rule import final_accuracy, metric_of_entry
 from efficiency_bench.verify.evidence import Evidence
 from efficiency_bench.verify.findings import Check, Failure, Finding, Remark, equal
 
@@ -151,8 +151,7 @@ def _passed(entries: Sequence[Entry]) -> dict[tuple[str, str], float]:
     for entry in entries:
         metric = metric_of_entry(entry)
         level = levels.get((entry.data_digest, metric), inf)
-        ended = entry.evaluations[-1].accuracy(metric) if entry.evaluations else 0.0
-        if entry.budget_asked is not None and ended >= level:
+        if entry.budget_asked is not None and final_accuracy(entry, metric) >= level:
             key = entry.model, entry.recipe
             passed[key] = min(entry.budget_asked, passed.get(key, inf))
     return passed

@@ -1,7 +1,10 @@
 """Ladders in the report: the table of final accuracies, and the chart of them."""
 
+from types import SimpleNamespace
+
 import pytest
 
+from efficiency_bench.fitting.width_elasticity import WidthElasticity
 from efficiency_bench.ledger.reference import published_entries
 from efficiency_bench.records import Target
 from efficiency_bench.report.charts.ladder_chart import ladder_chart
@@ -9,6 +12,7 @@ from efficiency_bench.report.charts.style import WIDE
 from efficiency_bench.report.page.page import write_page
 from efficiency_bench.report.page.results import set_results
 from efficiency_bench.report.page.sections import parts
+from efficiency_bench.report.page.width import width_sentences
 from efficiency_bench.report.tables.ladders import ladder_lines, ladders_table, share
 from tests.fitting.rungs import baselines, ladder, ledger, planted, rung
 
@@ -82,7 +86,33 @@ def lines_of(entries):
 
 def test_the_page_says_what_widths_cost_and_first_of_all_if_it_is_much():
     low, high = lines_of(planted(lambda scale: 0.5)), lines_of(planted(lambda scale: 0.5 * scale))
-    assert [line for line in low[1:] if line.startswith("Width elasticity 0.00 (")]
+    (said,) = [line for line in low[1:] if line.startswith("Width elasticity 0.00 (")]
+    assert "-0.51 to 0.51" in said  # wider than half on either side
+    assert "too uncertain" in said
     assert high[0].startswith("Width elasticity 1.00 (")
     assert "a large part of any trend" in high[0]
     assert [line for line in lines_of(ledger()) if "was not measured" in line]
+
+
+@pytest.mark.parametrize(
+    ("slope", "low", "high", "says"),
+    [
+        (0.1, -0.2, 0.4, "matter little"),
+        (0.4, -0.5, 1.3, "too uncertain"),
+        (0.1, None, 0.4, "too uncertain"),
+        (-0.8, -1.2, -0.6, "too uncertain"),
+        (0.6, 0.1, 1.1, "a large part of any trend"),
+    ],
+)
+def test_the_verdict_on_widths_says_no_more_than_the_interval(slope, low, high, says):
+    width = WidthElasticity(slope, low, high, 6, ("resnet18", "vgg11"))
+    (sentence,) = width_sentences(SimpleNamespace(width=width, ladders=("some",)))
+    assert says in sentence
+
+
+def test_a_run_that_diverged_counts_at_chance_and_one_that_failed_not_at_all():
+    first, second, *others = ladder("vgg11", "2014-09-04", (0.5, 0.6, 0.7, 0.75))
+    diverged = first.model_copy(update={"end_reason": "diverged"})
+    failed = second.model_copy(update={"end_reason": "failed"})
+    (line,) = ladder_lines([diverged, failed, *others], "top1")
+    assert line.accuracies == {0.125: 0.1, 0.5: 0.7, 1.0: 0.75}

@@ -13,6 +13,7 @@ from efficiency_bench.hydra_app import compose
 from efficiency_bench.ledger import store
 from efficiency_bench.records import TERAFLOPS_DAY, RateSearch
 from efficiency_bench.reproducibility.data_and_counts import counts_again, verify_ledger
+from efficiency_bench.run import run as run_module
 from efficiency_bench.run.budgeted import (
     RungNotNeeded,
     TooFewSteps,
@@ -233,3 +234,14 @@ def test_a_ladder_leaves_out_the_rungs_above_the_level(tmp_path, monkeypatch):
     assert [entry.budget_asked for entry in entries] == [1.0]
     kinds = [run["state"] for run in sweep_row(None)["runs"]]
     assert kinds == ["ended", "left out"]
+
+
+def test_without_a_margin_the_ledger_is_not_read(tmp_path, monkeypatch):
+    """A large ledger would be read once per run, for nothing."""
+    read = []
+    monkeypatch.setattr(run_module, "known_entries", lambda folder: read.append(folder) or ())
+    for options, times in (((), 0), (("rung_margin=0.03",), 1)):
+        config = tiny(tmp_path, "model=resnet18", "budget=0.01", *RUNG, *options)
+        with pytest.raises(TooFewSteps):
+            run(config)
+        assert len(read) == times

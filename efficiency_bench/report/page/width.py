@@ -15,12 +15,15 @@ def width_sentences(results: SetResults) -> tuple[str, ...]:
     if width.slope is None:
         return ("How much the widths of the networks matter is not identified by these rows.",)
     low, high = ("open" if end is None else f"{end:.2f}" for end in (width.low, width.high))
-    verdict = (
-        "the widths of the networks are a large part of any trend here, and this halving time is "
-        "also a statement about them"
-        if width.large
-        else "the widths of the networks matter little here"
-    )
+    if width.large:
+        verdict = (
+            "the widths of the networks are a large part of any trend here, and this halving time "
+            "is also a statement about them"
+        )
+    elif width.small:
+        verdict = "the widths of the networks matter little here"
+    else:
+        verdict = "too uncertain to say how much the widths of the networks matter"
     return (
         f"Width elasticity {width.slope:.2f} (95 % interval {low} to {high}, {width.rows} rows of "
         f"{len(width.models)} networks at several scales): {verdict}.",

@@ -12,6 +12,7 @@ from rich.table import Table
 from efficiency_bench.identity import SCHEDULE_LENGTH, form_scale, row_key
 from efficiency_bench.records import Entry, Metric
 from efficiency_bench.report.tables.layout import ABSENT, plain_table
+from efficiency_bench.stop_rule import final_accuracy
 
 LADDERS_LEGEND = (
     "final accuracy in %, mean over seeds, at each share of the baseline's compute; -: not run"
@@ -33,11 +34,11 @@ class LadderLine:
 def ladder_lines(entries: Iterable[Entry], metric: Metric) -> list[LadderLine]:
     """The ladders of the budgeted runs among ``entries``, by date.
 
-    Runs that ended without an evaluation have no final accuracy and are left out.
+    As in a fit, a run that diverged counts at chance level, and one that failed is left out.
     """
     rows: dict[object, list[Entry]] = {}
     for entry in entries:
-        if entry.budget_asked is not None and entry.evaluations:
+        if entry.budget_asked is not None and entry.end_reason != "failed":
             rows.setdefault(row_key(entry, SCHEDULE_LENGTH), []).append(entry)
     recipes = {runs[0].recipe for runs in rows.values()}
     lines = [_line(runs, metric, len(recipes) > 1) for runs in rows.values()]
@@ -47,8 +48,7 @@ def ladder_lines(entries: Iterable[Entry], metric: Metric) -> list[LadderLine]:
 def _line(runs: Sequence[Entry], metric: Metric, with_recipe: bool) -> LadderLine:
     rungs: dict[float, list[float]] = {}
     for entry in runs:
-        final = entry.evaluations[-1].accuracy(metric)
-        rungs.setdefault(entry.budget_asked or 0.0, []).append(final)
+        rungs.setdefault(entry.budget_asked or 0.0, []).append(final_accuracy(entry, metric))
     first = runs[0]
     scale = form_scale(first)
     name = first.model if scale == 1 else f"{first.model} at {scale:g}"
