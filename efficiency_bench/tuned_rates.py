@@ -53,6 +53,8 @@ class TunedRates(Record):
     inner_split: Fraction
     rates: Mapping[str, TunedRate]
     """Name of the network -> its rate."""
+    also_for: tuple[str, ...] = ()
+    """Other data sets that take these rates without a search of their own; added by hand."""
 
 
 def read_rates(name: str) -> TunedRates:
@@ -108,11 +110,12 @@ def with_rate(config: RunConfig) -> RunConfig:
     if config.model.name not in rates.rates:
         raise unknown(f"network for rates={config.rates}", config.model.name, rates.rates)
     asked = _settings(config.recipe.name, config.recipe.batch_size, config.data.name)
-    searched = _settings(rates.recipe, rates.batch_size, rates.data)
-    if asked != searched:
+    data_sets = (rates.data, *rates.also_for)
+    allowed = [_settings(rates.recipe, rates.batch_size, name) for name in data_sets]
+    if asked not in allowed:
         raise UserError(
-            f"rates={config.rates} cannot be used with {asked}: they were searched with"
-            f" {searched};\ntype that, or leave rates out"
+            f"rates={config.rates} cannot be used with {asked}: they were searched for"
+            f" {' or '.join(allowed)};\ntype that, or leave rates out"
         )
     optimizer = dataclasses.replace(config.recipe.optimizer, lr=rates.rates[config.model.name].rate)
     return dataclasses.replace(

@@ -143,8 +143,17 @@ def test_rates_are_not_for_other_networks_recipes_or_data(written):
     with pytest.raises(UserError, match=r"unknown network for rates=.* known: alexnet, vgg11"):
         with_rate(config_of(written, "model=resnet18"))
     for option in ("recipe=small_plain", "recipe.batch_size=64", "data=cifar10"):
-        with pytest.raises(UserError, match="they were searched with recipe=small_2020 recipe"):
+        with pytest.raises(UserError, match="they were searched for recipe=small_2020 recipe"):
             with_rate(config_of(written, option))
+
+
+def test_rates_are_also_for_the_data_sets_that_their_file_names(written):
+    with written.open("a") as file:
+        file.write("also_for: [cifar10]\n")
+    assert with_rate(config_of(written, "data=cifar10")).recipe.optimizer.lr == 0.125
+    assert with_rate(config_of(written)).recipe.optimizer.lr == 0.125
+    with pytest.raises(UserError, match=r"data=digits or recipe=.* data=cifar10;"):
+        with_rate(config_of(written, "data=cifar100"))
 
 
 def test_a_file_that_changed_after_the_run_was_planned_is_told(written):
