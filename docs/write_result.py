@@ -1,0 +1,102 @@
+"""Writes the measured tables of docs/result.md and README.md from the committed ledger.
+
+python docs/write_result.py
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import efficiency_bench
+from efficiency_bench.fitting.fit import Fit
+from efficiency_bench.ledger.baseline import baseline_finals
+from efficiency_bench.records import Entry
+from efficiency_bench.report.tables.ladders import ladder_lines, share
+from efficiency_bench.stop_rule import metric_of_entry
+
+DOCS = Path(__file__).parent
+NAMES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
+PLACE = re.compile(
+    r"(<!-- ([\w ]+): written by docs/write_result\.py -->\n)(?:.*?\n)??(<!-- end -->)", re.DOTALL
+)
+
+
+def pages() -> dict[Path, str]:
+    """Return both pages as they should be."""
+    read = efficiency_bench.ledger.read
+    measured = read(DOCS.parent / "runs" / "ledger").entries
+    sets = {data: [e for e in measured if e.data == data] for data in NAMES}
+    sets = {"published": read("published").entries} | {d: some for d, some in sets.items() if some}
+    fits = {data: efficiency_bench.fit(entries) for data, entries in sets.items()}
+    parts = {"headlines": headlines(fits)}
+    for data in sets.keys() & NAMES.keys():
+        parts[f"{data} ladder"] = ladder(sets[data])
+        parts[f"{data} summary"] = summary(sets[data], fits[data])
+    texts = {name: "\n".join(lines) for name, lines in parts.items()}
+    written = {}
+    for path in (DOCS / "result.md", DOCS.parent / "README.md"):
+        text = path.read_text("utf-8")
+        written[path] = PLACE.sub(lambda at: f"{at[1]}\n{texts[at[2]]}\n\n{at[3]}", text)
+    return written
+
+
+def ladder(entries: Sequence[Entry]) -> Iterator[str]:
+    """Yield the table of final accuracies by budget; at a whole one the mean over seeds."""
+    metric = metric_of_entry(entries[0])
+    lines = ladder_lines(entries, metric)
+    budgets = sorted({budget for line in lines for budget in line.accuracies})
+    yield f"| network | published | {' | '.join(map(share, budgets))} |"
+    yield f"|---|---|{'---:|' * len(budgets)}"
+    for line in lines:
+        found = (line.accuracies.get(budget) for budget in budgets)
+        cells = ("" if one is None else f"{100 * one:.1f}" for one in found)
+        yield f"| {line.name} | {line.date} | {' | '.join(cells)} |"
+
+
+def summary(entries: Sequence[Entry], fitted: Fit) -> Iterator[str]:
+    """Yield the baseline's seeds and what the fit says."""
+    metric = metric_of_entry(entries[0])
+    finals = sorted(baseline_finals(entries, fitted.data_digest, metric).values())
+    seeds = ", ".join(f"{100 * final:.2f}" for final in finals)
+    error = fitted.target_error
+    sure = "unknown from one seed" if error is None else f"{100 * error:.1f} points"
+    level = math.fsum(finals) / len(finals)
+    yield f"- {len(entries)} runs. With its whole budget AlexNet ended at {seeds} %. The level is"
+    yield f"  their mean, {100 * level:.1f} %; its standard error is {sure}."
+    yield f"- {fitted.n_arrived} of {fitted.n} networks reached that level, AlexNet included."
+    yield f"- The fit: {fitted.verdict}. Halving time {interval(fitted)} months; networks scatter"
+    yield f"  about the line by {fitted.scatter:.1f} halvings."
+
+
+def headlines(fits: Mapping[str, Fit]) -> Iterator[str]:
+    """Yield the README's table."""
+    yield "| rows | halving time, months (95 % interval) | factor | rows fitted |"
+    yield "|---|---|---:|---:|"
+    for data, fitted in fits.items():
+        if data == "published":
+            what = "published in 2020, ImageNet, top-5 79.1 % (`efficiency-bench fit published`)"
+            rows = f"{fitted.n}"
+        else:
+            level = (
+                f"{fitted.target.metric.replace('top', 'top-')} {100 * fitted.target.value:.1f} %"
+            )
+            command = f"efficiency-bench fit --data {data}"
+            what = f"measured, 10,000 images of {NAMES[data]}, {level} (`{command}`)"
+            rows = f"{fitted.n}, {fitted.n_arrived} of them arrived"
+        factor = "-" if fitted.high_months is None else f"{fitted.reduction_factor:.1f}x"
+        yield f"| {what} | {interval(fitted)} | {factor} | {rows} |"
+
+
+def interval(fitted: Fit) -> str:
+    """Return the halving time and its 95 % interval in months."""
+    found = (fitted.halving_months, fitted.low_months, fitted.high_months)
+    best, low, high = ("no fall" if end is None else f"{end:.1f}" for end in found)
+    return f"{best} ({low} to {high})"
+
+
+if __name__ == "__main__":
+    for path, text in pages().items():
+        path.write_text(text, "utf-8")

@@ -1,0 +1,44 @@
+"""The measured tables of the result page and the README are those of the committed ledger."""
+
+import json
+import re
+import runpy
+from statistics import mean
+
+from tests.docs.pages import ROOT
+
+COMMAND = "python docs/write_result.py"
+
+
+def test_the_tables_are_as_generated():
+    script = runpy.run_path(str(ROOT / "docs" / "write_result.py"))
+    pages = script["pages"]()
+    assert {path.name for path in pages} == {"result.md", "README.md"}
+    for path, text in pages.items():
+        assert path.read_text("utf-8") == text, COMMAND
+
+
+def test_every_cell_of_the_ladder_is_the_last_accuracy_in_the_files_of_its_runs():
+    page = (ROOT / "docs" / "result.md").read_text("utf-8")
+    for data, metric in (("cifar10", "top1"), ("cifar100", "top5")):
+        section = page.partition(f"<!-- {data} ladder: ")[2].partition("<!-- end -->")[0]
+        head, *lines = re.findall(r"^\| (.*?) \|$", section, re.MULTILINE) or [""]
+        found = {}
+        for line in lines:
+            name, _, *cells = line.split(" | ")
+            for share, cell in zip(head.split(" | ")[2:], cells, strict=True):
+                top, _, bottom = share.partition("/")
+                if cell.strip():
+                    found[name, int(top) / int(bottom or 1)] = float(cell)
+        assert found == recounted(data, metric)
+
+
+def recounted(data, metric):
+    """Return (network, budget) -> mean final accuracy in %, from the ledger's JSON itself."""
+    finals = {}
+    for path in (ROOT / "runs" / "ledger").glob("*.json"):
+        entry = json.loads(path.read_text("utf-8"))
+        if entry["data"] == data:
+            last = entry["evaluations"][-1][metric]
+            finals.setdefault((entry["model"], entry["budget_asked"]), []).append(last)
+    return {key: round(100 * mean(some), 1) for key, some in finals.items()}
