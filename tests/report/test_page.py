@@ -105,6 +105,18 @@ def test_the_published_rows_show_the_published_result(written):
         assert words in text
 
 
+def test_both_sets_stand_side_by_side(written):
+    """The measured one has the row that missed; 2020's is its published frontier."""
+    page = written[1]
+    table = page.all("table")[0]
+    lines = [line for line in page.all("tr") if table in line.within][1:]
+    found = [[e.text for e in page.elements if e.within and e.within[-1] is line] for line in lines]
+    assert [cells[0] for cells in found] == ["digits, top-1 90 %", "imagenet, top-5 79.1 %"]
+    assert found[0][1] == "14.0"
+    assert found[0][-2:] == ["5", "6"]
+    assert found[1][1:4] == ["15.7", "13.2-19.3", "44.9x"]
+
+
 def test_the_table_matches_the_terminals(written):
     halving = halving_time(fit_rows(published_entries(), Selection()))
     stream = io.StringIO()

@@ -15,13 +15,20 @@ import jinja2
 import vl_convert
 
 from efficiency_bench import __version__
+from efficiency_bench.fitting.fit import Fit
 from efficiency_bench.formatting import percent
 from efficiency_bench.records import Entry
 from efficiency_bench.report.charts.style import ON_DARK, cannot_write, write_images
 from efficiency_bench.report.page.charts import PageChart, charts, curve_points, page_data
-from efficiency_bench.report.page.results import SetResults, set_results, sets_without_level
+from efficiency_bench.report.page.results import (
+    NoResult,
+    SetResults,
+    set_results,
+    sets_without_level,
+)
 from efficiency_bench.report.page.runs import runs
-from efficiency_bench.report.page.sections import Subsection, parts
+from efficiency_bench.report.page.sections import Subsection, page_table, parts
+from efficiency_bench.report.tables.sets import sets_table
 
 INDEX = "index.html"
 
@@ -47,6 +54,7 @@ class Section:
     """Its name in links and file names: letters, digits and hyphens."""
     title: str
     about: str
+    fit: Fit | None
     parts: tuple[Subsection, ...]
     charts: dict[str, PageChart]
     """By the name of their subsection."""
@@ -91,6 +99,7 @@ def _section(number: int, results: SetResults) -> Section:
     return Section(
         slug=f"{number}-{name}",
         title=f"{group.data}, {level}",
+        fit=None if isinstance(results.halving, NoResult) else results.halving,
         about=f"{group.tier}, {group.estimand}{digest}; {len(results.entries)} run{plural}",
         parts=parts(results),
         charts={chart.part: chart for chart in charts(results)},
@@ -148,6 +157,7 @@ def _html(
     }
     return environment.get_template("page.html").render(
         sections=shown,
+        side_by_side=page_table(sets_table((s.title, s.fit) for s in sections)).shortened(most),
         runs=listed.lines,
         total=len(entries),
         filters=filters,
