@@ -74,6 +74,27 @@ def attention_backward(args: Sequence[Any], result: Any) -> int:
     return scores * (by_width + by_value_width)
 
 
+def lstm_layer(args: Sequence[Any], result: Any) -> int:
+    """One layer in one direction: each step multiplies its input and its state by their weights.
+
+    The input is (steps, batch, in); the weights are (4 hidden, in) and (4 hidden, hidden).
+    """
+    steps, batch, _ = args[0].shape
+    return steps * batch * (args[1].numel() + args[2].numel())
+
+
+def lstm_layer_backward(args: Sequence[Any], result: Any) -> int:
+    """One product per gradient that training needs; the state before the first step needs none.
+
+    The fused kernel computes every gradient, needed or not, which is not charged.
+    """
+    source, of_input, of_state, _, _, state = args[:6]
+    steps, batch, _ = source.shape
+    input_products = steps * (source.requires_grad + of_input.requires_grad)
+    state_products = steps * (1 + of_state.requires_grad) - (not state.requires_grad)
+    return batch * (input_products * of_input.numel() + state_products * of_state.numel())
+
+
 # Kernels to which scaled_dot_product_attention may dispatch; the unfused one (used for masks that
 # need a gradient, say) arrives as bmm.
 _FUSED = (
@@ -95,6 +116,8 @@ FORMULAS: Mapping[str, Formula] = {
     "aten::dot": lambda args, result: matrix_vector(args[0], args[1]),
     "aten::convolution": lambda args, result: convolution(args[0], args[1], result, args[6]),
     "aten::convolution_backward": convolution_backward,
+    "aten::mkldnn_rnn_layer": lstm_layer,
+    "aten::mkldnn_rnn_layer_backward": lstm_layer_backward,
     **{f"aten::{kernel}": attention for kernel in _FUSED},
     **{f"aten::{kernel}_backward": attention_backward for kernel in _FUSED},
 }
@@ -104,7 +127,7 @@ OUTER_PRODUCT_NODES = frozenset({"MvBackward0", "AddmvBackward0", "DotBackward0"
 """Autograd nodes whose gradient of a matrix is an outer product, which runs as ``mul``."""
 
 _OPAQUE = (
-    "mkldnn_rnn_layer _thnn_fused_lstm_cell _thnn_fused_gru_cell _cudnn_rnn miopen_rnn "
+    "_thnn_fused_lstm_cell _thnn_fused_gru_cell _cudnn_rnn miopen_rnn "
     "_trilinear _cdist_forward _pdist_forward _fft_c2c _fft_r2c _fft_c2r linalg_solve_ex "
     "_linalg_solve_ex _linalg_svd _linalg_eigh linalg_qr linalg_inv_ex linalg_lu_factor_ex "
     "linalg_cholesky_ex linalg_householder_product linalg_matrix_exp linalg_cross "

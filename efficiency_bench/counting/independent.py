@@ -115,7 +115,7 @@ class TrainingCopy:
             torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []),
             torch.inference_mode(False),
             torch.enable_grad(),
-            torch.autocast(self.device.type, enabled=False),
+            _without_autocast(self.device),
         ):
             images = torch.rand(batch, *self.image_shape, device=self.device)
 
@@ -125,6 +125,13 @@ class TrainingCopy:
                     loss.backward()
 
             return count_step(step, self.model, (images,), draw)
+
+
+def _without_autocast(device: torch.device) -> contextlib.AbstractContextManager[object]:
+    """Turn autocast off; the meta device has none."""
+    if device.type == "meta":
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, enabled=False)
 
 
 def per_image(first: StepCount, batch: int, second: StepCount | None = None) -> StepCount:

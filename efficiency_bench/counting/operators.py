@@ -7,7 +7,7 @@ operands determine the cost of the backward pass: the gradient of a product with
 operand is a product of the same size.
 
 fvcore's own counts are used where they are exact (convolution, linear, addmm, bmm, mm).  The
-other handles replace counts that are zero in fvcore (attention, ``padding='same'``, baddbmm,
+other handles replace counts that are zero in fvcore (attention, LSTM, ``padding='same'``, baddbmm,
 addbmm) or wrong (it divides a broadcast matmul by the batch, and rounds einsum to four digits).
 """
 
@@ -162,6 +162,34 @@ def einsum(inputs: Sequence[Value], outputs: Sequence[Value]) -> tuple[Product, 
     return (Product(macs, (operands[0],), (operands[1],)),)
 
 
+def lstm(inputs: Sequence[Value], outputs: Sequence[Value]) -> tuple[Product, ...]:
+    """aten::lstm: per step, four gates from the input and four from the state before.
+
+    Input weights are (4 hidden, in), state weights (4 hidden, hidden), one pair per layer and
+    direction.  The state before the first step comes from outside, usually zeros that need no
+    gradient.  Raises ValueError unless the batch is the first dimension: a packed sequence has
+    none, and otherwise the trace does not know that the state's size is the number of images.
+    """
+    if inputs[-1].toIValue() is not True or len(shape(inputs[0])) != 3:
+        raise ValueError("an LSTM is counted with batch_first=True and without packing")
+    source, state = inputs[0], next(inputs[1].node().inputs())
+    weights = [w for w in inputs[2].node().inputs() if len(shape(w)) == 2]
+    batch, steps, _ = shape(source)
+    products, below = [], (source,)
+    directions = 2 if inputs[-2].toIValue() else 1
+    for first in range(0, len(weights), 2 * directions):
+        layer = weights[first : first + 2 * directions]
+        for of_input, of_state in zip(layer[::2], layer[1::2], strict=True):
+            macs = batch * prod(shape(of_state))
+            products += [
+                Product(batch * steps * prod(shape(of_input)), below, (of_input,)),
+                Product(macs, (state,), (of_state,)),
+                Product(macs * (steps - 1), (*below, of_input, of_state), (of_state,)),
+            ]
+        below = (*below, *layer)
+    return tuple(products)
+
+
 def _letter_sizes(term: str, sizes: Sequence[int]) -> dict[str, int]:
     """Size of each letter in one einsum term; letters after an ellipsis count from the end."""
     before, _, after = term.partition("...")
@@ -190,6 +218,7 @@ CONTRACTIONS: Mapping[str, Handle] = {
     "aten::addmv": addmv,
     "aten::tensordot": tensordot,
     "aten::einsum": einsum,
+    "aten::lstm": lstm,
     "aten::scaled_dot_product_attention": attention,
 }
 """Multiply-adds over a summed dimension: F counts exactly these."""
@@ -267,9 +296,16 @@ SIZES = frozenset({"aten::size", "aten::_shape_as_tensor", "aten::len", "aten::n
 FREE = VIEWS | COPIES | CONSTANTS | BOOKKEEPING
 """No arithmetic on activations: not counted."""
 
+WRITES: Mapping[str, int] = {"aten::copy_": 1, "aten::index_put_": 2}
+"""Writes into a part of a tensor, the first input -> position of the values written.
+
+The trace does not show that the tensor then depends on these values.  That hides nothing if they
+are constants, or if the tensor needs a gradient already; otherwise the write is refused.
+"""
+
+HIDES_GRADIENT = "writes into a part of a tensor, which hides what needs a gradient"
+
 REFUSED: Mapping[str, str] = {
-    "aten::copy_": "writes into a part of a tensor, which hides what needs a gradient",
-    "aten::index_put_": "writes into a part of a tensor, which hides what needs a gradient",
     "prim::If": "scripted control flow, whose inside the trace does not show",
     "prim::Loop": "scripted control flow, whose inside the trace does not show",
 }

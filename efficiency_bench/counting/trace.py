@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from efficiency_bench.counting import operators
 from efficiency_bench.counting.operators import (
@@ -109,6 +112,39 @@ class UncountedOperatorError(UserError):
         )
 
 
+class _TracedByShape(TorchDispatchMode):
+    """Lets a network on the meta device, whose tensors have shapes but no values, be traced.
+
+    The trace records ``_convolution`` from within the kernel of ``convolution``, which the meta
+    device replaces by a Python function that cannot run under trace.  Here it is recorded first.
+    """
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run the operator; a convolution under trace as the recorded ``_convolution``."""
+        plain, recorded = torch.ops.aten.convolution.default, torch.ops.aten._convolution.default
+        if func is plain and torch._C._get_tracing_state() is not None:
+            torch._C._dispatch_tls_set_dispatch_key_excluded("Tracer", False)
+            try:
+                with self:
+                    return recorded(*args, *CUDNN_SETTINGS)
+            finally:
+                torch._C._dispatch_tls_set_dispatch_key_excluded("Tracer", True)
+        if func is recorded:
+            func, args = plain, args[: -len(CUDNN_SETTINGS)]
+        return func(*args, **(kwargs or {}))
+
+
+CUDNN_SETTINGS = (False, False, False, False)
+"""benchmark, deterministic, enabled, TF32: arguments of ``_convolution`` that change no count."""
+
+
+def _by_shape_on_meta(device: torch.device) -> contextlib.AbstractContextManager[object]:
+    """Turn autocast off, or, on the meta device, which has none, let the trace work by shape."""
+    if device.type == "meta":
+        return _TracedByShape()
+    return torch.autocast(device.type, enabled=False)
+
+
 def trace(model: nn.Module, images: torch.Tensor) -> tuple[dict[str, Counter[str]], Places]:
     """Counts for the whole batch: module -> "kind/operator" -> count; "" is the model.
 
@@ -119,7 +155,7 @@ def trace(model: nn.Module, images: torch.Tensor) -> tuple[dict[str, Counter[str
     refused: Places = {}
     analysis = _analysis(model, images, refused)
     try:
-        with torch.enable_grad(), torch.autocast(images.device.type, enabled=False):
+        with torch.enable_grad(), _by_shape_on_meta(images.device):
             counts = analysis.by_module_and_operator()
     except torch.OutOfMemoryError:
         raise
@@ -149,6 +185,8 @@ def _analysis(model: nn.Module, images: torch.Tensor, refused: Places) -> JitMod
         analysis.set_op_handle(name, _elementwise(name))
     for name in operators.FREE:
         analysis.set_op_handle(name, None)
+    for name, position in operators.WRITES.items():
+        analysis.set_op_handle(name, _write(name, position, ancestries, refused))
     for name, reason in operators.REFUSED.items():
         analysis.set_op_handle(name, _refusal(name, reason, refused))
     return analysis
@@ -205,6 +243,19 @@ def _elementwise(name: str) -> _Counts:
         return Counter({key: torch.Size(sizes).numel()}) if sizes else Counter()
 
     return count
+
+
+def _write(name: str, position: int, ancestries: Ancestries, refused: Places) -> _Counts:
+    """fvcore handle that records a write whose values may need a gradient that it hides."""
+
+    def note(inputs: Sequence[Value], outputs: Sequence[Value]) -> Counter[str]:
+        written = inputs[position]
+        varying = ancestries[is_image](written) or ancestries[is_trained](written)
+        if varying and not _needs_gradient(inputs[0]):
+            refused[name, _module_of(outputs)] = operators.HIDES_GRADIENT
+        return Counter()
+
+    return note
 
 
 def _refusal(name: str, reason: str, refused: Places) -> _Counts:

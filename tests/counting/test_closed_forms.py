@@ -7,7 +7,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from efficiency_bench.counting import ForwardCount, count_forward, trainable_parameters
+from efficiency_bench.counting import (
+    ForwardCount,
+    audit,
+    count_forward,
+    trainable_parameters,
+)
 from tests.counting.small_networks import LAYERS, PRODUCTS, Functional, Y
 
 
@@ -66,6 +71,49 @@ def test_attention() -> None:
         "scaled_dot_product_attention": 2 * product,
     }
     assert count.backward_macs == embedding + 2 * 2 * product
+
+
+def test_an_lstm() -> None:
+    """4 steps, 3 inputs and 5 units a direction: 20 x 3 and 20 x 5 weights in each of two."""
+
+    class Rows(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.lstm = nn.LSTM(3, 5, batch_first=True, bidirectional=True)
+            self.head = nn.Linear(10, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(self.lstm(x.mean(3).transpose(1, 2))[0].mean(1))
+
+    of_input, of_state, head = 2 * 4 * 60, 2 * 4 * 100, 10 * 2
+    audited = audit(Rows(), (3, 4, 4))
+    assert audited.agrees
+    count = audited.count
+    assert count.forward_macs == of_input + of_state + head
+    # the input is the image, and the state before the first of four steps a constant
+    assert (count.first_layer_macs, count.constant_operand_macs) == (of_input, 2 * 100)
+    assert count.backward_macs == of_input + 2 * of_state - 2 * 100 + 2 * head
+
+
+def test_a_write_into_a_tensor_that_needs_a_gradient() -> None:
+    """The last product has both gradients, although the trace does not show what was written."""
+
+    class Writing(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.w = nn.Parameter(torch.eye(4))
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = x @ self.w
+            y[:, :, :2] += x[:, :, :2] * self.w[0]
+            table = torch.zeros(4, 4)
+            table[:2] = 1.0
+            return (y @ self.w @ table).flatten(1)
+
+    audited = audit(Writing(), (3, 4, 4))
+    assert audited.agrees
+    assert audited.count.forward_macs == 3 * Y
+    assert audited.count.backward_macs == Y + 2 * Y + Y  # image, both, constant table
 
 
 def test_cross_attention_with_a_value_of_another_width() -> None:
