@@ -1,0 +1,97 @@
+"""The committed table of every network, and a sample of it counted again."""
+
+import os
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from torch import Tensor, nn
+
+from benchmarks import every_network
+from efficiency_bench.errors import UserError
+
+SAMPLE = (
+    *(("torchvision", name) for name in ("alexnet", "mobilenet_v3_small", "squeezenet1_1")),
+    *(("timm", name) for name in ("convnext_zepto_rms", "lcnet_035", "pit_ti_224", "test_byobnet")),
+    *(("timm", name) for name in ("test_nfnet", "test_vit", "tinynet_e")),
+)
+
+
+@pytest.mark.parametrize(("library", "name"), SAMPLE)
+def test_a_sample_counts_as_in_the_table(library: str, name: str) -> None:
+    rows = {(row.library, row.name): row for row in every_network.read(every_network.TABLE)}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert every_network.count(every_network.LIBRARIES[library][1](name)) == rows[library, name]
+
+
+def test_the_table_is_sorted_and_nothing_in_it_differs() -> None:
+    rows = every_network.read(every_network.TABLE)
+    names = [(row.library, row.name) for row in rows]
+    assert names == sorted(set(names))
+    assert {row.verdict for row in rows} <= {"agrees", "refused", "does not fit"}
+    for row in rows:
+        assert (row.verdict == "refused") == bool(row.operator)
+        assert (row.verdict == "agrees") == (row.backward_macs is not None)
+
+
+def test_published_macs_of_the_same_networks() -> None:
+    """MACs that torchvision prints with its weights, in units of 10^9, to three decimals."""
+    from torchvision.models import get_model_weights
+
+    rows = {
+        row.name: row
+        for row in every_network.read(every_network.TABLE)
+        if row.library == "torchvision"
+    }
+    for name in ("alexnet", "mobilenet_v3_small", "squeezenet1_1"):
+        published = get_model_weights(name).DEFAULT.meta["_ops"]
+        assert round(rows[name].forward_macs / 1e9, 3) == published
+
+
+def test_a_row_is_put_in_its_place_once(tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    late = every_network.Row("b", "timm", 8, 1, 2, 4, 2.0, "agrees", "")
+    early = every_network.Row("a", "timm", 8, None, None, None, None, "does not fit", "")
+    for row in (late, early, late._replace(px=16)):
+        every_network.add(table, row)
+    assert every_network.read(table) == [early, late._replace(px=16)]
+
+
+def test_parts_are_disjoint_and_leave_nothing_out(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(every_network, "TABLE", tmp_path / "none.csv")
+    parts = [every_network.asked_networks("torchvision", f"{k}/3", ()) for k in (1, 2, 3)]
+    names = [network.name for part in parts for network in part]
+    assert sorted(names) == every_network.LIBRARIES["torchvision"][0]()
+    with pytest.raises(UserError, match="type --part 3/8"):
+        every_network.asked_networks(None, "4/3", ())
+
+
+def _network(build: Callable[[], nn.Module]) -> object:
+    return every_network.Network("own", "timm", 8, build)
+
+
+def test_a_network_without_room_does_not_fit() -> None:
+    def build() -> nn.Module:
+        raise MemoryError
+
+    assert every_network.count_apart(_network(build)).verdict == "does not fit"
+
+
+def test_a_network_that_fails_has_no_row() -> None:
+    with pytest.raises(RuntimeError, match="ended with 3"):
+        every_network.count_apart(_network(lambda: os._exit(3)))
+    with pytest.raises(RuntimeError, match="ZeroDivisionError: division by zero"):
+        every_network.count_apart(_network(lambda: 1 / 0))
+
+
+def test_an_unknown_operator_refuses_a_network() -> None:
+    class Fraction(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.flatten(1).frac()
+
+    row = every_network.count(_network(lambda: nn.Sequential(nn.Conv2d(3, 4, 1), Fraction())))
+    assert (row.verdict, row.operator, row.forward_macs) == ("refused", "aten::frac", None)
