@@ -31,7 +31,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
 	  { echo "the venv module is missing: apt-get install python3-venv"; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,timm,slurm,gpu]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,models,cluster,gpu]'
 	@touch $(STAMP)
 
 ffcv: $(FFCV_STAMP) ## install FFCV for data=imagenet_ffcv: Debian packages (as root), then compile
@@ -58,7 +58,7 @@ $(FFCV_STAMP): $(STAMP)
 	@printf '#include <opencv2/%s.hpp>\n' core imgproc > $(FFCV_BUILD)/shim/opencv2/opencv.hpp
 	pkg-config --exists opencv4 || export PKG_CONFIG_PATH=$(abspath $(FFCV_BUILD)/pc); \
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-cache-dir \
-	  -c constraints.txt -e '.[ffcv]'
+	  -c constraints.txt -e '.[fast-data]'
 	$(BIN)/python -c 'import ffcv'
 	@touch $(FFCV_STAMP)
 

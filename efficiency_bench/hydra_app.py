@@ -275,7 +275,7 @@ def one_message(error: Exception, arguments: Sequence[str]) -> str:
     if re.search(r"Could not (find|load) 'hydra/launcher/submitit_", whole):
         return (
             "this launcher needs submitit, which is not installed: make env, or\n"
-            "pip install 'efficiency-bench[slurm]'; without -m and launcher a run trains here"
+            "pip install 'efficiency-bench[cluster]'; without -m and launcher a run trains here"
         )
     if text.startswith("You must specify"):
         return _nothing_to_train(arguments)

@@ -49,7 +49,7 @@ def _timm(plain: str, num_classes: int, arguments: dict[str, Any]) -> nn.Module:
         import timm
     except ImportError as error:
         raise UserError(
-            "timm is not installed\ninstall it: pip install 'efficiency-bench[timm]'"
+            "timm is not installed\ninstall it: pip install 'efficiency-bench[models]'"
         ) from error
     # the part after a dot names pretrained weights, which are never loaded
     if not timm.is_model(plain.partition(".")[0]):

@@ -20,14 +20,16 @@ SLOW = (
     "tests/counting/test_published.py::test_torchvisions",
     *("tests/report/test_ladders.py::test_the_page", "tests/report/test_large_ledger"),
     *("tests/data/ffcv", "tests/data/test_crops", "tests/data/test_memmap"),
-    *("tests/data/test_skipped_files", "tests/docs/test_commands", "tests/docs/test_site"),
+    *("tests/data/test_skipped_files", "tests/docs/test_commands"),
+    *("tests/docs/test_notebook", "tests/docs/test_site"),
     "tests/fitting/robustness/test_checks.py::test_ten_thousand",
     *("tests/ledger/test_entry_from_log", "tests/ledger/test_store.py::test_if_two_processes"),
     *("tests/report/test_account", "tests/report/test_page", "tests/reproducibility"),
     *("tests/run", "tests/sweep/test_sweeps", "tests/test_configs.py::test_the_history"),
     *("tests/test_formatting.py::test_the_commands", "tests/test_interface"),
     *("tests/test_rehearsal", "tests/test_signals", "tests/test_strangers_entries"),
-    *("tests/tracking/test_sync", "tests/tracking/test_wandb", "tests/training/test_compiling"),
+    *("tests/test_wheel.py::test_the", "tests/tracking/test_run_table", "tests/tracking/test_sync"),
+    *("tests/tracking/test_wandb", "tests/training/test_compiling"),
     *("tests/verify/test_preregistration", "tests/verify/test_verification"),
 )
 """Prefixes of test ids that need a browser, Slurm, FFCV or many seconds."""

@@ -87,7 +87,7 @@ def examine(ledger: Path) -> Iterator[Part]:
         advice = f"chmod u+w {folder}, or another folder: {key}=DIR"
         yield _part(f"{name} folder", str(folder), _writable(folder), advice)
     timm = _installed("timm")
-    yield _part("timm", timm, True, f"for models timm:NAME: {PIP.format('timm')}", TRIED["timm"])
+    yield _part("timm", timm, True, f"for models timm:NAME: {PIP.format('models')}", TRIED["timm"])
     yield _part("FFCV", _installed("ffcv"), True, "for data=imagenet_ffcv: make ffcv")
     yield _slurm()
     yield _wandb()
@@ -131,7 +131,7 @@ def _cuda(torch: str | None) -> Part:
 def _slurm() -> Part:
     advice = "for hydra/launcher=slurm: log in to a machine of the cluster that has sbatch"
     if (sbatch := shutil.which("sbatch")) and not _installed("hydra-submitit-launcher"):
-        return _part("Slurm", sbatch, False, f"for hydra/launcher=slurm: {PIP.format('slurm')}")
+        return _part("Slurm", sbatch, False, f"for hydra/launcher=slurm: {PIP.format('cluster')}")
     return _part("Slurm", sbatch, True, advice)
 
 

@@ -78,7 +78,7 @@ def test_without_the_extra_the_message_says_what_to_install(tmp_path):
     result = subprocess.run(
         [sys.executable, "-c", without], cwd=tmp_path, capture_output=True, text=True, check=False
     )
-    refused(result, "efficiency-bench[slurm]")
+    refused(result, "efficiency-bench[cluster]")
 
 
 @pytest.mark.parametrize("launcher", ["slurm_local", "cores"])

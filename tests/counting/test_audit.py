@@ -78,7 +78,7 @@ def test_every_registered_network_at_its_training_sizes(name):
 @pytest.mark.parametrize("name", AFTER_2019)
 def test_networks_from_after_2019(name):
     if name.startswith("timm:"):
-        pytest.importorskip("timm", reason="the timm extra is not installed")
+        pytest.importorskip("timm", reason="timm is not installed (extra models)")
     side = AFTER_2019[name]
     found = audit(build_model(name, form="imagenet", num_classes=1000), (3, side, side))
     assert found.unknown == {}
@@ -205,7 +205,7 @@ def test_auxiliary_heads_are_counted():
 
 
 def test_the_training_graph_is_counted_not_the_one_fused_for_inference():
-    timm = pytest.importorskip("timm", reason="the timm extra is not installed")
+    timm = pytest.importorskip("timm", reason="timm is not installed (extra models)")
     model = timm.create_model("repvgg_a0", pretrained=False)
     training = audit(model, (3, 64, 64))
     fused = timm.utils.model.reparameterize_model(copy.deepcopy(model))

@@ -18,7 +18,7 @@ def test_a_prefixed_name_builds_that_librarys_network():
 
 
 def test_timms_networks_take_its_own_arguments():
-    pytest.importorskip("timm", reason="the timm extra is not installed")
+    pytest.importorskip("timm", reason="timm is not installed (extra models)")
     name = "timm:vit_tiny_patch16_224"
     model = build_model(name, form="small", num_classes=3, img_size=32, patch_size=4)
     assert model.eval()(torch.zeros(1, 3, 32, 32)).shape == (1, 3)
@@ -35,7 +35,7 @@ def test_timms_networks_take_its_own_arguments():
 )
 def test_an_unknown_name_lists_similar_ones(name, words):
     if name.startswith("timm"):
-        pytest.importorskip("timm", reason="the timm extra is not installed")
+        pytest.importorskip("timm", reason="timm is not installed (extra models)")
     with pytest.raises(UserError, match=words):
         build_model(name, form="imagenet", num_classes=10)
 
@@ -67,7 +67,7 @@ def test_weights_are_never_loaded(name, argument):
 
 def test_a_hub_address_is_not_a_network_name():
     """timm would download it."""
-    pytest.importorskip("timm", reason="the timm extra is not installed")
+    pytest.importorskip("timm", reason="timm is not installed (extra models)")
     with pytest.raises(UserError, match="timm has no network 'hf-hub:timm/resnet18'"):
         build_model("timm:hf-hub:timm/resnet18", form="imagenet", num_classes=10)
 

@@ -61,6 +61,6 @@ def _pyarrow() -> ModuleType:
     except ImportError as error:
         raise UserError(
             "Parquet needs pyarrow, which is not installed; CSV needs nothing: --format csv\n"
-            "install it: pip install 'efficiency-bench[parquet]'"
+            "install it: pip install pyarrow"
         ) from error
     return pyarrow
