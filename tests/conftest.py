@@ -14,7 +14,7 @@ SLOW = (
     *("tests/accelerator", "tests/benchmarks", "tests/cluster", "tests/distributed"),
     *("tests/cli/test_any_ledger", "tests/cli/test_completion", "tests/cli/test_plan"),
     *("tests/cli/test_report", "tests/cli/test_sweeps", "tests/cli/test_terminal"),
-    *("tests/cli/test_verify", "tests/cli/test_whole"),
+    *("tests/cli/test_verify", "tests/cli/test_whole", "tests/cli/test_zip"),
     *("tests/counting/test_audit", "tests/counting/test_by_shape"),
     "tests/counting/test_torchvision",
     "tests/counting/test_published.py::test_torchvisions",

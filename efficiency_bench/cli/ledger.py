@@ -10,6 +10,7 @@ import typer
 
 from efficiency_bench.cli.shared import (
     DEFAULT_LEDGER,
+    AnyLedger,
     Json,
     LedgerDir,
     print_json,
@@ -23,7 +24,7 @@ app = typer.Typer(help="List, show, export and import the entries of a ledger; c
 
 
 @app.command("list")
-def ledger_list(ledger: LedgerDir = DEFAULT_LEDGER, as_json: Json = False) -> None:
+def ledger_list(ledger: AnyLedger = DEFAULT_LEDGER, as_json: Json = False) -> None:
     """List the entries of a ledger."""
     from efficiency_bench.ledger.export import row
     from efficiency_bench.ledger.store import collector_paused
@@ -39,15 +40,17 @@ def ledger_list(ledger: LedgerDir = DEFAULT_LEDGER, as_json: Json = False) -> No
 
 
 @app.command("show")
-def ledger_show(run_id: str, ledger: LedgerDir = DEFAULT_LEDGER) -> None:
+def ledger_show(run_id: str, ledger: AnyLedger = DEFAULT_LEDGER) -> None:
     """Print one entry as JSON; a unique prefix of its run id is enough."""
+    from efficiency_bench.ledger.archive import as_folder
     from efficiency_bench.ledger.store import find
 
-    print_json(find(ledger, run_id).model_dump(mode="json"))
+    with as_folder(ledger) as folder:
+        print_json(find(folder, run_id).model_dump(mode="json"))
 
 
 @app.command("crossings")
-def ledger_crossings(ledger: LedgerDir = DEFAULT_LEDGER, as_json: Json = False) -> None:
+def ledger_crossings(ledger: AnyLedger = DEFAULT_LEDGER, as_json: Json = False) -> None:
     """Show where each run crossed its target: first, sustained, isotonic, with 95 % intervals.
 
     In epochs.  `new images` is the wider interval for new validation images of the same kind.
@@ -62,7 +65,7 @@ def ledger_crossings(ledger: LedgerDir = DEFAULT_LEDGER, as_json: Json = False) 
 
 
 @app.command("costs")
-def ledger_costs(ledger: LedgerDir = DEFAULT_LEDGER, as_json: Json = False) -> None:
+def ledger_costs(ledger: AnyLedger = DEFAULT_LEDGER, as_json: Json = False) -> None:
     """Show what each run's training cost: seconds, rates, energy and dollars; null if unknown.
 
     Evaluation and set-up are not included.  `of peak` is the achieved rate over that of a matrix
@@ -89,7 +92,7 @@ def ledger_export(
     out: Annotated[
         Path | None, typer.Option(help="Folder for all tables, and datapackage.json.")
     ] = None,
-    ledger: LedgerDir = DEFAULT_LEDGER,
+    ledger: AnyLedger = DEFAULT_LEDGER,
 ) -> None:
     """Print a table for other programs: runs, learning curves, or the rows of the fits.
 

@@ -7,22 +7,23 @@ from typing import Annotated
 
 import typer
 
-from efficiency_bench.cli.shared import DEFAULT_LEDGER, LedgerDir, print_line
+from efficiency_bench.cli.shared import DEFAULT_LEDGER, AnyLedger, print_line
 
 
 def report(
     out: Annotated[Path, typer.Option(help="Folder for index.html and the chart images.")],
-    ledger: LedgerDir = DEFAULT_LEDGER,
+    ledger: AnyLedger = DEFAULT_LEDGER,
 ) -> None:
     """Write a self-contained HTML page of the whole ledger, and its charts as images.
 
     An empty or missing ledger, or `--ledger published`, gives the published rows.
     """
+    from efficiency_bench.ledger import read
     from efficiency_bench.ledger.reference import published_entries
-    from efficiency_bench.ledger.store import LedgerRead, read
+    from efficiency_bench.ledger.store import LedgerRead
     from efficiency_bench.report.page.page import write_page
 
-    found = read(ledger) if ledger.is_dir() else LedgerRead((), ())
+    found = read(ledger) if ledger.exists() else LedgerRead((), ())
     remarks = [f"Not read: {problem}" for problem in found.problems]
     entries, source = found.entries, str(ledger)
     if not entries:

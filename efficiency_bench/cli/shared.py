@@ -29,10 +29,13 @@ Tier = Literal["measured", "imported", "published"]
 Estimand = Literal["anytime", "budgeted"]
 
 LedgerDir = Annotated[Path, typer.Option("--ledger", help="Folder of the ledger.")]
+AnyLedger = Annotated[
+    Path, typer.Option("--ledger", help="Folder of the ledger, or a zip file of it.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON only, the rest to stderr.")]
 DEFAULT_LEDGER = Path("runs/ledger")
 
-Source = Annotated[str, typer.Argument(help="`published`, or the folder of a ledger.")]
+Source = Annotated[str, typer.Argument(help="`published`, a ledger's folder, or a zip of it.")]
 DataName = Annotated[str | None, typer.Option("--data", help="Data name or digest prefix.")]
 TargetValue = Annotated[
     float | None, typer.Option("--target", help="Target accuracy, a fraction: 0.791.")
@@ -48,7 +51,7 @@ EstimandName = Annotated[
 
 
 def read_entries(source: str) -> tuple[Entry, ...]:
-    """Read the entries of ``published`` or of a ledger folder; print what could not be read."""
+    """Read the entries of ``published`` or a ledger; print what could not be read."""
     found = ledger.read(source)
     for problem in found.problems:
         print_line(f"not read: {problem}", error=True)

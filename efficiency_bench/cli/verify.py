@@ -12,6 +12,7 @@ from efficiency_bench.cli.shared import (
     DEFAULT_LEDGER,
     DISAGREEMENT,
     STOPPED,
+    AnyLedger,
     Json,
     LedgerDir,
     print_json,
@@ -47,7 +48,7 @@ def verify(
     run_id: Annotated[
         str | None, typer.Argument(help="A run id or a prefix; default: all.")
     ] = None,
-    ledger: LedgerDir = DEFAULT_LEDGER,
+    ledger: AnyLedger = DEFAULT_LEDGER,
     data_root: Annotated[
         Path | None, typer.Option(help="Folder that holds the data sets, to check their digest.")
     ] = None,

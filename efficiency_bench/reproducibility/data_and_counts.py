@@ -13,6 +13,7 @@ from typing import Any
 from efficiency_bench.config import DataConfig, RecipeConfig, from_plain
 from efficiency_bench.errors import UserError
 from efficiency_bench.ledger import store
+from efficiency_bench.ledger.archive import as_folder
 from efficiency_bench.ledger.reference import published_entries
 from efficiency_bench.provenance import code_digest_at
 from efficiency_bench.records import Entry
@@ -48,27 +49,32 @@ def verify_ledger(
 ) -> list[Verification]:
     """Verify one entry of a ledger, or all of them; a file that is not a valid entry fails.
 
-    ``source`` is the ledger's folder, or ``published`` for the published rows; ``run_id`` may be a
-    prefix.  ``data_root`` holds the data sets, None: the default folder.  ``decided`` is a
-    preregistration that the entries are also checked against.  Raises UserError for a ledger or a
+    ``source`` is the ledger's folder or a zip of it, or ``published``; ``run_id`` may be a prefix.
+    ``data_root`` holds the data sets, None: the default folder.  ``decided`` is a preregistration
+    that the entries are also checked against.  Raises UserError for a ledger or a
     run id that does not exist.
     """
     checks: list[Check] = [data_check(data_root), counts_again]
     if decided is not None:
         checks.append(registration_rule(decided))
-    if source == PUBLISHED:
-        read = store.LedgerRead(published_entries(), ())
-    else:
-        read = store.read(Path(source))
+    with as_folder(Path(source)) as folder:
+        published = source == PUBLISHED
+        read = store.LedgerRead(published_entries(), ()) if published else store.read(folder)
+        return list(_verified(folder, read, run_id, checks))
+
+
+def _verified(
+    folder: Path, read: store.LedgerRead, run_id: str | None, checks: Sequence[Check]
+) -> Iterator[Verification]:
     entries, problems = read.entries, read.problems
     if run_id is not None:
         problems = tuple(p for p in problems if p.path.stem == run_id)
         entries = () if problems else (store.matching(read.entries, run_id),)
-    unreadable = [
-        Verification(p.path.stem, (Failure("readable", "an entry", p.reason),)) for p in problems
-    ]
+    for problem in problems:
+        yield Verification(problem.path.stem, (Failure("readable", "an entry", problem.reason),))
     index = LedgerIndex(read.entries)
-    return unreadable + [verify(Path(source), e, index, checks) for e in entries]
+    for entry in entries:
+        yield verify(folder, entry, index, checks)
 
 
 def data_check(root: Path | None) -> Check:
