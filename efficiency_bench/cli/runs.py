@@ -31,13 +31,16 @@ def train(overrides: Overrides = None, as_json: Json = False) -> None:
     target.metric=top1 or top5, target.value=0.6; budget=0.25 (of the baseline's compute),
     rates=NAME; seed=N, device=cpu, run_dir=DIR, ledger_dir=DIR, repeat=N; -m with suite=smoke,
     card, paper, history, tuning or ladder, or seed=0,1,2.
+
+    --json prints the entries at the end, and while training the progress as a JSON object per line
+    on standard error.
     """
     from efficiency_bench.run.processes import this_process
 
     with stoppable():
         from efficiency_bench.cli import train as training
 
-        entries, exit_code = training.train(overrides or [], leaving=True)
+        entries, exit_code = training.train(overrides or [], leaving=True, as_json=as_json)
     if as_json and this_process().is_main:
         rows = [entry.model_dump(mode="json") for entry in entries]
         print_json(rows[0] if len(rows) == 1 else rows)

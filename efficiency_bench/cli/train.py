@@ -26,7 +26,7 @@ STOPPED_ATTEMPTS: set[tuple[str, str]] = set()
 """Name and time of every start of a sweep that a signal has stopped in this process."""
 
 
-def terminal() -> Terminal:
+def terminal(as_json: bool = False) -> Terminal:
     """The console of this command; each run has a W&B mirror unless ``tracking.wandb=false``."""
     console = console_of(this_process())
     # not wrapped: W&B's messages contain a command to copy
@@ -44,7 +44,7 @@ def terminal() -> Terminal:
 
             yield mirror_of(session(), config, folder)
 
-    return Terminal(console, mirrors)
+    return Terminal(console, mirrors, as_json)
 
 
 def entries_of(arguments: Sequence[str]) -> tuple[Entry, ...]:
@@ -53,7 +53,10 @@ def entries_of(arguments: Sequence[str]) -> tuple[Entry, ...]:
     Raises UserError and Stopped as documented in ``efficiency_bench.train``.
     """
     if threading.current_thread() is not threading.main_thread():
-        raise UserError("train handles Ctrl-C and other signals: call it in the main thread")
+        raise UserError(
+            "efficiency_bench.train was called in a thread, where it cannot handle Ctrl-C and other"
+            " signals: call it in the main thread"
+        )
     entries, exit_code = train(arguments)
     if exit_code == STOPPED:
         raise Stopped(
@@ -67,23 +70,28 @@ def entries_of(arguments: Sequence[str]) -> tuple[Entry, ...]:
     return entries
 
 
-def train(arguments: Sequence[str], leaving: bool = False) -> tuple[tuple[Entry, ...], int]:
+def train(
+    arguments: Sequence[str], leaving: bool = False, as_json: bool = False
+) -> tuple[tuple[Entry, ...], int]:
     """Train the runs of Hydra's ``arguments``; return the entries and the exit code.
 
-    ``leaving``: the process exits with that code afterwards (see ``stop_on_signal``).
+    ``leaving``: the process exits with that code afterwards (see ``stop_on_signal``).  ``as_json``:
+    progress is written for machines.
     """
     try:
         launcher = hydra_app.launcher(arguments)
         jobs = hydra_app.compose(arguments)
         if not jobs:  # Hydra only printed something, such as --cfg
             return (), 0
-        here = terminal()
+        here = terminal(as_json)
         if hydra_app.is_sweep(arguments):
             from efficiency_bench.sweep.train import train_sweep
 
             return train_sweep(jobs, arguments, launcher, here, train_job, leaving)
         if launcher is not None:
-            raise UserError("a launcher starts the runs of a sweep: add -m, also for a single run")
+            raise UserError(
+                "hydra/launcher= starts the runs of a sweep: add -m, also for a single run"
+            )
         return train_one(jobs[0].config, here, leaving)
     finally:
         leave()

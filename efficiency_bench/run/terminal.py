@@ -6,8 +6,11 @@ standard output stays for results.
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -16,17 +19,24 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Column
 
 from efficiency_bench.config import RunConfig
 from efficiency_bench.ledger.history import Event
 from efficiency_bench.records import FAULTS, Entry
 from efficiency_bench.run.processes import Process
+from efficiency_bench.run.progress import RunState, SweepState
 from efficiency_bench.run.signals import Stop
-from efficiency_bench.stop_rule import metric_of_entry, metric_of_start
+from efficiency_bench.stop_rule import metric_of_entry
 from efficiency_bench.text_console import TextConsole
 
 if TYPE_CHECKING:
     from efficiency_bench.run.run import Mirror, RunOutcome
+
+
+LEAST_BAR_COLUMNS = 8
+JSON_EVERY_SECONDS = 1.0
+"""Least time between two JSON objects for the steps of a run; evaluations are always written."""
 
 
 def no_mirrors(config: RunConfig, folder: Path) -> Iterable[Mirror]:
@@ -41,6 +51,8 @@ class Terminal:
     console: Console
     mirrors: Callable[[RunConfig, Path], Iterable[Mirror]] = no_mirrors
     """Creates the additional mirrors of a run from its configuration and folder."""
+    as_json: bool = False
+    """Whether progress is written for machines."""
 
 
 class DetachableStream:
@@ -87,15 +99,17 @@ def run_with_progress(
     stop: Stop,
     place: tuple[int, int] = (1, 1),
     begins: Callable[[Path], None] = lambda folder: None,
+    sweep: SweepState | None = None,
 ) -> RunOutcome:
     """Train or resume ``config``; ``place`` is its number, from 1, and the total.
 
-    ``begins`` is called with the run's folder before the first step.  Raises UserError.
+    ``begins`` is called with the run's folder before the first step.  ``sweep`` is shown too, if
+    this process trains all of it.  Raises UserError.
     """
     from efficiency_bench.run.run import run  # imports torch: report mistakes first
 
     console = terminal.console
-    progress = RunProgress(console, *place)
+    progress = RunProgress(console, *place, sweep, terminal.as_json)
 
     def mirrors(folder: Path) -> Iterator[Mirror]:
         begins(folder)
@@ -104,7 +118,11 @@ def run_with_progress(
 
     # file names may contain brackets, which are not markup
     tell = partial(console.print, markup=False, highlight=False, soft_wrap=True)
+    if sweep is not None:
+        sweep.begin()
     outcome = run(config, mirrors, stop_requested=lambda: bool(stop), tell=tell)
+    if sweep is not None and outcome.entry is not None and not outcome.already_finished:
+        sweep.trained()
     if outcome.already_finished and outcome.entry is not None:
         entry = outcome.entry
         console.print(f"finished before, in the ledger as {entry.run_id}:", highlight=False)
@@ -113,15 +131,27 @@ def run_with_progress(
 
 
 class RunProgress:
-    """Shows one run: epoch, accuracy against target, compute so far, time left."""
+    """Shows one run in one line: bar, epoch, accuracy against target, images/s, time left.
 
-    def __init__(self, console: Console, number: int = 1, total: int = 1) -> None:
+    On a terminal the line is redrawn, with another for the whole sweep; elsewhere one is printed
+    for each evaluation; ``as_json``, one JSON object for each event on which it changes.
+    """
+
+    def __init__(
+        self,
+        console: Console,
+        number: int = 1,
+        total: int = 1,
+        sweep: SweepState | None = None,
+        as_json: bool = False,
+    ) -> None:
         self.console = console
-        self.place = f"run {number}/{total} " if total > 1 else ""
-        self.start: Event = {}
-        self.accuracy: float | None = None
-        self.compute = 0.0  # paper3x so far, tfs-days
+        self.number, self.total = number, total
+        self.sweep = sweep
+        self.as_json = as_json
+        self.state: RunState | None = None
         self.live: Progress | None = None
+        self._written = -math.inf  # when the latest JSON object was, seconds
 
     def __call__(self, event: Event) -> None:
         """Print one event."""
@@ -143,8 +173,9 @@ class RunProgress:
                 self._say(f"  profile: {', '.join(found) or 'none, the run was too short'}")
             case "end" | "interrupted":
                 self.close()
-                if event["event"] == "interrupted":
-                    self._say(f"{self._name()}: {event['detail']}")
+                self._write(event["event"])
+                if event["event"] == "interrupted" and self.state is not None:
+                    self._say(f"{name(self.state.start)}: {event['detail']}")
             case "entry":
                 self._say(ending_line(event["entry"]))
 
@@ -155,22 +186,28 @@ class RunProgress:
             self.live = None
 
     def _begin(self, event: Event) -> None:
-        self.start = event
+        self.state = RunState(event)
         numerics = event["config"]
+        place = f"run {self.number}/{self.total} " if self.total > 1 else ""
         self._say(
-            f"{self.place}{self._name()} on {event['data']}: {target_words(event)}; "
+            f"{place}{name(event)} on {event['data']}: {target_words(event)}; "
             f"{numerics['device']} {numerics['precision']}"
             f"{' channels_last' if numerics['channels_last'] else ''}"
         )
         for note in event["notes"]:
             self._say(f"  note: {note}")
-        if self.console.is_terminal:
+        self._write("start")
+        if self.console.is_terminal and not self.as_json:
             columns = (
-                TextColumn("  {task.fields[state]}", markup=False),
-                BarColumn(bar_width=None),
+                BarColumn(None, table_column=Column(ratio=1, min_width=LEAST_BAR_COLUMNS)),
+                TextColumn("{task.fields[state]}", markup=False, table_column=Column(no_wrap=True)),
             )
-            self.live = Progress(*columns, console=self.console, transient=True)
-            self.task = self.live.add_task("", total=event["total_steps"], state="starting")
+            self.live = Progress(*columns, console=self.console, transient=True, expand=True)
+            self.line = self.live.add_task("", total=event["total_steps"], state="starting")
+            if self.sweep is not None:
+                self.whole = self.live.add_task(
+                    "", total=self.total, completed=self.sweep.done, state=self.sweep.words()
+                )
             self.live.start()
 
     def _resume(self, event: Event) -> None:
@@ -182,35 +219,36 @@ class RunProgress:
             self._say(f"  note: {note}")
 
     def _advance(self, event: Event) -> None:
-        if event["event"] == "evaluation":
-            self.accuracy = event[metric_of_start(self.start)]
-        else:
-            self.compute = event["paper3x_tfs_days"]
-        state = self._state(event)
+        assert self.state is not None  # the start comes before
+        self.state.add(event)
+        evaluated = event["event"] == "evaluation"
+        if evaluated or time.monotonic() - self._written >= JSON_EVERY_SECONDS:
+            self._write(event["event"])
         if self.live is not None:
-            self.live.update(self.task, completed=event["steps"], state=state)
-        elif event["event"] == "evaluation":
-            self._say(f"  {state}")
+            self.live.update(self.line, completed=self.state.steps, state=self.state.words())
+            if self.sweep is not None:
+                self.live.update(self.whole, state=self.sweep.words(self.state.left_seconds))
+        elif evaluated and not self.as_json:
+            self._say(f"  {self.state.words()}")
+
+    def _write(self, kind: str) -> None:
+        """Write the state as one line of JSON, if that is asked for."""
+        if not self.as_json or self.state is None:
+            return
+        self._written = time.monotonic()
+        row = {"event": kind, "run": self.number, "runs": self.total, **self.state.row()}
+        if self.sweep is not None:
+            row["sweep_left_seconds"] = self.sweep.left_seconds(row["left_seconds"])
+        self.console.out(json.dumps(row, allow_nan=False), highlight=False)
 
     def _say(self, text: str) -> None:
         # an error message may contain brackets, which are not markup
         self.console.print(text, highlight=False, markup=False)
 
-    def _name(self) -> str:
-        return f"{self.start['experiment'] or self.start['model']} seed {self.start['seed']}"
 
-    def _state(self, event: Event) -> str:
-        steps, total = event["steps"], self.start["total_steps"]
-        left = (total - steps) * event["train_seconds"] / steps if steps else 0.0
-        target = self.start["target"]
-        most = "" if target is None else " at most"
-        goal = "" if target is None else f" of {100 * target['value']:.1f}"
-        reached = "-" if self.accuracy is None else f"{100 * self.accuracy:.1f}"
-        return (
-            f"epoch {event['epochs']:.2f}/{self.start['total_epochs']:g}"
-            f"  {metric_of_start(self.start)} {reached}{goal} %"
-            f"  {self.compute:.2e} tfs-days  {clock(left)} left{most}"
-        )
+def name(start: Event) -> str:
+    """A run's name: experiment or model, and seed."""
+    return f"{start['experiment'] or start['model']} seed {start['seed']}"
 
 
 def target_words(start: Event) -> str:
@@ -257,10 +295,3 @@ def ending_line(entry: Entry) -> str:
         f"{name}: reached {value} {place}{', its first evaluation' if first else ''}, "
         f"{entry.paper3x_to_target_tfs_days:.2e} tfs-days (stopped after {spent})"
     )
-
-
-def clock(seconds: float) -> str:
-    """Seconds as h:mm:ss or m:ss."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -16,6 +16,7 @@ from efficiency_bench.ledger.events import UNREADABLE, read_events
 from efficiency_bench.ledger.history import Event, effective_events
 from efficiency_bench.records import FAULTS, Entry, Segment, paper3x_tfs_days
 from efficiency_bench.run import folder as folders
+from efficiency_bench.run.progress import left_seconds
 from efficiency_bench.stop_rule import metric_of_entry, metric_of_start
 from efficiency_bench.sweep import manifest
 from efficiency_bench.sweep.manifest import RunNote, Sweep
@@ -193,4 +194,4 @@ def _left_seconds(start: Event, evaluations: Sequence[Event], latest: Event | No
     if latest is None:
         return None
     spent = latest["train_seconds"] + sum(event["evaluation_seconds"] for event in evaluations)
-    return float(spent / latest["steps"] * (start["total_steps"] - latest["steps"]))
+    return left_seconds(latest["steps"], start["total_steps"], spent)

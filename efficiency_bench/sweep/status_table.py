@@ -10,7 +10,7 @@ from rich.live import Live
 
 from efficiency_bench.formatting import number
 from efficiency_bench.report.tables.layout import ABSENT, bare_table, indented, print_lines
-from efficiency_bench.run.terminal import clock
+from efficiency_bench.run.progress import clock
 
 STYLES = {"failed": "bold red", "preempted": "yellow", "running": "green", "waiting": "dim"}
 

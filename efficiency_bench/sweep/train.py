@@ -14,6 +14,7 @@ from efficiency_bench.records import Entry
 from efficiency_bench.run.budgeted import LeftOut
 from efficiency_bench.run.folder import in_use, locked
 from efficiency_bench.run.processes import Process, this_process
+from efficiency_bench.run.progress import SweepState
 from efficiency_bench.run.signals import Stop, stop_on_signal
 from efficiency_bench.run.terminal import Terminal, ending_line, run_with_progress
 from efficiency_bench.sweep import manifest
@@ -73,13 +74,18 @@ def train_here(
         highlight=False,
         soft_wrap=True,
     )
+    state = SweepState(sweep.name, len(sweep.runs))
     codes: list[int] = []
     entries: list[Entry] = []
     with stop_on_signal(leaving) as stop:
         for number in sweep.numbers:
             # what interrupted a run without a signal, a failed device say, is still there
             over = stop or STOPPED in codes or (process.world_size > 1 and any(codes))
-            code, entry = (STOPPED, None) if over else train_run(sweep, number, here, stop)
+            code, entry = (STOPPED, None) if over else train_run(sweep, number, here, stop, state)
+            if code != STOPPED:
+                state.done += 1
+                if not (here.console.is_terminal or here.as_json):
+                    here.console.print(state.words(), highlight=False, soft_wrap=True)
             codes.append(code)
             entries += [] if entry is None else [entry]
         if STOPPED in codes:
@@ -87,7 +93,9 @@ def train_here(
     return tuple(entries), worst(codes)
 
 
-def train_run(sweep: Sweep, number: int, here: Terminal, stop: Stop) -> tuple[int, Entry | None]:
+def train_run(
+    sweep: Sweep, number: int, here: Terminal, stop: Stop, state: SweepState | None = None
+) -> tuple[int, Entry | None]:
     """Train or resume a run; returns its exit code, and its entry if it has one.
 
     A user's mistake is printed and noted, and gives exit code 2; so is a budget that pays for too
@@ -102,7 +110,9 @@ def train_run(sweep: Sweep, number: int, here: Terminal, stop: Stop) -> tuple[in
         manifest.write_note(sweep.folder, number, note)
 
     try:
-        outcome = run_with_progress(sweep.config(number), here, stop, (number, total), begins)
+        outcome = run_with_progress(
+            sweep.config(number), here, stop, (number, total), begins, state
+        )
     except LeftOut as error:
         reason = str(error).splitlines()[0]
         here.console.print(f"run {number}/{total} left out: {reason}", markup=False)

@@ -17,6 +17,18 @@ def test_train_json_prints_only_the_entry(trained):
     assert entry["end_reason"] == "schedule"
 
 
+def test_train_json_writes_progress_to_stderr_as_lines_of_json(trained):
+    _, result, _ = trained
+    entry = json.loads(result.stdout)
+    lines = [json.loads(line) for line in result.stderr.splitlines() if line.startswith("{")]
+    assert (lines[0]["event"], lines[-1]["event"]) == ("start", "end")
+    assert {line["run_id"] for line in lines} == {entry["run_id"]}
+    last = lines[-1]
+    assert last["steps"] == last["total_steps"] == entry["steps"]
+    assert last["accuracy"] == entry["evaluations"][-1]["top1"]
+    assert last["paper3x_tfs_days"] == entry["paper3x_tfs_days"]
+
+
 def test_repeating_a_finished_run_prints_its_entry_and_adds_none(trained):
     folder, first, options = trained
     again = command("train", *options, "--json", cwd=folder)

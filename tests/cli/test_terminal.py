@@ -15,6 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.users import SHORT
+from tests.tiny import TINY
+
 ANYTIME = ("--estimand", "anytime")
 VERBS = {
     "fit": ("fit", "LEDGER", *ANYTIME),
@@ -54,14 +57,19 @@ def test_output_fits_80_columns_and_json_prints_only_json(verb, words_of, typed,
     assert json.loads(as_json.stdout)
 
 
-def in_a_terminal(*words: str, **environment: str) -> str:
+def in_a_terminal(*words: str, cwd: Path | None = None, **environment: str) -> str:
     """What the installed command shows a person: a real terminal of 80 columns."""
     here, there = pty.openpty()
     fcntl.ioctl(there, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     program = Path(sys.executable).with_name("efficiency-bench")
     plain = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "NO_COLOR")}
     process = subprocess.Popen(
-        [program, *words], stdin=there, stdout=there, stderr=there, env={**plain, **environment}
+        [program, *words],
+        stdin=there,
+        stdout=there,
+        stderr=there,
+        env={**plain, **environment},
+        cwd=cwd,
     )
     os.close(there)
     seen = b""
@@ -78,6 +86,30 @@ def in_a_terminal(*words: str, **environment: str) -> str:
     return seen.decode()
 
 
+def lines_of(seen: str) -> list[str]:
+    """What was drawn, redrawn lines included, without colours and moves of the cursor."""
+    return re.split(r"[\r\n]+", re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", seen))
+
+
+def test_a_sweep_in_a_terminal_has_a_line_for_the_run_and_one_for_the_whole(tmp_path):
+    swept = ("experiment=shufflenet_v2_x1_0", "seed=0,1", *TINY, *SHORT, "ledger_dir=ledger")
+    drawn = lines_of(in_a_terminal("train", "-m", *swept, cwd=tmp_path, TERM="xterm-256color"))
+    assert max(map(len, drawn)) <= 80
+    run = r"━+ epoch 0\.3\d/0\.3  top1 \d+\.\d of 100\.0 %  [\d.]+ images/s  ≤ 0:00 left"
+    assert [line for line in drawn if re.fullmatch(run, line.strip())]
+    first, second = (
+        [line for line in drawn if f": {done} of 2 runs done, ends about" in line]
+        for done in (0, 1)
+    )
+    assert first
+    assert second
+    # a finished run leaves its last line, no bar
+    assert [line.split(":")[0].strip() for line in drawn if "NOT reached" in line] == [
+        "shufflenet_v2_x1_0 seed 0",
+        "shufflenet_v2_x1_0 seed 1",
+    ]
+
+
 def test_colour_follows_terminal_and_environment(words_of):
     assert COLOUR.search("\x1b[1;32mok\x1b[0m")
     assert not COLOUR.search("\x1b[1mok\x1b[0m")
@@ -85,6 +117,5 @@ def test_colour_follows_terminal_and_environment(words_of):
         for environment in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
             seen = in_a_terminal(*words, **{"TERM": "xterm-256color", **environment})
             assert not COLOUR.search(seen), environment
-            plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", seen)
-            assert max(map(len, plain.replace("\r", "").splitlines())) <= 80
+            assert max(map(len, lines_of(seen))) <= 80
     assert "\x1b[" in in_a_terminal(*words_of("fit"), TERM="xterm-256color"), "bold at least"
