@@ -71,7 +71,7 @@ def test_markup_in_names_is_printed_literally_in_a_table():
     entry = make_entry(run_id="[/red][link=http://x]run[/link]:bomb:", end_reason="failed")
     screen = io.StringIO()
     console = TextConsole(file=screen, width=200, force_terminal=True, color_system=None)
-    console.print(ledger_table([entry]))
+    console.print(ledger_table([entry], wide=True))
     console.print(f"[bold]{entry.run_id}")
     assert screen.getvalue().count(entry.run_id) == 2
     assert "[bold]" in screen.getvalue()

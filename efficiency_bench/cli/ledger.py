@@ -13,6 +13,7 @@ from efficiency_bench.cli.shared import (
     AnyLedger,
     Json,
     LedgerDir,
+    Wide,
     print_json,
     print_line,
     read_entries,
@@ -24,8 +25,14 @@ app = typer.Typer(help="List, show, export and import the entries of a ledger; c
 
 
 @app.command("list")
-def ledger_list(ledger: AnyLedger = DEFAULT_LEDGER, as_json: Json = False) -> None:
-    """List the entries of a ledger."""
+def ledger_list(
+    ledger: AnyLedger = DEFAULT_LEDGER, wide: Wide = False, as_json: Json = False
+) -> None:
+    """List the entries of a ledger.
+
+    Every verb that takes a run id takes the short id of this table as well, or any other part of
+    the run id that begins at its start or after a dash, if no other run has it.
+    """
     from efficiency_bench.ledger.export import row
     from efficiency_bench.ledger.store import collector_paused
 
@@ -35,13 +42,14 @@ def ledger_list(ledger: AnyLedger = DEFAULT_LEDGER, as_json: Json = False) -> No
             print_json([row(entry) for entry in entries])
         else:
             from efficiency_bench.report.tables.fit_and_ledger import ledger_table
+            from efficiency_bench.report.tables.layout import print_table
 
-            stdout_console().print(ledger_table(entries))
+            print_table(ledger_table(entries, wide), stdout_console(), wide)
 
 
 @app.command("show")
 def ledger_show(run_id: str, ledger: AnyLedger = DEFAULT_LEDGER) -> None:
-    """Print one entry as JSON; a unique prefix of its run id is enough."""
+    """Print one entry as JSON; its short id of `ledger list` is enough."""
     from efficiency_bench.ledger.archive import as_folder
     from efficiency_bench.ledger.store import find
 
@@ -50,22 +58,28 @@ def ledger_show(run_id: str, ledger: AnyLedger = DEFAULT_LEDGER) -> None:
 
 
 @app.command("crossings")
-def ledger_crossings(ledger: AnyLedger = DEFAULT_LEDGER, as_json: Json = False) -> None:
+def ledger_crossings(
+    ledger: AnyLedger = DEFAULT_LEDGER, wide: Wide = False, as_json: Json = False
+) -> None:
     """Show where each run crossed its target: first, sustained, isotonic, with 95 % intervals.
 
     In epochs.  `new images` is the wider interval for new validation images of the same kind.
     """
     from efficiency_bench.report.tables.crossings import crossing_rows, crossings_table
+    from efficiency_bench.report.tables.layout import print_table
 
-    rows = list(crossing_rows(read_entries(str(ledger))))
+    entries = read_entries(str(ledger))
+    rows = list(crossing_rows(entries))
     if as_json:
         print_json(rows)
     else:
-        stdout_console().print(crossings_table(rows))
+        print_table(crossings_table(rows, entries, wide), stdout_console(), wide)
 
 
 @app.command("costs")
-def ledger_costs(ledger: AnyLedger = DEFAULT_LEDGER, as_json: Json = False) -> None:
+def ledger_costs(
+    ledger: AnyLedger = DEFAULT_LEDGER, wide: Wide = False, as_json: Json = False
+) -> None:
     """Show what each run's training cost: seconds, rates, energy and dollars; null if unknown.
 
     Evaluation and set-up are not included.  `of peak` is the achieved rate over that of a matrix
@@ -74,13 +88,15 @@ def ledger_costs(ledger: AnyLedger = DEFAULT_LEDGER, as_json: Json = False) -> N
     from efficiency_bench.ledger.costs import COSTS
     from efficiency_bench.ledger.export import row
 
-    rows = [row(entry) for entry in read_entries(str(ledger))]
+    entries = read_entries(str(ledger))
     if as_json:
+        rows = map(row, entries)
         print_json([{name: found[name] for name in ("run_id", *COSTS)} for found in rows])
     else:
         from efficiency_bench.report.tables.fit_and_ledger import costs_table
+        from efficiency_bench.report.tables.layout import print_table
 
-        stdout_console().print(costs_table(rows))
+        print_table(costs_table(entries, wide), stdout_console(), wide)
 
 
 @app.command("export")

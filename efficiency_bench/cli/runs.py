@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from efficiency_bench.cli.completion import Overrides
-from efficiency_bench.cli.shared import Json, print_json, stdout_console, stoppable
+from efficiency_bench.cli.shared import Json, Wide, print_json, stdout_console, stoppable
 from efficiency_bench.errors import UserError
 
 WATCH_SECONDS = 2.0
@@ -54,6 +54,7 @@ def status(
     watch: Annotated[
         bool, typer.Option("--watch", help="Refresh until every run has ended.")
     ] = False,
+    wide: Wide = False,
     as_json: Json = False,
 ) -> None:
     """Show every run of a sweep: state, progress, accuracy, time left, compute so far.
@@ -63,8 +64,11 @@ def status(
     """
     from efficiency_bench.sweep.status import sweep_row
 
-    if watch and as_json:
-        raise UserError("--watch cannot be combined with --json; type status --json")
+    if watch and (as_json or wide):
+        raise UserError(
+            f"--watch with {'--json' if as_json else '--wide'} is not possible: it redraws a table"
+            " of 80 columns; leave one of the two out"
+        )
     row = sweep_row(sweep)
     if watch:
         from efficiency_bench.sweep.status_table import watch as watch_status
@@ -78,7 +82,7 @@ def status(
     else:
         from efficiency_bench.sweep.status_table import print_status
 
-        print_status(row, stdout_console())
+        print_status(row, stdout_console(), wide)
 
 
 def models(as_json: Json = False) -> None:

@@ -33,6 +33,9 @@ AnyLedger = Annotated[
     Path, typer.Option("--ledger", help="Folder of the ledger, or a zip file of it.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON only, the rest to stderr.")]
+Wide = Annotated[
+    bool, typer.Option("--wide", help="Print whole run ids, in as many columns as they take.")
+]
 DEFAULT_LEDGER = Path("runs/ledger")
 
 Source = Annotated[str, typer.Argument(help="`published`, a ledger's folder, or a zip of it.")]

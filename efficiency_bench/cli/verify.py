@@ -46,7 +46,7 @@ def audit(
 
 def verify(
     run_id: Annotated[
-        str | None, typer.Argument(help="A run id or a prefix; default: all.")
+        str | None, typer.Argument(help="A run id or its short id; default: all.")
     ] = None,
     ledger: AnyLedger = DEFAULT_LEDGER,
     data_root: Annotated[
@@ -81,7 +81,7 @@ def verify(
 
 
 def reproduce(
-    run_id: Annotated[str, typer.Argument(help="A run id of the ledger, or a prefix.")],
+    run_id: Annotated[str, typer.Argument(help="A run id of the ledger, or its short id.")],
     ledger: LedgerDir = DEFAULT_LEDGER,
     data_root: Annotated[Path | None, typer.Option(help="Folder that holds the data set.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for the new run.")] = Path("runs/reproduce"),

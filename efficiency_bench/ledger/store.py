@@ -7,6 +7,7 @@ to recompute every number in it.
 from __future__ import annotations
 
 import contextlib
+import difflib
 import gc
 import gzip
 import json
@@ -18,14 +19,18 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from efficiency_bench.errors import UserError, unknown
+from efficiency_bench.errors import UserError
 from efficiency_bench.files import put, read_regular
+from efficiency_bench.ledger import short_ids
 from efficiency_bench.ledger.events import LARGEST_OWN_LOG_BYTES, reject_constant
 from efficiency_bench.provenance import digest_json
 from efficiency_bench.records import SCHEMA_VERSION, Entry
 
 LARGEST_ENTRY_BYTES = 1 << 24
 """16 MiB; ten thousand evaluations, the most that an entry may have, take 3 MB."""
+
+MOST_NAMED = 10
+"""Most candidates listed for an ambiguous run id."""
 
 _SAFE_RUN_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
 
@@ -62,7 +67,7 @@ def printable(text: str) -> str:
 def entry_path(ledger_dir: Path, run_id: str) -> Path:
     """Return the path of the entry of ``run_id``; UserError if the id is not a safe file name."""
     if not _SAFE_RUN_ID.fullmatch(run_id):
-        raise UserError(f"run id {_names_no_file(run_id)}")
+        raise UserError(f"run id {_names_no_file(run_id)}; rename its experiment or model")
     return ledger_dir / f"{run_id}.json"
 
 
@@ -177,7 +182,7 @@ def collector_paused() -> Iterator[None]:
 
 
 def find(ledger_dir: Path, run_id: str) -> Entry:
-    """Return the entry with this run id or unique prefix of one; UserError otherwise.
+    """Return the entry with this run id or short id; UserError otherwise.
 
     For a full run id, only its own file is read.
     """
@@ -190,14 +195,31 @@ def find(ledger_dir: Path, run_id: str) -> Entry:
 
 
 def matching(entries: Sequence[Entry], run_id: str) -> Entry:
-    """Return the one of ``entries`` with this run id or unique prefix of one; else UserError."""
-    exact = [e for e in entries if e.run_id == run_id]
-    matches = exact or [e for e in entries if run_id and e.run_id.startswith(run_id)]
+    """Return the one of ``entries`` with this run id or short id; UserError otherwise."""
+    found = matching_id([entry.run_id for entry in entries], run_id)
+    return next(entry for entry in entries if entry.run_id == found)
+
+
+def matching_id(run_ids: Sequence[str], text: str) -> str:
+    """Return the one of ``run_ids`` that is ``text``, or that alone has it as its short id.
+
+    Raises UserError with the candidates if there are several.
+    """
+    matches = [text] if text in run_ids else [i for i in run_ids if short_ids.names(text, i)]
     if len(matches) > 1:
-        names = ", ".join(e.run_id for e in matches)
-        raise UserError(f"{run_id!r} matches several run ids; type more of one: {names}")
+        named = [*matches[:MOST_NAMED]]
+        if len(matches) > MOST_NAMED:
+            named.append(f"and {len(matches) - MOST_NAMED} more")
+        raise UserError(
+            "\n  ".join([f"{text!r} matches {len(matches)} run ids; type more of one:", *named])
+        )
     if not matches:
-        raise unknown("run id", run_id, [e.run_id for e in entries])
+        near = difflib.get_close_matches(text, run_ids, n=1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        raise UserError(
+            f"unknown run id {text!r}{hint}; a run id is needed, or a part of one that begins\n"
+            "after a dash; they are listed by: efficiency-bench ledger list --ledger DIR"
+        )
     return matches[0]
 
 

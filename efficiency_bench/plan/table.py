@@ -9,8 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from efficiency_bench.formatting import number
-from efficiency_bench.report.tables.fit_and_ledger import UNKNOWN
-from efficiency_bench.report.tables.layout import plain_table, print_lines
+from efficiency_bench.report.tables.layout import ABSENT, plain_table, print_lines
 
 Row = Mapping[str, Any]
 
@@ -23,7 +22,9 @@ GIGABYTE = 1e9
 def print_plan(plan: Mapping[str, Any], console: Console) -> None:
     """Print one row per run, totals, what a budget buys, and assumptions; fits 80 columns."""
     console.print(plan_table(plan))
-    console.print("epochs: p published in 2020, l this ledger, s the whole schedule", style="dim")
+    console.print(
+        "epochs: p published in 2020, l this ledger, s the whole schedule; - unknown", style="dim"
+    )
     console.print("images/s: limited by a arithmetic, l loading", style="dim", highlight=False)
     console.print()
     print_lines([*_totals(plan), *(f"left out: {why}" for why in plan["left_out"])], console)
@@ -62,14 +63,18 @@ def _cells(row: Row, seeds: bool) -> tuple[str, ...]:
 
 
 def _known(value: float | None) -> str:
-    return UNKNOWN if value is None else number(value)
+    return ABSENT if value is None else number(value)
+
+
+def _total(value: float | None) -> str:
+    return "unknown" if value is None else number(value)
 
 
 def _chance(row: Row) -> str:
     chance = row["chance_to_arrive"]
     if row["is_baseline"]:
         return "sets it"
-    return UNKNOWN if chance is None else f"{100 * chance['low']:.0f}-{100 * chance['high']:.0f}"
+    return ABSENT if chance is None else f"{100 * chance['low']:.0f}-{100 * chance['high']:.0f}"
 
 
 def _totals(plan: Mapping[str, Any]) -> list[str]:
@@ -78,8 +83,8 @@ def _totals(plan: Mapping[str, Any]) -> list[str]:
     whole = "unknown" if size["disk_bytes"] is None else f"{size['disk_bytes'] / GIGABYTE:.3g} GB"
     return [
         f"{runs} run{'s' * (runs > 1)} one after the other: {number(total['hours'])} hours"
-        f" ({number(total['device_hours'])} device-hours), {_known(total['energy_kilowatt_hours'])}"
-        f" kWh, {_known(total['cost_usd'])} USD, {number(total['paper3x_tfs_days'])} tfs-days to"
+        f" ({number(total['device_hours'])} device-hours), {_total(total['energy_kilowatt_hours'])}"
+        f" kWh, {_total(total['cost_usd'])} USD, {number(total['paper3x_tfs_days'])} tfs-days to"
         " the targets",
         f"disk: {total['most_checkpoint_bytes'] / GIGABYTE:.3g} GB of checkpoints at most at a"
         f" time, {total['logs_bytes'] / GIGABYTE:.3g} GB of logs, {whole} of data"
@@ -112,8 +117,8 @@ def assumptions(plan: Mapping[str, Any]) -> list[str]:
         + f"{_distinct(rows, 'energy_source')}"
         + ("" if here else ", without the host"),
         _price(plan),
-        "arrives: Jeffreys' 95 % interval from the runs of the same row in the ledger; unknown"
-        " where it has none",
+        "arrives: Jeffreys' 95 % interval from the runs of the same row in the ledger; - where"
+        " it has none",
     ]
 
 

@@ -49,9 +49,9 @@ def verify_ledger(
 ) -> list[Verification]:
     """Verify one entry of a ledger, or all of them; a file that is not a valid entry fails.
 
-    ``source`` is the ledger's folder or a zip of it, or ``published``; ``run_id`` may be a prefix.
-    ``data_root`` holds the data sets, None: the default folder.  ``decided`` is a preregistration
-    that the entries are also checked against.  Raises UserError for a ledger or a
+    ``source`` is the ledger's folder or a zip of it, or ``published``; ``run_id`` may be a short
+    id.  ``data_root`` holds the data sets, None: the default folder.  ``decided`` is a
+    preregistration that the entries are also checked against.  Raises UserError for a ledger or a
     run id that does not exist.
     """
     checks: list[Check] = [data_check(data_root), counts_again]
@@ -68,8 +68,10 @@ def _verified(
 ) -> Iterator[Verification]:
     entries, problems = read.entries, read.problems
     if run_id is not None:
-        problems = tuple(p for p in problems if p.path.stem == run_id)
-        entries = () if problems else (store.matching(read.entries, run_id),)
+        stems = [problem.path.stem for problem in problems]
+        wanted = store.matching_id([*(entry.run_id for entry in entries), *stems], run_id)
+        problems = tuple(problem for problem in problems if problem.path.stem == wanted)
+        entries = tuple(entry for entry in entries if entry.run_id == wanted)
     for problem in problems:
         yield Verification(problem.path.stem, (Failure("readable", "an entry", problem.reason),))
     index = LedgerIndex(read.entries)

@@ -5,33 +5,52 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, Group
 from rich.live import Live
+from rich.table import Table
 
 from efficiency_bench.formatting import number
-from efficiency_bench.report.tables.layout import ABSENT, bare_table, indented, print_lines
+from efficiency_bench.report.tables.layout import (
+    ABSENT,
+    bare_table,
+    indented,
+    print_lines,
+    print_table,
+)
 from efficiency_bench.run.progress import clock
 
 STYLES = {"failed": "bold red", "preempted": "yellow", "running": "green", "waiting": "dim"}
 
 
-def print_status(sweep: Mapping[str, Any], console: Console) -> None:
-    """Print one row per run, the problems and the totals; fits 80 columns."""
-    for part in status_parts(sweep):
-        console.print(part)
+def print_status(sweep: Mapping[str, Any], console: Console, wide: bool = False) -> None:
+    """Print one row per run, the problems and the totals; fits 80 columns unless ``wide``."""
+    print_table(runs_table(sweep, wide), console, wide)
+    print_lines(remarks(sweep), console)
 
 
-def status_parts(sweep: Mapping[str, Any]) -> list[RenderableType]:
-    """The table of the runs, and the lines below it."""
+def runs_table(sweep: Mapping[str, Any], wide: bool = False) -> Table:
+    """One line per run."""
     table = bare_table(f"Sweep {sweep['sweep']}")
+    if wide:
+        table.add_column("run id", no_wrap=True)
     table.add_column("run", overflow="fold")
     table.add_column("state", no_wrap=True)
     for name in ("epochs", "accuracy %", "left", "tfs-days"):
         table.add_column(name, justify="right", no_wrap=True)
     for run in sweep["runs"]:
-        table.add_row(*_cells(run), style=STYLES.get(run["state"], ""))
+        whole = (run["run_id"] or ABSENT,) if wide else ()
+        table.add_row(*whole, *_cells(run), style=STYLES.get(run["state"], ""))
+    return table
+
+
+def remarks(sweep: Mapping[str, Any]) -> list[str]:
+    """The problems, and the totals."""
     details = [f"{run['name']}: {run['detail']}" for run in sweep["runs"] if run["detail"]]
-    return [table, *map(indented, details), indented(totals(sweep))]
+    return [*details, totals(sweep)]
+
+
+def _drawn(sweep: Mapping[str, Any]) -> Group:
+    return Group(runs_table(sweep), *map(indented, remarks(sweep)))
 
 
 def _cells(run: Mapping[str, Any]) -> tuple[str, ...]:
@@ -39,7 +58,7 @@ def _cells(run: Mapping[str, Any]) -> tuple[str, ...]:
     reached = ABSENT if run["accuracy"] is None else f"{100 * run['accuracy']:.1f}"
     target = "" if run["target"] is None else f" of {100 * run['target']:.1f}"
     return (
-        run["name"],
+        run["name"].replace("experiment=", ""),
         run["state"],
         f"{run['epochs']:.2f}/{run['total_epochs']:g}" if begun else ABSENT,
         f"{reached}{target}",
@@ -84,11 +103,11 @@ def watch(
             sweep = read()
         print_status(sweep, console)
         return
-    with Live(Group(*status_parts(sweep)), console=console, auto_refresh=False) as live:
+    with Live(_drawn(sweep), console=console, auto_refresh=False) as live:
         while _unfinished(sweep):
             pause()
             sweep = read()
-            live.update(Group(*status_parts(sweep)), refresh=True)
+            live.update(_drawn(sweep), refresh=True)
 
 
 def _unfinished(sweep: Mapping[str, Any]) -> bool:

@@ -81,7 +81,7 @@ def test_the_list_shows_its_budget_and_no_target():
     assert (listed["target"], listed["reached"]) == (None, None)
     assert (listed["budget_asked"], listed["budget"]) == (0.25, 0.25)
     assert listed["recipe_lr"] is None, "this entry records no recipe"
-    assert ledger_cells(RUNG)[2:4] == ("ended", "-")
+    assert ledger_cells(RUNG)[1:3] == ("ended", "-")
     full = make_rung(
         "a",
         0.25,

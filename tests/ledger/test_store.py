@@ -161,7 +161,7 @@ def test_find_takes_a_run_id_or_a_unique_prefix(tmp_path):
         append(tmp_path, make_entry(run_id))
     assert find(tmp_path, "resnet18-s0").run_id == "resnet18-s0"
     assert find(tmp_path, "vgg").run_id == "vgg11-s0"
-    with pytest.raises(UserError, match=r"several run ids.*resnet18-s0, resnet18-s01"):
+    with pytest.raises(UserError, match=r"2 run ids.*\n  resnet18-s0\n  resnet18-s01"):
         find(tmp_path, "resnet")
     with pytest.raises(UserError, match=r"unknown run id 'vgg11-s1' .*did you mean vgg11-s0"):
         find(tmp_path, "vgg11-s1")

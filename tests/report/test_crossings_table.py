@@ -5,6 +5,7 @@ import math
 import pytest
 
 from efficiency_bench.report.tables.crossings import crossing_rows, crossings_table
+from efficiency_bench.report.tables.layout import print_table
 from tests.ledger.factory import make_baseline, make_entry, make_evaluation, make_target
 from tests.report.printing import printed
 
@@ -53,9 +54,21 @@ def test_other_machines_join_a_row_but_other_learning_rates_do_not():
     assert [row["run_ids"] for row in rows if row["seeds"] > 1] == [["run-0", "run-1"]]
 
 
-def test_the_table_fits_and_names_every_run():
-    rows = list(crossing_rows([seed(0, 1.0), seed(1, 1.2)]))
-    text = printed(lambda console: console.print(crossings_table(rows)))
-    assert max(map(len, text.splitlines())) <= 80
-    for row in rows:
-        assert row["run"].split(":")[0] in text
+@pytest.mark.parametrize("wide", [False, True])
+def test_the_table_fits_and_names_every_run(wide):
+    entries = [seed(0, 1.0), seed(1, 1.2)]
+    table = crossings_table(crossing_rows(entries), entries, wide)
+    text = printed(lambda console: print_table(table, console, wide))
+    assert wide or max(map(len, text.splitlines())) <= 80
+    first = [line.split("  ")[0].strip() for line in text.splitlines()[4:7]]
+    assert first == ["run-0", "run-1", "resnet18 small_plain: 2 seeds" if wide else ""]
+
+
+def test_wide_prints_whole_run_ids():
+    run_id = f"{'long' * 15}-digits-s0-5d1ceabc6e"
+    entries = [seed(0, 1.0).model_copy(update={"run_id": run_id})]
+    for wide in (False, True):
+        table = crossings_table(crossing_rows(entries), entries, wide)
+        text = printed(lambda console, t=table, w=wide: print_table(t, console, w))
+        assert (run_id in text) == wide
+        assert ("s0-5d1cea " in text) != wide

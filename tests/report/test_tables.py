@@ -87,7 +87,7 @@ def test_the_ledger_fits_80_columns():
     assert max(map(len, text.splitlines())) <= 80
     assert "…" not in text
     (missed,) = [line for line in text.splitlines() if "efficientnet_b0-digits-s1" in line]
-    assert missed.split()[1:] == ["2019-05-28", "not", "reached", "97.13", "%", "-", "-"]
+    assert missed.split()[-6:] == ["not", "reached", "97.13", "%", "-", "-"]
     (baseline,) = [line for line in text.splitlines() if "alexnet-digits-s1" in line]
     # the whole schedule: 3 x 11e6 x 15000 / 8.64e16
     assert baseline.split()[-2:] == ["15.0", "5.73e-6"]

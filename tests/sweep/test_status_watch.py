@@ -5,7 +5,8 @@ import io
 import pytest
 from rich.console import Console
 
-from efficiency_bench.sweep.status_table import watch
+from efficiency_bench.sweep.status_table import print_status, watch
+from tests.report.printing import printed
 
 
 def sweep(epochs, **states):
@@ -56,6 +57,21 @@ def test_a_finished_sweep_is_shown_once(state, terminal):
     text, pauses = watched(sweep(4, **{state: 1}), terminal=terminal)
     assert pauses == 0
     assert "4.00/4" in text
+
+
+RUN_ID = "shufflenet_v2_x1_0-cifar10-s12-5d1ceabc6e"
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_names_and_run_ids_are_not_broken(wide):
+    shown = sweep(12.34, preempted=1)
+    (run,) = shown["runs"]
+    run |= {"name": "experiment=shufflenet_v2_x1_0 seed=12", "run_id": RUN_ID}
+    run |= {"total_epochs": 120.0, "accuracy": 0.953, "target": 0.952, "left_seconds": 12_345}
+    text = printed(lambda console: print_status(shown, console, wide))
+    assert wide or max(map(len, text.splitlines())) <= 80
+    assert {"shufflenet_v2_x1_0", "seed=12"} <= set(text.split())
+    assert (RUN_ID in text) == wide
 
 
 def test_without_a_terminal_a_line_is_printed_only_on_a_change():

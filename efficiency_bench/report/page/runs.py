@@ -115,7 +115,7 @@ class _Shared:
 
 
 def _line(entry: Entry, suite: str) -> RunLine:
-    _, date, ended, target, epochs, compute = ledger_cells(entry)
+    date, ended, target, epochs, compute = ledger_cells(entry)
     return RunLine(
         run_id=entry.run_id,
         network=entry.model,

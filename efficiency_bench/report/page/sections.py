@@ -293,7 +293,7 @@ def _curves(results: SetResults) -> Subsection:
     )
     if not results.crossings:
         return start.without(NoResult("no run with a target has a learning curve here"))
-    return start.with_results(crossings_table(results.crossings))
+    return start.with_results(crossings_table(results.crossings, results.entries, wide=True))
 
 
 def _split(results: SetResults) -> Subsection:

@@ -14,7 +14,8 @@ from efficiency_bench.fitting.crossing_interval import (
 )
 from efficiency_bench.identity import RowKey, row_key
 from efficiency_bench.records import Entry
-from efficiency_bench.report.tables.layout import ABSENT, plain_table
+from efficiency_bench.report.tables.layout import ABSENT
+from efficiency_bench.report.tables.run_columns import RunColumns
 from efficiency_bench.target_crossing import CrossingKind
 
 ENDS = ("low", "high", "population_low", "population_high")
@@ -43,19 +44,26 @@ def crossing_rows(entries: Iterable[Entry]) -> Iterator[dict[str, Any]]:
             yield _row(name, seeds, together, length)
 
 
-def crossings_table(rows: Iterable[Mapping[str, Any]]) -> Table:
-    """The rows as a table, with combined seeds in bold; fits 80 columns."""
+def crossings_table(
+    rows: Iterable[Mapping[str, Any]], entries: Sequence[Entry], wide: bool = False
+) -> Table:
+    """The rows as a table, with combined seeds in bold; fits 80 columns unless ``wide``.
+
+    ``entries`` are those of the rows.
+    """
+    runs = RunColumns(entries, wide)
     title = "Crossing of the target, epochs, with 95 % intervals"
-    table = plain_table(title, "run", "first", "isotonic", "sustained", "95 %", "new images")
+    table = runs.table(title, "first", "isotonic", "sustained", "95 %", "new images")
     for row in rows:
+        alone = row["seeds"] == 1
         table.add_row(
-            row["run"],
+            *(runs.cells(row["run"]) if alone else runs.cells_of_several(row["run"])),
             _number(row["first_epochs"]),
             _number(row["isotonic_epochs"]),
             _number(row["sustained_epochs"]),
             _interval(row["low_epochs"], row["high_epochs"]),
             _interval(row["population_low_epochs"], row["population_high_epochs"]),
-            style="bold" if row["seeds"] > 1 else "",
+            style="" if alone else "bold",
         )
     return table
 

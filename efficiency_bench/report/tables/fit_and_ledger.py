@@ -12,6 +12,7 @@ from rich.text import Text
 from efficiency_bench.fitting.fit import Fit
 from efficiency_bench.fitting.halving import HalvingTime
 from efficiency_bench.formatting import number, percent
+from efficiency_bench.ledger import export
 from efficiency_bench.records import Entry
 from efficiency_bench.report.sentences import (
     WORDS,
@@ -24,7 +25,8 @@ from efficiency_bench.report.sentences import (
     row_names,
     why,
 )
-from efficiency_bench.report.tables.layout import ABSENT, bare_table, plain_table, print_lines
+from efficiency_bench.report.tables.layout import ABSENT, bare_table, print_lines
+from efficiency_bench.report.tables.run_columns import RunColumns
 
 
 def print_fit(halving: Fit, console: Console) -> None:
@@ -62,17 +64,14 @@ def fit_table(halving: HalvingTime) -> Table:
     return table
 
 
-def ledger_table(entries: Sequence[Entry]) -> Table:
-    """One line per entry: how it ended and what it cost; fits 80 columns."""
-    table = bare_table()
-    # an id says model, data and seed, so these need no columns of their own
-    table.add_column("run id", overflow="fold", min_width=24)
-    table.add_column("date", no_wrap=True)
-    table.add_column("ended", no_wrap=True)
-    for name in ("target", "epochs", "tfs-days"):
-        table.add_column(name, justify="right", no_wrap=True)
+def ledger_table(entries: Sequence[Entry], wide: bool = False) -> Table:
+    """One line per entry: how it ended and what it cost; fits 80 columns unless ``wide``."""
+    runs = RunColumns(entries, wide)
+    words = ("date", "ended") if wide else ("ended",)
+    table = runs.table("", "target", "epochs", "tfs-days", words=words)
     for entry in entries:
-        table.add_row(*ledger_cells(entry))
+        cells = ledger_cells(entry)
+        table.add_row(*runs.cells(entry.run_id), *(cells if wide else cells[1:]))
     return table
 
 
@@ -114,13 +113,12 @@ def fit_legend(halving: HalvingTime) -> str:
 
 
 def ledger_cells(entry: Entry) -> tuple[str, ...]:
-    """Run id, date, ending, target, and epochs and compute to it, as text."""
+    """Date, ending, target, and epochs and compute to it, as text."""
     compute = entry.paper3x_to_target_tfs_days
     epochs = entry.sustained_crossing_epochs
     if entry.sets_target or (entry.estimand == "budgeted" and entry.reached is not False):
         epochs = entry.epochs
     return (
-        entry.run_id,
         entry.date or ABSENT,
         outcome_word(entry),
         ABSENT if entry.target is None else percent(entry.target.value),
@@ -140,8 +138,6 @@ def outcome_word(entry: Entry) -> str:
     return "reached" if entry.reached else "not reached"
 
 
-UNKNOWN = "unknown"
-
 COLUMNS = {
     "train_seconds": "s",
     "images_per_second": "images/s",
@@ -152,17 +148,20 @@ COLUMNS = {
 }
 
 
-def costs_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """One line per listed entry with its costs; fits 80 columns."""
-    table = plain_table("What training cost", "run id", *COLUMNS.values())
-    for row in rows:
-        table.add_row(row["run_id"], *(_cell(name, row[name]) for name in COLUMNS))
+def costs_table(entries: Sequence[Entry], wide: bool = False) -> Table:
+    """One line per listed entry with its costs; fits 80 columns unless ``wide``."""
+    runs = RunColumns(entries, wide)
+    table = runs.table("What training cost (- unknown)", *COLUMNS.values())
+    for entry in entries:
+        found = export.row(entry)
+        costs = (_cost(name, found[name]) for name in COLUMNS)
+        table.add_row(*runs.cells(entry.run_id), *costs)
     return table
 
 
-def _cell(name: str, value: float | None) -> str:
+def _cost(name: str, value: float | None) -> str:
     if value is None:
-        return UNKNOWN
+        return ABSENT
     if name == "share_of_peak":
         return percent(round(value, 3))
     return number(value / 1e9 if name == "achieved_flops_per_second" else value)

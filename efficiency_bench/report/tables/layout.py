@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 
 from rich.box import SIMPLE_HEAD
@@ -32,6 +33,16 @@ def plain_table(title: str, first: str, *others: str) -> Table:
     for name in others:
         table.add_column(name, justify="right", no_wrap=True)
     return table
+
+
+def print_table(table: Table, console: Console, wide: bool) -> None:
+    """Print ``table`` as wide as its cells if ``wide``, else at most as wide as the console."""
+    before = console.width
+    if wide:
+        unlimited = console.options.update(max_width=sys.maxsize)
+        console.width = max(before, console.measure(table, options=unlimited).maximum)
+    console.print(table)
+    console.width = before
 
 
 def indented(line: str) -> Padding:
