@@ -30,17 +30,25 @@ def pages() -> dict[Path, str]:
     measured = read(DOCS.parent / "runs" / "ledger").entries
     sets = {data: [e for e in measured if e.data == data] for data in NAMES}
     sets = {"published": read("published").entries} | {d: some for d, some in sets.items() if some}
-    fits = {data: efficiency_bench.fit(entries) for data, entries in sets.items()}
+    fits = {data: fit for data, entries in sets.items() if (fit := fitted(entries))}
     parts = {"headlines": headlines(fits)}
     for data in sets.keys() & NAMES.keys():
         parts[f"{data} ladder"] = ladder(sets[data])
-        parts[f"{data} summary"] = summary(sets[data], fits[data])
+        parts[f"{data} summary"] = summary(sets[data], fits.get(data))
     texts = {name: "\n".join(lines) for name, lines in parts.items()}
     written = {}
     for path in (DOCS / "result.md", DOCS.parent / "README.md"):
         text = path.read_text("utf-8")
         written[path] = PLACE.sub(lambda at: f"{at[1]}\n{texts[at[2]]}\n\n{at[3]}", text)
     return written
+
+
+def fitted(entries: Sequence[Entry]) -> Fit | None:
+    """Return the fit; None without a baseline, or with too few rows."""
+    try:
+        return efficiency_bench.fit(entries)
+    except efficiency_bench.UserError:
+        return None
 
 
 def ladder(entries: Sequence[Entry]) -> Iterator[str]:
@@ -56,8 +64,11 @@ def ladder(entries: Sequence[Entry]) -> Iterator[str]:
         yield f"| {line.name} | {line.date} | {' | '.join(cells)} |"
 
 
-def summary(entries: Sequence[Entry], fitted: Fit) -> Iterator[str]:
+def summary(entries: Sequence[Entry], fitted: Fit | None) -> Iterator[str]:
     """Yield the baseline's seeds and what the fit says."""
+    if fitted is None:
+        yield f"- {len(entries)} runs. Nothing can be fitted yet: the baseline's runs are missing."
+        return
     metric = metric_of_entry(entries[0])
     finals = sorted(baseline_finals(entries, fitted.data_digest, metric).values())
     seeds = ", ".join(f"{100 * final:.2f}" for final in finals)
