@@ -138,7 +138,7 @@ CUDNN_SETTINGS = (False, False, False, False)
 """benchmark, deterministic, enabled, TF32: arguments of ``_convolution`` that change no count."""
 
 
-def _by_shape_on_meta(device: torch.device) -> contextlib.AbstractContextManager[object]:
+def by_shape_on_meta(device: torch.device) -> contextlib.AbstractContextManager[object]:
     """Turn autocast off, or, on the meta device, which has none, let the trace work by shape."""
     if device.type == "meta":
         return _TracedByShape()
@@ -155,7 +155,7 @@ def trace(model: nn.Module, images: torch.Tensor) -> tuple[dict[str, Counter[str
     refused: Places = {}
     analysis = _analysis(model, images, refused)
     try:
-        with torch.enable_grad(), _by_shape_on_meta(images.device):
+        with torch.enable_grad(), by_shape_on_meta(images.device):
             counts = analysis.by_module_and_operator()
     except torch.OutOfMemoryError:
         raise

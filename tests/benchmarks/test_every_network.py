@@ -1,9 +1,11 @@
 """The committed table of every network, and a sample of it counted again."""
 
+import importlib
 import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from torch import Tensor, nn
@@ -95,3 +97,40 @@ def test_an_unknown_operator_refuses_a_network() -> None:
 
     row = every_network.count(_network(lambda: nn.Sequential(nn.Conv2d(3, 4, 1), Fraction())))
     assert (row.verdict, row.operator, row.forward_macs) == ("refused", "aten::frac", None)
+
+
+@pytest.fixture
+def page(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(Path(every_network.__file__).parent))
+    return importlib.import_module("write_every_network")
+
+
+ROWS = [
+    every_network.Row("a", "timm", 8, 1, 10, 15, 1.5, "agrees", ""),
+    every_network.Row("b", "timm", 8, 1, None, None, None, "refused", "aten::x aten::y"),
+    every_network.Row("c", "timm", 8, None, None, None, None, "does not fit", ""),
+    every_network.Row("d", "torchvision", 8, 1, 10, 20, 2.0, "agrees", ""),
+    every_network.Row("e", "torchvision", 8, 1, None, None, None, "refused", "aten::x"),
+]
+
+
+def test_the_tables_of_the_page(page: ModuleType) -> None:
+    assert "| timm | 3 | 1 | 1 | 1 | 0 |" in page.verdicts(ROWS)
+    assert page.refused(ROWS).splitlines()[2:] == [
+        "| `aten::x` | 2 | b, e |",
+        "| `aten::y` | 1 | b |",
+    ]
+    assert page.distribution(ROWS).splitlines()[2].startswith("| 1.500 | 1.500 |")
+    assert page.extremes(ROWS).splitlines()[-1] == "| d | torchvision | 8 | 0.000 | 2.000 |"
+
+
+def test_a_published_figure_is_off_beyond_one_percent_and_its_rounding(page: ModuleType) -> None:
+    assert page.is_close(1.0149, 1.00)
+    assert not page.is_close(1.0151, 1.00)
+    assert page.is_close(0.0347, 0.03)
+
+
+def test_the_page_has_the_committed_table(page: ModuleType) -> None:
+    written, rows = page.PAGE.read_text(encoding="utf-8"), every_network.read(every_network.TABLE)
+    for name in ("verdicts", "refused", "distribution", "extremes"):
+        assert page.TABLES[name](rows) in written
