@@ -40,7 +40,8 @@ EXPERIMENT = "resnet18"
 ROUNDS = 8
 PAIRS_A_ROUND = 8
 MEMORY_PAIRS = 5
-MEMORY_STEPS = 5 * BLOCK_STEPS
+MEMORY_STEPS = 3 * BLOCK_STEPS
+"""An epoch of digits and an evaluation: 45 steps."""
 WITHOUT = ("target.value=1.0", "evaluation.per_epoch_near=1", "checkpoint_share=0")
 """A run that evaluates as seldom as one can, and writes no checkpoint before it is stopped."""
 

@@ -33,6 +33,7 @@ from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
 from efficiency_bench.data import cifar
+from efficiency_bench.data.image_set import ImageSet
 from efficiency_bench.models import build_model
 from efficiency_bench.run.setup import model_arguments
 
@@ -82,7 +83,11 @@ def plant_parts(root: Path) -> Path:
 
 def as_files(root: Path, folder: Path) -> Path:
     """Write the training images as (lossless) PNG files, one folder per class."""
-    images = cifar.load("cifar10", root, download=False).train
+    return write_files(cifar.load("cifar10", root, download=False).train, folder)
+
+
+def write_files(images: ImageSet, folder: Path) -> Path:
+    """Write images as PNG files, one folder per class."""
     for number, (pixels, label) in enumerate(zip(images.images, images.labels, strict=True)):
         place = folder / images.classes[int(label)]
         place.mkdir(parents=True, exist_ok=True)
