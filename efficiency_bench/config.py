@@ -161,6 +161,7 @@ class TrackingConfig:
     wandb: bool = True
     project: str = "efficiency-bench"
     group: str | None = None  # null: the suite's name, or the sweep's start time
+    alerts: bool = False
 
 
 @dataclass

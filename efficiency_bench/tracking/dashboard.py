@@ -1,4 +1,4 @@
-"""Builds a W&B workspace: accuracy against compute, images, epochs and seconds.
+"""Builds a W&B workspace: the run table, and accuracy against compute, images, epochs, seconds.
 
 wandb-workspaces is imported here and nowhere else.
 """
@@ -9,7 +9,7 @@ import json
 from typing import Any
 
 from efficiency_bench.errors import UserError
-from efficiency_bench.tracking.wandb_process import AXES
+from efficiency_bench.tracking.wandb_process import AXES, COLUMNS
 
 NAME = "Compute to accuracy"
 
@@ -60,7 +60,10 @@ def workspace(entity: str, project: str) -> Any:
             ws.Section(name="Losses", panels=losses, is_open=False),
         ],
         settings=ws.WorkspaceSettings(x_axis=AXES[0], max_runs=100),
-        runset_settings=ws.RunsetSettings(groupby=[ws.Metric("Group"), ws.Config("experiment")]),
+        runset_settings=ws.RunsetSettings(
+            groupby=[ws.Metric("Group"), ws.Summary("model")],
+            pinned_columns=[f"summary:{name}" for name in COLUMNS],
+        ),
     )
 
 

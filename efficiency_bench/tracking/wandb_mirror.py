@@ -77,14 +77,19 @@ class WandbMirror:
         session: Session,
         upload_later: str,
         wait_seconds: float = CLOSE_TIMEOUT_SECONDS,
+        alerts: bool = False,
     ) -> None:
-        """``folder`` is for wandb's files; ``upload_later`` is the command that uploads the run."""
+        """``folder`` is for wandb's files; ``upload_later`` is the command that uploads the run.
+
+        ``alerts``: W&B notifies its users when the run arrives, fails or is preempted.
+        """
         self.project = project
         self.group = group
         self.folder = folder
         self.session = session
         self.upload_later = upload_later
         self.wait_seconds = wait_seconds
+        self.alerts = alerts
         self.failure: str | None = None
         self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="wandb mirror", daemon=True)
@@ -160,6 +165,7 @@ class WandbMirror:
             "folder": str(self.folder.absolute()),
             "mode": self.session.mode,
             "wait_seconds": self.wait_seconds,
+            "alerts": self.alerts,
             "watched_process": os.getpid(),
         }
         log = self.folder / "wandb" / "mirror.log"
@@ -220,4 +226,6 @@ def mirror_of(session: Session, config: RunConfig, folder: Path) -> WandbMirror:
     tracking = config.tracking
     words = ("efficiency-bench", "track", "sync", "--ledger", config.ledger_dir)
     upload_later = shlex.join([*words, "--project", tracking.project])
-    return WandbMirror(tracking.project, tracking.group, folder, session, upload_later)
+    return WandbMirror(
+        *(tracking.project, tracking.group, folder, session, upload_later), alerts=tracking.alerts
+    )

@@ -16,9 +16,11 @@ import threading
 import time
 import traceback
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
+from efficiency_bench.identity import setting
 from efficiency_bench.ledger.events import read_events
 from efficiency_bench.ledger.history import Event, effective_events
 
@@ -27,6 +29,11 @@ CURVES = ("top1", "top5", "validation_loss", "train_loss")
 AXES = ("paper3x_tfs_days", "images", "epochs", "train_seconds")
 """The first is the default x axis of the curves."""
 
+COLUMNS = (
+    *("model", "recipe", "budget_asked", "seed", "target_metric", "target_value", "reached"),
+    *("paper3x_to_target_tfs_days", "paper3x_tfs_days", "epochs", "top1", "end_reason"),
+)
+"""Columns of the run table, in this order; all are keys of the summary."""
 
 NICENESS = 10
 """Training has priority over this process and wandb's own."""
@@ -50,6 +57,8 @@ IGNORED_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2
 EXIT_CODES = {"target": 0, "schedule": 0, "diverged": 1, "failed": 1}
 UNNAMED = "efficiency-bench"  # otherwise wandb sends the host name and the program path
 TAG_LENGTH = 64  # wandb refuses longer ones
+TITLE_LENGTH = 63
+"""Of an alert: "must be less than 64 characters long" (wandb 0.31, Run.alert)."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +73,8 @@ class MirrorSettings:
     """How long this process may run after its last event."""
     watched_process: int
     """Process id whose CPU and memory use W&B records."""
+    alerts: bool
+    """Whether W&B notifies its users when the run arrives, fails or is preempted."""
 
 
 class RunMirror:
@@ -73,6 +84,7 @@ class RunMirror:
         self.settings = settings
         self.replies = replies
         self.run: Any = None
+        self.name = ""
         self.row: dict[str, Any] = {}
         self.first_step = 0
         self.exit_code = 1  # killed, unless an event says otherwise
@@ -93,6 +105,7 @@ class RunMirror:
                 self._add(event)
             case "interrupted":
                 self._log_row()
+                self._alert("preempted", "WARN", "the same command resumes it")
                 self.run.mark_preempting()
                 self.exit_code = 75
             case "entry":
@@ -117,9 +130,11 @@ class RunMirror:
         """Open the run and reply; the training process waits for the reply before it sends more."""
         import wandb
 
-        experiment = start["experiment"] or f"{start['model']}-{start['recipe']}"
-        repeat = f" repeat {start['repeat']}" if start["repeat"] else ""
+        self.name = run_name(start)
+        experiment, budget = _experiment(start), setting(start["config"], "budget")
         tags = dict.fromkeys((experiment, start["model"], start["recipe"], start["data"]))
+        if budget is not None:
+            tags[f"budget {budget:g}"] = None
         settings = wandb.Settings(
             init_timeout=INIT_TIMEOUT_SECONDS,
             finish_timeout=max(1.0, self.settings.wait_seconds - EXIT_SECONDS),
@@ -138,7 +153,7 @@ class RunMirror:
             project=self.settings.project,
             group=self.settings.group,
             job_type="train",
-            name=f"{experiment} seed {start['seed']}{repeat}",
+            name=self.name,
             id=start["run_id"],
             resume="allow",
             tags=[tag[:TAG_LENGTH] for tag in tags],
@@ -150,6 +165,7 @@ class RunMirror:
         self.first_step = run.starting_step  # after the last step that earlier attempts uploaded
         for curve in CURVES:
             run.define_metric(curve, step_metric=AXES[0])
+        run.summary.update(summary_at_start(start))
         self.reply(opened=True)
         return run
 
@@ -192,13 +208,63 @@ class RunMirror:
         import wandb
 
         plain = {k: v for k, v in entry.items() if isinstance(v, str | int | float | bool)}
-        level = entry["target"] or {}  # a budgeted run may have none
-        target = {f"target_{name}": level[name] for name in ("metric", "value") if level}
-        self.run.summary.update(plain | target)
+        self.run.summary.update(plain | _target(entry))
+        if entry["reached"]:
+            self._alert("arrived", "INFO", arrival(entry))
+        elif EXIT_CODES[entry["end_reason"]]:
+            self._alert(entry["end_reason"], "ERROR", entry["end_detail"] or "see its event log")
         artifact = wandb.Artifact(f"entry-{entry['run_id']}", type="ledger-entry")
         with artifact.new_file("entry.json", encoding="utf-8") as file:
             json.dump(entry, file, indent=2)
         self.run.log_artifact(artifact)
+
+    def _alert(self, word: str, level: str, text: str) -> None:
+        if self.settings.alerts:
+            self.run.alert(f"{word}: {self.name}"[:TITLE_LENGTH], text, level)
+
+
+def run_name(start: Event) -> str:
+    """Return the run's name, which has every choice that a suite varies."""
+    chosen = partial(setting, start["config"])
+    words = [_experiment(start)]
+    if (scale := chosen("model.scale", 1.0)) != 1.0:
+        words.append(f"scale {scale:g}")
+    if (budget := chosen("budget")) is not None:
+        words.append(f"budget {budget:g}")
+    if chosen("data.inner_split"):  # a trial of the search for a learning rate
+        words.append(f"lr {chosen('recipe.optimizer.lr'):g}")
+    words.append(f"seed {start['seed']}")
+    if start["repeat"]:
+        words.append(f"repeat {start['repeat']}")
+    return " ".join(words)
+
+
+def summary_at_start(start: Event) -> dict[str, Any]:
+    """Return the columns that are known before the run has trained."""
+    known = {name: start[name] for name in ("model", "recipe", "seed")} | _target(start)
+    if (budget := setting(start["config"], "budget")) is not None:
+        known["budget_asked"] = budget
+    return known
+
+
+def arrival(entry: Event) -> str:
+    """Return one line on a run that reached its target."""
+    level = entry["target"]
+    compute = entry["paper3x_to_target_tfs_days"] or entry["paper3x_tfs_days"]
+    return (
+        f"{level['metric']} {level['value']:.2%} reached with {compute:.3g} tfs-days,"
+        f" after {entry['epochs']:.3g} epochs"
+    )
+
+
+def _experiment(start: Event) -> str:
+    return start["experiment"] or f"{start['model']}-{start['recipe']}"
+
+
+def _target(of: Event) -> dict[str, Any]:
+    """Return metric and value of the target; empty for a budgeted run without one."""
+    level = of["target"]
+    return {f"target_{name}": level[name] for name in ("metric", "value")} if level else {}
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from efficiency_bench.errors import UserError
 from efficiency_bench.tracking import dashboard
-from efficiency_bench.tracking.wandb_process import AXES
+from efficiency_bench.tracking.wandb_process import AXES, COLUMNS
 
 # wandb-workspaces is written for an older pydantic
 pytestmark = pytest.mark.filterwarnings("ignore:Pydantic V1 style")
@@ -31,6 +31,16 @@ def test_accuracy_is_plotted_against_every_axis():
         "summary_metrics.sustained_crossing_epochs",
     ]
     assert (plain["entity"], plain["project"]) == ("someone", "project")
+
+
+def test_the_run_table_has_its_columns_in_a_fixed_order():
+    plain = dashboard.as_json(dashboard.workspace("someone", "project"))
+    (feed,) = (s["run_feed"] for s in plain["spec"]["section"]["run_sets"])
+    shown = ["run:displayName", *(f"summary:{name}" for name in COLUMNS)]
+    assert feed["column_order"] == shown
+    assert [name for name, pinned in feed["column_pinned"].items() if pinned] == shown
+    wanted = {"target_value", "reached", "paper3x_to_target_tfs_days"}
+    assert wanted < set(COLUMNS)
 
 
 def test_the_workspace_is_deterministic():
