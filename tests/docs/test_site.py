@@ -1,8 +1,12 @@
 """The built site, opened from a folder in Debian's Chromium, without a network."""
 
+import contextlib
+import functools
+import http.server
 import shutil
 import subprocess
 import sys
+import threading
 
 import pytest
 import yaml
@@ -10,9 +14,13 @@ import yaml
 from tests.docs.pages import ROOT
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytest.importorskip("material", reason="the extra docs is not installed: make docs")
+pytest.importorskip("material", reason="mkdocs-material is not installed (extra docs): make docs")
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
+NEEDS_CHROMIUM = pytest.mark.skipif(
+    CHROMIUM is None, reason="no chromium here: apt-get install chromium"
+)
+PATIENCE_MS = 120_000
 DESKTOP, PHONE = {"width": 1200, "height": 900}, {"width": 360, "height": 740}
 
 
@@ -38,7 +46,7 @@ def test_every_page_is_in_the_site(site):
     assert all(f"{page}.md" in listed for page in pages)
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: apt-get install chromium")
+@NEEDS_CHROMIUM
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desk", "phone"])
 def test_every_page_opens_without_errors_or_network(site, viewport):
     complaints, requests = [], []
@@ -51,11 +59,73 @@ def test_every_page_opens_without_errors_or_network(site, viewport):
         page.on("request", lambda request: requests.append(request.url))
         page.on("requestfailed", lambda request: complaints.append(request.url))
         for file in sorted(site.glob("*.html")):
-            if file.stem == "404":
-                continue
             page.goto(file.as_uri())
             assert page.inner_text("h1")
             assert page.evaluate("document.documentElement.scrollWidth") == viewport["width"]
         browser.close()
     assert complaints == []
     assert [url for url in requests if not url.startswith(("file://", "data:", "blob:"))] == []
+
+
+@contextlib.contextmanager
+def chromium_page():
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, chromium_sandbox=False)
+        page = browser.new_page(viewport=DESKTOP)
+        page.set_default_timeout(PATIENCE_MS)
+        yield page
+        browser.close()
+
+
+@contextlib.contextmanager
+def served(site):
+    """The site on loopback, by a server that answers unknown addresses with 404.html."""
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def send_error(self, code, message=None, explain=None):
+            self.send_response(code)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write((site / "404.html").read_bytes())
+
+        def log_message(self, *words):
+            pass
+
+    handler = functools.partial(Handler, directory=site)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@NEEDS_CHROMIUM
+@pytest.mark.parametrize("opened", ["from a folder", "from a server"])
+def test_the_search_finds_a_section_and_opens_it(site, opened):
+    with contextlib.ExitStack() as stack:
+        page = stack.enter_context(chromium_page())
+        folder = opened == "from a folder"
+        base = site.as_uri() if folder else stack.enter_context(served(site))
+        page.goto(f"{base}/limits.html")
+        page.locator("input.md-search__input").press_sequentially("preempted")
+        found = page.locator("a.md-search-result__link")
+        found.first.wait_for()
+        addresses = {link.get_attribute("href").split("?")[0] for link in found.all()}
+        assert any(address.endswith("cluster.html") for address in addresses)
+        found.first.click()
+        page.wait_for_url(lambda address: "limits.html" not in address)
+        assert "preempt" in page.inner_text("article").lower()
+
+
+@NEEDS_CHROMIUM
+def test_the_404_page_leads_back_from_any_depth_and_from_a_folder(site):
+    with chromium_page() as page, served(site) as address:
+        for missing in (
+            f"{address}/no/such/page.html",
+            f"{address}/gone",
+            f"{site.as_uri()}/404.html",
+        ):
+            page.goto(missing)
+            assert page.inner_text("h1") == "There is no such page"
+            page.get_by_role("link", name="Limits", exact=True).click()
+            page.wait_for_url("**/limits.html")
+            assert "Not done" in page.inner_text("article")
