@@ -230,8 +230,8 @@ def check_references(setting: str) -> None:
     if "${" in REFERENCE.sub("", setting):
         raise UserError(
             f"{setting!r} is not allowed: ${{...}} may only refer to another key, as in"
-            " ${seed};\nresolvers (oc.env and the like) are off: let the shell expand environment"
-            " variables"
+            " ${seed};\nresolvers (oc.env and the like) are off: type the value,"
+            " or let the shell expand it"
         )
 
 
@@ -245,7 +245,7 @@ def from_plain(values: Mapping[str, Any]) -> RunConfig:
         if isinstance(text, str) and "${" in text:
             raise UserError(
                 f"{key}={text!r} holds ${{, which is not allowed in a stored configuration;"
-                " nothing of it was resolved"
+                " nothing of it was resolved; remove the entry or file that holds it"
             )
     try:
         merged = OmegaConf.merge(OmegaConf.structured(RunConfig), OmegaConf.create(dict(values)))

@@ -148,10 +148,10 @@ def _check_target(config: RunConfig) -> None:
     if target.comparison != ">=":
         raise UserError(f"target.comparison={target.comparison!r} is not allowed; use '>='")
     if target.value is not None and not 0 < target.value <= 1:
-        percent = f"; for {target.value:g} % type target.value={target.value / 100:g}"
-        hint = percent if 1 < target.value <= 100 else ""
+        typed = target.value / 100 if 1 < target.value <= 100 else 0.6
         raise UserError(
-            f"target.value={target.value:g} is not a fraction over 0 and at most 1{hint}"
+            f"target.value={target.value:g} is not a fraction over 0 and at most 1; for"
+            f" {100 * typed:g} % type target.value={typed:g}"
         )
     if not 0 <= target.tolerance < 1:
         raise UserError(
@@ -184,7 +184,8 @@ def _check_budget(config: RunConfig) -> None:
     margin = config.rung_margin
     if margin is not None and not 0 <= margin < 1:
         raise UserError(
-            f"rung_margin={margin:g} must be a share of 1 like 0.03 (three points of accuracy)"
+            f"rung_margin={margin:g} must be a share of 1; for three points of accuracy type"
+            " rung_margin=0.03"
         )
     if config.budget is None:
         return
@@ -224,14 +225,23 @@ def _check_recipe(config: RunConfig) -> None:
     )
     for key, value in fractions:
         if not 0 <= value <= 1:
-            raise UserError(f"{key}={value:g} is not a fraction in [0, 1]")
+            raise UserError(f"{key}={value:g} is not a fraction in [0, 1]; type {key}=0.1")
     if recipe.optimizer.lr <= 0:
-        raise UserError(f"recipe.optimizer.lr={recipe.optimizer.lr:g} must be over 0")
+        raise UserError(
+            f"recipe.optimizer.lr={recipe.optimizer.lr:g} must be over 0; type"
+            " recipe.optimizer.lr=0.1"
+        )
     schedule = recipe.schedule
     if schedule.name == "staircase" and schedule.period <= 0:
-        raise UserError("recipe.schedule=staircase needs recipe.schedule.period over 0")
+        raise UserError(
+            f"recipe.schedule.period={schedule.period:g} must be over 0 for"
+            " recipe.schedule.name=staircase; type recipe.schedule.period=0.1"
+        )
     if schedule.name == "exponential" and schedule.final_fraction <= 0:
-        raise UserError("recipe.schedule=exponential needs recipe.schedule.final_fraction over 0")
+        raise UserError(
+            f"recipe.schedule.final_fraction={schedule.final_fraction:g} must be over 0 for"
+            " recipe.schedule.name=exponential; type recipe.schedule.final_fraction=0.01"
+        )
 
 
 def _check_names_and_dates(config: RunConfig) -> None:
@@ -239,16 +249,18 @@ def _check_names_and_dates(config: RunConfig) -> None:
     names |= {"data.name": config.data.name, "experiment": config.experiment or "none"}
     for key, name in names.items():
         if not SAFE_NAME.fullmatch(name):
-            raise UserError(f"{key}={name!r} may hold only letters, digits and _ . : -")
+            raise UserError(
+                f"{key}={name!r} may hold only letters, digits and _ . : -; type another name"
+            )
     dates = {"model.published": config.model.published, "recipe.date": config.recipe.date}
     for key, date in dates.items():
         try:
             if date is not None:
                 datetime.date.fromisoformat(date)
         except ValueError as error:
-            raise UserError(f"{key}={date!r} is not a date like 2015-12-10") from error
+            raise UserError(f"{key}={date!r} is not a date; type {key}=2015-12-10") from error
 
 
 def _at_least(key: str, value: float, least: float) -> None:
     if value < least:
-        raise UserError(f"{key}={value:g} must be at least {least:g}")
+        raise UserError(f"{key}={value:g} must be at least {least:g}; type {key}={least:g}")

@@ -28,7 +28,7 @@ from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseExceptio
 from efficiency_bench import config as configuration
 from efficiency_bench import config_messages
 from efficiency_bench.config import FOLDER_FORM_FROM_PX, FREE_TABLES, RunConfig
-from efficiency_bench.errors import UserError
+from efficiency_bench.errors import UserError, unknown
 from efficiency_bench.identity import FOLDER
 from efficiency_bench.tuned_rates import with_rate
 
@@ -47,7 +47,7 @@ OWN_SETTINGS = re.compile(
 """The settings of Hydra itself that may be changed.  Its other settings (callbacks, loggers, the
 job's environment) can name programs that Hydra would start."""
 
-SHOWING = ("--cfg", "-c")
+SHOWING = ("--cfg", "-c", "--info", "-i")
 MULTIRUN = ("-m", "--multirun", "hydra.mode=MULTIRUN")
 
 
@@ -85,8 +85,8 @@ def compose(arguments: Sequence[str]) -> list[Composed]:
             refused.append(UserError(f"{place}{error}"))
 
     if sweeping:
-        if any(flag in arguments for flag in SHOWING):
-            raise UserError("--cfg shows the settings of a single run: leave -m out")
+        if any(text.partition("=")[0] in SHOWING for text in arguments):
+            raise UserError("--cfg and --info show the settings of a single run: leave -m out")
         here = [text for text in arguments if not LAUNCHER_SETTING.match(text)]
         with tempfile.TemporaryDirectory() as aside:  # the sweeper writes its config there
             _main("train", _with_override(here, f"hydra.sweep.dir={aside}"), task)
@@ -184,6 +184,8 @@ def check_arguments(arguments: Sequence[str]) -> None:
 
     A command may be pasted from an untrusted page.
     """
+    if (invalid := config_messages.invalid_option(arguments)) is not None:
+        raise UserError(invalid)
     for text in arguments:
         key, equal, _ = text.lstrip("+~").partition("=")
         ours = OWN_SETTINGS.fullmatch(key) and "_target_" not in text
@@ -252,16 +254,15 @@ def _main(config_name: str, arguments: Sequence[str], task: Callable[[DictConfig
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(one_message(error, arguments)) from error
     except ValueError as error:
+        if "Only one of" in str(error):
+            raise UserError("--cfg and --info cannot be combined; leave one of them out") from error
         if "Config group override must be" not in str(error):
             raise
-        typed = ", ".join(text for text in arguments if "=" in text)
-        raise UserError(
-            "experiment, model, recipe, data, suite and form each take the name of a file, or are"
-            f" left out;\na number, true or null is not a name: {typed}"
-        ) from error
+        raise UserError(config_messages.no_file_name(arguments)) from error
     except yaml.YAMLError as error:
         raise UserError(
-            f"a configuration file is not valid YAML: {' '.join(str(error).split())}"
+            f"a configuration file is not valid YAML: {' '.join(str(error).split())};\n"
+            "correct the line that it names"
         ) from error
     finally:
         sys.argv = arguments_before
@@ -280,13 +281,18 @@ def one_message(error: Exception, arguments: Sequence[str]) -> str:
     if text.startswith("You must specify"):
         return _nothing_to_train(arguments)
     if text.startswith("Ambiguous value") or "requires --multirun" in text:
-        return f"{text}; several values are a sweep: add -m"
+        several = re.search(r"'(.*)'", text)
+        return f"{several[1] if several else text} has several values, which is a sweep: add -m"
     if text.startswith("force-add of config groups"):
         return f"{text.partition(': ')[2]}: this is the name of a file; leave out the plus signs"
     if "Available options" in whole:
         start = next(i for i, line in enumerate(lines) if line.startswith("Available options"))
         options = itertools.takewhile(lambda line: " " not in line, lines[start + 1 :])
+        if file := re.search(r"Could not find '(.+)/([^/']*)'", text):
+            return str(unknown(file[1], file[2], options))
         return f"{_without_parent(text)}; known: {', '.join(options)}"
+    if text.startswith("Additional config directory"):
+        return f"{text}; --config-dir=DIR names a folder with configuration files of your own"
     if "not in struct" in whole or "Could not override" in whole:
         key = re.search(r"'([^']*)'", text)
         name = key.group(1) if key else text
@@ -297,7 +303,8 @@ def one_message(error: Exception, arguments: Sequence[str]) -> str:
                 f"{name!r} is not set yet: a new name under {' or '.join(FREE_TABLES)} takes a plus"
                 " sign, as in +model.arguments.NAME=VALUE"
             )
-        return f"unknown key {name!r}; {_known_keys(name)}"
+        near = config_messages.did_you_mean(name, RunConfig)
+        return f"unknown key {name!r}{near}; {_known_keys(name)}"
     merging = re.match(r"Error merging override \+*([\w.]+)=(.*)", text)
     if merging and (rule := config_messages.must_be(RunConfig, merging[1])):
         return f"{merging[1]}={merging[2]} is not allowed: {rule}"
@@ -314,14 +321,16 @@ def unreadable(text: str, sweeping: bool) -> str:
         key, equal, _ = text.partition("=")
         if equal and key.lstrip("+~"):
             return f"unknown key {key!r}; {_known_keys(key)}"
-        return f"{text!r} is not KEY=VALUE; type for example seed=1, or --help for what there is"
+        return config_messages.no_setting(text, RunConfig)
     key, value = typed.groups()
     if not value.isprintable():
         return f"{text!r} cannot be read: it holds a control character; type the value without it"
     odd = " ".join(dict.fromkeys(re.sub(r"[\w/\\+.$%*@?|:,-]", "", value, flags=re.ASCII)))
     rule = config_messages.must_be(RunConfig, key.lstrip("+~"))
-    if value.startswith(("[", "{")) and rule is not None and "must be text" not in rule:
-        return f"{text!r} cannot be read, a bracket does not close: {rule}"
+    if rule is not None and "must be text" not in rule:
+        bracket = ", a bracket does not close" if value.startswith(("[", "{")) else ""
+        several = "; several are separated by single commas" if sweeping else ""
+        return f"{text!r} cannot be read{bracket}: {rule}{several}"
     values = value.split(",") if sweeping else [value]
     fixed = f"{key}={','.join(map(_quoted, values))}"
     try:

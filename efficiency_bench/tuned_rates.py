@@ -77,7 +77,10 @@ def read_rates(name: str) -> TunedRates:
     try:
         return TunedRates.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except OSError as error:
-        raise UserError(f"cannot read rates={name}: {error.strerror or error}") from error
+        raise UserError(
+            f"cannot read rates={name}: {error.strerror or error}; make it readable, or name"
+            " another file"
+        ) from error
     except (UnicodeDecodeError, yaml.YAMLError, ValidationError) as error:
         raise UserError(
             f"rates={name} is not a file of rates: {' '.join(str(error).split())[:200]};\n"

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 import wandb
+from hydra._internal.utils import get_args_parser
 from wandb.errors import UsageError
 
 from efficiency_bench import config, hydra_app
 from efficiency_bench.config_checks import check, check_wandb_names
+from efficiency_bench.config_messages import OPTIONS, VALUED_OPTIONS, invalid_option
 from efficiency_bench.errors import UserError
 from tests.cli.users import refused
 from tests.commands import command
@@ -158,14 +160,75 @@ def test_values_of_a_sweep_are_quoted_one_by_one():
         ("recipe.epochs=range(1,3)", ["add -m"]),
         ("++data=cifar10", ["'++data=cifar10'", "leave out the plus signs"]),
         ("run_dir=${nowhere}", ["run_dir refers to ${nowhere}", "not a key"]),
+        # the file of a group
+        ("experiment=resnet19", ["unknown experiment 'resnet19'", "did you mean resnet18?"]),
+        ("data=cifar", ["unknown data 'cifar'", "known: cifar10, cifar100"]),
+        ("form=tiny", ["unknown form 'tiny'", "known: imagenet, small"]),
+        ("target=0.6", ["target=0.6 is not allowed", "the name of a file", "target.value=0.6"]),
+        ("suite=3", ["suite=3 is not allowed", "type suite=NAME"]),
+        # misspelt keys
+        ("recipe.epoch=3", ["unknown key 'recipe.epoch'", "did you mean recipe.epochs?"]),
+        ("epochs=3", ["unknown key 'epochs'", "did you mean recipe.epochs?"]),
+        ("optimizer=sgd", ["unknown key 'optimizer'", "did you mean recipe.optimizer?"]),
+        # wrong types
+        ("seed=1.5", ["seed=1.5 is not allowed", "a whole number", "type seed=1"]),
+        ("seed=", ["seed= is not allowed", "a whole number", "type seed=1"]),
+        ("recipe.epochs=ten", ["a number", "type recipe.epochs=10"]),
+        ("target.value=60", ["at most 1", "for 60 % type target.value=0.6"]),
+        # no equals sign, or too many
+        ("seed 1", ["'seed 1' is not KEY=VALUE", "type seed=1"]),
+        ("seed:1", ["'seed:1' is not KEY=VALUE", "type seed=1"]),
+        ("experiment", ["'experiment' is not KEY=VALUE", "type experiment=NAME"]),
+        ("seed==1", ["'seed==1' cannot be read", "type seed=1"]),
+        # options
+        ("--seed=1", ["unknown option '--seed=1'", "type seed=1"]),
+        ("-n", ["unknown option '-n'", "known: -m", "type KEY=VALUE"]),
+        ("--config-name=x", ["unknown option", "--config-dir DIR"]),
+        ("--config-dir=/nowhere", ["'/nowhere' not found", "--config-dir=DIR names a folder"]),
+        ("--cfg=jobs", ["--cfg jobs is not allowed", "type --cfg job"]),
+        ("--cfg", ["--cfg is not allowed", "type --cfg job"]),
+        # sweeps
+        ("seed=0,1", ["seed=0,1 has several values", "add -m"]),
+        ("seed=range(0,3", ["'seed=range(0,3' cannot be read", "type seed=1"]),
     ],
 )
 def test_errors_do_not_use_hydras_terms(argument, words):
     line = error_message(*RUN, argument)
     for word in words:
         assert word in line
-    for word in ("Exception", "mismatched", "expecting", "Union", "ListConfig", "Structured"):
+    hydras = ("Exception", "mismatched", "expecting", "Union", "ListConfig", "Structured")
+    for word in (*hydras, "Ambiguous", "Could not", "struct", "config group", "usage:"):
         assert word not in line
+
+
+@pytest.mark.parametrize(
+    ("argument", "words"),
+    [
+        ("seed=0,,1", ["'seed=0,,1' cannot be read", "type seed=1", "single commas"]),
+        ("seed=0..3", ["seed=0..3 is not allowed", "type seed=1"]),
+        ("experiment=resnet18,resnet19", ["unknown experiment 'resnet19'"]),
+        ("suite=cards", ["unknown suite 'cards'", "did you mean card?"]),
+        ("--cfg=job", ["leave -m out"]),
+        ("--info", ["leave -m out"]),
+    ],
+)
+def test_errors_of_a_sweep_say_what_to_type(argument, words):
+    line = error_message("-m", *RUN, argument)
+    for word in words:
+        assert word in line
+
+
+def test_without_a_network_the_message_says_how_to_name_one():
+    for given in ((), ("model=resnet18",), ("recipe=small_plain",), ("data=digits",)):
+        assert "experiment=NAME" in error_message(*given)
+    assert "add -m" in error_message("suite=card", "data=digits")
+
+
+def test_the_options_are_those_of_hydra_that_are_of_use_here():
+    """Hydra's own parser would print its usage and exit."""
+    known = {flag for action in get_args_parser()._actions for flag in action.option_strings}
+    assert {*OPTIONS, *VALUED_OPTIONS} <= known
+    assert invalid_option(("-m", "--cfg", "job", "--config-dir", "own", "--info", "seed=1")) is None
 
 
 @pytest.mark.parametrize("given", [(), ("model.name=timm:mobilenetv4_conv_small",)])

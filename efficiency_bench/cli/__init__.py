@@ -29,9 +29,10 @@ app = typer.Typer(
 FIRST_COMMANDS = """\
 efficiency-bench train -m suite=card data=digits   train five small networks
 efficiency-bench report --out report               write a page of the results
-efficiency-bench doctor                            show what this machine lacks
+efficiency-bench fit --data digits                 fit the halving time to them
 
-All verbs: efficiency-bench --help    One verb: efficiency-bench train --help"""
+All verbs: efficiency-bench --help    One verb: efficiency-bench train --help
+What this machine has and lacks: efficiency-bench doctor"""
 
 EXAMPLES = {
     "train": "train -m suite=card data=digits",
@@ -123,7 +124,7 @@ class _VisibleFormatter(logging.Formatter):
 
 
 def main() -> None:
-    """Run a verb; a user's mistake prints one to three lines and exits with code 2."""
+    """Run a verb; a user's mistake prints a few lines and exits with code 2."""
     handler = logging.StreamHandler()
     handler.setFormatter(_VisibleFormatter("%(levelname)s: %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])

@@ -225,7 +225,7 @@ def decompose(
     selection = Selection(data=data, target=target, tier=tier, estimand=estimand)
     if old is None and new is None:
         if at is not None:
-            raise UserError("--at goes with --from and --to")
+            raise UserError("--at needs two corners: add --from and --to, or leave --at out")
         split = epochs_and_images(entries, selection)
         if as_json:
             print_json([row.model_dump(mode="json") for row in split])

@@ -36,7 +36,10 @@ def track_sync(
     from efficiency_bench.tracking.wandb_mirror import Session
 
     if folders and ledger is not None:
-        raise UserError("name run folders or --ledger DIR, not both")
+        raise UserError(
+            f"{folders[0]} with --ledger {ledger} is not possible: name run folders or a ledger,"
+            " not both"
+        )
     left_out: list[str] = []
     if folders:
         runs = [of_folder(folder) for folder in folders]

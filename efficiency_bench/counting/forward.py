@@ -125,7 +125,8 @@ def _per_image(counts: Mapping[str, int], batch: int) -> dict[str, int]:
         if rest and not name.startswith(ELEMENTS):
             raise UserError(
                 f"{name}: {count} MACs for {batch} images is not a whole number per image, so this"
-                " model's compute is not proportional to the images"
+                " model's compute is not proportional to the images\n"
+                "choose another model; this one cannot be counted"
             )
         result[name] = quotient + bool(rest)
     return result

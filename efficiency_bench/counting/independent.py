@@ -158,7 +158,8 @@ def _loss(output: object, name: str) -> Tensor:
     ):
         raise UserError(
             f"{name} returns {_described(output)} in train mode; a network must return logits"
-            " (batch, classes), or a tuple of them, the main logits first"
+            " (batch, classes), or a tuple of them, the main logits first; change its forward, or"
+            " choose another model"
         )
     total = torch.zeros((), device=heads[0].device)
     for logits in heads:
@@ -178,7 +179,8 @@ def _divided(total: int, batch: int) -> int:
     if rest:
         raise UserError(
             f"{total} MACs for {batch} images is not a whole number per image, so this model's"
-            " compute is not proportional to the images"
+            " compute is not proportional to the images\n"
+            "choose another model; this one cannot be counted"
         )
     return quotient
 

@@ -162,7 +162,8 @@ def trace(model: nn.Module, images: torch.Tensor) -> tuple[dict[str, Counter[str
     except (RuntimeError, ValueError, AssertionError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise UserError(
-            f"{type(model).__name__} cannot take images of {images.shape[-1]} px: {reason}"
+            f"{type(model).__name__} cannot take images of {images.shape[-1]} px: {reason};\n"
+            "choose another side (data.image_px=, or audit --resolution) or model"
         ) from error
     refused |= _unlisted({module: analysis.unsupported_ops(module) for module in counts})
     return dict(counts), refused

@@ -108,7 +108,7 @@ def _check_different(
 def _read_classes(archive: Archive, path: Path) -> tuple[str, ...]:
     names = _field(archive, path, restricted_pickle.load(path), archive.class_names_key)
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise UserError(f"{path}: {archive.class_names_key} is not a list of names")
+        raise _damaged(path, f"{archive.class_names_key} is not a list of names")
     return tuple(names)
 
 
@@ -123,21 +123,26 @@ def _read_batch(archive: Archive, path: Path, classes: int) -> tuple[np.ndarray,
         or pixels.dtype != np.uint8
         or pixels.shape[1:] != (width,)
     ):
-        raise UserError(f"{path}: data is not an array of {width} bytes per image")
+        raise _damaged(path, f"data is not an array of {width} bytes per image")
     if not isinstance(labels, list) or not all(isinstance(label, int) for label in labels):
-        raise UserError(f"{path}: {archive.label_key} is not a list of integers")
+        raise _damaged(path, f"{archive.label_key} is not a list of integers")
     if len(labels) != len(pixels):
-        raise UserError(f"{path}: {len(pixels)} images have {len(labels)} labels")
+        raise _damaged(path, f"{len(pixels)} images have {len(labels)} labels")
     wrong = next((label for label in labels if not 0 <= label < classes), None)
     if wrong is not None:
-        raise UserError(f"{path}: label {wrong} is outside 0 to {classes - 1}")
+        raise _damaged(path, f"label {wrong} is outside 0 to {classes - 1}")
     return pixels, np.array(labels, dtype=np.int64)
+
+
+def _damaged(path: Path, why: str) -> UserError:
+    return UserError(f"{path}: {why}; {restricted_pickle.AGAIN}")
 
 
 def _field(archive: Archive, path: Path, content: dict[str, Any], key: str) -> Any:
     if key not in content:
         raise UserError(
-            f"{path} is not a file of {archive.source.name}'s Python archive: it has no {key!r}"
+            f"{path} is not a file of {archive.source.name}'s Python archive: it has no {key!r};"
+            f" {restricted_pickle.AGAIN}"
         )
     return content[key]
 

@@ -72,7 +72,10 @@ def _write(part: DataSplits, out: Path) -> Path:
         names = {cifar.CIFAR10.class_names_key: list(part.train.classes)}
         files.put(folder / cifar.CIFAR10.meta_file, pickle.dumps(names, protocol=2))
     except OSError as error:
-        raise UserError(f"cannot write to {out}: {error.strerror or error}") from error
+        raise UserError(
+            f"cannot write to {out}: {error.strerror or error}; free some space or name another"
+            " folder"
+        ) from error
     return folder
 
 

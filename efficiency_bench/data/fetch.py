@@ -150,7 +150,10 @@ def _unpack(source: RemoteArchive, part: BufferedRandom, final: Path) -> None:
             # "data": rejects paths and links outside the folder, and devices
             archive.extractall(aside, filter="data")
         if not (aside / source.folder).is_dir():
-            raise UserError(f"the archive from {source.url} has no folder {source.folder}")
+            raise UserError(
+                f"the archive from {source.url} has no folder {source.folder}; get it elsewhere,"
+                f" and unpack it into {final.parent}"
+            )
         for path in aside.rglob("*"):
             if path.is_file():
                 with path.open("rb") as file:
@@ -158,7 +161,10 @@ def _unpack(source: RemoteArchive, part: BufferedRandom, final: Path) -> None:
         (aside / source.folder).replace(final)
     except tarfile.TarError as error:
         why = str(error).splitlines()[0]
-        raise UserError(f"the archive from {source.url} is rejected: {why}") from error
+        raise UserError(
+            f"the archive from {source.url} is rejected: {why}; get it elsewhere, and unpack it"
+            f" into {final.parent}"
+        ) from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 

@@ -166,7 +166,10 @@ def scan(folder: Path) -> PhotoSet:
         classes.sort()
         listed = [sorted(_images(folder, name, skipped)) for name in classes]
     except OSError as error:
-        raise UserError(f"cannot list {error.filename or folder}: {error.strerror}") from error
+        raise UserError(
+            f"cannot list {error.filename or folder}: {error.strerror}; make it readable, or name"
+            " another data.root="
+        ) from error
     labels = [label for label, files in enumerate(listed) for _ in files]
     return PhotoSet(
         folder=folder,
@@ -189,7 +192,10 @@ def check_listed(photos: PhotoSet) -> None:
         left = photos.skipped.images[empty]
         there = f", but {left:,} other files, which are skipped" if left else ""
         known = " ".join(IMG_EXTENSIONS)
-        raise UserError(f"{folder / empty} has no images (files ending in {known}){there}")
+        raise UserError(
+            f"{folder / empty} has no images (files ending in {known}){there};\n"
+            "put images there, or remove the folder from train/ and val/"
+        )
 
 
 def _images(folder: Path, name: str, skipped: SkippedFiles) -> list[tuple[bytes, int]]:

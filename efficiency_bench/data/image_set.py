@@ -67,15 +67,21 @@ def check_splits(splits: DataSplits, where: str) -> DataSplits:
     for name, part in (("training", splits.train), ("validation", splits.val)):
         if len(part.images) != len(part.labels):
             raise UserError(
-                f"{where}: {len(part.images)} {name} images have {len(part.labels)} labels"
+                f"{where}: {len(part.images)} {name} images have {len(part.labels)} labels; give"
+                " each image one label"
             )
         if len(part) == 0:
-            raise UserError(f"{where}: the {name} set is empty")
+            raise UserError(f"{where}: the {name} set is empty; put images into it")
         if part.images.dtype != torch.uint8 or part.images.ndim != 4:
-            raise UserError(f"{where}: the {name} images are not uint8 [N, 3, side, side]")
+            raise UserError(
+                f"{where}: the {name} images are not uint8 [N, 3, side, side]; convert them"
+            )
         low, high = int(part.labels.min()), int(part.labels.max())
         if low < 0 or high >= len(part.classes):
-            raise UserError(f"{where}: a {name} label lies outside 0..{len(part.classes) - 1}")
+            raise UserError(
+                f"{where}: a {name} label lies outside 0..{len(part.classes) - 1}; correct it, or"
+                " name more classes"
+            )
     check_classes(where, splits.train.classes, splits.val.classes)
     return splits
 
@@ -93,7 +99,8 @@ def check_classes(where: str, train: tuple[str, ...], val: tuple[str, ...]) -> N
             )
     if train != val:
         raise UserError(
-            f"{where}: training and validation classes differ; {_difference(train, val)}"
+            f"{where}: training and validation classes differ; {_difference(train, val)}\n"
+            "rename or remove folders until both have the same"
         )
     if len(train) < 2:
         named = f" ({train[0]})" if train else ""
@@ -148,7 +155,8 @@ def balanced_indices(labels: Sequence[int], classes: int, count: int, key: str) 
     """
     if not classes <= count <= len(labels):
         raise UserError(
-            f"{key}={count} is not between {classes} (one per class) and {len(labels)} (all)"
+            f"{key}={count} is not between {classes} (one per class) and {len(labels)} (all);"
+            f" type {key}={min(len(labels), 100 * classes)}"
         )
     if count == len(labels):
         return list(range(count))

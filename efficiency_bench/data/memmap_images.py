@@ -81,7 +81,10 @@ def load(root: Path, tell: Tell = quiet) -> tuple[DataSplits, tuple[str, ...]]:
     check_classes(str(root), train.classes, val.classes)
     made_of = {(record.source_digest, record.side_px) for record in (train_record, val_record)}
     if len(made_of) > 1:
-        raise UserError(f"train.npy and val.npy in {root} have different sources or sides")
+        raise UserError(
+            f"train.npy and val.npy in {root} have different sources or sides;\n"
+            f"remove them and write both again: efficiency-bench data write-memory SOURCE {root}"
+        )
     train_file, val_file = (file_of(root, split) for split in SPLITS)
     check_apart(train_file, val_file, train_record.sha256, val_record.sha256)
     digest = digest_json([record.sha256 for record in (train_record, val_record)])
@@ -237,7 +240,10 @@ def _write_file(
         )
         finish(file, record)
     except OSError as error:
-        raise UserError(f"cannot write {file}: {error.strerror or error}") from error
+        raise UserError(
+            f"cannot write {file}: {error.strerror or error}; free some space or name another"
+            " folder"
+        ) from error
     finally:
         draft.unlink(missing_ok=True)
     return record

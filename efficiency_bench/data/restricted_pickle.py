@@ -22,6 +22,8 @@ from efficiency_bench.files import open_own
 LARGEST_BYTES = 1 << 30
 """Largest accepted file; CIFAR's largest has 155 MB."""
 
+AGAIN = "get the archive again from a source that you trust"
+
 _UINT8 = ("u1", "|u1", "uint8")
 
 
@@ -145,7 +147,7 @@ def load(path: Path) -> dict[str, Any]:
             data = file.read(LARGEST_BYTES + 1)
         if len(data) > LARGEST_BYTES:
             raise UserError(
-                f"{path} has over {LARGEST_BYTES >> 30} GiB, so it is not from an archive"
+                f"{path} has over {LARGEST_BYTES >> 30} GiB, so it is not from an archive; {AGAIN}"
             )
         _check_memo(data)
         content = _Unpickler(io.BytesIO(data), encoding="latin1").load()
@@ -153,19 +155,23 @@ def load(path: Path) -> dict[str, Any]:
             content = {key: v.build() if isinstance(v, _Array) else v for key, v in content.items()}
     except _RefusedError as error:
         raise UserError(
-            f"{path} names {error}, which no image archive needs; no code was run."
-            " Get the archive again from a source that you trust"
+            f"{path} names {error}, which no image archive needs; no code was run; {AGAIN}"
         ) from None
     except FileNotFoundError:
         raise UserError(f"{path} is missing; unpack the whole archive again") from None
     except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
+        raise UserError(
+            f"cannot read {path}: {error.strerror or error}; make it readable, or name another"
+            " data.root="
+        ) from error
     except UserError:
         raise
     except Exception as error:  # damaged pickles may raise anything
-        raise UserError(f"{path} is damaged or not a pickle: {error}") from error
+        raise UserError(f"{path} is damaged or not a pickle: {error}; {AGAIN}") from error
     if not isinstance(content, dict):
-        raise UserError(f"{path} contains a {type(content).__name__}, not an archive's dictionary")
+        raise UserError(
+            f"{path} contains a {type(content).__name__}, not an archive's dictionary; {AGAIN}"
+        )
     return content
 
 

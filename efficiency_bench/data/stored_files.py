@@ -106,7 +106,10 @@ def read_record(file: Path, kind: type[Kind]) -> Kind:
     except FileNotFoundError:
         raise UserError(f"no {path}, so {file.name} was never finished; {again}") from None
     except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
+        raise UserError(
+            f"cannot read {path}: {error.strerror or error}; make it readable, or name another"
+            " data.root="
+        ) from error
     except ValidationError as error:
         raise UserError(f"{path} is not a valid record; {again}") from error
     if record.file != file.name:
@@ -121,7 +124,10 @@ def locked(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(folder, os.O_RDONLY)
     except OSError as error:
-        raise UserError(f"cannot write to {folder}: {error.strerror or error}") from error
+        raise UserError(
+            f"cannot write to {folder}: {error.strerror or error}; make it writable, or name"
+            " another folder"
+        ) from error
     try:
         lock(descriptor, wait_seconds=0)
         yield

@@ -124,7 +124,10 @@ def _digest(path: Path, last: int | None) -> bytes:
                 file.seek(max(0, size - last))
             return hashlib.sha256(b"%d " % size + file.read()).digest()
     except OSError as error:
-        raise UserError(f"cannot read the image {path}: {error.strerror or error}") from error
+        raise UserError(
+            f"cannot read the image {path}: {error.strerror or error}; make it readable, or move"
+            " it away"
+        ) from error
 
 
 def _rows(images: Tensor) -> Iterable[bytes]:

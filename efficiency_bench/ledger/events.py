@@ -241,7 +241,9 @@ def _content(path: Path) -> bytes:
     try:
         return read_regular(path, LARGEST_OWN_LOG_BYTES)
     except OSError as error:
-        raise UserError(f"no event log to read at {path}: {error.strerror}") from error
+        raise UserError(
+            f"no event log to read at {path}: {error.strerror}; name the folder of a run"
+        ) from error
 
 
 def parse_events(content: bytes, name: str) -> EventsRead:
@@ -251,7 +253,10 @@ def parse_events(content: bytes, name: str) -> EventsRead:
     whole = max((n for n, event in enumerate(events, start=1) if event is not None), default=0)
     for number, event in enumerate(events[:whole], start=1):
         if event is None:
-            raise UserError(f"{name}, line {number}: not an event; the log was changed by hand?")
+            raise UserError(
+                f"{name}, line {number}: not an event; the log was changed by hand?\n"
+                "restore it from a copy, or train again in another folder: run_dir=DIR"
+            )
     torn = b"\n".join(lines[whole:]).decode("utf-8", errors="replace") or None
     read = tuple(event for event in events[:whole] if event is not None)
     return EventsRead(read, torn, _first_broken(lines[:whole]))

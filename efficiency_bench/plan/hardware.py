@@ -44,8 +44,8 @@ class Hardware(BaseModel):
         """FLOP/s that training reaches on all devices; UserError for an unlisted precision."""
         if precision not in self.peak_flops_per_second:
             raise UserError(
-                f"hardware={self.name} has no figures for precision={precision}; it has:"
-                f" {', '.join(self.peak_flops_per_second)}"
+                f"hardware={self.name} has no figures for precision={precision}; type"
+                f" precision= with one of {', '.join(self.peak_flops_per_second)}"
             )
         return self.devices * self.peak_flops_per_second[precision] * self.utilisation
 
@@ -60,7 +60,9 @@ def load_hardware(asked: str) -> Hardware:
         try:
             return _parsed(own.read_text(encoding="utf-8"), asked)
         except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"cannot read hardware={asked}: {error}") from error
+            raise UserError(
+                f"cannot read hardware={asked}: {error}; name a file that can be read"
+            ) from error
     tables = importlib.resources.files("efficiency_bench.configs") / "hardware"
     names = {Path(file.name).stem for file in tables.iterdir() if file.name.endswith(".yaml")}
     if asked not in names:
@@ -74,12 +76,13 @@ def _parsed(text: str, asked: str) -> Hardware:
         return Hardware.model_validate(yaml.safe_load(text))
     except yaml.YAMLError as error:
         raise UserError(
-            f"hardware={asked} is not valid YAML: {' '.join(str(error).split())}"
+            f"hardware={asked} is not valid YAML: {' '.join(str(error).split())};\n"
+            "write lines of KEY: VALUE, as in configs/hardware/"
         ) from error
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "the file"
         raise UserError(
             f"hardware={asked}: {place}: {first['msg']};\n"
-            f"its keys are: {', '.join(Hardware.model_fields)}"
+            f"change it; its keys are: {', '.join(Hardware.model_fields)}"
         ) from error

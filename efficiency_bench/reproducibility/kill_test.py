@@ -56,7 +56,9 @@ def command(
     proofs: list[Proof] = []
 
     if is_sweep(arguments):
-        raise UserError("verify-resume tests a single run: leave out -m and comma lists")
+        raise UserError(
+            "verify-resume tests a single run, not a sweep: leave out -m and comma lists"
+        )
     for composed in compose(arguments):
         check_config(composed.config)
         for news in prove(composed.config, out, kills, seed):
@@ -99,7 +101,10 @@ def prove(config: RunConfig, folder: Path, kills: int, seed: int) -> Iterator[st
     status = forked(lambda: count_writes(plain, writes_file))
     seconds = time.monotonic() - began
     if status != 0:
-        raise UserError(f"the undisturbed run ended with exit code {status}: see {folder}")
+        raise UserError(
+            f"the undisturbed run ended with exit code {status}: see {folder};\n"
+            "make it end with 0 first: efficiency-bench train with the same arguments"
+        )
     writes = int(writes_file.read_text())
     yield f"undisturbed: {seconds:.1f} s, {writes} disk writes"
     places: list[str] = []
@@ -115,7 +120,10 @@ def prove(config: RunConfig, folder: Path, kills: int, seed: int) -> Iterator[st
         places.append(place)
         yield f"killed {len(places)}/{kills}: {place}"
     if (status := forked(lambda: run(disturbed).exit_code)) != 0:
-        raise UserError(f"the run could not resume: exit code {status}, see {folder}")
+        raise UserError(
+            f"the run could not resume: exit code {status}, see {folder};\n"
+            "run efficiency-bench train with the same arguments to see why"
+        )
     yield from check(places, plain, disturbed, final=True)
 
 
@@ -233,7 +241,10 @@ def watched_writes(at: Callable[[int, str, bool], None]) -> Iterator[None]:
 
 def _check_ended(code: int) -> None:
     if code != 0:
-        raise UserError(f"an attempt ended with exit code {code} before it was killed")
+        raise UserError(
+            f"an attempt ended with exit code {code} before it was killed;\n"
+            "run efficiency-bench train with the same arguments to see why"
+        )
 
 
 def _code_of(child: Callable[[], int]) -> int:

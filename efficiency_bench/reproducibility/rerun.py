@@ -79,11 +79,17 @@ def reproduce(ledger: Path, run_id: str, data_root: Path | None, out: Path) -> R
     """
     process = this_process()
     if process.world_size > 1:
-        raise UserError("a run is retrained in one process; leave out torchrun or srun")
+        raise UserError(
+            f"a run is retrained in one process, not in {process.world_size}; leave out torchrun or"
+            " srun"
+        )
     read = store.read(ledger)
     committed = store.matching(read.entries, run_id)
     if committed.tier != "measured":
-        raise UserError(f"{committed.run_id} was not trained with this harness: nothing to repeat")
+        raise UserError(
+            f"{committed.run_id} was not trained with this harness, so there is nothing to repeat;"
+            "\nname a run of tier measured, see efficiency-bench ledger list --json"
+        )
     folder = out / committed.run_id
     for baseline in committed.target.baseline_run_ids if committed.target else ():
         _copy_to(ledger, store.matching(read.entries, baseline), folder / "ledger")

@@ -138,6 +138,6 @@ def _state(path: str | None, process: Process) -> State | None:
     if isinstance(found, str):
         raise UserError(
             f"{process} cannot read {path}: {found};\n"
-            "the run's folder must be the same on every machine"
+            "name a run_dir= that is the same folder on every machine"
         )
     return found.state

@@ -139,7 +139,10 @@ def queue(name: str) -> list[str]:
     command = ["squeue", "--noheader", "--me", f"--name={name}", "--format=%i"]
     asked = subprocess.run(command, capture_output=True, text=True, check=False)
     if asked.returncode != 0:
-        raise UserError(f"Slurm does not respond: {asked.stderr.strip().splitlines()[-1]}")
+        raise UserError(
+            f"Slurm does not respond: {asked.stderr.strip().splitlines()[-1]};\n"
+            "run the command again once squeue works, or leave hydra/launcher out to train here"
+        )
     return asked.stdout.split()
 
 

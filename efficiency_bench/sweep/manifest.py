@@ -143,14 +143,20 @@ def read(folder: Path) -> Sweep:
     try:
         sweep = Sweep.model_validate_json(read_regular(path, LARGEST_BYTES))
     except OSError as error:
-        raise UserError(f"no sweep to read at {path}: {error.strerror}") from error
+        raise UserError(
+            f"no sweep to read at {path}: {error.strerror}; to write it, run the command that"
+            " started the sweep again"
+        ) from error
     except ValidationError as error:
         raise UserError(
             f"{path} is not a valid manifest; to rewrite it, run the command that started the sweep"
             " again"
         ) from error
     if sweep.format != FORMAT or sweep.name != folder.name:
-        raise UserError(f"{path} is of another version, or of another sweep ({sweep.name})")
+        raise UserError(
+            f"{path} is of another version, or of another sweep ({sweep.name});\n"
+            "to rewrite it, run the command that started the sweep again"
+        )
     return sweep
 
 
@@ -184,7 +190,10 @@ def write_note(folder: Path, number: int, note: RunNote) -> None:
     try:
         put(path, f"{note.model_dump_json(indent=2)}\n".encode())
     except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
+        raise UserError(
+            f"cannot write {path}: {error.strerror or error}; free some space or make the folder"
+            " writable"
+        ) from error
 
 
 def read_note(folder: Path, number: int) -> RunNote:

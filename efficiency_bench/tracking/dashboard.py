@@ -82,7 +82,7 @@ def save(built: Any) -> str:
         raise UserError(
             f"W&B rejected the workspace: {type(error).__name__}:"
             f" {str(error).splitlines()[0] if str(error) else 'no reason given'}\n"
-            "it needs a key (WANDB_API_KEY, or `wandb login`) and a project with runs"
+            "set WANDB_API_KEY or run `wandb login`, and name a --project that has runs"
         ) from error
 
 

@@ -41,12 +41,16 @@ def of_folder(folder: Path) -> LoggedRun:
     events: Sequence[Event] = read_events(folder / "events.jsonl").events
     start = next((event for event in events if event["event"] == "start"), None)
     if start is None:
-        raise UserError(f"the run in {folder} never started: its event log has no start")
+        raise UserError(
+            f"the run in {folder} never started: its event log has no start; leave it out"
+        )
     path = folder / "entry.json"
     try:
         run_id, events = str(start["run_id"]), effective_events(events)
     except UNREADABLE as error:
-        raise UserError(f"the event log of {folder} is incomplete: {error!r}") from error
+        raise UserError(
+            f"the event log of {folder} is incomplete: {error!r}; leave this folder out"
+        ) from error
     store.entry_path(folder, run_id)  # checks the id: wandb names its own folder by it
     try:
         entry = Entry.model_validate_json(read_regular(path, store.LARGEST_ENTRY_BYTES))

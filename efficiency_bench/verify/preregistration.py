@@ -78,9 +78,14 @@ def read(path: Path) -> Registration:
     try:
         return Registration.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
+        raise UserError(
+            f"cannot read {path}: {error.strerror or error}; name a file that plan --register wrote"
+        ) from error
     except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+        raise UserError(
+            f"{path} is not valid YAML: {' '.join(str(error).split())};\n"
+            "restore it, or name another file that plan --register wrote"
+        ) from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the file"
@@ -206,9 +211,14 @@ def register(configs: Sequence[RunConfig], path: Path) -> Registration:
     """
     shared = {(c.data.name, c.estimand, str(dataclasses.asdict(c.target))) for c in configs}
     if len(shared) != 1:
-        raise UserError("a registration has one data set, one target and one estimand")
+        raise UserError(
+            f"--register got {len(shared)} combinations of data set, target and estimand, and a"
+            " registration has one: leave out the others"
+        )
     if any(config.repeat for config in configs):
-        raise UserError("a repeat cannot be registered before its first run fails: leave it out")
+        raise UserError(
+            "repeat= cannot be registered before its first run has failed: leave it out"
+        )
     first = configs[0]
     registration = Registration(
         schema_version=1,
@@ -228,7 +238,9 @@ def register(configs: Sequence[RunConfig], path: Path) -> Registration:
             f"{path} already exists and a registration is never overwritten; name another file"
         ) from None
     except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
+        raise UserError(
+            f"cannot write {path}: {error.strerror or error}; name another file"
+        ) from error
     return registration
 
 
@@ -241,7 +253,7 @@ def _rows(configs: Sequence[RunConfig]) -> list[RegisteredRow]:
         if known != decided or config.seed in seeds:
             raise UserError(
                 f"{name[0]} {name[1]}: a row has one configuration and each seed once; runs that"
-                " share model and recipe\nmay differ only in seed and budget"
+                " share model and recipe\nmay differ only in seed and budget; leave the others out"
             )
         seeds.append(config.seed)
     return [

@@ -49,8 +49,9 @@ def test_without_a_verb_three_commands_are_printed(typed):
     assert result.returncode == 2
     assert result.stdout == f"{FIRST_COMMANDS}\n"
     lines = FIRST_COMMANDS.splitlines()[:3]
-    assert [line.split()[1] for line in lines] == ["train", "report", "doctor"]
+    assert [line.split()[1] for line in lines] == ["train", "report", "fit"]
     assert "--help" in result.stdout
+    assert "efficiency-bench doctor" in result.stdout
     assert max(map(len, result.stdout.splitlines())) <= 80
 
 

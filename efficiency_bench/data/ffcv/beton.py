@@ -99,7 +99,10 @@ def read(path: Path) -> Beton:
         with path.open("rb") as file:
             return _read(path, file, path.stat().st_size)
     except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
+        raise UserError(
+            f"cannot read {path}: {error.strerror or error}; make it readable, or name another"
+            " data.root="
+        ) from error
 
 
 def _read(path: Path, file: BinaryIO, size: int) -> Beton:

@@ -55,7 +55,10 @@ def load(
     tell(f"{root}: {set_line(*counts)}")
     check_classes(str(root), train_record.classes, val_record.classes)
     if train_record.source_digest != val_record.source_digest:
-        raise UserError(f"train.beton and val.beton in {root} were made from different folders")
+        raise UserError(
+            f"train.beton and val.beton in {root} were made from different folders;\n"
+            f"remove them and write both again: efficiency-bench data write-ffcv SOURCE {root}"
+        )
     check_apart(train.path, val.path, train_record.content_digest, val_record.content_digest)
     notes = (
         _stored_note(train_record, val_record),

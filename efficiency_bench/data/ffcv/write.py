@@ -148,7 +148,10 @@ def _run_writer(
                 done, since = count, time.monotonic()
                 progress(done)
         if writer.wait() != 0:
-            raise UserError(f"{options.out} cannot be written: {_last_line(errors)}")
+            raise UserError(
+                f"{options.out} cannot be written: {_last_line(errors)};\n"
+                "free some space or name another folder, and run the command again"
+            )
 
 
 def _line(stream: IO[bytes], seconds: float) -> bytes:

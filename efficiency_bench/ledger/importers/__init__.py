@@ -88,5 +88,8 @@ def _sources(form: str, path: Path, patterns: tuple[str, ...]) -> list[Source]:
         raise UserError(f"no file or folder {path}\nname one: ledger import {form} PATH")
     sources = files_under(dawnbench.table_of(path) if form == "dawnbench" else path, patterns)
     if not sources:
-        raise UserError(f"no {form} file in {path}: one is called {' or '.join(patterns)}")
+        raise UserError(
+            f"no {form} file in {path}: one is called {' or '.join(patterns)};\n"
+            f"name the file or its folder: ledger import {form} PATH"
+        )
     return sources
