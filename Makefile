@@ -98,8 +98,7 @@ campaign: $(STAMP) ## search the rates and run the ladder of suite=ladder on CIF
 	test -z "$(ROOT100)" || $(BIN)/efficiency-bench train -m suite=ladder $(CAMPAIGN_ON100)
 
 result: $(STAMP) ## verify the committed ledger against its registration and write its report to build/result
-	$(BIN)/efficiency-bench verify --registered runs/registered/cifar10.yaml
-	$(BIN)/efficiency-bench verify --registered runs/registered/cifar100.yaml
+	$(BIN)/efficiency-bench verify --registered runs/registered/cifar10.yaml --registered runs/registered/cifar100.yaml
 	$(BIN)/efficiency-bench report --out build/result
 
 reproduce: $(STAMP) ## train a committed run again and compare (RUN=id, ROOT=folder of images)

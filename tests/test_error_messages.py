@@ -22,7 +22,7 @@ WHOLE = "whole_message"
 
 VERBS = (
     "add|ask|call|change|check|choose|convert|correct|fetch|free|get|give|install|keep|leave|load"
-    "|make|measure|merge|move|name|put|remove|rename|restore|run|set|start|train|try|type|unpack"
+    "|make|measure|merge|move|name|pack|put|remove|rename|restore|run|set|start|train|try|type|unpack"
     "|unset|use|wait|write"
 )
 TO_DO = re.compile(

@@ -53,7 +53,8 @@ def verify(
         Path | None, typer.Option(help="Folder that holds the data sets, to check their digest.")
     ] = None,
     registered: Annotated[
-        Path | None, typer.Option(help="A preregistration, see plan --register.")
+        list[Path] | None,
+        typer.Option(help="A preregistration, see plan --register; can be repeated."),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -68,11 +69,13 @@ def verify(
     from efficiency_bench.verify import preregistration
     from efficiency_bench.verify.lines import as_row, print_verifications
 
-    decided = None if registered is None else preregistration.read(registered)
+    decided = [preregistration.read(path) for path in registered or ()]
     results = verify_ledger(str(ledger), run_id, data_root, decided)
-    if decided is not None and run_id is None:
-        for run in preregistration.missing(decided, read_entries(str(ledger))):
-            print_line(f"registered, but not trained yet: {run}", error=True)
+    if decided and run_id is None:
+        entries = read_entries(str(ledger))
+        for each in decided:
+            for run in preregistration.missing(each, entries):
+                print_line(f"{each.data}: registered, but not trained yet: {run}", error=True)
     if as_json:
         print_json([as_row(result) for result in results])
     else:

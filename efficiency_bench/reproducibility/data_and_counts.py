@@ -45,18 +45,20 @@ MOST_SIDES = 100
 
 
 def verify_ledger(
-    source: str, run_id: str | None, data_root: Path | None, decided: Registration | None = None
+    source: str,
+    run_id: str | None,
+    data_root: Path | None,
+    decided: Sequence[Registration] = (),
 ) -> list[Verification]:
     """Verify one entry of a ledger, or all of them; a file that is not a valid entry fails.
 
     ``source`` is the ledger's folder or a zip of it, or ``published``; ``run_id`` may be a short
-    id.  ``data_root`` holds the data sets, None: the default folder.  ``decided`` is a
-    preregistration that the entries are also checked against.  Raises UserError for a ledger or a
+    id.  ``data_root`` holds the data sets, None: the default folder.  ``decided``:
+    preregistrations that the entries are also checked against.  Raises UserError for a ledger or a
     run id that does not exist.
     """
     checks: list[Check] = [data_check(data_root), counts_again]
-    if decided is not None:
-        checks.append(registration_rule(decided))
+    checks += map(registration_rule, decided)
     with as_folder(Path(source)) as folder:
         published = source == PUBLISHED
         read = store.LedgerRead(published_entries(), ()) if published else store.read(folder)
@@ -108,10 +110,10 @@ def counts_again(evidence: Evidence) -> Iterator[Finding]:
     sides, classes = evidence.start["counts"], evidence.start["classes"]
     logged = evidence.start.get("budget")
     written_config = evidence.entry.config
-    # seeds, and the trials of a search for the shortest schedule, share one count; the evaluation
-    # schedule does not matter, and entries from before 0.3 recorded it in another format
+    # seeds, budgets, and the trials of a search for the shortest schedule share one count; the
+    # evaluation schedule does not matter, and entries from before 0.3 recorded it otherwise
     recipe = {**written_config["recipe"], "epochs": 1}
-    same = {"seed": 0, "repeat": 0, "recipe": recipe, "evaluation": {}}
+    same = {"seed": 0, "repeat": 0, "budget": None, "recipe": recipe, "evaluation": {}}
     config = json.dumps({**written_config, **same})
     sides_px = tuple(map(int, sides))
     try:

@@ -98,7 +98,7 @@ def _library() -> tuple[Any, Any]:
         import wandb_workspaces.workspaces as workspaces
     except ImportError as error:
         raise UserError(
-            "a dashboard needs wandb-workspaces, which is not installed; `track sync` works without"
-            "\ninstall it: pip install wandb-workspaces"
+            f"a dashboard needs wandb-workspaces, which is not installed ({error});"
+            " `track sync` works without\ninstall it: pip install wandb-workspaces"
         ) from error
     return workspaces, reports

@@ -33,7 +33,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 def test_a_registered_run_passes_and_missing_runs_are_listed(kept: tuple[Path, Path]) -> None:
     file, ledger = kept
-    (result,) = verify_ledger(str(ledger), None, None, preregistration.read(file))
+    (result,) = verify_ledger(str(ledger), None, None, [preregistration.read(file)])
     assert result.failures == ()
     decided = preregistration.read(file)
     assert decided.commit is not None
@@ -136,7 +136,7 @@ def test_a_registration_is_never_overwritten_and_must_be_consistent(tmp_path: Pa
     two_levels = [one, composed(*SETTINGS[:-2], "target.value=0.2", "seed=1")]
     two_settings = [one, composed(*SETTINGS, "recipe.batch_size=8", "seed=1")]
     for runs, words in (
-        (two_levels, "one target"),
+        (two_levels, "combinations of data set, target and estimand"),
         (two_settings, "one configuration"),
         ([one, one], "each seed once"),
         ([composed(*SETTINGS, "repeat=1")], "repeat"),
