@@ -2,8 +2,9 @@
 
 Each network is built with random weights at its own input size and counted by shape, on torch's
 meta device: both counters, forward and backward, for batches of one and of two images.  They must
-agree to the integer.  The table has one row per network, sorted; a row is added as soon as it is
-counted, and networks that have one are skipped.  Each network is counted in a process of its own.
+agree to the integer.  A network that looks at a value is counted with real numbers, and named.  The
+table has one row per network, sorted; a row is added as soon as it is counted, and networks that
+have one are skipped.  Each network is counted in a process of its own.
 
     python benchmarks/every_network.py [--library NAME] [--part K/N] [--again NAME ...]
 
@@ -53,6 +54,9 @@ on a single image."""
 
 ONE_VALUE = "more than 1 value per channel"
 """Part of torch's message about such a batch norm."""
+
+NO_VALUES = "meta tensor"
+"""Part of torch's messages if a value is asked for that the meta device does not have."""
 
 MEMORY_BYTES = 20 * 10**9
 """Address space of the process that counts one network, torch's libraries included."""
@@ -115,9 +119,27 @@ LIBRARIES: Mapping[str, tuple[Callable[[], list[str]], Callable[[str], Network]]
 
 
 def count(network: Network) -> Row:
-    """Count a network by shape; it has no values that its cost could depend on."""
-    with torch.device("meta"):
-        model = network.build()
+    """Count a network by shape, or with real numbers if it looks at one."""
+    try:
+        return count_model(network, _without_values(network.build))
+    except (UserError, RuntimeError) as error:
+        if NO_VALUES not in str(error).lower():
+            raise
+    print(f"{network.name}: counted with real numbers", file=sys.stderr, flush=True)
+    return count_model(network, network.build())
+
+
+def _without_values(build: Callable[[], nn.Module]) -> nn.Module:
+    """The network on the meta device; some can only be moved there, not built there."""
+    try:
+        with torch.device("meta"):
+            return build()
+    except (RuntimeError, ValueError, TypeError):
+        return build().to("meta")
+
+
+def count_model(network: Network, model: nn.Module) -> Row:
+    """The row of a network that was built."""
     image = (3, network.px, network.px)
     try:
         counts = [_both(model, image, batch) for batch in BATCHES]

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import torch
 from torch import Tensor, nn
 
 from benchmarks import every_network
@@ -88,6 +89,22 @@ def test_a_network_that_fails_has_no_row() -> None:
         every_network.count_apart(_network(lambda: os._exit(3)))
     with pytest.raises(RuntimeError, match="ZeroDivisionError: division by zero"):
         every_network.count_apart(_network(lambda: 1 / 0))
+
+
+def test_a_network_that_looks_at_a_value_is_counted_with_real_numbers(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    class Deciding(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.flatten(1) if x.sum() > 0 else -x.flatten(1)
+
+    def build() -> nn.Module:
+        widths = torch.arange(4, 5).tolist()  # impossible on the meta device
+        return nn.Sequential(nn.Conv2d(3, *widths, 1), Deciding())
+
+    row = every_network.count(_network(build))
+    assert (row.verdict, row.forward_macs, row.backward_macs) == ("agrees", 64 * 12, 64 * 12)
+    assert "own: counted with real numbers" in capsys.readouterr().err
 
 
 def test_an_unknown_operator_refuses_a_network() -> None:
