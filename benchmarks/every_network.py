@@ -55,6 +55,9 @@ on a single image."""
 ONE_VALUE = "more than 1 value per channel"
 """Part of torch's message about such a batch norm."""
 
+NO_LOGITS = "must return logits"
+"""Part of the message about a network whose output is not (batch, classes)."""
+
 NO_VALUES = "meta tensor"
 """Part of torch's messages if a value is asked for that the meta device does not have."""
 
@@ -82,7 +85,8 @@ class Row(NamedTuple):
     verdict: str
     """``agrees``, ``differs``, ``refused`` or ``does not fit``."""
     operator: str
-    """The refused operators, separated by spaces: unknown ones, or ones that mix images."""
+    """The refused operators, separated by spaces: unknown ones, or ones that mix images;
+    ``output`` if it returns something else than logits."""
 
 
 class Network(NamedTuple):
@@ -141,13 +145,15 @@ def _without_values(build: Callable[[], nn.Module]) -> nn.Module:
 def count_model(network: Network, model: nn.Module) -> Row:
     """The row of a network that was built."""
     image = (3, network.px, network.px)
+    row = Row(*network[:3], trainable_parameters(model), None, None, None, "refused", "")
     try:
         counts = [_both(model, image, batch) for batch in BATCHES]
     except (UserError, ValueError) as error:
+        if NO_LOGITS in str(error):
+            return row._replace(operator="output")
         if ONE_VALUE not in str(error):
             raise
         counts = [_both(model, image, batch) for batch in LARGER_BATCHES]
-    row = Row(*network[:3], trainable_parameters(model), None, None, None, "refused", "")
     refused = {operator for _, _, operators in counts for operator in operators}
     if refused:
         return row._replace(operator=" ".join(sorted(refused)))

@@ -112,6 +112,8 @@ def test_an_unknown_operator_refuses_a_network() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return x.flatten(1).frac()
 
+    row = every_network.count(_network(lambda: nn.Conv2d(3, 4, 1)))
+    assert (row.verdict, row.operator) == ("refused", "output")
     row = every_network.count(_network(lambda: nn.Sequential(nn.Conv2d(3, 4, 1), Fraction())))
     assert (row.verdict, row.operator, row.forward_macs) == ("refused", "aten::frac", None)
 
