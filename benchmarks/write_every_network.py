@@ -13,7 +13,7 @@ from pathlib import Path
 
 import timm
 import torch
-from every_network import TABLE, Row, read
+from every_network import LIBRARIES, TABLE, Row, read
 from fvcore.nn import FlopCountAnalysis
 from write_tables import BLOCK
 
@@ -50,14 +50,14 @@ def written(page: str, rows: list[Row]) -> str:
 
 
 def verdicts(rows: list[Row]) -> str:
-    """Networks of each library by verdict."""
+    """Networks of each library, how many were counted, and how these ended."""
     counts = Counter((row.library, row.verdict) for row in rows)
-    libraries = sorted({row.library for row in rows})
     return _table(
-        ("library", "networks", *VERDICTS),
+        ("library", "networks", "counted", *VERDICTS),
         (
-            (name, sum(counts[name, v] for v in VERDICTS), *(counts[name, v] for v in VERDICTS))
-            for name in libraries
+            (name, len(names()), sum(found), *found)
+            for name, (names, _) in sorted(LIBRARIES.items())
+            for found in [[counts[name, verdict] for verdict in VERDICTS]]
         ),
     )
 
