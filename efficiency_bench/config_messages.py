@@ -144,7 +144,11 @@ def no_file_name(arguments: Sequence[str]) -> str:
         key, _, value = text.partition("=")
         if key in NAMED_FILES and re.fullmatch(r"null|true|false|[\d.eE+-]+", value, re.IGNORECASE):
             level = key == "target" and value[:1].isdigit()
-            typed = f"for a level type target.value={value}" if level else f"type {key}=NAME"
+            typed = (
+                f"for a level type target.value={value}"
+                if level
+                else f"type {key}=NAME or leave it out"
+            )
             return f"{text} is not allowed: {key}= takes the name of a file; {typed}"
     return (
         f"{', '.join(NAMED_FILES)} each take the name of a file: type it, or leave the key out;\n"

@@ -184,6 +184,11 @@ def check_arguments(arguments: Sequence[str]) -> None:
 
     A command may be pasted from an untrusted page.
     """
+    for text in arguments:
+        if text.startswith("--e"):  # argparse accepts prefixes: --experimental-rerun
+            raise UserError(
+                f"{text!r} is not allowed: it unpickles a file, which can run code; leave it out"
+            )
     if (invalid := config_messages.invalid_option(arguments)) is not None:
         raise UserError(invalid)
     for text in arguments:
@@ -195,8 +200,6 @@ def check_arguments(arguments: Sequence[str]) -> None:
                 " hydra.launcher.KEY, hydra.run,\nhydra.sweep, hydra.searchpath, hydra.mode and"
                 " hydra.verbose, and no _target_, since Hydra would run it; leave it out"
             )
-        if text.startswith("--e"):  # argparse accepts prefixes: --experimental-rerun
-            raise UserError(f"{text!r} is not allowed: it unpickles a file, which can run any code")
         configuration.check_references(text)
 
 

@@ -67,7 +67,7 @@ def status(
     if watch and (as_json or wide):
         raise UserError(
             f"--watch with {'--json' if as_json else '--wide'} is not possible: it redraws a table"
-            " of 80 columns; leave one of the two out"
+            f" of 80 columns;\ntype status {'--json' if as_json else '--wide'}, or status --watch"
         )
     row = sweep_row(sweep)
     if watch:

@@ -29,7 +29,7 @@ from tests.commands import command
         (["experiment=resnet18", "data=imagenet", "data.root=nowhere"], ["nowhere"]),
         (["experiment=resnet18", "device=tpu"], ["cuda"]),
         (["experiment=3"], ["name of a file"]),
-        (["experiment=resnet18", "suite=null"], ["suite=null", "left out"]),
+        (["experiment=resnet18", "suite=null"], ["suite=null", "leave it out"]),
         (["experiment=../../etc"], ["known"]),
         (["experiment=alexnet", "recipe.name=../x"], ["recipe.name"]),
     ],

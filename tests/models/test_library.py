@@ -47,7 +47,7 @@ def test_arguments_that_the_library_rejects_are_named():
 
 def test_without_timm_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "timm", None)
-    with pytest.raises(UserError, match=r"efficiency-bench\[timm\]"):
+    with pytest.raises(UserError, match=r"efficiency-bench\[models\]"):
         build_model("timm:resnet18", form="imagenet", num_classes=10)
 
 
