@@ -134,7 +134,7 @@ ROWS = [
 
 
 def test_the_tables_of_the_page(page: ModuleType) -> None:
-    assert "| timm | 3 | 1 | 1 | 1 | 0 |" in page.verdicts(ROWS)
+    assert "| 3 | 1 | 1 | 1 | 0 |" in page.verdicts(ROWS).splitlines()[2]
     assert page.refused(ROWS).splitlines()[2:] == [
         "| `aten::x` | 2 | b, e |",
         "| `aten::y` | 1 | b |",
