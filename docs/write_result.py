@@ -67,16 +67,19 @@ def ladder(entries: Sequence[Entry]) -> Iterator[str]:
 def summary(entries: Sequence[Entry], fitted: Fit | None) -> Iterator[str]:
     """Yield the baseline's seeds and what the fit says."""
     if fitted is None:
-        yield f"- {len(entries)} runs. Nothing can be fitted yet: the baseline's runs are missing."
+        yield f"- {len(entries)} runs. Nothing can be fitted yet: a fit needs the baseline's runs"
+        yield "  and at least three networks."
         return
     metric = metric_of_entry(entries[0])
     finals = sorted(baseline_finals(entries, fitted.data_digest, metric).values())
     seeds = ", ".join(f"{100 * final:.2f}" for final in finals)
-    error = fitted.target_error
-    sure = "unknown from one seed" if error is None else f"{100 * error:.1f} points"
-    level = math.fsum(finals) / len(finals)
-    yield f"- {len(entries)} runs. With its whole budget AlexNet ended at {seeds} %. The level is"
-    yield f"  their mean, {100 * level:.1f} %; its standard error is {sure}."
+    level, error = 100 * math.fsum(finals) / len(finals), fitted.target_error
+    yield f"- {len(entries)} runs. With its whole budget AlexNet ended at {seeds} %."
+    if error is None:
+        yield "  That is the level; one seed gives it no standard error."
+    else:
+        yield f"  The level is their mean, {level:.1f} %; its standard error is"
+        yield f"  {100 * error:.1f} points."
     yield f"- {fitted.n_arrived} of {fitted.n} networks reached that level, AlexNet included."
     yield f"- The fit: {fitted.verdict}. Halving time {interval(fitted)} months; networks scatter"
     yield f"  about the line by {fitted.scatter:.1f} halvings."

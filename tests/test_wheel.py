@@ -90,7 +90,7 @@ def ran(folder, *words):
 def test_the_wheel_is_enough(installed, tmp_path):
     assert str(ROOT) not in ran(tmp_path, installed.with_name("python"), "-c", WHERE)
     ran(tmp_path, installed, *SHORT)
-    fitted = json.loads(ran(tmp_path, installed, "fit", "--json"))
+    fitted = json.loads(ran(tmp_path, installed, "fit", "--data", "digits", "--json"))
     assert fitted["n"] == 3
     verified = json.loads(ran(tmp_path, installed, "verify", "--json"))
     assert [entry["verdict"] for entry in verified] == ["verified"] * 3
