@@ -100,7 +100,7 @@ def check_classes(where: str, train: tuple[str, ...], val: tuple[str, ...]) -> N
     if train != val:
         raise UserError(
             f"{where}: training and validation classes differ; {_difference(train, val)}\n"
-            "rename or remove folders until both have the same"
+            "rename or remove folders of one set until both have the same"
         )
     if len(train) < 2:
         named = f" ({train[0]})" if train else ""
@@ -120,7 +120,7 @@ def _difference(train: tuple[str, ...], val: tuple[str, ...]) -> str:
         here, there = (ascii(side[same[0]]) for side in forms)
         return (
             f"{len(same)} in their Unicode form only: {here} in training is {there} in"
-            " validation;\nrename the folders of one set"
+            " validation"
         )
     return "; ".join(
         f"only in {name}: {', '.join(names[:5])}{f' and {len(names) - 5} more' * (len(names) > 5)}"

@@ -92,12 +92,12 @@ def test_point_03_a_sweep_stops_at_a_device_that_failed(tmp_path, monkeypatch):
     """The process can do nothing more with the device: the other runs would fail in it."""
     started = []
 
-    def train_run(sweep, number, here, stop):
+    def train_run(sweep, number, here, stop, state):
         started.append(number)
         return 75, None
 
     class Sweep:
-        name, numbers = "two", (0, 1)
+        name, numbers, runs = "two", (0, 1), ("first", "second")
 
     class Here:
         class console:  # noqa: N801

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from efficiency_bench.records import Entry
 from efficiency_bench.run.run import run
 from efficiency_bench.tracking.wandb_mirror import Session, WandbMirror
 from tests.tiny import events_of, tiny
+from tests.tracking import wandb_files
 
 OPTIONS = (
     "experiment=shufflenet_v2_x1_0",
@@ -31,11 +33,17 @@ class Trained:
     events: list[dict[str, Any]]
     entry: Entry
 
-    def shown_to(self, mirror: WandbMirror) -> None:
-        """Send every event to a mirror, as the run would have."""
+    def shown_to(
+        self, mirror: WandbMirror, streaming: Callable[[], bool] = lambda: True
+    ) -> None:
+        """Send every event to a mirror, as the run would have; close it once it is streaming.
+
+        The client takes seconds to start on a busy machine, which closing would count as silence.
+        """
         for event in self.events:
             mirror(event)
         mirror({"event": "entry", "entry": self.entry})
+        wandb_files.wait_for(streaming)
         mirror.close()
 
 

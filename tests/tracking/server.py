@@ -31,6 +31,10 @@ class Server(ThreadingHTTPServer):
         self.rows: list[dict[str, Any]] = []
         self.runs: dict[str, dict[str, Any]] = {}
 
+    def streamed(self) -> list[str]:
+        """The requests that carried rows of a run, failed or not."""
+        return [path for path in self.requests if path.endswith("/file_stream")]
+
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}"

@@ -126,7 +126,7 @@ def test_a_server_that_fails_later_does_not_block_the_run(
         monkeypatch.setenv("WANDB_BASE_URL", server.url)
         session = Session(said.append)
         mirror = online(tmp_path, session, wait_seconds=NOT_A_DAY_SECONDS)
-        trained.shown_to(mirror)
+        trained.shown_to(mirror, streaming=lambda: bool(server.streamed()))
         assert len(server.requests) > requests
     assert mirror.failure is not None
     assert "the event log is complete" in said[0]

@@ -149,8 +149,8 @@ def _run_writer(
                 progress(done)
         if writer.wait() != 0:
             raise UserError(
-                f"{options.out} cannot be written: {_last_line(errors)};\n"
-                "free some space or name another folder, and run the command again"
+                f"{options.out} cannot be written: {_last_line(errors)};"
+                " mend what it names, or name another --out, and run the command again"
             )
 
 
