@@ -59,11 +59,11 @@ class Session:
     mode: str = field(default_factory=mode)
     printed: set[str] = field(default_factory=set)
 
-    def tell(self, text: str) -> None:
-        """Print ``text``, once per session."""
+    def tell(self, text: str, hint: str) -> None:
+        """Print ``text`` with what to type, each once per session."""
         if text not in self.printed:
-            self.printed.add(text)
-            self.say(text)
+            self.say(text if hint in self.printed else f"{text}; {hint}")
+            self.printed |= {text, hint}
 
 
 class WandbMirror:
@@ -125,7 +125,7 @@ class WandbMirror:
             self._say("W&B recorded offline")
 
     def _say(self, what: str) -> None:
-        self.session.tell(f"{what}; upload later: {self.upload_later}")
+        self.session.tell(what, f"upload later: {self.upload_later}")
 
     def _work(self) -> None:
         """Thread body: open the run, pass on every event, and wait for the result."""
