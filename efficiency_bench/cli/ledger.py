@@ -20,6 +20,7 @@ from efficiency_bench.cli.shared import (
     stdout_console,
 )
 from efficiency_bench.errors import UserError, unknown
+from efficiency_bench.formatting import number
 
 app = typer.Typer(help="List, show, export and import the entries of a ledger; choose tuned rates.")
 
@@ -195,7 +196,7 @@ def ledger_rates(
         edge = " (at the edge)" if found.at_edge else ""
         print_line(
             f"{model}: {found.rate:g} of {len(found.tried)} rates, {rates.metric}"
-            f" {100 * found.accuracy:.1f} %{edge}, search {found.search_tfs_days:.2e} tfs-days",
+            f" {100 * found.accuracy:.1f} %{edge}, search {number(found.search_tfs_days)} tfs-days",
             error=as_json,
         )
     print_line(f"written to {out}", error=as_json)

@@ -119,8 +119,7 @@ def _difference(train: tuple[str, ...], val: tuple[str, ...]) -> str:
     if same := sorted(forms[0].keys() & forms[1].keys()):
         here, there = (ascii(side[same[0]]) for side in forms)
         return (
-            f"{len(same)} in their Unicode form only: {here} in training is {there} in"
-            " validation"
+            f"{len(same)} in their Unicode form only: {here} in training is {there} in validation"
         )
     return "; ".join(
         f"only in {name}: {', '.join(names[:5])}{f' and {len(names) - 5} more' * (len(names) > 5)}"

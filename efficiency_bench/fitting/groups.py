@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import combinations
 from typing import Literal, NamedTuple
 
 from efficiency_bench.errors import UserError
@@ -82,6 +83,24 @@ class Group:
         value = _number(self.target_value)
         return f"--data {data} --target {value} --estimand {self.estimand} --tier {self.tier}"
 
+    def options_among(self, groups: Sequence[Group]) -> str:
+        """Return as few options as select this group among ``groups``."""
+        mine, others = self._words(), [group._words() for group in groups if group != self]
+        for count in range(1, len(mine) + 1):
+            for words in combinations(mine, count):
+                if not any(set(words) <= set(other) for other in others):
+                    return " ".join(words)
+        return self.options()
+
+    def _words(self) -> tuple[str, ...]:
+        value = _number(self.target_value)
+        return (
+            f"--data {self.data}",
+            f"--target {value}",
+            f"--estimand {self.estimand}",
+            f"--tier {self.tier}",
+        )
+
 
 class Chosen(NamedTuple):
     """The group of a fit, its runs, and the baselines on the same data."""
@@ -107,7 +126,9 @@ def select(entries: Sequence[Entry], selection: Selection) -> Chosen:
         chosen = left[0]
         return Chosen(chosen, groups[chosen], [e for e in entries if _is_baseline_of(e, chosen)])
     if left:
-        listed = "".join(f"\n  {group.options()}  ({len(groups[group])} runs)" for group in left)
+        listed = "".join(
+            f"\n  {group.options_among(left)}  ({len(groups[group])} runs)" for group in left
+        )
         raise UserError(f"this ledger has several data sets or targets; choose one:{listed}")
     raise UserError(_nothing_left(entries, groups))
 

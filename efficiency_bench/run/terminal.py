@@ -22,6 +22,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column
 
 from efficiency_bench.config import RunConfig
+from efficiency_bench.formatting import number
 from efficiency_bench.ledger.history import Event
 from efficiency_bench.records import FAULTS, Entry
 from efficiency_bench.run.processes import Process
@@ -270,7 +271,8 @@ def ending_line(entry: Entry) -> str:
     """One-line summary of a finished run."""
     target = entry.target
     name = f"  {entry.experiment or entry.model} seed {entry.seed}"
-    spent = f"{entry.epochs:.2f} epochs, {entry.paper3x_tfs_days:.2e} tfs-days"
+    assert entry.paper3x_tfs_days is not None  # only an imported run's is unknown
+    spent = f"{entry.epochs:.2f} epochs, {number(entry.paper3x_tfs_days)} tfs-days"
     if entry.end_reason in FAULTS:
         return f"{name}: {entry.end_reason} after {spent}: {entry.end_detail}"
     if target is None:
@@ -290,8 +292,9 @@ def ending_line(entry: Entry) -> str:
         return f"{name}: {missed} {value}; {spent}"
     # nothing is known before the first evaluation, so the crossing is an upper bound
     first = entry.sustained_crossing_images == entry.evaluations[0].images
+    assert entry.paper3x_to_target_tfs_days is not None
     place = f"{'by' if first else 'at'} epoch {entry.sustained_crossing_epochs:.2f}"
     return (
         f"{name}: reached {value} {place}{', its first evaluation' if first else ''}, "
-        f"{entry.paper3x_to_target_tfs_days:.2e} tfs-days (stopped after {spent})"
+        f"{number(entry.paper3x_to_target_tfs_days)} tfs-days (stopped after {spent})"
     )

@@ -1,15 +1,20 @@
 """The terminal's tables: their content, and that they fit 80 columns."""
 
+from pathlib import Path
+
 import pytest
 
 from efficiency_bench.fitting.fit import fit
 from efficiency_bench.fitting.groups import Selection
+from efficiency_bench.ledger import store
 from efficiency_bench.ledger.reference import published_entries
 from efficiency_bench.report.tables.audit import print_models
 from efficiency_bench.report.tables.fit_and_ledger import ledger_table, print_fit
 from tests.fitting.test_ladder_rows import ledger as ladder_ledger
 from tests.report import results
 from tests.report.printing import printed
+
+LEDGER = Path(__file__).parents[2] / "runs" / "ledger"
 
 
 @pytest.mark.parametrize("result", [results.published(), results.rehearsal()])
@@ -77,8 +82,17 @@ def test_ladders_fit_80_columns_with_intervals_and_bounds():
     text = printed(lambda console: print_fit(result, console))
     assert max(map(len, text.splitlines())) <= 80
     flat = " ".join(text.split())
-    for words in ("4.34e-8 to 8.68e-8", "≤ 2.17e-8", "> 1.74e-7", "A to B: a budget of A missed"):
+    for words in ("4.34-8.68e-8", "≤ 2.17e-8", "> 1.74e-7", "A-B: a budget of A missed"):
         assert words in flat
+
+
+def test_no_name_of_the_committed_ladders_is_broken():
+    for data in ("cifar10", "cifar100"):
+        result = fit(store.read(LEDGER).entries, Selection(data=data))
+        text = printed(lambda console, result=result: print_fit(result, console))
+        rows = [line.split() for line in text.splitlines() if " 20" in line[:40]]
+        names = [row[1] if row[0] == "*" else row[0] for row in rows]
+        assert names == [row["model"] for row in result.rows]
 
 
 def test_the_ledger_fits_80_columns():

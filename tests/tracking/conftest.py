@@ -33,9 +33,7 @@ class Trained:
     events: list[dict[str, Any]]
     entry: Entry
 
-    def shown_to(
-        self, mirror: WandbMirror, streaming: Callable[[], bool] = lambda: True
-    ) -> None:
+    def shown_to(self, mirror: WandbMirror, streaming: Callable[[], bool] = lambda: True) -> None:
         """Send every event to a mirror, as the run would have; close it once it is streaming.
 
         The client takes seconds to start on a busy machine, which closing would count as silence.

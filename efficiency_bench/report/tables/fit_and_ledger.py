@@ -92,10 +92,17 @@ def _cells(row: Mapping[str, Any], name: str) -> tuple[str, ...]:
 def compute_text(row: Mapping[str, Any]) -> str:
     """Return compute to the target as text: a number, an interval or a bound."""
     if row["censoring"] == "interval":
-        return f"{number(row['compute_at_least'])} to {number(row['compute'])}"
+        return _between(row["compute_at_least"], row["compute"])
     if row["censoring"] == "below":
         return f"≤ {number(row['compute'])}"
     return number(row["compute"]) if row["reached"] else f"> {number(row['compute_spent'])}"
+
+
+def _between(low: float, high: float) -> str:
+    """Text like ``4.64-9.27e-5``: both numbers with the exponent of the higher."""
+    _, e, exponent = number(high).partition("e")
+    start = f"{low / 10.0 ** int(exponent):.2f}" if e else number(low)
+    return f"{start}-{number(high)}"
 
 
 def fit_legend(halving: HalvingTime) -> str:
@@ -106,7 +113,7 @@ def fit_legend(halving: HalvingTime) -> str:
     if not all(row["reached"] for row in halving.rows):
         parts.append(f"> never reached: {WORDS[halving.currency].noun} spent")
     if any(row["censoring"] == "interval" for row in halving.rows):
-        parts.append("A to B: a budget of A missed, one of B reached it")
+        parts.append("A-B: a budget of A missed, one of B reached it")
     if any(row["censoring"] == "below" for row in halving.rows):
         parts.append("≤ every budget reached it")
     return "; ".join(parts)
