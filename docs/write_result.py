@@ -106,9 +106,13 @@ def headlines(fits: Mapping[str, Fit]) -> Iterator[str]:
 
 def interval(fitted: Fit) -> str:
     """Return the halving time and its 95 % interval in months."""
-    found = (fitted.halving_months, fitted.low_months, fitted.high_months)
-    best, low, high = ("no fall" if end is None else f"{end:.1f}" for end in found)
+    best, low, high = map(months, (fitted.halving_months, fitted.low_months, fitted.high_months))
     return f"{best} ({low} to {high})"
+
+
+def months(halving: float | None) -> str:
+    """A halving time; 0 is the end of an interval that no rate is too fast for."""
+    return "no fall" if halving is None else "any rate" if halving == 0 else f"{halving:.1f}"
 
 
 if __name__ == "__main__":
