@@ -1,16 +1,22 @@
 """Whole training commands, raced: `efficiency-bench train` against programs that people use.
 
-Every program trains the same network of timm on the same CIFAR-10 images, with the same batch,
-epochs and threads, crops and flips them in its own way, and evaluates after every epoch.  Ours
-reads the archive; the others read PNG files, written beforehand.  The programs take turns, the
-first one changes every round, and three rows compare ours with each: seconds of the whole command,
-seconds from its start to its first step, and images per second from there to its end.
+Every program trains the same network of timm on the same images, with the same batch and threads,
+for one epoch; crops and flips them in its own way; and evaluates after it.  On CIFAR-10 ours reads
+the archive; the others read PNG files, written beforehand, and torchvision's loop also holds them
+in memory.  On photographs all read the same JPEG files.  The programs take turns, the first one
+changes every round, and three rows compare ours with each: seconds of the whole command, seconds
+from its start to its first step, and images per second from there to its end.
 
 The opponents: timm's own train.py, whose path you give; and in `opponents/` torchvision's reference
 loop, Lightning's Trainer and Accelerate's loop, each with channels_last and what its documentation
-advises on a CPU.  PYTHON is an interpreter that has the optional packages.
+advises on a CPU.  PYTHON is an interpreter that has the optional packages.  The rows hold their
+versions, which `write_tables.py` writes below the table.
 
-    python benchmarks/races.py --cifar DIR [--timm-train PATH] [--python PYTHON] [--model NAME]
+All of CONTESTS, three rounds, are made for at most 20 minutes on two quiet cores:
+
+    python benchmarks/races.py --cifar DIR --timm-train DIR/train.py --python PYTHON --json \\
+        > runs/bench/races.json
+    python benchmarks/write_tables.py runs/bench
 """
 
 from __future__ import annotations
@@ -28,9 +34,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import timm
+import torch
 import training
-from opponents.common import FIRST_STEP, MEAN, MOMENTUM, RATE, STD, WEIGHT_DECAY
+from opponents.common import CIFAR_PX, FIRST_STEP, MOMENTUM, RATE, STATISTICS, WEIGHT_DECAY
+from photographs import plant_photographs
 from rows import Row, row, show
 
 from efficiency_bench.data import cifar
@@ -45,18 +52,42 @@ ANY_DATE = "2015-12-10"
 """A network's date decides nothing here, but a run must have one."""
 
 
+CLASSES = 10
+VAL_SHARE = 5
+"""One validation image to so many training images."""
+
+
+class Contest(NamedTuple):
+    """A network and its images: CIFAR-10's if they have 32 px, else photographs."""
+
+    model: str
+    images: int
+    px: int = CIFAR_PX
+
+    @property
+    def name(self) -> str:
+        """As rows and --only name it."""
+        return self.model if self.px == CIFAR_PX else f"{self.model} on photographs"
+
+
+CONTESTS = (
+    Contest("mobilenetv3_small_050", 4000),
+    Contest("efficientnet_b0", 2000),
+    Contest("resnet18", 1200),
+    Contest("mobilenetv3_small_100", 400, 224),
+)
+"""0.9, 9, 37 and 58 million forward MACs per image; images for some ten seconds of training."""
+
+
 class Race(NamedTuple):
     """What every program trains."""
 
-    model: str
-    epochs: int
+    contest: Contest
     batch: int
     threads: int
-    images: int
-    val_images: int
     cifar: Path
     files: Path
-    """Holds train/ and val/."""
+    """Holds train/ and val/, and CIFAR-10 also as train.pt and val.pt."""
 
 
 class Turn(NamedTuple):
@@ -68,7 +99,7 @@ class Turn(NamedTuple):
 
     def images_per_second(self, race: Race) -> float:
         """Training images per second after the first step, evaluations included."""
-        return race.images * race.epochs / (self.whole - self.first_step)
+        return race.contest.images / (self.whole - self.first_step)
 
 
 MEASURES: dict[str, tuple[str, Callable[[Turn, Race], float]]] = {
@@ -87,13 +118,37 @@ Program = Callable[[Race, Path], Turn]
 """Trains in an empty folder."""
 
 
+class Opponent(NamedTuple):
+    """A program against which ours is raced."""
+
+    name: str
+    program: Program
+    version: str
+    """What was run, for the line below the table."""
+    only_px: int | None = None
+    """If set, it races only on images of this side."""
+
+
 def ours(race: Race, folder: Path) -> Turn:
-    """`efficiency-bench train` from the archive; its first step's time is read from its log."""
+    """`efficiency-bench train`; its first step's time is read from its log.
+
+    The log has the time of several steps together, which are taken to be equally long.
+    """
+    contest = race.contest
+    if contest.px == CIFAR_PX:
+        data = [
+            "recipe=small_plain", "data=cifar10", f"data.root={race.cifar.resolve()}",
+            f"data.train_images={contest.images}",
+            f"data.val_images={contest.images // VAL_SHARE}",
+        ]  # fmt: skip
+    else:
+        data = [
+            "recipe=imagenet_plain", "data=folder", f"data.root={race.files}",
+            f"data.image_px={contest.px}", f"data.workers={race.threads}",
+        ]  # fmt: skip
     command = [
-        str(PROGRAM), "train", "model=timm", f"model.name=timm:{race.model}",
-        f"model.published={ANY_DATE}", "recipe=small_plain", "data=cifar10",
-        f"data.root={race.cifar.resolve()}", f"data.train_images={race.images}",
-        f"data.val_images={race.val_images}", f"recipe.epochs={race.epochs}",
+        str(PROGRAM), "train", "model=timm", f"model.name=timm:{contest.model}",
+        f"model.published={ANY_DATE}", *data, "recipe.epochs=1",
         f"recipe.batch_size={race.batch}", f"recipe.optimizer.lr={RATE}",
         f"recipe.optimizer.momentum={MOMENTUM}", f"recipe.optimizer.weight_decay={WEIGHT_DECAY}",
         "evaluation.per_epoch_near=1", "target.value=1.0", "device=cpu",
@@ -114,12 +169,15 @@ def timms(python: str, script: Path) -> Program:
     """timm's train.py in its faster layout, with a worker per thread."""
 
     def program(race: Race, folder: Path) -> Turn:
-        side = ["--input-size", "3", "32", "32", "--crop-pct", "1.0"]
-        numbers = ["--mean", *map(str, MEAN), "--std", *map(str, STD), "--lr", str(RATE)]
+        contest = race.contest
+        crop = "1.0" if contest.px == CIFAR_PX else "0.875"
+        side = ["--input-size", "3", *[str(contest.px)] * 2, "--crop-pct", crop]
+        mean, std = (map(str, numbers) for numbers in STATISTICS[contest.px == CIFAR_PX])
+        numbers = ["--mean", *mean, "--std", *std, "--lr", str(RATE)]
         command = [
             python, str(script.resolve()), "--data-dir", str(race.files), "--train-split", "train",
-            "--val-split", "val", "--model", race.model, "--num-classes", "10", *side, *numbers,
-            "--batch-size", str(race.batch), "--epochs", str(race.epochs), "--opt", "sgd",
+            "--val-split", "val", "--model", contest.model, "--num-classes", str(CLASSES), *side,
+            *numbers, "--batch-size", str(race.batch), "--epochs", "1", "--opt", "sgd",
             "--momentum", str(MOMENTUM), "--weight-decay", str(WEIGHT_DECAY), "--sched", "cosine",
             "--warmup-epochs", "0", "--cooldown-epochs", "0", "--smoothing", "0",
             "--color-jitter", "0", "--device", "cpu", "--channels-last",
@@ -130,15 +188,16 @@ def timms(python: str, script: Path) -> Program:
     return program
 
 
-def opponent(python: str, script: str) -> Program:
+def opponent(python: str, script: str, *more: str) -> Program:
     """One of `opponents/`, with a worker per thread."""
 
     def program(race: Race, folder: Path) -> Turn:
-        numbers = {"epochs": race.epochs, "batch": race.batch, "threads": race.threads}
+        numbers = {"px": race.contest.px, "batch": race.batch, "threads": race.threads}
         command = [
             python, str(HERE / "opponents" / script), "--data", str(race.files),
-            "--model", race.model, "--workers", str(race.threads),
+            "--model", race.contest.model, "--epochs", "1", "--workers", str(race.threads),
             *(word for name, number in numbers.items() for word in (f"--{name}", str(number))),
+            *more,
         ]  # fmt: skip
         return run(command, race, folder, FIRST_STEP)
 
@@ -163,26 +222,44 @@ def run(command: Sequence[str], race: Race, folder: Path, sign: str) -> Turn:
     return Turn(time.perf_counter() - began, first)
 
 
-def opponents(python: str, timm_train: Path | None) -> Iterator[tuple[str, Program]]:
+def opponents(python: str, timm_train: Path | None) -> Iterator[Opponent]:
     """The opponents that are installed; the others are reported."""
     if timm_train is None:
         say("timm's train.py: not run: give its path with --timm-train")
+    elif version := answer(python, "import timm; print(timm.__version__)", timm_train.parent):
+        yield Opponent("timm", timms(python, timm_train), f"timm {version}, {revision(timm_train)}")
     else:
-        digest = hashlib.sha256(timm_train.read_bytes()).hexdigest()
-        say(f"timm's train.py: {timm_train}, sha256 {digest[:12]}, timm {timm.__version__}")
-        yield "timm", timms(python, timm_train)
-    for name, package, script in (
-        ("torchvision", "torchvision", "torchvision_loop.py"),
-        ("lightning", "lightning", "lightning_loop.py"),
-        ("accelerate", "accelerate", "accelerate_loop.py"),
-    ):
-        asks = f"import importlib.metadata as m; print(m.version({package!r}))"
-        answer = subprocess.run([python, "-c", asks], capture_output=True, text=True, check=False)
-        if answer.returncode:
+        say("timm's train.py: not run: not installed")
+    for name in ("torchvision", "lightning", "accelerate"):
+        code = f"import importlib.metadata as m; print(m.version({name!r}))"
+        if version := answer(python, code, HERE):
+            script = f"{name}_loop.py"
+            yield Opponent(name, opponent(python, script), f"{name} {version}")
+            if name == "torchvision":
+                program = opponent(python, script, "--memory")
+                yield Opponent(f"{name} in memory", program, f"{name} {version}", CIFAR_PX)
+        else:
             say(f"{name}: not run: not installed")
-            continue
-        say(f"{name}: {answer.stdout.strip()}")
-        yield name, opponent(python, script)
+
+
+def answer(python: str, code: str, folder: Path) -> str:
+    """What an interpreter prints of ``code`` in a folder; empty if it fails."""
+    told = subprocess.run(
+        [python, "-c", code], cwd=folder, capture_output=True, text=True, check=False
+    )
+    return "" if told.returncode else told.stdout.strip()
+
+
+def revision(script: Path) -> str:
+    """The digest of a script, and the commit of its repository if it is tracked in one."""
+
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(script.parent), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+
+    digest = f"{script.name} with sha256 {hashlib.sha256(script.read_bytes()).hexdigest()[:12]}"
+    commit = git("ls-files", script.name) and git("rev-parse", "--short=12", "HEAD")
+    return f"{digest} of commit {commit}" if commit else digest
 
 
 def say(line: str) -> None:
@@ -190,9 +267,9 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def raced(race: Race, others: dict[str, Program], rounds: int) -> Iterator[Row]:
+def raced(race: Race, others: Sequence[Opponent], rounds: int) -> Iterator[Row]:
     """Three rows per opponent; one that fails is reported and leaves the race."""
-    programs = {"ours": ours, **others}
+    programs = {"ours": ours, **{other.name: other.program for other in others}}
     turns: dict[str, list[Turn]] = {name: [] for name in programs}
     for number in range(rounds):
         names = list(turns)
@@ -205,13 +282,49 @@ def raced(race: Race, others: dict[str, Program], rounds: int) -> Iterator[Row]:
                         raise
                     say(f"{name}: not run: it failed: {error}")
                     del turns[name]
+        say(f"{race.contest.name}: round {number + 1} of {rounds}")
     mine = turns.pop("ours")
+    versions = {other.name: other.version for other in others}
     for name, theirs in turns.items():
         for what, (unit, measure) in MEASURES.items():
             pairs = [
                 (measure(a, race), measure(b, race)) for a, b in zip(mine, theirs, strict=True)
             ]
-            yield row(f"races/{race.model}, {name}, {what}", unit, pairs)
+            title = f"races/{race.contest.name}, {name}, {what}"
+            yield row(title, unit, pairs, opponent=versions[name])
+
+
+def plant(contest: Contest, cifar_root: Path, folder: Path) -> Path:
+    """Write a contest's images under ``folder``."""
+    val_images = contest.images // VAL_SHARE
+    if contest.px != CIFAR_PX:
+        return plant_photographs(folder, contest.images, val_images, CLASSES)
+    splits = cifar.load("cifar10", cifar_root, download=False)
+    for part, images, count in (
+        ("train", splits.train, contest.images),
+        ("val", splits.val, val_images),
+    ):
+        some = cut(images, count, "--images")
+        training.write_files(some, folder / part)
+        torch.save((some.images, some.labels), folder / f"{part}.pt")
+    return folder
+
+
+def rows(asked: argparse.Namespace) -> Iterator[Row]:
+    """The rows of all contests, or of the one that was asked for."""
+    others = list(opponents(asked.python, asked.timm_train))
+    for contest in CONTESTS:
+        if asked.only not in (None, contest.name):
+            continue
+        cropped = contest._replace(images=min(contest.images, asked.images or contest.images))
+        with tempfile.TemporaryDirectory() as folder:
+            files = plant(cropped, asked.cifar, Path(folder))
+            race = Race(cropped, asked.batch, asked.threads, asked.cifar, files)
+            yield from raced(
+                race,
+                [other for other in others if other.only_px in (None, contest.px)],
+                asked.rounds,
+            )
 
 
 def main() -> int:
@@ -220,31 +333,20 @@ def main() -> int:
     parser.add_argument("--cifar", type=Path, required=True, help="holds cifar-10-batches-py")
     parser.add_argument("--timm-train", type=Path, help="train.py of timm's repository")
     parser.add_argument("--python", default=sys.executable, help="has lightning and accelerate")
-    parser.add_argument("--model", default="resnet18", help="a network of timm that takes 32 px")
-    for name, default in (("epochs", 1), ("batch", 64), ("threads", os.cpu_count() or 1)):
+    parser.add_argument("--only", choices=[contest.name for contest in CONTESTS])
+    for name, default in (("batch", 64), ("threads", os.cpu_count() or 1), ("rounds", 3)):
         parser.add_argument(f"--{name}", type=int, default=default)
-    parser.add_argument("--images", type=int, default=10_000, help="a fifth more validate")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--images", type=int, help="at most so many, to try it")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
     if asked.timm_train and not asked.timm_train.is_file():
         say(f"--timm-train {asked.timm_train} is not a file; type the path of timm's train.py")
         return 2
-    with tempfile.TemporaryDirectory() as folder:
-        files, val_images = Path(folder), asked.images // 5
-        splits = cifar.load("cifar10", asked.cifar, download=False)
-        training.write_files(cut(splits.train, asked.images, "--images"), files / "train")
-        training.write_files(cut(splits.val, val_images, "--images"), files / "val")
-        race = Race(
-            asked.model, asked.epochs, asked.batch, asked.threads, asked.images, val_images,
-            asked.cifar, files,
-        )  # fmt: skip
-        others = dict(opponents(asked.python, asked.timm_train))
-        try:
-            show(raced(race, others, asked.rounds), asked.json)
-        except CommandError as error:
-            say(f"efficiency-bench train failed: {error}")
-            return 1
+    try:
+        show(rows(asked), asked.json)
+    except CommandError as error:
+        say(f"efficiency-bench train failed: {error}")
+        return 1
     return 0
 
 

@@ -50,7 +50,7 @@ def written(page: str, folder: Path) -> tuple[str, list[str]]:
 
 
 def table(rows: list[Row]) -> str:
-    """Return a Markdown table with one line per row, followed by the machine."""
+    """Return a Markdown table with one line per row, followed by the machine and the opponents."""
     growth = any(row.get("exponent") is not None for row in rows)
     title = "| what | ours | other | unit | ours / other (lowest to highest) | pairs |"
     lines = [title + (" exponent |" if growth else ""), "|---|---:|---:|---|---:|---:|"]
@@ -76,7 +76,14 @@ def described(rows: list[Row]) -> str:
     return (
         f"{first['cpu']}, {first['cores']} cores, {first['memory_bytes'] / 2**30:.0f} GiB,"
         f" torch {first['torch']}, Python {first['python']}; load while measuring {load}."
+        f"{opponents(rows)}"
     )
+
+
+def opponents(rows: list[Row]) -> str:
+    """What was raced against, each once, as a sentence after a space; empty if no row says it."""
+    named = dict.fromkeys(row["opponent"] for row in rows if "opponent" in row)
+    return f" Other: {'; '.join(named)}." if named else ""
 
 
 if __name__ == "__main__":

@@ -93,6 +93,18 @@ def test_only_the_text_between_the_markers_is_replaced(tmp_path):
     assert write_tables.written(page, tmp_path)[0] == page, "written again, it is the same"
 
 
+def test_the_opponents_are_named_once_below_the_table():
+    rows = [{**ROW, "opponent": name} for name in ("timm 1.0, train.py", "timm 1.0, train.py", "b")]
+    assert script("write_tables").table(rows).endswith("Other: timm 1.0, train.py; b.\n")
+    assert "Other" not in script("write_tables").table([ROW])
+
+
+def test_growth_is_compared_with_linear_growth():
+    row = script("scale").growth("scale/page", "MB", "entries", {10: 2.0, 1000: 4.0})
+    assert (row["ours"], row["other"], row["ratio"]) == (4.0, 200.0, 0.02)
+    assert row["unit"] == "MB for 1000 entries, other: 10 scaled up"
+
+
 def test_growth_has_a_column_of_its_own():
     table = script("write_tables").table([{**ROW, "exponent": 1.037}, {**ROW, "exponent": None}])
     header, rule, first, second, *_ = table.splitlines()
