@@ -3,6 +3,7 @@
 The ledgers are copies of one run that is really trained on digits, each a seed of its own with
 an event log of its own, so that every one passes verification; the logs are those of one run
 with ever more progress.  The exponent is the slope of log time over log size, 1 for linear.
+The size of the report's page is measured in the same way as a time.
 
     python benchmarks/scale.py [--entries 1000,10000,100000] [--events 1000,10000,100000] [--json]
 """
@@ -30,7 +31,7 @@ from efficiency_bench.ledger.events import read_events
 from efficiency_bench.ledger.export import row as listed
 from efficiency_bench.ledger.history import effective_events
 from efficiency_bench.records import Entry
-from efficiency_bench.report.page.page import write_page
+from efficiency_bench.report.page.page import INDEX, write_page
 from efficiency_bench.reproducibility.data_and_counts import verify_ledger
 
 MODELS_A_FIT = 25
@@ -62,7 +63,10 @@ def rows(folder: Path, entries: Sequence[int], events: Sequence[int]) -> Iterato
     ledgers = {size: plant_copies(original, folder / f"{size}", size) for size in entries}
     tasks = {"list": list_ledger, "fit": fit_ledger, "report": report, "verify": verify_all}
     for name, task in tasks.items():
-        yield growth(f"scale/{name}", "entries", task, ledgers)
+        yield slowness(f"scale/{name}", "entries", task, ledgers)
+        if task is report:
+            pages = {size: page_mb(ledger) for size, ledger in ledgers.items()}
+            yield growth("scale/page of the report", "MB", "entries", pages)
     yield from log_rows(original, folder, events)
 
 
@@ -72,8 +76,8 @@ def log_rows(original: Original, folder: Path, events: Sequence[int]) -> Iterato
     logs = {size: next(ledger.parent.rglob("events.jsonl")) for size, ledger in ledgers.items()}
     tasks = {"read a log": lambda path: effective_events(read_events(path).events)}
     for name, task in tasks.items():
-        yield growth(f"scale/{name}", "events", task, logs)
-    yield growth("scale/verify a log", "events", verify_all, ledgers)
+        yield slowness(f"scale/{name}", "events", task, logs)
+    yield slowness("scale/verify a log", "events", verify_all, ledgers)
 
 
 def list_ledger(ledger: Path) -> object:
@@ -93,6 +97,11 @@ def fit_ledger(ledger: Path) -> object:
 def report(ledger: Path) -> object:
     """What `report` writes: the page and its charts."""
     return write_page(spread(store.read(ledger).entries), str(ledger), ledger.parent / "report")
+
+
+def page_mb(ledger: Path) -> float:
+    """The size of the page that ``report`` wrote, in MB."""
+    return (ledger.parent / "report" / INDEX).stat().st_size / 1e6
 
 
 def spread(entries: Sequence[Entry]) -> list[Entry]:
@@ -120,23 +129,28 @@ def verify_all(ledger: Path) -> object:
     return results
 
 
-def growth(name: str, what: str, task: Task, places: dict[int, Path]) -> Row:
-    """Seconds at each size; ratio: those at the largest over those that linear growth gives."""
+def slowness(name: str, what: str, task: Task, places: dict[int, Path]) -> Row:
+    """Seconds of a task at each size."""
     measured = {size: seconds(task, place) for size, place in sorted(places.items())}
+    return growth(name, "seconds", what, measured)
+
+
+def growth(name: str, unit: str, what: str, measured: dict[int, float]) -> Row:
+    """A quantity at each size; ratio: that at the largest over what linear growth gives."""
     (small, first), (large, last) = min(measured.items()), max(measured.items())
     linear = first * large / small
     return {
         "name": name,
         "ours": last,
         "other": linear,
-        "unit": f"seconds for {large} {what}, other: {small} scaled up",
+        "unit": f"{unit} for {large} {what}, other: {small} scaled up",
         "ratio": last / linear,
         "low": last / linear,
         "high": last / linear,
         "pairs": 1,
         "machine": machine(),
         "exponent": exponent(list(measured.items())),
-        "seconds_by_size": {str(size): taken for size, taken in measured.items()},
+        "by_size": {str(size): value for size, value in measured.items()},
     }
 
 

@@ -2,7 +2,8 @@
 
 `--help` and `fit published` run to their end; `train` to its first step, by the time that its
 event log gives for it.  Each stands
-beside a bare interpreter, or one that imports torch and nothing else; both run in turn.
+beside a bare interpreter, or one that imports torch and nothing else; both run in turn.  One row
+only imports the modules that `fit` imports.
 
     python benchmarks/startup.py [--pairs N] [--json]
 """
@@ -35,6 +36,12 @@ ONE_STEP = [
 ]
 """A schedule of one step: 1,437 images in batches of 32 are 45 steps an epoch."""
 
+FIT_IMPORTS = (
+    "import efficiency_bench.cli, efficiency_bench.fitting.fit;"
+    "from efficiency_bench.report.tables import fit_and_ledger, robustness"
+)
+"""What `fit` imports to print its result."""
+
 
 def main() -> None:
     """Print the rows, as JSON or in words."""
@@ -54,6 +61,7 @@ def rows(folder: Path, pairs: int) -> Iterator[Row]:
 
     comparisons = {
         "startup/--help against python": (whole(folder, "--help"), python("pass")),
+        "startup/imports of fit against python": (python(FIT_IMPORTS), python("pass")),
         "startup/fit published against python": (whole(folder, "fit", "published"), python("pass")),
         "startup/first step, counting, against import torch": (
             lambda: until_first_step(folder),

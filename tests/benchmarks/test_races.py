@@ -121,6 +121,7 @@ def test_a_tracked_script_is_named_with_its_commit(races: ModuleType, tmp_path: 
         return subprocess.run([*own, *words], capture_output=True, text=True, check=True).stdout
 
     git("init")
+    git("commit", "--allow-empty", "--message=none")
     assert races.revision(script) == "train.py with sha256 9f56e761d79b"
     git("add", "train.py")
     git("commit", "--message=one")
