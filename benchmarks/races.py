@@ -12,7 +12,7 @@ loop, Lightning's Trainer and Accelerate's loop, each with channels_last and wha
 advises on a CPU.  PYTHON is an interpreter that has the optional packages.  The rows hold their
 versions, which `write_tables.py` writes below the table.
 
-All of CONTESTS, three rounds, are made for at most 20 minutes on two quiet cores:
+All of CONTESTS are sized for three rounds in 20 minutes on two quiet cores:
 
     python benchmarks/races.py --cifar DIR --timm-train DIR/train.py --python PYTHON --json \\
         > runs/bench/races.json
