@@ -127,7 +127,7 @@ lint: $(STAMP) ## run ruff and mypy
 
 bench: $(STAMP) ## run every benchmark and rewrite the tables of docs/performance.md
 	mkdir -p $(BENCH)
-	set -e; for name in overhead numerics evaluation counting startup scale loaders; do \
+	set -e; for name in overhead numerics cpu_choices evaluation counting startup scale loaders; do \
 	  $(BIN)/python benchmarks/$$name.py --json > $(BENCH)/$$name.json.part; \
 	  mv $(BENCH)/$$name.json.part $(BENCH)/$$name.json; done
 	$(BIN)/python benchmarks/write_tables.py $(BENCH)
