@@ -98,7 +98,7 @@ def in_memory(read: Callable[[DataConfig], DataSplits]) -> Builder:
     ) -> Data:
         found = read(data)
         counts = [(len(part), len(part.classes)) for part in (found.train, found.val)]
-        tell(f"{data.name}: {set_line(*counts)}")
+        tell(f"{data.name}: {set_line(*counts, _asked(data))}{_inner_words(data, counts[0][0])}")
         whole = check_splits(found, data.name)
         splits = DataSplits(
             train=cut(whole.train, data.train_images, "data.train_images"),
@@ -141,6 +141,22 @@ def in_memory_data(
         notes=loader.notes
         + flip_note(data, recipe)
         + unsupported_notes(data, recipe, ("auto_augment",)),
+    )
+
+
+def _asked(data: DataConfig) -> tuple[int | None, int | None]:
+    """How many training and validation images the configuration asks for; None: all."""
+    return data.train_images, data.val_images
+
+
+def _inner_words(data: DataConfig, stored: int) -> str:
+    """Which images validate, if they are a part of the ``stored`` training images."""
+    if not data.inner_split:
+        return ""
+    validating = inner_val_images(data.train_images or stored, data.inner_split)
+    return (
+        f"; data.inner_split={data.inner_split:g} validates on {validating:,} of the training"
+        " images instead"
     )
 
 
@@ -208,9 +224,8 @@ def _folder(
 ) -> Data:
     """ImageNet, or any images in train/CLASS/ and val/CLASS/."""
     root = Path(data.root or DEFAULT_ROOT)
-    counts = (data.train_images, data.val_images)
     allowed = data.allow_left_out
-    splits = listed(lambda: folder.load(root, *counts, allow_left_out=allowed, tell=tell))
+    splits = listed(lambda: folder.load(root, *_asked(data), allow_left_out=allowed, tell=tell))
     overlap: tuple[str, ...] = ()
     if shard.rank == 0:
         overlap = train_val_overlap.compare_files(splits.train, splits.val).check(str(root)).notes
@@ -257,7 +272,7 @@ def _ffcv(
 ) -> Data:
     """Photographs in the two .beton files that ``data write-ffcv`` wrote."""
     root = Path(data.root or DEFAULT_ROOT)
-    splits = ffcv_splits.load(root, data.train_images, data.val_images, tell)
+    splits = ffcv_splits.load(root, *_asked(data), tell)
     workers, fewer = within_cores(data.workers, f"data.workers={data.workers}")
     loader = FfcvLoader(
         splits.train,
@@ -296,8 +311,8 @@ def _memmap(
 
     The processes on one machine share the memory of the mapped files.
     """
-    whole, notes = memmap_images.load(Path(data.root or DEFAULT_ROOT), tell)
-    counts = (data.train_images, data.val_images)
+    counts = _asked(data)
+    whole, notes = memmap_images.load(Path(data.root or DEFAULT_ROOT), tell, counts)
     splits = DataSplits(
         train=cut(whole.train, data.train_images, "data.train_images"),
         val=cut(whole.val, data.val_images, "data.val_images"),

@@ -133,7 +133,8 @@ def load(
     train, val = scan(root / "train"), scan(root / "val")
     reasons = train.skipped.reasons + val.skipped.reasons
     counts = [(len(part), len(part.classes)) for part in (train, val)]
-    tell(f"{root}: {set_line(*counts)}; skipped: {reasons_text(reasons) or 'nothing'}")
+    line = set_line(*counts, (train_images, val_images))
+    tell(f"{root}: {line}; skipped: {reasons_text(reasons) or 'nothing'}")
     for part in (train, val):
         check_listed(part)
     splits = PhotoSplits(train, val)

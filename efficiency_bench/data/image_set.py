@@ -128,12 +128,22 @@ def _difference(train: tuple[str, ...], val: tuple[str, ...]) -> str:
     )
 
 
-def set_line(train: Sequence[int], val: Sequence[int]) -> str:
-    """One line with the number of images and classes of each set, given as pairs."""
+def set_line(
+    train: Sequence[int], val: Sequence[int], used: Sequence[int | None] = (None, None)
+) -> str:
+    """One line with the number of images and classes of each set, given as pairs.
+
+    ``used``: how many training and validation images the run uses; None: all.
+    """
     return (
-        f"{train[0]:,} training images in {train[1]:,} class{'es' * (train[1] != 1)},"
-        f" {val[0]:,} validation images in {val[1]:,}"
+        f"{_used_of(used[0], train[0])} training images in"
+        f" {train[1]:,} class{'es' * (train[1] != 1)},"
+        f" {_used_of(used[1], val[0])} validation images in {val[1]:,}"
     )
+
+
+def _used_of(used: int | None, images: int) -> str:
+    return f"{images:,}" if used is None or used >= images else f"{used:,} of {images:,}"
 
 
 def inner_val_images(train_images: int, share: float) -> int:

@@ -67,17 +67,19 @@ def file_of(root: Path, split: str) -> Path:
     return root / f"{split}.npy"
 
 
-def load(root: Path, tell: Tell = quiet) -> tuple[DataSplits, tuple[str, ...]]:
+def load(
+    root: Path, tell: Tell = quiet, used: tuple[int | None, int | None] = (None, None)
+) -> tuple[DataSplits, tuple[str, ...]]:
     """Map the two files in ``root``; the notes say what they hold and what was checked.
 
-    ``tell`` gets one line on the data.  UserError for a file that is missing, unfinished,
-    truncated, altered or made from another source.
+    ``tell`` gets one line on the data and on how many images are ``used``.  UserError for a file
+    that is missing, unfinished, truncated, altered or made from another source.
     """
     if not root.is_dir():
         raise UserError(f"no folder {root}; data.root=DIR names the folder with train.npy")
     (train, train_record), (val, val_record) = (_mapped(file_of(root, split)) for split in SPLITS)
     counts = [(len(part), len(part.classes)) for part in (train, val)]
-    tell(f"{root}: {set_line(*counts)}")
+    tell(f"{root}: {set_line(*counts, used)}")
     check_classes(str(root), train.classes, val.classes)
     made_of = {(record.source_digest, record.side_px) for record in (train_record, val_record)}
     if len(made_of) > 1:

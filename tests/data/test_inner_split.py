@@ -34,10 +34,10 @@ def test_it_is_balanced_and_the_same_for_every_seed():
     assert torch.equal(inner_splits(WHOLE.train, 0.2).val.images, inner.val.images)
 
 
-def built(*options, seed=0):
+def built(*options, seed=0, **settings):
     config = composed("model=alexnet", "recipe=small_2020", "data=digits", *options)
     check(config)
-    return build_data(config.data, config.recipe, seed, torch.device("cpu"))
+    return build_data(config.data, config.recipe, seed, torch.device("cpu"), **settings)
 
 
 def test_the_data_digest_depends_on_it():
@@ -67,3 +67,24 @@ def test_of_a_subset_it_holds_out_the_same_share():
 def test_a_set_that_cannot_be_split_is_rejected(options, message):
     with pytest.raises(UserError, match=message):
         built(*options)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ((), "1,437 training images in 10 classes, 360 validation images in 10"),
+        (
+            ("data.train_images=300", "data.val_images=100"),
+            "300 of 1,437 training images in 10 classes, 100 of 360 validation images in 10",
+        ),
+        (
+            ("data.train_images=300", "data.inner_split=0.2"),
+            "300 of 1,437 training images in 10 classes, 360 validation images in 10;"
+            " data.inner_split=0.2 validates on 60 of the training images instead",
+        ),
+    ],
+)
+def test_the_line_on_the_data_gives_what_the_run_uses(options, words):
+    lines = []
+    built(*options, tell=lines.append)
+    assert lines == [f"digits: {words}"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from efficiency_bench.data import Data, folder, memmap_images
+from efficiency_bench.data import Data, build_data, folder, memmap_images
 from efficiency_bench.data.augment import epoch_order
 from efficiency_bench.data.loader import Shard
 from efficiency_bench.data.memmap_images import MemmapOptions, write_memmap
@@ -66,6 +67,17 @@ def _by_hand(path: Path) -> np.ndarray:
     small = image.resize((width, height), Image.Resampling.BILINEAR)
     left, top = round((width - SIDE) / 2), round((height - SIDE) / 2)
     return np.asarray(small.crop((left, top, left + SIDE, top + SIDE))).transpose(2, 0, 1)
+
+
+def test_the_line_gives_how_many_of_the_stored_images_the_run_uses(
+    written: tuple[Path, Path],
+) -> None:
+    root = str(written[1])
+    lines: list[str] = []
+    config = data_config("imagenet_memory", 24, root=root, train_images=4, val_images=2)
+    build_data(config, recipe_config(), 0, torch.device("cpu"), tell=lines.append)
+    (line,) = lines
+    assert re.search(r": 4 of \d+ training images in 2 classes, 2 of \d+ validation", line)
 
 
 def test_pixels_are_pillows_in_the_sources_order(written: tuple[Path, Path]) -> None:

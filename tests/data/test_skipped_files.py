@@ -123,6 +123,14 @@ def test_macos_metadata_files_are_named_and_skipped(tmp_path: Path) -> None:
     assert sum(len(labels) for _, labels in images) == 6
 
 
+def test_the_line_gives_how_many_images_of_a_folder_the_run_uses(tmp_path: Path) -> None:
+    plant(tmp_path, train=5, val=3)
+    lines: list[str] = []
+    folder.load(tmp_path, 6, 4, tell=lines.append)
+    (line,) = lines
+    assert "6 of 10 training images in 2 classes, 4 of 6 validation images in 2;" in line
+
+
 def test_a_suffix_is_untrusted_text(tmp_path: Path) -> None:
     plant(tmp_path, train=30)
     (tmp_path / "train" / "ant" / "a.\x1b[31mred").write_text("")
