@@ -15,8 +15,10 @@ from efficiency_bench.errors import UserError
 from efficiency_bench.ledger import store
 from efficiency_bench.ledger.archive import as_folder
 from efficiency_bench.ledger.reference import published_entries
+from efficiency_bench.ledger.short_ids import short_ids
 from efficiency_bench.provenance import code_digest_at
 from efficiency_bench.records import Entry
+from efficiency_bench.report.tables.run_columns import run_names
 from efficiency_bench.verify import (
     Check,
     Failure,
@@ -69,16 +71,18 @@ def _verified(
     folder: Path, read: store.LedgerRead, run_id: str | None, checks: Sequence[Check]
 ) -> Iterator[Verification]:
     entries, problems = read.entries, read.problems
+    known = [e.run_id for e in entries] + [problem.path.stem for problem in problems]
+    shorter, names = short_ids(known), run_names(entries)
     if run_id is not None:
-        stems = [problem.path.stem for problem in problems]
-        wanted = store.matching_id([*(entry.run_id for entry in entries), *stems], run_id)
+        wanted = store.matching_id(known, run_id)
         problems = tuple(problem for problem in problems if problem.path.stem == wanted)
         entries = tuple(entry for entry in entries if entry.run_id == wanted)
     for problem in problems:
         yield Verification(problem.path.stem, (Failure("readable", "an entry", problem.reason),))
     index = LedgerIndex(read.entries)
     for entry in entries:
-        yield verify(folder, entry, index, checks)
+        result = verify(folder, entry, index, checks)
+        yield replace(result, short_id=shorter[entry.run_id], name=names[entry.run_id])
 
 
 def data_check(root: Path | None) -> Check:

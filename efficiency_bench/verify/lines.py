@@ -38,10 +38,14 @@ def as_row(result: Verification) -> dict[str, Any]:
 
 def print_verifications(results: Sequence[Verification], console: Console) -> None:
     """Print every entry with verdict and reasons, then skipped checks and notes, then a summary."""
+    width = max((len(result.short_id or "") for result in results), default=0)
     for result in results:
         verdict = result.verdict.upper() if result.failures else result.verdict
-        name = printable(result.run_id)  # the name of an unreadable file may hold anything
-        console.print(f"{verdict:<{WIDEST_VERDICT}} {name}", highlight=False, markup=False)
+        # the name of an unreadable file may hold anything
+        run = printable(result.run_id)
+        if result.short_id is not None:
+            run = f"{result.short_id:<{width}}  {result.name}"
+        console.print(f"{verdict:<{WIDEST_VERDICT}} {run}", highlight=False, markup=False)
         for failure in result.failures:
             console.print(f"         {_line(failure)}", highlight=False, markup=False)
         for left in result.unconfirmed:

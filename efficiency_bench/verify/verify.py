@@ -108,6 +108,9 @@ class Verification:
     unconfirmed: tuple[Unconfirmed, ...] = ()
     skipped: tuple[SkippedCheck, ...] = ()
     notes: tuple[Remark, ...] = ()
+    short_id: str | None = None
+    """Enough of the run id to name it in this ledger; None: only the whole one does."""
+    name: str = ""
 
     @property
     def verdict(self) -> Verdict:

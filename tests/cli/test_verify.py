@@ -2,7 +2,9 @@
 
 import json
 
+from efficiency_bench.ledger import store
 from tests.commands import command
+from tests.ledger.factory import make_entry
 
 AUDIT_KEYS = {
     "model",
@@ -72,6 +74,24 @@ def test_verify_a_trained_ledger_and_an_edited_one(trained):
     found = {failure["rule"]: failure for failure in edited["failures"]}
     assert found["images: entry"]["expected"] == content["images"]
     assert found["images: entry"]["found"] == content["images"] + 1
+
+
+def test_verify_names_entries_by_the_short_ids_of_the_ledgers_list(typed, tmp_path):
+    run_ids = [f"alexnet-digits-s{seed}-5d1ceabc6e" for seed in (0, 1)]
+    for seed, run_id in enumerate(run_ids):
+        store.append(tmp_path / "ledger", make_entry(run_id, seed=seed, experiment="alexnet"))
+    (tmp_path / "ledger" / "broken-s0-5d1ceabc6e.json").write_text("{")
+    shown = typed("verify", "--ledger", "ledger").stdout.splitlines()
+    assert shown[0] == "FAILED        broken-s0-5d1ceabc6e"  # the name of a file to look at
+    lines = [line for line in shown[1:] if line.startswith("FAILED")]
+    assert lines == [
+        "FAILED        digits-s0-5d1ceabc6e  alexnet",  # s0-5d1cea could be the broken file's
+        "FAILED        s1-5d1cea             alexnet",
+    ]
+    listed = typed("ledger", "list", "--ledger", "ledger").stdout
+    assert " s1-5d1cea " in listed
+    alone = typed("verify", "s1-5d1cea", "--ledger", "ledger").stdout.splitlines()
+    assert alone[0].split() == ["FAILED", "s1-5d1cea", "alexnet"]
 
 
 def test_verify_the_published_rows(typed):

@@ -21,8 +21,7 @@ class RunColumns:
         self.wide = wide
         ids = [entry.run_id for entry in entries]
         self.short = {} if wide else short_ids(ids)
-        several = len({entry.data for entry in entries}) > 1
-        self.names = {e.run_id: f"{_name(e)}{f' {e.data}' * several}" for e in entries}
+        self.names = run_names(entries)
 
     def table(self, title: str, *numbers: str, words: Sequence[str] = ()) -> Table:
         """Return an empty table with columns of words and numbers after those that name a run."""
@@ -45,6 +44,12 @@ class RunColumns:
     def cells_of_several(self, name: str) -> tuple[str, ...]:
         """Return the cells of a line that stands for several runs."""
         return (name,) if self.wide else ("", name)
+
+
+def run_names(entries: Sequence[Entry]) -> dict[str, str]:
+    """Return run id -> the name beside a short id, with the data if there are several sets."""
+    several = len({entry.data for entry in entries}) > 1
+    return {e.run_id: f"{_name(e)}{f' {e.data}' * several}" for e in entries}
 
 
 def _name(entry: Entry) -> str:
