@@ -5,6 +5,8 @@ import re
 import runpy
 from statistics import mean
 
+import pytest
+
 from tests.docs.pages import ROOT
 
 COMMAND = "python docs/write_result.py"
@@ -33,7 +35,20 @@ def test_every_cell_of_the_ladder_is_the_last_accuracy_in_the_files_of_its_runs(
         assert found == recounted(data, metric)
 
 
-def recounted(data, metric):
+def test_the_picture_of_the_ladder_has_every_mean_of_the_ledger_and_fits_a_page():
+    picture = (ROOT / "docs" / "ladder.svg").read_text("utf-8")
+    label = r"compute: ([\d.]+); accuracy: ([\d.]+); network: (\w+), \d{4};"
+    found = {
+        (name, float(budget)): float(accuracy)
+        for budget, accuracy, name in re.findall(label, picture)
+    }
+    command = "python docs/write_pictures.py ladder"
+    assert found == pytest.approx(recounted("cifar10", "top1", digits=3), abs=0.0011), command
+    (width,) = re.findall(r'<svg [^>]*?\bwidth="([\d.]+)"', picture)
+    assert float(width) < 900, "the legend takes several rows"
+
+
+def recounted(data, metric, digits=1):
     """Return (network, budget) -> mean final accuracy in %, from the ledger's JSON itself."""
     finals = {}
     for path in (ROOT / "runs" / "ledger").glob("*.json"):
@@ -41,4 +56,4 @@ def recounted(data, metric):
         if entry["data"] == data:
             last = entry["evaluations"][-1][metric]
             finals.setdefault((entry["model"], entry["budget_asked"]), []).append(last)
-    return {key: round(100 * mean(some), 1) for key, some in finals.items()}
+    return {key: round(100 * mean(some), digits) for key, some in finals.items()}

@@ -19,6 +19,10 @@ LAST_COLOUR = 0.92
 """The part of the scheme that is used; its brightest yellows vanish on white."""
 
 
+LEGEND_ENTRY_PX = 180
+"""Width for a name in the legend, so that many names take several rows."""
+
+
 def ladder_chart(
     lines: Sequence[LadderLine], target: Target, data: str, size: Size
 ) -> alt.LayerChart | None:
@@ -55,6 +59,7 @@ def ladder_chart(
     colour = alt.Color(
         "network:N",
         sort=names,
+        legend=alt.Legend(columns=size.width_px // LEGEND_ENTRY_PX),
         scale=alt.Scale(
             domain=names, scheme=alt.SchemeParams(name=SCHEME, extent=[0, LAST_COLOUR])
         ),
