@@ -98,7 +98,7 @@ def in_memory(read: Callable[[DataConfig], DataSplits]) -> Builder:
     ) -> Data:
         found = read(data)
         counts = [(len(part), len(part.classes)) for part in (found.train, found.val)]
-        line = set_line(*counts, used=_asked(data))
+        line = set_line(counts, used=_asked(data))
         tell(f"{data.name}: {line}{_inner_words(data, counts[0][0])}")
         whole = check_splits(found, data.name)
         splits = DataSplits(

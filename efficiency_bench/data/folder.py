@@ -133,7 +133,7 @@ def load(
     train, val = scan(root / "train"), scan(root / "val")
     reasons = train.skipped.reasons + val.skipped.reasons
     counts = [(len(part), len(part.classes)) for part in (train, val)]
-    line = set_line(*counts, used=(train_images, val_images))
+    line = set_line(counts, used=(train_images, val_images))
     tell(f"{root}: {line}; skipped: {reasons_text(reasons) or 'nothing'}")
     for part in (train, val):
         check_listed(part)

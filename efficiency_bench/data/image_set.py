@@ -128,13 +128,13 @@ def _difference(train: tuple[str, ...], val: tuple[str, ...]) -> str:
     )
 
 
-def set_line(
-    train: Sequence[int], val: Sequence[int], used: Sequence[int | None] = (None, None)
-) -> str:
-    """One line with the number of images and classes of each set, given as pairs.
+def set_line(counts: Sequence[tuple[int, int]], used: Sequence[int | None] = (None, None)) -> str:
+    """One line with the number of images and classes of the training and the validation set.
 
-    ``used``: how many training and validation images the run uses; None: all.
+    ``counts``: images and classes of each; ``used``: how many images of each the run uses; None:
+    all.
     """
+    train, val = counts
     return (
         f"{_used_of(used[0], train[0])} training images in"
         f" {train[1]:,} class{'es' * (train[1] != 1)},"

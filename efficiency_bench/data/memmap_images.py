@@ -79,7 +79,7 @@ def load(
         raise UserError(f"no folder {root}; data.root=DIR names the folder with train.npy")
     (train, train_record), (val, val_record) = (_mapped(file_of(root, split)) for split in SPLITS)
     counts = [(len(part), len(part.classes)) for part in (train, val)]
-    tell(f"{root}: {set_line(*counts, used=used)}")
+    tell(f"{root}: {set_line(counts, used=used)}")
     check_classes(str(root), train.classes, val.classes)
     made_of = {(record.source_digest, record.side_px) for record in (train_record, val_record)}
     if len(made_of) > 1:

@@ -52,7 +52,7 @@ def load(
         raise UserError(f"no folder {root}; data.root=DIR names the folder with train.beton")
     (train, train_record), (val, val_record) = (read_recorded(file_of(root, s)) for s in SPLITS)
     counts = [(r.images, len(r.classes)) for r in (train_record, val_record)]
-    tell(f"{root}: {set_line(*counts, used=(train_images, val_images))}")
+    tell(f"{root}: {set_line(counts, used=(train_images, val_images))}")
     check_classes(str(root), train_record.classes, val_record.classes)
     if train_record.source_digest != val_record.source_digest:
         raise UserError(
