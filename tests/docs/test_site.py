@@ -78,10 +78,17 @@ def chromium_page():
 
 
 @contextlib.contextmanager
-def served(site):
-    """The site on loopback, by a server that answers unknown addresses with 404.html."""
+def served(site, below=""):
+    """The site on loopback, by a server that answers unknown addresses with 404.html.
+
+    ``below``: the path of the folder that it is served in, such as ``/efficiency-bench``.
+    """
 
     class Handler(http.server.SimpleHTTPRequestHandler):
+        def translate_path(self, path):
+            inside = path.startswith(f"{below}/")
+            return super().translate_path(path.removeprefix(below) if inside else "/none")
+
         def send_error(self, code, message=None, explain=None):
             self.send_response(code)
             self.send_header("Content-Type", "text/html")
@@ -94,7 +101,7 @@ def served(site):
     handler = functools.partial(Handler, directory=site)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield f"http://127.0.0.1:{server.server_port}{below}"
         server.shutdown()
 
 
@@ -118,14 +125,20 @@ def test_the_search_finds_a_section_and_opens_it(site, opened):
 
 @NEEDS_CHROMIUM
 def test_the_404_page_leads_back_from_any_depth_and_from_a_folder(site):
-    with chromium_page() as page, served(site) as address:
-        for missing in (
-            f"{address}/no/such/page.html",
-            f"{address}/gone",
-            f"{site.as_uri()}/404.html",
+    with (
+        chromium_page() as page,
+        served(site) as address,
+        served(site, "/efficiency-bench") as project,
+    ):
+        for base, missing in (
+            (address, "no/such/page.html"),
+            (address, "gone"),
+            (project, "no/such/page.html"),
+            (project, "gone"),
+            (site.as_uri(), "404.html"),
         ):
-            page.goto(missing)
+            page.goto(f"{base}/{missing}", wait_until="networkidle")
             assert page.inner_text("h1") == "There is no such page"
             page.get_by_role("link", name="Limits", exact=True).click()
-            page.wait_for_url("**/limits.html")
+            page.wait_for_url(f"{base}/limits.html")
             assert "Not done" in page.inner_text("article")
