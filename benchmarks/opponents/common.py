@@ -87,7 +87,7 @@ def loaders(asked: argparse.Namespace) -> tuple[DataLoader, DataLoader]:
             images, labels = default_collate(samples)
             return transform(images), labels
 
-        dataset = TensorDataset(*torch.load(asked.data / f"{part}.pt"))
+        dataset = TensorDataset(*torch.load(asked.data / f"{part}.pt", weights_only=True))
         return DataLoader(dataset, asked.batch, shuffle=shuffle, collate_fn=transformed)
 
     loader = from_memory if asked.memory else from_files

@@ -134,12 +134,14 @@ def set_line(counts: Sequence[tuple[int, int]], used: Sequence[int | None] = (No
     ``counts``: images and classes of each; ``used``: how many images of each the run uses; None:
     all.
     """
-    train, val = counts
-    return (
-        f"{_used_of(used[0], train[0])} training images in"
-        f" {train[1]:,} class{'es' * (train[1] != 1)},"
-        f" {_used_of(used[1], val[0])} validation images in {val[1]:,}"
+    (images, classes), (val_images, val_classes) = counts
+    training = _used_of(used[0], images)
+    validation = (
+        f"{_used_of(used[1], val_images)} for validation"
+        if used[1] is not None and used[1] < val_images
+        else f"{val_images:,} validation images in {val_classes:,}"
     )
+    return f"{training} training images in {classes:,} class{'es' * (classes != 1)}, {validation}"
 
 
 def _used_of(used: int | None, images: int) -> str:

@@ -75,7 +75,7 @@ def test_a_set_that_cannot_be_split_is_rejected(options, message):
         ((), "1,437 training images in 10 classes, 360 validation images in 10"),
         (
             ("data.train_images=300", "data.val_images=100"),
-            "300 of 1,437 training images in 10 classes, 100 of 360 validation images in 10",
+            "300 of 1,437 training images in 10 classes, 100 of 360 for validation",
         ),
         (
             ("data.train_images=300", "data.inner_split=0.2"),

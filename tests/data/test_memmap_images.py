@@ -77,7 +77,7 @@ def test_the_line_gives_how_many_of_the_stored_images_the_run_uses(
     config = data_config("imagenet_memory", 24, root=root, train_images=4, val_images=2)
     build_data(config, recipe_config(), 0, torch.device("cpu"), tell=lines.append)
     (line,) = lines
-    assert re.search(r": 4 of \d+ training images in 2 classes, 2 of \d+ validation", line)
+    assert re.search(r": 4 of \d+ training images in 2 classes, 2 of \d+ for validation", line)
 
 
 def test_pixels_are_pillows_in_the_sources_order(written: tuple[Path, Path]) -> None:

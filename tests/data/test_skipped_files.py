@@ -128,7 +128,7 @@ def test_the_line_gives_how_many_images_of_a_folder_the_run_uses(tmp_path: Path)
     lines: list[str] = []
     folder.load(tmp_path, 6, 4, tell=lines.append)
     (line,) = lines
-    assert "6 of 10 training images in 2 classes, 4 of 6 validation images in 2;" in line
+    assert "6 of 10 training images in 2 classes, 4 of 6 for validation;" in line
 
 
 def test_a_suffix_is_untrusted_text(tmp_path: Path) -> None:
