@@ -1,5 +1,6 @@
 """The terminal's tables: their content, and that they fit 80 columns."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from tests.report import results
 from tests.report.printing import printed
 
 LEDGER = Path(__file__).parents[2] / "runs" / "ledger"
+DATE = re.compile(r" 20\d\d-\d\d-\d\d ")
 
 
 @pytest.mark.parametrize("result", [results.published(), results.rehearsal()])
@@ -90,7 +92,7 @@ def test_no_name_of_the_committed_ladders_is_broken():
     for data in ("cifar10", "cifar100"):
         result = fit(store.read(LEDGER).entries, Selection(data=data))
         text = printed(lambda console, result=result: print_fit(result, console))
-        rows = [line.split() for line in text.splitlines() if " 20" in line[:40]]
+        rows = [line.split() for line in text.splitlines() if DATE.search(line)]
         names = [row[1] if row[0] == "*" else row[0] for row in rows]
         assert names == [row["model"] for row in result.rows]
 

@@ -179,4 +179,4 @@ def _attempt(compute: Callable[[], T]) -> T | NoResult:
     try:
         return compute()
     except UserError as error:
-        return NoResult(str(error))
+        return NoResult("; ".join(line.rstrip(";") for line in str(error).splitlines()))

@@ -23,7 +23,7 @@ def sets_table(sets: Iterable[tuple[str, HalvingTime | None]]) -> Table:
             name,
             one_decimal(fit.halving_months),
             interval(fit.low_months, fit.high_months),
-            f"{fit.reduction_factor:.3g}x",
+            ABSENT if fit.high_months is None else f"{fit.reduction_factor:.3g}x",
             str(fit.n_arrived),
             str(fit.n),
         )
