@@ -76,7 +76,8 @@ class Row(NamedTuple):
 
     name: str
     library: str
-    px: int
+    px: str
+    """Height of the images, or height x width if they differ."""
     params: int | None
     forward_macs: int | None
     backward_macs: int | None
@@ -94,7 +95,7 @@ class Network(NamedTuple):
 
     name: str
     library: str
-    px: int
+    px: str
     build: Callable[[], nn.Module]
 
 
@@ -102,13 +103,13 @@ def torchvision_network(name: str) -> Network:
     """A network of torchvision at the smallest crop that its weights were published with."""
     weights = torchvision.models.get_model_weights(name)
     px = min(each.transforms.keywords["crop_size"] for each in weights)
-    return Network(name, "torchvision", px, lambda: torchvision.models.get_model(name))
+    return Network(name, "torchvision", str(px), lambda: torchvision.models.get_model(name))
 
 
 def timm_network(name: str) -> Network:
     """A network of timm at its default input size."""
-    _, px, width = timm.get_pretrained_cfg(name).input_size
-    assert px == width, f"{name}: images of {px} x {width} px"
+    _, height, width = timm.get_pretrained_cfg(name).input_size
+    px = f"{height}" if height == width else f"{height}x{width}"
     return Network(name, "timm", px, lambda: timm.create_model(name, pretrained=False))
 
 
@@ -144,7 +145,7 @@ def _without_values(build: Callable[[], nn.Module]) -> nn.Module:
 
 def count_model(network: Network, model: nn.Module) -> Row:
     """The row of a network that was built."""
-    image = (3, network.px, network.px)
+    image = (3, *sides(network.px))
     row = Row(*network[:3], trainable_parameters(model), None, None, None, "refused", "")
     try:
         counts = [_both(model, image, batch) for batch in BATCHES]
@@ -171,6 +172,12 @@ def count_model(network: Network, model: nn.Module) -> Row:
         ratio=round(backward / forward, 4),
         verdict="agrees",
     )
+
+
+def sides(px: str) -> tuple[int, int]:
+    """Height and width of the images."""
+    height, _, width = px.partition("x")
+    return int(height), int(width or height)
 
 
 Counts = tuple[ForwardCount, StepCount, set[str]]
@@ -248,7 +255,7 @@ def _row(line: Mapping[str, str]) -> Row:
     return Row(
         line["name"],
         line["library"],
-        int(line["px"]),
+        line["px"],
         number("params"),
         number("forward_macs"),
         number("backward_macs"),

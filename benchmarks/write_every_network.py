@@ -13,7 +13,7 @@ from pathlib import Path
 
 import timm
 import torch
-from every_network import LIBRARIES, TABLE, Row, read
+from every_network import LIBRARIES, TABLE, Row, read, sides
 from fvcore.nn import FlopCountAnalysis
 from write_tables import BLOCK
 
@@ -130,11 +130,11 @@ def is_close(gmacs: float, figure: float) -> bool:
     return abs(gmacs - figure) <= TOLERANCE * figure + HALF_DIGIT_GMACS
 
 
-def reason(name: str, px: int, here: float, figure: float) -> str:
+def reason(name: str, px: str, here: float, figure: float) -> str:
     """Which other way of counting gives timm's published figure: tried in turn, by shape."""
     with torch.device("meta"):
         model = timm.create_model(name, pretrained=False).eval()
-        image = torch.zeros(1, 3, px, px)
+        image = torch.zeros(1, 3, *sides(px))
     counts = {
         kind: macs / 1e9
         for kind, macs in trace(model, image)[0][""].items()
@@ -152,10 +152,10 @@ def reason(name: str, px: int, here: float, figure: float) -> str:
     return "not found"
 
 
-def published_gmacs() -> Mapping[tuple[str, int], float]:
+def published_gmacs() -> Mapping[tuple[str, str], float]:
     """timm's published GMACs by network and image side; the file's first line is its source."""
     _, *lines = PUBLISHED.read_text(encoding="utf-8").splitlines()
-    return {(line["name"], int(line["px"])): float(line["gmacs"]) for line in csv.DictReader(lines)}
+    return {(line["name"], line["px"]): float(line["gmacs"]) for line in csv.DictReader(lines)}
 
 
 def _table(head: Iterable[object], lines: Iterable[Iterable[object]]) -> str:

@@ -36,6 +36,7 @@ class ForwardCount:
     """The compute of one image at one resolution; 1 MAC is one multiply and one add."""
 
     resolution_px: int
+    """Height of the images."""
     forward_macs: int
     """F: MACs of the training graph's forward pass, contractions only."""
     first_layer_macs: int
@@ -71,6 +72,9 @@ def count_forward(
     Raises UncountedOperatorError for an operator on no list, UserError if the model cannot take
     images of that size.
     """
+    _, height, width = image_shape
+    if height != width:
+        raise ValueError(f"images must be square, not {height} x {width} px")
     count, refused = count_known_operators(model, image_shape, batch)
     if refused:
         raise UncountedOperatorError(refused)
@@ -82,8 +86,6 @@ def count_known_operators(
 ) -> tuple[ForwardCount, Places]:
     """``count_forward`` over the known operators, and the operators that could not be counted."""
     channels, height, width = image_shape
-    if height != width:
-        raise ValueError(f"images must be square, not {height} x {width} px")
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         twin = copy.deepcopy(model).float().train()

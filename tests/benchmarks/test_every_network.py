@@ -20,6 +20,8 @@ SAMPLE = (
     *(("timm", name) for name in ("test_nfnet", "test_vit", "tinynet_e")),
 )
 
+CONV = nn.Conv2d(3, 2, 1)
+
 
 @pytest.mark.parametrize(("library", "name"), SAMPLE)
 def test_a_sample_counts_as_in_the_table(library: str, name: str) -> None:
@@ -55,11 +57,11 @@ def test_published_macs_of_the_same_networks() -> None:
 
 def test_a_row_is_put_in_its_place_once(tmp_path: Path) -> None:
     table = tmp_path / "table.csv"
-    late = every_network.Row("b", "timm", 8, 1, 2, 4, 2.0, "agrees", "")
-    early = every_network.Row("a", "timm", 8, None, None, None, None, "does not fit", "")
-    for row in (late, early, late._replace(px=16)):
+    late = every_network.Row("b", "timm", "8", 1, 2, 4, 2.0, "agrees", "")
+    early = every_network.Row("a", "timm", "8", None, None, None, None, "does not fit", "")
+    for row in (late, early, late._replace(px="16")):
         every_network.add(table, row)
-    assert every_network.read(table) == [early, late._replace(px=16)]
+    assert every_network.read(table) == [early, late._replace(px="16")]
 
 
 def test_parts_are_disjoint_and_leave_nothing_out(
@@ -73,8 +75,16 @@ def test_parts_are_disjoint_and_leave_nothing_out(
         every_network.asked_networks(None, "4/3", ())
 
 
+@pytest.mark.parametrize(("px", "image"), [("8", (8, 8)), ("8x6", (8, 6))])
+def test_the_sides_of_an_image(px: str, image: tuple[int, int]) -> None:
+    assert every_network.sides(px) == image
+    network = every_network.Network("own", "timm", px, lambda: nn.Sequential(CONV, nn.Flatten()))
+    row = every_network.count(network)
+    assert (row.px, row.forward_macs) == (px, 3 * 2 * image[0] * image[1])
+
+
 def _network(build: Callable[[], nn.Module]) -> object:
-    return every_network.Network("own", "timm", 8, build)
+    return every_network.Network("own", "timm", "8", build)
 
 
 def test_a_network_without_room_does_not_fit() -> None:
@@ -125,9 +135,9 @@ def page(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 ROWS = [
-    every_network.Row("a", "timm", 8, 1, 10, 15, 1.5, "agrees", ""),
-    every_network.Row("b", "timm", 8, 1, None, None, None, "refused", "aten::x aten::y"),
-    every_network.Row("c", "timm", 8, None, None, None, None, "does not fit", ""),
+    every_network.Row("a", "timm", "8", 1, 10, 15, 1.5, "agrees", ""),
+    every_network.Row("b", "timm", "8", 1, None, None, None, "refused", "aten::x aten::y"),
+    every_network.Row("c", "timm", "8", None, None, None, None, "does not fit", ""),
     every_network.Row("d", "torchvision", 8, 1, 10, 20, 2.0, "agrees", ""),
     every_network.Row("e", "torchvision", 8, 1, None, None, None, "refused", "aten::x"),
 ]
