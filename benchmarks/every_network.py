@@ -28,6 +28,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import NamedTuple
 
+import norm_shapes
 import timm
 import torch
 import torchvision
@@ -315,6 +316,7 @@ def main() -> int:
     parser.add_argument("--again", nargs="+", default=[], metavar="NAME", help="count these anew")
     asked = parser.parse_args()
     torch.set_num_threads(1)  # a fork keeps no other thread
+    _kept = norm_shapes.install()
     try:
         networks = asked_networks(asked.library, asked.part, asked.again)
     except UserError as error:
