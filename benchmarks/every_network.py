@@ -28,7 +28,6 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import NamedTuple
 
-import norm_shapes
 import timm
 import torch
 import torchvision
@@ -316,6 +315,8 @@ def main() -> int:
     parser.add_argument("--again", nargs="+", default=[], metavar="NAME", help="count these anew")
     asked = parser.parse_args()
     torch.set_num_threads(1)  # a fork keeps no other thread
+    import norm_shapes  # for this process alone: whoever imports this module keeps torch's own
+
     _kept = norm_shapes.install()
     try:
         networks = asked_networks(asked.library, asked.part, asked.again)
