@@ -1,4 +1,4 @@
-"""What was tried to train small networks faster on a CPU, each against the way that is used.
+"""Other ways to train small networks on a CPU, each against the way that is used.
 
 Three settings of torch, on a bare loop over the same network and batches of digits with one thread:
 bf16 autocast, denormal numbers flushed to zero, oneDNN switched off.  The last rows are whole

@@ -1,6 +1,7 @@
 """Shape functions for batch and layer norm on torch's meta device, which only make the outputs.
 
-torch's own carry out the whole computation on shapes, which is half of the time to count a network.
+torch's own carry out the whole computation on shapes, which was half of the time or more for
+networks with batch norm (EfficientNet-B3: 7.1 and 2.8 s of processor time, on a busy Intel Xeon).
 Normalisation is not counted, so only the shapes of its outputs matter.
 """
 

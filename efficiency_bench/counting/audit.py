@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from efficiency_bench.counting import draws
 from efficiency_bench.counting.draws import Draw
-from efficiency_bench.counting.forward import ForwardCount, count_known_operators
+from efficiency_bench.counting.forward import ForwardCount, check_square, count_known_operators
 from efficiency_bench.counting.independent import StepCount, TrainingCopy, per_image
 from efficiency_bench.counting.trace import UncountedOperatorError
 from efficiency_bench.errors import UserError
@@ -94,6 +94,7 @@ def audit(model: nn.Module, image_shape: tuple[int, int, int]) -> Audit:
     The model, its modes and the random generators do not change.  Raises UserError if the model
     cannot take such images or returns an output that the training step cannot use.
     """
+    check_square(image_shape)
     with draws.foreign_generators() as drawn:
         count, refused = count_known_operators(model, image_shape)
         independent, varies = count_steady_step(model, image_shape)

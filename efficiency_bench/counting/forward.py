@@ -72,13 +72,18 @@ def count_forward(
     Raises UncountedOperatorError for an operator on no list, UserError if the model cannot take
     images of that size.
     """
-    _, height, width = image_shape
-    if height != width:
-        raise ValueError(f"images must be square, not {height} x {width} px")
+    check_square(image_shape)
     count, refused = count_known_operators(model, image_shape, batch)
     if refused:
         raise UncountedOperatorError(refused)
     return count
+
+
+def check_square(image_shape: tuple[int, int, int]) -> None:
+    """ValueError unless images are as high as wide, which ``resolution_px`` stands for."""
+    _, height, width = image_shape
+    if height != width:
+        raise ValueError(f"images must be square, not {height} x {width} px")
 
 
 def count_known_operators(

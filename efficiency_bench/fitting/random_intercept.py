@@ -166,7 +166,8 @@ def _blas() -> ThreadpoolController:
     """The threads of numpy's and scipy's BLAS.
 
     The search solves systems of four unknowns.  Several threads gain nothing there, and on a busy
-    machine each call waits for all of them: a report took 3.5 times the processor time.
+    machine each call waits for all of them: a report took 2.2 to 3.5 times the processor
+    time.
     """
     import scipy.optimize  # noqa: F401 (the controller knows only libraries that are loaded)
     from threadpoolctl import ThreadpoolController

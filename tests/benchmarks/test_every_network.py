@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from benchmarks import every_network
+from benchmarks import every_network, norm_shapes
 from efficiency_bench.errors import UserError
 
 SAMPLE = (
@@ -83,6 +83,33 @@ def test_the_sides_of_an_image(px: str, image: tuple[int, int]) -> None:
     assert (row.px, row.forward_macs) == (px, 3 * 2 * image[0] * image[1])
 
 
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_the_shapes_of_norms_are_torchs(layout: torch.memory_format) -> None:
+    aten = torch.ops.aten
+    x = torch.empty(2, 6, 4, 8, device="meta").to(memory_format=layout)
+    six, eight = (torch.empty(size, device="meta") for size in (6, 8))
+    every = [True, True, True]
+    batch = (x, six, six, six, six, True, 0.1, 1e-5)
+    layer = (x, [8], eight, eight, 1e-5)
+    _, mean, scale = aten.native_layer_norm(*layer)
+    for ours, torchs, arguments in (
+        (norm_shapes.batch_norm, aten.native_batch_norm, batch),
+        (norm_shapes.layer_norm, aten.native_layer_norm, layer),
+        (
+            norm_shapes.batch_norm_backward,
+            aten.native_batch_norm_backward,
+            (x, x, six, six, six, six, six, True, 1e-5, every),
+        ),
+        (
+            norm_shapes.layer_norm_backward,
+            aten.native_layer_norm_backward,
+            (x, x, [8], mean, scale, eight, eight, every),
+        ),
+    ):
+        found, expected = ours(*arguments), torchs(*arguments)
+        assert [each.shape for each in found] == [each.shape for each in expected]
+
+
 def _network(build: Callable[[], nn.Module]) -> object:
     return every_network.Network("own", "timm", "8", build)
 
@@ -138,8 +165,8 @@ ROWS = [
     every_network.Row("a", "timm", "8", 1, 10, 15, 1.5, "agrees", ""),
     every_network.Row("b", "timm", "8", 1, None, None, None, "refused", "aten::x aten::y"),
     every_network.Row("c", "timm", "8", None, None, None, None, "does not fit", ""),
-    every_network.Row("d", "torchvision", 8, 1, 10, 20, 2.0, "agrees", ""),
-    every_network.Row("e", "torchvision", 8, 1, None, None, None, "refused", "aten::x"),
+    every_network.Row("d", "torchvision", "8", 1, 10, 20, 2.0, "agrees", ""),
+    every_network.Row("e", "torchvision", "8", 1, None, None, None, "refused", "aten::x"),
 ]
 
 

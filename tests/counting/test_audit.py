@@ -298,3 +298,8 @@ def test_the_audit_does_not_change_model_or_generators():
 def test_the_audit_on_a_gpu(name):
     found = audit(build_model(name, form="imagenet", num_classes=1000).cuda(), IMAGENET)
     assert found.agrees
+
+
+def test_images_that_are_not_square_are_rejected():
+    with pytest.raises(ValueError, match="must be square, not 8 x 6 px"):
+        audit(nn.Sequential(nn.Conv2d(3, 2, 1), nn.Flatten()), (3, 8, 6))

@@ -10,7 +10,7 @@ from efficiency_bench.fitting.groups import Selection
 from efficiency_bench.ledger import store
 from efficiency_bench.ledger.reference import published_entries
 from efficiency_bench.report.tables.audit import print_models
-from efficiency_bench.report.tables.fit_and_ledger import ledger_table, print_fit
+from efficiency_bench.report.tables.fit_and_ledger import compute_text, ledger_table, print_fit
 from tests.fitting.test_ladder_rows import ledger as ladder_ledger
 from tests.report import results
 from tests.report.printing import printed
@@ -86,6 +86,19 @@ def test_ladders_fit_80_columns_with_intervals_and_bounds():
     flat = " ".join(text.split())
     for words in ("4.34-8.68e-8", "≤ 2.17e-8", "> 1.74e-7", "A-B: a budget of A missed"):
         assert words in flat
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "text"),
+    [
+        (5.8e-6, 1.16e-5, "0.58-1.16e-5"),
+        (0.21, 0.42, "0.210-0.420"),
+        (2e-8, 1.28e-6, "2.00e-8 to 1.28e-6"),
+    ],
+)
+def test_an_interval_of_compute_keeps_its_digits(low, high, text):
+    row = {"censoring": "interval", "compute_at_least": low, "compute": high}
+    assert compute_text(row) == text
 
 
 def test_no_name_of_the_committed_ladders_is_broken():

@@ -100,6 +100,8 @@ def compute_text(row: Mapping[str, Any]) -> str:
 
 def _between(low: float, high: float) -> str:
     """Text like ``4.64-9.27e-5``: both numbers with the exponent of the higher."""
+    if low < high / 10:  # it would lose its digits
+        return f"{number(low)} to {number(high)}"
     _, e, exponent = number(high).partition("e")
     start = f"{low / 10.0 ** int(exponent):.2f}" if e else number(low)
     return f"{start}-{number(high)}"
