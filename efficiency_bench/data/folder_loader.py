@@ -13,8 +13,10 @@ from __future__ import annotations
 import functools
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +40,9 @@ RESIZE_OVER_CROP = 256 / 224
 """Default ratio of the resized shorter side to the validation crop: the usual one for ImageNet."""
 
 SQUARES_PER_BATCH = 64
+
+STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2}
+"""What a user, a terminal or a scheduler stops a run with; Slurm sends it to every process."""
 """Images per batch of ``resized_squares``: a few MB, so that progress is reported often."""
 
 Sample = tuple[Tensor, int] | str
@@ -222,14 +227,25 @@ class _Batches:
         return iter(self.keys)
 
 
-def _outlive_signals(run: int, _: int) -> None:
-    """Keep a worker process alive when a signal to the whole job tells the run to stop.
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """Hold back what may stop a run: a process that is started meanwhile never dies of it.
 
-    The run still needs the worker for its current step.  Only the process with id ``run`` ends it.
+    It inherits the mask, also by spawn, so there is no moment at which a signal to the whole job
+    could end it.  Signals to this process arrive at the end.
     """
-    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
-        signal.signal(number, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _outlive_signals(run: int, _: int) -> None:
+    """In a worker, whose stop signals are held back: let only the process ``run`` end it.
+
+    When a signal to the whole job tells the run to stop, it needs the worker for its current step.
+    """
     threading.Thread(target=_end_when_told, args=(run,), daemon=True).start()
 
 
@@ -249,6 +265,8 @@ class _Reader:
             batch_sampler=self._batches,
             num_workers=workers,
             persistent_workers=workers > 0,
+            # Python 3.14 would start them from a server, which a signal to the whole job ends.
+            multiprocessing_context="fork" if workers and sys.platform == "linux" else None,
             pin_memory=device.type == "cuda",
             collate_fn=_collate,
             worker_init_fn=functools.partial(_outlive_signals, os.getpid()),
@@ -260,7 +278,9 @@ class _Reader:
     def read(self, batches: Iterable[list[Any]]) -> Iterator[Batch]:
         """Read ``batches``, lists of the dataset's keys; UserError for an unreadable image."""
         self._batches.keys = batches
-        for batch in self._loader:
+        with _signals_held():
+            reading = iter(self._loader)
+        for batch in reading:
             if isinstance(batch, str):
                 raise UserError(batch)
             yield batch
