@@ -47,11 +47,15 @@ def test_a_worker_outlives_a_signal_at_its_very_start(tmp_path, forked, monkeypa
         "imagenet", 24, root=str(plant(tmp_path / "photos", 5, 3)), resize_px=28, workers=2
     )
     data = build(config, recipe_config(3, flip=True))
-    for epoch in range(2):
-        assert [len(labels) for _, labels in data.train.epoch(epoch, 4, image_px=24)] == [4, 4, 2]
-    assert sum(len(labels) for _, labels in data.validation()) == 6
+    first = data.train.epoch(0, 4, image_px=24)
+    assert len(next(first)[1]) == 4
     workers = set(map(int, forked.read_text().split()))
-    assert len(workers) == 4  # two that train, two that validate
+    assert len(workers) == 4  # two that train; two that validate, before the memory of training
+    assert [len(labels) for _, labels in first] == [4, 2]
+    for epoch in (1, 2):
+        assert sum(len(labels) for _, labels in data.validation()) == 6
+        assert [len(labels) for _, labels in data.train.epoch(epoch, 4, image_px=24)] == [4, 4, 2]
+    assert len(forked.read_text().split()) == 4
     assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == set()
     for worker in workers:
         os.kill(worker, 0)  # alive
