@@ -61,7 +61,9 @@ def loop(network: str, chosen: Callable[[], AbstractContextManager[object]]) -> 
         for images, labels in run.data.train.epoch(epoch, run.recipe.batch_size, run.image_px):
             with chosen():
                 optimizer.zero_grad()
-                F.cross_entropy(run.model(images), labels).backward()
+                loss = F.cross_entropy(run.model(images), labels)
+                with torch.autocast("cpu", enabled=False):  # torch advises against it for backward
+                    loss.backward()
                 optimizer.step()
             if next(steps) % BLOCK_STEPS == 0:
                 yield
