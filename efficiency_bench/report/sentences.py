@@ -167,13 +167,36 @@ def comparison(halving: HalvingTime) -> str:
 
 
 def _factor(halving: HalvingTime, noun: str, years: str) -> str:
-    factor, way = halving.reduction_factor, "less"
-    if factor is None:
+    change = factor_change(halving)
+    if change is None:
         return f"no factor over {years}"
-    if factor < 1:
-        factor, way = 1 / factor, "more"
-    by = "along the line" if halving.method == "censored" else f"end points{_end_points(halving)}"
-    return f"{factor:.3g}x {way} {noun} in {years} ({by})"
+    factor, way = change
+    how = f"end points{_end_points(halving)}" if halving.method != "censored" else along(halving)
+    return f"{factor:.3g}x {way} {noun} in {years} ({how})"
+
+
+def factor_change(halving: HalvingTime) -> tuple[float, str] | None:
+    """The factor over the fitted years, at least 1, and ``less`` or ``more``; None: no factor."""
+    factor = halving.reduction_factor
+    if factor is None:
+        return None
+    return (1 / factor, "more") if factor < 1 else (factor, "less")
+
+
+def along(halving: HalvingTime) -> str:
+    """How the censored regression finds the factor, and its 95 % interval: under 1 is more."""
+    months = fitted_months(halving)
+    least, most = (
+        None if slope is None else f"{2 ** (-slope * months):.2g}x"
+        for slope in (halving.slope_high_per_month, halving.slope_low_per_month)
+    )
+    if least and most:
+        interval = f"{least} to {most}"
+    elif least or most:
+        interval = f"at least {least}" if least else f"at most {most}"
+    else:
+        interval = "any factor"
+    return f"along the line, 95 % interval {interval}"
 
 
 def fitted_months(halving: HalvingTime) -> float:

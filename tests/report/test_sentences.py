@@ -3,7 +3,14 @@
 import pytest
 
 from efficiency_bench.formatting import number, percent
-from efficiency_bench.report.sentences import basis, comparison, goal, headline
+from efficiency_bench.report.sentences import (
+    along,
+    basis,
+    comparison,
+    fitted_months,
+    goal,
+    headline,
+)
 from tests.report import results
 
 
@@ -23,6 +30,37 @@ def test_each_verdict_has_its_sentence(computes, words):
 
 def test_growing_compute_is_reported_as_growth():
     assert comparison(results.of_computes(1.0, 2.0, 4.1, 8.0)).startswith("8x more compute")
+
+
+@pytest.mark.parametrize("open_end", [None, "slope_low_per_month", "slope_high_per_month"])
+def test_the_factor_of_the_censored_regression_has_the_interval_of_its_rate(open_end):
+    """Over m months a halving every H is a factor of 2 to the m/H."""
+    halving = results.rehearsal("censored")
+    assert halving.halving_months is not None
+    assert halving.low_months is not None
+    assert halving.high_months is None
+    months = fitted_months(halving)
+    fastest = f"{2 ** (months / halving.low_months):.2g}x"
+    rise = halving.slope_high_per_month
+    assert rise is not None
+    assert rise > 0
+    least = f"{1 / 2 ** (rise * months):.2g}x"
+    expected = {
+        None: f"{least} to {fastest}",
+        "slope_low_per_month": f"at least {least}",
+        "slope_high_per_month": f"at most {fastest}",
+    }
+    if open_end is not None:
+        halving = halving.model_copy(update={open_end: None})
+    words = f"{2 ** (months / halving.halving_months):.3g}x less compute in 7.0 years"
+    interval = f"(along the line, 95 % interval {expected[open_end]});"
+    assert comparison(halving).startswith(f"{words} {interval}")
+
+
+def test_without_an_end_any_factor_is_possible():
+    halving = results.rehearsal("censored")
+    ends = {"slope_low_per_month": None, "slope_high_per_month": None}
+    assert along(halving.model_copy(update=ends)).endswith("95 % interval any factor")
 
 
 def test_the_basis_names_every_choice():

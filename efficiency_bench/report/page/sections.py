@@ -22,9 +22,11 @@ from efficiency_bench.report.page.results import NoResult, SetResults
 from efficiency_bench.report.page.width import width_sentences
 from efficiency_bench.report.sample import sample
 from efficiency_bench.report.sentences import (
+    along,
     basis,
     comparison,
     detail_sentences,
+    factor_change,
     fitted_months,
     goal,
     headline,
@@ -232,15 +234,13 @@ def _figures(halving: HalvingTime) -> tuple[Figure, ...]:
             f"{one_decimal(halving.halving_months)} months",
             f"for compute to halve, 95 % interval {bounds}{sure}",
         )
-    factor, way = halving.reduction_factor, "less"
-    if factor is not None and factor < 1:
-        factor, way = 1 / factor, "more"
-    by = "along the line" if halving.method == "censored" else "end points"
+    factor, way = factor_change(halving) or (None, "less")
     return (
         rate,
         Figure(
             "no factor" if factor is None else f"{number(factor)}x",
-            f"{way} compute in {years}, {by}",
+            f"{way} compute in {years}, "
+            + (along(halving) if halving.method == "censored" else "end points"),
         ),
         Figure(f"{PAPER_2020_MONTHS} months", "in the 2020 paper"),
         Figure(f"{MOORE_MONTHS} months", "by Moore's law"),
