@@ -40,10 +40,10 @@ RESIZE_OVER_CROP = 256 / 224
 """Default ratio of the resized shorter side to the validation crop: the usual one for ImageNet."""
 
 SQUARES_PER_BATCH = 64
-
-STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2}
-"""What a user, a terminal or a scheduler stops a run with; Slurm sends it to every process."""
 """Images per batch of ``resized_squares``: a few MB, so that progress is reported often."""
+
+HELD_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2}
+"""All that stop a run (``run/signals.py``), which may be sent to every process of its job."""
 
 Sample = tuple[Tensor, int] | str
 """An image, uint8 [3, px, px], with its label, or the reason why it could not be read."""
@@ -230,12 +230,12 @@ class _Batches:
 
 @contextmanager
 def _signals_held() -> Iterator[None]:
-    """Hold back what may stop a run: a process that is started meanwhile never dies of it.
+    """Hold back the signals that stop a run, also in every process that is started meanwhile.
 
-    It inherits the mask, also by spawn, so there is no moment at which a signal to the whole job
-    could end it.  Signals to this process arrive at the end.
+    Such a process has them held back from its first instruction on, so they can never end it.
+    Signals to this process arrive at the end.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_SIGNALS)
     try:
         yield
     finally:
@@ -243,9 +243,9 @@ def _signals_held() -> Iterator[None]:
 
 
 def _outlive_signals(run: int, _: int) -> None:
-    """In a worker, whose stop signals are held back: let only the process ``run`` end it.
+    """In a worker whose stop signals are held back, let the process ``run`` end it, and no other.
 
-    When a signal to the whole job tells the run to stop, it needs the worker for its current step.
+    A run that is told to stop still needs its workers for its current step.
     """
     threading.Thread(target=_end_when_told, args=(run,), daemon=True).start()
 
@@ -281,7 +281,7 @@ class _Reader:
         """Start the workers before this process trains, unless they run.
 
         A process that is forked later shares the memory of training, and each page of it is copied
-        when training writes to it next: 1.4 s at the first evaluation of 80 photographs.
+        when training next writes to it.
         """
         if not self._started:
             self._batches.keys = ()

@@ -171,7 +171,7 @@ def _factor(halving: HalvingTime, noun: str, years: str) -> str:
     if change is None:
         return f"no factor over {years}"
     factor, way = change
-    how = f"end points{_end_points(halving)}" if halving.method != "censored" else along(halving)
+    how = along(halving) if halving.method == "censored" else f"end points{_end_points(halving)}"
     return f"{factor:.3g}x {way} {noun} in {years} ({how})"
 
 
@@ -184,11 +184,17 @@ def factor_change(halving: HalvingTime) -> tuple[float, str] | None:
 
 
 def along(halving: HalvingTime) -> str:
-    """How the censored regression finds the factor, and its 95 % interval: under 1 is more."""
-    months = fitted_months(halving)
+    """Where the censored regression's factor is from, with the 95 % interval of ``factor_change``.
+
+    An end under 1x means that compute changed the other way.
+    """
+    falling, rising = halving.slope_low_per_month, halving.slope_high_per_month
+    change = factor_change(halving)
+    less = change is None or change[1] == "less"
+    months = fitted_months(halving) * (-1 if less else 1)
     least, most = (
-        None if slope is None else f"{2 ** (-slope * months):.2g}x"
-        for slope in (halving.slope_high_per_month, halving.slope_low_per_month)
+        None if slope is None else f"{2 ** (slope * months):.2g}x"
+        for slope in ((rising, falling) if less else (falling, rising))
     )
     if least and most:
         interval = f"{least} to {most}"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from efficiency_bench.run.signals import STOP_SIGNALS
 from tests.data.photos import plant
 from tests.data.settings import build, data_config, recipe_config
 
@@ -30,11 +31,11 @@ def _signal_itself() -> None:
 os.register_at_fork(after_in_child=_signal_itself)  # cannot be unregistered
 
 
-@pytest.fixture(params=["SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2"])
+@pytest.fixture(params=STOP_SIGNALS, ids=lambda number: number.name)
 def forked(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
     """The file with the ids of the processes that were sent the signal."""
     noted = tmp_path / "forked"
-    JUST_FORKED.append((getattr(signal, request.param), noted))
+    JUST_FORKED.append((request.param, noted))
     yield noted
     JUST_FORKED.clear()
 

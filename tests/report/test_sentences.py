@@ -57,6 +57,22 @@ def test_the_factor_of_the_censored_regression_has_the_interval_of_its_rate(open
     assert comparison(halving).startswith(f"{words} {interval}")
 
 
+def test_the_factor_of_rising_compute_has_its_interval_the_other_way_round():
+    """Mirrored in time, so that compute rises as fast as it fell, the same factors are `more`."""
+    halving = results.rehearsal("censored")
+    low, high = halving.slope_low_per_month, halving.slope_high_per_month
+    assert low is not None
+    assert high is not None
+    assert halving.reduction_factor is not None
+    mirrored = {
+        "slope_low_per_month": -high,
+        "slope_high_per_month": -low,
+        "reduction_factor": 1 / halving.reduction_factor,
+    }
+    rising = comparison(halving.model_copy(update=mirrored))
+    assert rising == comparison(halving).replace("less compute", "more compute")
+
+
 def test_without_an_end_any_factor_is_possible():
     halving = results.rehearsal("censored")
     ends = {"slope_low_per_month": None, "slope_high_per_month": None}
