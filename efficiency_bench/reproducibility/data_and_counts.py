@@ -60,7 +60,8 @@ def verify_ledger(
     run id that does not exist.
     """
     checks: list[Check] = [data_check(data_root), counts_again]
-    checks += map(registration_rule, decided)
+    if decided:
+        checks.append(registration_rule(decided))
     with as_folder(Path(source)) as folder:
         published = source == PUBLISHED
         read = store.LedgerRead(published_entries(), ()) if published else store.read(folder)

@@ -18,13 +18,16 @@ from pydantic import Field, ValidationError
 
 from efficiency_bench.config import RunConfig, measured_part
 from efficiency_bench.errors import UserError
-from efficiency_bench.identity import decided_digest, row_key
+from efficiency_bench.identity import decided_digest, form_scale, row_key
 from efficiency_bench.ledger.baseline import baseline_finals
 from efficiency_bench.provenance import git_state
 from efficiency_bench.records import Entry, Metric, Record
 from efficiency_bench.stop_rule import final_accuracy, metric_of_entry
 from efficiency_bench.verify.evidence import Evidence
 from efficiency_bench.verify.findings import Check, Failure, Finding, Remark, equal
+
+Network = tuple[str, str, float]
+"""What is trained at several budgets: model, recipe, ``model.scale``."""
 
 
 class RegisteredTarget(Record):
@@ -48,6 +51,8 @@ class RegisteredRow(Record):
 
     model: str
     recipe: str
+    scale: float = 1.0
+    """``model.scale``: MACs of the small form over those of the rule's."""
     budget: float | None = None
     """Share of the baseline's compute; None: the recipe's own schedule."""
     seeds: tuple[int, ...]
@@ -68,9 +73,9 @@ class Registration(Record):
     rows: tuple[RegisteredRow, ...]
 
     def row_of(self, entry: Entry) -> RegisteredRow | None:
-        """Return the row of an entry's model, recipe and budget, or None."""
-        key = entry.model, entry.recipe, entry.budget_asked
-        return next((r for r in self.rows if (r.model, r.recipe, r.budget) == key), None)
+        """Return the row of an entry's model, recipe, scale and budget, or None."""
+        key = *_network(entry), entry.budget_asked
+        return next((row for row in self.rows if (*_network_of(row), row.budget) == key), None)
 
 
 def read(path: Path) -> Registration:
@@ -95,16 +100,18 @@ def read(path: Path) -> Registration:
         ) from error
 
 
-def registration_rule(registration: Registration) -> Check:
-    """Return a rule: every run on this data must match the registration in all its settings."""
+def registration_rule(registrations: Sequence[Registration]) -> Check:
+    """Return a rule: a run on their data must match, in all its settings, the one with its row."""
 
     def registered(evidence: Evidence) -> Iterator[Finding]:
         entry = evidence.entry
-        if _asked(entry) != registration.data:
-            return
-        row = registration.row_of(entry)
-        if row is None:
-            yield Remark("registered", f"{entry.model} {entry.recipe} is not in the registration")
+        on_its_data = [each for each in registrations if each.data == _asked(entry)]
+        found = ((each, row) for each in on_its_data if (row := each.row_of(entry)) is not None)
+        registration, row = next(found, (None, None))
+        if registration is None or row is None:
+            if on_its_data:
+                named = _name(*_network(entry))
+                yield Remark("registered", f"{named} is not in the registration")
             return
         if datetime.fromisoformat(entry.created_utc) < registration.registered_utc:
             yield Failure(
@@ -122,44 +129,58 @@ def registration_rule(registration: Registration) -> Check:
 
 
 def missing(registration: Registration, entries: Sequence[Entry]) -> list[str]:
-    """Return a line for each model, recipe and seed with registered runs that have no entry.
+    """Return a line for each network and seed with registered runs that have no entry.
 
     Budgets above one at which the row passed the baseline's level are named apart: they cannot move
     its arrival, so a ladder leaves them out (``rung_margin``).
     """
     ours = [entry for entry in entries if _asked(entry) == registration.data]
-    there = {(e.model, e.recipe, e.budget_asked, e.seed) for e in ours}
+    there = {(*_network(e), e.budget_asked, e.seed) for e in ours}
     passed = _passed(ours)
-    lacking: dict[tuple[str, str, int], list[RegisteredRow]] = {}
+    lacking: dict[tuple[Network, int], list[RegisteredRow]] = {}
     for row in registration.rows:
+        network = _network_of(row)
         for seed in row.seeds:
-            if (row.model, row.recipe, row.budget, seed) not in there:
-                lacking.setdefault((row.model, row.recipe, seed), []).append(row)
+            if (*network, row.budget, seed) not in there:
+                lacking.setdefault((network, seed), []).append(row)
     lines = []
-    for (model, recipe, seed), rows in sorted(lacking.items(), key=lambda item: item[0]):
-        at = passed.get((model, recipe), inf)
+    for (network, seed), rows in sorted(lacking.items(), key=lambda item: item[0]):
+        at = passed.get(network, inf)
         needed = [f"{row.budget:g}" for row in rows if row.budget and row.budget <= at]
         above = [f"{row.budget:g}" for row in rows if row.budget and row.budget > at]
         parts = [f"budgets {', '.join(needed)}"] if needed else []
         parts += [f"not needed after {at:g}: {', '.join(above)}"] if above else []
-        named = f"{model} {recipe} seed {seed}"
+        named = f"{_name(*network)} seed {seed}"
         lines.append(f"{named}: {'; '.join(parts)}" if parts else named)
     return lines
 
 
-def _passed(entries: Sequence[Entry]) -> dict[tuple[str, str], float]:
-    """Return the smallest budget at which each model and recipe ended at the baseline's level."""
+def _passed(entries: Sequence[Entry]) -> dict[Network, float]:
+    """Return the smallest budget at which each network ended at the baseline's level."""
     sets = {(entry.data_digest, metric_of_entry(entry)) for entry in entries}
     finals = {one: baseline_finals(entries, *one) for one in sets}
     levels = {one: fsum(found.values()) / len(found) for one, found in finals.items() if found}
-    passed: dict[tuple[str, str], float] = {}
+    passed: dict[Network, float] = {}
     for entry in entries:
         metric = metric_of_entry(entry)
         level = levels.get((entry.data_digest, metric), inf)
         if entry.budget_asked is not None and final_accuracy(entry, metric) >= level:
-            key = entry.model, entry.recipe
+            key = _network(entry)
             passed[key] = min(entry.budget_asked, passed.get(key, inf))
     return passed
+
+
+def _network(entry: Entry) -> Network:
+    return entry.model, entry.recipe, form_scale(entry)
+
+
+def _network_of(row: RegisteredRow) -> Network:
+    return row.model, row.recipe, row.scale
+
+
+def _name(model: str, recipe: str, scale: float) -> str:
+    """Name what is trained, as in ``resnet18 at 0.5 small_2020``."""
+    return f"{model} {recipe}" if scale == 1 else f"{model} at {scale:g} {recipe}"
 
 
 def _asked(entry: Entry) -> str:
@@ -245,20 +266,26 @@ def register(configs: Sequence[RunConfig], path: Path) -> Registration:
 
 
 def _rows(configs: Sequence[RunConfig]) -> list[RegisteredRow]:
-    rows: dict[tuple[str, str, float | None], tuple[str, list[int]]] = {}
+    rows: dict[tuple[str, str, float, float | None], tuple[str, list[int]]] = {}
     for config in configs:
-        name = config.model.name, config.recipe.name, config.budget
+        name = config.model.name, config.recipe.name, config.model.scale, config.budget
         decided = decided_digest(measured_part(config))
         known, seeds = rows.setdefault(name, (decided, []))
         if known != decided or config.seed in seeds:
             raise UserError(
-                f"{name[0]} {name[1]}: a row has one configuration and each seed once; runs that"
-                " share model and recipe\nmay differ only in seed and budget; leave the others out"
+                f"{_name(*name[:3])}: a row has one configuration and each seed once; runs"
+                " that share model\nand recipe may differ only in scale, seed and budget; leave the"
+                " others out"
             )
         seeds.append(config.seed)
     return [
         RegisteredRow(
-            model=model, recipe=recipe, budget=budget, seeds=tuple(seeds), decided=decided
+            model=model,
+            recipe=recipe,
+            scale=scale,
+            budget=budget,
+            seeds=tuple(seeds),
+            decided=decided,
         )
-        for (model, recipe, budget), (decided, seeds) in rows.items()
+        for (model, recipe, scale, budget), (decided, seeds) in rows.items()
     ]

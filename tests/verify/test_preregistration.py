@@ -62,7 +62,7 @@ def test_a_departure_from_the_registration_is_a_failure(
     file, ledger = kept
     (entry,) = store.read(ledger).entries
     departed = _departed(entry, change)
-    check = preregistration.registration_rule(preregistration.read(file))
+    check = preregistration.registration_rule([preregistration.read(file)])
     result = verify(ledger, departed, LedgerIndex([departed]), [check])
     assert rule in {failure.rule for failure in result.failures}
 
@@ -81,7 +81,7 @@ def test_a_seed_may_be_repeated_only_after_a_failed_run(kept: tuple[Path, Path])
     file, ledger = kept
     (entry,) = store.read(ledger).entries
     again = entry.model_copy(update={"repeat": 1, "run_id": "again"})
-    check = preregistration.registration_rule(preregistration.read(file))
+    check = preregistration.registration_rule([preregistration.read(file)])
     for reason, allowed in (("failed", True), ("target", False), ("diverged", False)):
         first = entry.model_copy(update={"end_reason": reason})
         result = verify(ledger, again, LedgerIndex([first, again]), [check])
@@ -99,7 +99,7 @@ def test_machine_settings_are_free_and_unregistered_rows_are_noted(
 ) -> None:
     file, ledger = kept
     (entry,) = store.read(ledger).entries
-    check = preregistration.registration_rule(preregistration.read(file))
+    check = preregistration.registration_rule([preregistration.read(file)])
     elsewhere = entry.config | {"precision": "bf16", "device": "cuda", "threads": 4, "seed": 1}
     other = entry.model_copy(update={"config": elsewhere})
     result = verify(ledger, other, LedgerIndex([other]), [check])
@@ -107,6 +107,34 @@ def test_machine_settings_are_free_and_unregistered_rows_are_noted(
     exploring = entry.model_copy(update={"recipe": "of my own"})
     result = verify(ledger, exploring, LedgerIndex([exploring]), [check])
     assert any("is not in the registration" in note.text for note in result.notes)
+
+
+def test_a_network_at_another_scale_is_a_row_of_its_own(
+    kept: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """Forms of half and twice the MACs are registered in a file of their own."""
+    file, ledger = kept
+    widths = tmp_path / "widths.yaml"
+    register([tiny(tmp_path, *SETTINGS, f"model.scale={s}") for s in (0.5, 2)], widths)
+    decided = [preregistration.read(path) for path in (file, widths)]
+    (entry,) = store.read(ledger).entries
+    for scale, known in ((1.0, True), (0.5, True), (2.0, True), (4.0, False)):
+        other = _departed(entry, {"model": {"scale": scale}})
+        check = preregistration.registration_rule(decided)
+        result = verify(ledger, other, LedgerIndex([other]), [check])
+        rules = {failure.rule for failure in result.failures}
+        noted = any("is not in the registration" in note.text for note in result.notes)
+        assert noted is not known
+        assert "registered: settings" not in rules
+        if scale == 4:
+            assert any("resnet18 at 4 small_smoothed" in note.text for note in result.notes)
+    assert preregistration.missing(decided[1], [_departed(entry, {"model": {"scale": 2.0}})]) == [
+        "resnet18 at 0.5 small_smoothed seed 0"
+    ]
+    assert preregistration.missing(decided[1], [entry]) == [
+        "resnet18 at 0.5 small_smoothed seed 0",
+        "resnet18 at 2 small_smoothed seed 0",
+    ]
 
 
 def test_a_run_on_a_folder_is_checked_against_the_registration_of_its_loader(
@@ -118,7 +146,7 @@ def test_a_run_on_a_folder_is_checked_against_the_registration_of_its_loader(
     decided = preregistration.read(file)
     named = entry.model_copy(update={"data": "folder", "seed": 7})
     result = verify(
-        ledger, named, LedgerIndex([named]), [preregistration.registration_rule(decided)]
+        ledger, named, LedgerIndex([named]), [preregistration.registration_rule([decided])]
     )
     assert "registered: seed" in {failure.rule for failure in result.failures}
     there = entry.model_copy(update={"data": "folder"})
