@@ -94,11 +94,12 @@ campaign: $(STAMP) ## search the rates and run the ladder of suite=ladder on CIF
 	diff --brief --ignore-matching-lines='^also_for' $(CAMPAIGN)/cifar10.yaml configs/tuned_rates/cifar10.yaml || echo "these rates differ from the committed ones, which are used"
 	$(BIN)/efficiency-bench train -m suite=ladder $(CAMPAIGN_ON) rates=cifar10 model=alexnet budget=1 seed=0,1,2,3,4
 	$(BIN)/efficiency-bench train -m suite=ladder $(CAMPAIGN_ON) rates=cifar10
+	$(BIN)/efficiency-bench train -m suite=ladder $(CAMPAIGN_ON) rates=cifar10 model=alexnet,resnet18,mobilenet_v2,shufflenet_v2_x1_0 model.scale=0.5,2
 	test -z "$(ROOT100)" || $(BIN)/efficiency-bench train -m suite=ladder $(CAMPAIGN_ON100) model=alexnet budget=1 seed=0,1,2
 	test -z "$(ROOT100)" || $(BIN)/efficiency-bench train -m suite=ladder $(CAMPAIGN_ON100)
 
 result: $(STAMP) ## verify the committed ledger against its registration and write its report to build/result
-	$(BIN)/efficiency-bench verify --registered runs/registered/cifar10.yaml --registered runs/registered/cifar100.yaml
+	$(BIN)/efficiency-bench verify $(addprefix --registered ,$(sort $(wildcard runs/registered/*.yaml)))
 	$(BIN)/efficiency-bench report --out build/result
 
 reproduce: $(STAMP) ## train a committed run again and compare (RUN=id, ROOT=folder of images)
