@@ -49,12 +49,12 @@ def ladder() -> None:
     import efficiency_bench
     from efficiency_bench.report.charts.ladder_chart import ladder_chart
     from efficiency_bench.report.charts.style import WIDE
-    from efficiency_bench.report.tables.ladders import ladder_lines
+    from efficiency_bench.report.tables.ladders import compared, ladder_lines
 
     measured = efficiency_bench.ledger.read(DOCS.parent / LEDGER).entries
     entries = [entry for entry in measured if entry.data == "cifar10"]
     target = efficiency_bench.fit(entries).target
-    lines = ladder_lines(entries, target.metric)
+    lines = ladder_lines(compared(entries), target.metric)
     chart = ladder_chart(lines, target, "10,000 images of CIFAR-10", WIDE)
     assert chart is not None, "no network has two budgets"
     drawn = vl_convert.vegalite_to_svg(json.dumps(chart.to_dict()))

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import efficiency_bench
 from efficiency_bench.fitting.fit import Fit
-from efficiency_bench.ledger.baseline import baseline_finals
+from efficiency_bench.fitting.groups import Selection
+from efficiency_bench.fitting.width_elasticity import width_elasticity
+from efficiency_bench.ledger.baseline import LADDER_RECIPE, baseline_finals
 from efficiency_bench.records import Entry
-from efficiency_bench.report.tables.ladders import ladder_lines, share
+from efficiency_bench.report.tables.ladders import compared, ladder_lines, share
 from efficiency_bench.stop_rule import metric_of_entry
 
 DOCS = Path(__file__).parent
@@ -33,8 +35,9 @@ def pages() -> dict[Path, str]:
     fits = {data: fit for data, entries in sets.items() if (fit := fitted(entries))}
     parts = {"headlines": headlines(fits)}
     for data in sets.keys() & NAMES.keys():
-        parts[f"{data} ladder"] = ladder(sets[data])
+        parts[f"{data} ladder"] = ladder(compared(sets[data]))
         parts[f"{data} summary"] = summary(sets[data], fits.get(data))
+    parts["cifar10 widths"] = widths(sets["cifar10"])
     texts = {name: "\n".join(lines) for name, lines in parts.items()}
     written = {}
     for path in (DOCS / "result.md", DOCS.parent / "README.md"):
@@ -62,6 +65,24 @@ def ladder(entries: Sequence[Entry]) -> Iterator[str]:
         found = (line.accuracies.get(budget) for budget in budgets)
         cells = ("" if one is None else f"{100 * one:.1f}" for one in found)
         yield f"| {line.name} | {line.date} | {' | '.join(cells)} |"
+
+
+def widths(entries: Sequence[Entry]) -> Iterator[str]:
+    """Yield the table of the networks that ran at several scales, and what a scale costs."""
+    try:
+        found = width_elasticity(entries, Selection(axis="architecture"))
+    except efficiency_bench.UserError:
+        yield "Not measured yet."
+        return
+    wanted = [e for e in entries if e.model in found.models and e.recipe == LADDER_RECIPE]
+    yield from ladder(wanted)
+    yield ""
+    if found.slope is None:
+        yield "The width elasticity is not identified by these rows."
+        return
+    low, high = ("open" if end is None else f"{end:.2f}" for end in (found.low, found.high))
+    yield f"The width elasticity is **{found.slope:.2f}** (95 % interval {low} to {high},"
+    yield f"{found.rows} rows of {len(found.models)} networks)."
 
 
 def summary(entries: Sequence[Entry], fitted: Fit | None) -> Iterator[str]:

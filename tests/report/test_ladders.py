@@ -9,11 +9,12 @@ from efficiency_bench.ledger.reference import published_entries
 from efficiency_bench.records import Target
 from efficiency_bench.report.charts.ladder_chart import ladder_chart
 from efficiency_bench.report.charts.style import WIDE
+from efficiency_bench.report.page.charts import charts
 from efficiency_bench.report.page.page import write_page
 from efficiency_bench.report.page.results import set_results
 from efficiency_bench.report.page.sections import parts
 from efficiency_bench.report.page.width import width_sentences
-from efficiency_bench.report.tables.ladders import ladder_lines, ladders_table, share
+from efficiency_bench.report.tables.ladders import compared, ladder_lines, ladders_table, share
 from tests.fitting.rungs import baselines, ladder, ledger, planted, rung
 
 LEVEL = Target(metric="top1", value=0.8, confirmations=0, source="setting")
@@ -69,6 +70,23 @@ def test_the_chart_has_every_rung_and_the_level():
     labels = line["encoding"]["x"]["axis"]["labelExpr"]
     assert all(f"'{text}'" in labels for text in ("1/8", "1/4", "1/2", "1"))
     assert drawn(baselines(0.79, 0.81)) is None
+
+
+def test_the_chart_leaves_other_scales_and_recipes_to_the_table():
+    wide = ladder("resnet18", "2015-12-10", (0.7, 0.82, 0.9, 0.95), model_config={"scale": 2.0})
+    other = ladder("resnet18", "2015-12-10", (0.7, 0.8, 0.9, 0.95), recipe="small_modern")
+    (found,) = set_results([*ledger(), *wide, *other], "published")
+    (chart,) = [chart for chart in charts(found) if chart.part == "ladders"]
+    assert chart.remark == "4 ladders are drawn; the table has 2 more"
+    assert {point["network"] for point in chart.specs["wide"]["layer"][1]["data"]["values"]} == {
+        "alexnet, 2012",
+        "vgg11, 2014",
+        "resnet18, 2015",
+        "mobilenet_v2, 2018",
+    }
+    (table,) = next(part for part in parts(found) if part.name == "ladders").tables
+    assert len(table.rows) == 6
+    assert [e.recipe for e in compared(other)] == ["small_modern"] * 4
 
 
 def test_the_page_shows_ladders_only_where_runs_had_budgets(tmp_path):

@@ -25,7 +25,7 @@ from efficiency_bench.report.page.results import SetResults
 from efficiency_bench.report.page.runs import FACTS, Runs
 from efficiency_bench.report.sample import sample
 from efficiency_bench.report.sentences import comparison, goal, headline
-from efficiency_bench.report.tables.ladders import LadderLine, share
+from efficiency_bench.report.tables.ladders import LadderLine, compared, ladder_lines, share
 
 MOST_SEEDS = 10
 """Most learning curves drawn of one row."""
@@ -66,12 +66,13 @@ def charts(results: SetResults) -> Iterator[PageChart]:
             remark=points_remark(halving),
         )
     target, data = results.rows.target, results.group.data
-    lines = sample(results.ladders, MOST_ROWS)
+    lines = ladder_lines(compared(results.entries), results.group.metric)
+    lines = sample(lines, MOST_ROWS)
     ladders = {name: ladder_chart(lines, target, data, size) for name, size in SIZES.items()}
     if all(ladders.values()):
         specs = {name: chart.to_dict() for name, chart in ladders.items() if chart}
         left = len(results.ladders) - len(lines)
-        remark = f"{len(lines)} networks are drawn; {left} more are in the table" if left else None
+        remark = f"{len(lines)} ladders are drawn; the table has {left} more" if left else None
         yield PageChart("ladders", _ladders_summary(lines), specs, remark=remark)
     if results.crossings:
         yield _curves(results)

@@ -10,6 +10,7 @@ from fractions import Fraction
 from rich.table import Table
 
 from efficiency_bench.identity import SCHEDULE_LENGTH, form_scale, row_key
+from efficiency_bench.ledger.baseline import LADDER_RECIPE
 from efficiency_bench.records import Entry, Metric
 from efficiency_bench.report.tables.layout import ABSENT, plain_table
 from efficiency_bench.stop_rule import final_accuracy
@@ -29,6 +30,16 @@ class LadderLine:
     """ISO date of the network's publication."""
     accuracies: dict[float, float]
     """Requested budget -> final accuracy, a fraction, mean over seeds; ascending."""
+
+
+def compared(entries: Sequence[Entry]) -> Sequence[Entry]:
+    """Return the budgeted runs with the recipe and scale of the ladders' baseline.
+
+    Other scales and recipes of the same networks answer other questions.  Returns all entries if
+    none has this recipe and scale.
+    """
+    budgeted = [entry for entry in entries if entry.budget_asked is not None]
+    return [e for e in budgeted if e.recipe == LADDER_RECIPE and form_scale(e) == 1] or entries
 
 
 def ladder_lines(entries: Iterable[Entry], metric: Metric) -> list[LadderLine]:
