@@ -1,9 +1,9 @@
 """Startup time of commands, measured on whole processes.
 
-`--help` and `fit published` run to their end; `train` to its first step, by the time that its
-event log gives for it.  Each stands
-beside a bare interpreter, or one that imports torch and nothing else; both run in turn.  One row
-only imports the modules that `fit` imports.
+`--help`, `fit published` and a plan of sixteen networks run to their end; `train` to its first
+step, by the time that its event log gives for it.  Each stands beside a bare interpreter, or one
+that imports torch and nothing else; both run in turn.  One row only imports the modules that `fit`
+imports.
 
     python benchmarks/startup.py [--pairs N] [--json]
 """
@@ -43,6 +43,9 @@ FIT_IMPORTS = (
 """What `fit` imports to print its result."""
 
 
+PLAN = ["plan", "suite=paper", "data=imagenet", "hardware=h100x8"]
+
+
 def main() -> None:
     """Print the rows, as JSON or in words."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -63,6 +66,7 @@ def rows(folder: Path, pairs: int) -> Iterator[Row]:
         "startup/--help against python": (whole(folder, "--help"), python("pass")),
         "startup/imports of fit against python": (python(FIT_IMPORTS), python("pass")),
         "startup/fit published against python": (whole(folder, "fit", "published"), python("pass")),
+        "startup/plan suite=paper against python": (whole(folder, *PLAN), python("pass")),
         "startup/first step, counting, against import torch": (
             lambda: until_first_step(folder),
             python("import torch"),
