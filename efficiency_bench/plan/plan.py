@@ -111,7 +111,7 @@ def _ordered(
         return list(rows)
     candidates = [
         Candidate(
-            row=f"{row['model']} {row['recipe']} {row['data']}",
+            row=f"{row['model']} at {row['scale']} {row['recipe']} {row['data']}",
             is_first=(row["model"], row["recipe"])
             == (config.target.baseline_model, config.target.baseline_recipe),
             day=date.fromisoformat(row["date"]).toordinal(),

@@ -135,6 +135,7 @@ class RunPlanner:
             "experiment": config.experiment,
             "model": config.model.name,
             "recipe": config.recipe.name,
+            "scale": config.model.scale,
             "data": config.data.name,
             "seed": config.seed,
             "repeat": config.repeat,

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from efficiency_bench.formatting import number
+from efficiency_bench.report.tables.ladders import share
 from efficiency_bench.report.tables.layout import ABSENT, plain_table, print_lines
 
 Row = Mapping[str, Any]
@@ -48,8 +49,10 @@ def plan_table(plan: Mapping[str, Any]) -> Table:
 
 
 def _cells(row: Row, seeds: bool) -> tuple[str, ...]:
-    name = row["experiment"] or f"{row['model']} {row['recipe']}"
-    name += "" if row["budget"] is None else f" {row['budget']:.4g}"
+    scale = "" if row["scale"] == 1 else f" at {row['scale']:g}"
+    name = f"{row['experiment'] or row['model']}{scale}"
+    name += "" if row["experiment"] else f" {row['recipe']}"
+    name += "" if row["budget"] is None else f" {share(row['budget'])}"
     return (
         f"{name} s{row['seed']}" if seeds else name,
         f"{row['epochs_to_target']:.3g} {MARKS[row['epochs_source']]}",

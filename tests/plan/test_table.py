@@ -17,6 +17,7 @@ def plan(known: bool, seeds=(0,)):
     row = {
         **{"model": "m", "recipe": "r", "budget": None, "repeat": 0, "is_baseline": False},
         **{"epochs_to_target": 12.5, "epochs_source": "published", "limit": "loader"},
+        "scale": 1.0,
         **{"paper3x_tfs_days": 0.0687, "images_per_second": 22227.0, "hours": 0.0833},
         "energy_kilowatt_hours": 0.466 if known else None,
         "cost_usd": 53.2 if known else None,
@@ -39,3 +40,11 @@ def test_with_several_seeds_a_name_breaks_at_its_space_only():
     words = text.split()
     for name in EXPERIMENTS:
         assert words.count(name) == 2
+
+
+def test_scale_and_budget_tell_runs_apart():
+    planned = plan(True)
+    run = planned["runs"][0] | {"experiment": ""}
+    rows = [run | {"scale": scale, "budget": 0.5} for scale in (0.5, 1.0, 2.0)]
+    names = plan_table(planned | {"runs": rows}).columns[0].cells
+    assert list(names) == ["m at 0.5 r 1/2", "m r 1/2", "m at 2 r 1/2"]
