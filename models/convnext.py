@@ -3,7 +3,11 @@
 Liu et al. 2022, "A ConvNet for the 2020s" (arXiv 2201.03545), section 3, at size T.
 
 Small form (models/small_form.py), departures from the ImageNet form:
-- patches of one pixel (4x4 px).
+- patches of one pixel (4x4 px);
+- the stem's bias is drawn as its weights (zero).  With patches of one pixel and no bias, a pixel of
+  the random crop's border is a zero vector, whose gradient every layer norm on its way multiplies
+  by 1 / sqrt(1e-6) = 1000; the border then decides the steps, and SGD left chance at none of six
+  rates.
 """
 
 from __future__ import annotations
@@ -60,8 +64,8 @@ def small(num_classes: int, widths: Sequence[int], *, stochastic_depth: float = 
         num_classes=num_classes,
     )
     stem = nn.Conv2d(3, widths[0], kernel_size=1)
-    nn.init.trunc_normal_(stem.weight, std=0.02)  # as the other layers
     assert stem.bias is not None
-    nn.init.zeros_(stem.bias)
+    for drawn in (stem.weight, stem.bias):
+        nn.init.trunc_normal_(drawn, std=0.02)  # as the weights of the other layers
     network.features[0][0] = stem
     return network

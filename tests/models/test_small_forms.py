@@ -85,6 +85,20 @@ def test_widths_rise_and_fall_together(name: str) -> None:
     assert all(narrow <= wide for wide, narrow in zip(imagenet, small, strict=True))
 
 
+@pytest.mark.parametrize("name", list(MODELS))
+def test_the_border_of_zeros_of_a_random_crop_pulls_no_more_than_the_image(name: str) -> None:
+    """A layer norm of zeros multiplies gradients by 1000, so that a network learns its border."""
+    torch.manual_seed(0)
+    model = build_model(name, form="small", num_classes=10).eval()
+    border = torch.zeros(32, 32, dtype=torch.bool)
+    border[:2] = border[:, :2] = True
+    images = torch.randn(4, 3, 32, 32).masked_fill(border, 0.0).requires_grad_()
+    F.cross_entropy(model(images), torch.arange(4)).backward()
+    assert images.grad is not None
+    pull = images.grad.norm(dim=(0, 1))
+    assert pull[border].mean() < 4 * pull[~border].mean()
+
+
 @pytest.mark.parametrize("num_classes", [10, 100])
 @pytest.mark.parametrize("name", list(MODELS))
 def test_output_shapes(name: str, num_classes: int) -> None:
