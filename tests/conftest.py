@@ -1,12 +1,19 @@
 """Settings of all tests: one thread (golden losses need it), no tracking, no colour."""
 
 import os
+import signal
 
 os.environ.setdefault("WANDB_MODE", "disabled")
 os.environ["NO_COLOR"] = "1"
 
 import pytest
 import torch
+
+for number in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        # by nohup, or by a shell in the background; a run under test would inherit it, but it does
+        # not inherit a handler that does nothing
+        signal.signal(number, lambda *_: None)
 
 pytest_plugins = ["tests.data_fixtures", "tests.disks", "tests.small_ledger"]
 
