@@ -184,7 +184,7 @@ def ledger_rates(
     `train rates=NAME` uses the file.  If the best rate is the lowest or highest that was tried,
     prints the command of the run that extends the search; run it, then this command again.
     """
-    from efficiency_bench.ledger.rate_search import chosen_rates, extensions
+    from efficiency_bench.ledger.rate_search import at_chance, chosen_rates, extensions
     from efficiency_bench.tuned_rates import write_rates
 
     entries = read_entries(str(ledger))
@@ -200,6 +200,13 @@ def ledger_rates(
             error=as_json,
         )
     print_line(f"written to {out}", error=as_json)
+    for model in at_chance(rates, entries):
+        print_line(
+            f"{model}: no better than guessing at any rate, so its rate was not chosen; look for a"
+            " fault in its form or recipe,\nor give every network a larger share:"
+            f" efficiency-bench train -m suite=tuning budget={2 * rates.budget:g} ledger_dir=DIR",
+            error=True,
+        )
     if commands := extensions(rates, entries, str(ledger)):
         print_line("extend the search where the best rate is at an edge:", error=True)
         for command in commands:

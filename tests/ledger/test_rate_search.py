@@ -6,7 +6,7 @@ import math
 import pytest
 
 from efficiency_bench.errors import UserError
-from efficiency_bench.ledger.rate_search import chosen_rates, extensions, is_trial
+from efficiency_bench.ledger.rate_search import at_chance, chosen_rates, extensions, is_trial
 from efficiency_bench.ledger.store import with_entry_digest
 from efficiency_bench.tuned_rates import read_rates, search_of, with_rate, write_rates
 from tests.ledger.factory import make_evaluation, make_rung
@@ -72,6 +72,19 @@ def test_a_tie_goes_to_the_middle_of_the_common_rates(accuracies, rate):
     extended = trial("vgg11", 0.000395285, 0.1)
     found = chosen_rates([*TRIALS[:5], *search("vgg11", *accuracies), extended])
     assert found.rates["vgg11"].rate == rate
+
+
+def test_a_network_that_learned_nothing_at_any_rate_is_named():
+    """Ten classes, 400 images: guessing gives 10 %, three standard errors more are 14.5 %."""
+    stuck = search("vgg11", 0.1, 0.144, 0.1, 0.1, 0.1)
+    trials = [*TRIALS[:5], *stuck]
+    assert {e.evaluations[-1].val_images for e in trials} == {400}
+    assert {e.classes for e in trials} == {10}
+    assert at_chance(chosen_rates(trials), trials) == ["vgg11"]
+    learned = [*TRIALS[:5], *search("vgg11", 0.1, 0.1, 0.146, 0.1, 0.1)]
+    assert at_chance(chosen_rates(learned), learned) == []
+    failed = [trial("vgg11", rate, 0, end_reason="diverged", evaluations=()) for rate in RATES]
+    assert at_chance(chosen_rates([*TRIALS[:5], *failed]), [*TRIALS[:5], *failed]) == ["vgg11"]
 
 
 def test_a_trial_that_diverged_is_the_worst_of_all():
