@@ -97,6 +97,7 @@ campaign: $(STAMP) ## search the rates and run the ladder of suite=ladder on CIF
 	$(BIN)/efficiency-bench train -m suite=ladder $(CAMPAIGN_ON) rates=cifar10 model=alexnet,resnet18,mobilenet_v2,shufflenet_v2_x1_0 model.scale=0.5,2
 	test -z "$(ROOT100)" || $(BIN)/efficiency-bench train -m suite=ladder $(CAMPAIGN_ON100) model=alexnet budget=1 seed=0,1,2
 	test -z "$(ROOT100)" || $(BIN)/efficiency-bench train -m suite=ladder $(CAMPAIGN_ON100)
+	$(BIN)/efficiency-bench train -m suite=ladder $(CAMPAIGN_ON) rates=cifar10 seed=1
 
 result: $(STAMP) ## verify the committed ledger against its registration and write its report to build/result
 	$(BIN)/efficiency-bench verify $(addprefix --registered ,$(sort $(wildcard runs/registered/*.yaml)))
