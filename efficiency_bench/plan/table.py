@@ -40,17 +40,18 @@ def plan_table(plan: Mapping[str, Any]) -> Table:
     hardware, budget = plan["hardware"]["name"], plan["budget"]
     table = plain_table(f"Plan for hardware={hardware}", "run", *COLUMNS)
     seeds = len({(row["seed"], row["repeat"]) for row in plan["runs"]}) > 1
+    scales = len({row["scale"] for row in plan["runs"]}) > 1
     for place, row in enumerate(plan["runs"]):
         beyond = budget is not None and place >= budget["runs_bought"]
-        table.add_row(*_cells(row, seeds), style="dim" if beyond else "")
+        table.add_row(*_cells(row, seeds, scales), style="dim" if beyond else "")
         if budget is not None and place + 1 == budget["runs_bought"]:
             table.add_section()
     return table
 
 
-def _cells(row: Row, seeds: bool) -> tuple[str, ...]:
-    scale = "" if row["scale"] == 1 else f" at {row['scale']:g}"
-    name = f"{row['experiment'] or row['model']}{scale}"
+def _cells(row: Row, seeds: bool, scales: bool) -> tuple[str, ...]:
+    name = row["experiment"] or row["model"]
+    name += f" at {row['scale']:g}" if scales else ""
     name += "" if row["experiment"] else f" {row['recipe']}"
     name += "" if row["budget"] is None else f" {share(row['budget'])}"
     return (

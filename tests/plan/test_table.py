@@ -47,4 +47,5 @@ def test_scale_and_budget_tell_runs_apart():
     run = planned["runs"][0] | {"experiment": ""}
     rows = [run | {"scale": scale, "budget": 0.5} for scale in (0.5, 1.0, 2.0)]
     names = plan_table(planned | {"runs": rows}).columns[0].cells
-    assert list(names) == ["m at 0.5 r 1/2", "m r 1/2", "m at 2 r 1/2"]
+    assert list(names) == ["m at 0.5 r 1/2", "m at 1 r 1/2", "m at 2 r 1/2"]
+    assert list(plan_table(planned | {"runs": rows[:1]}).columns[0].cells) == ["m r 1/2"]
