@@ -71,6 +71,16 @@ def least_target(metric: Metric, classes: int, val_images: int) -> float:
     return chance + CHANCE_STANDARD_ERRORS * math.sqrt(chance * (1 - chance) / val_images)
 
 
+def better_than_guessing(entry: Entry, metric: Metric) -> bool:
+    """Return whether the final accuracy exceeds ``least_target``; true if that is not known."""
+    if not entry.classes:
+        return True
+    final = final_accuracy(entry, metric)
+    if not entry.evaluations:
+        return final > chance_level(metric, entry.classes)
+    return final > least_target(metric, entry.classes, entry.evaluations[-1].val_images)
+
+
 def first_index(target: Target, accuracies: Sequence[float]) -> int | None:
     """Return the index of the first evaluation at or above the target, or None."""
     return next((i for i, a in enumerate(accuracies) if target.met_by(a)), None)

@@ -200,7 +200,7 @@ def ledger_rates(
             error=as_json,
         )
     print_line(f"written to {out}", error=as_json)
-    for model in at_chance(rates, entries):
+    for model in at_chance(entries):
         print_line(
             f"{model}: no better than guessing at any rate, so its rate was not chosen; look for a"
             " fault in its form or recipe,\nor give every network a larger share:"

@@ -25,7 +25,7 @@ from efficiency_bench.fitting.ladder import (
 from efficiency_bench.identity import SCHEDULE_LENGTH, form_scale, row_key
 from efficiency_bench.ledger.baseline import baseline_finals, is_baseline
 from efficiency_bench.records import Entry, Target
-from efficiency_bench.stop_rule import final_accuracy
+from efficiency_bench.stop_rule import better_than_guessing, final_accuracy, metric_of_entry
 
 LEVEL_COUNT_WITH_SEEDS = 7
 """Levels if rows have several seeds, since their likelihood takes a hundred times longer."""
@@ -175,6 +175,12 @@ def _ladder_notes(row: FitRow, runs: Sequence[Entry]) -> list[str]:
     name, notes = f"{row.model} {row.recipe}", []
     if diverged := sorted(e.run_id for e in runs if e.end_reason == "diverged"):
         notes.append(f"{name}: diverged, counted at chance level: {', '.join(diverged)}")
+    metric = metric_of_entry(runs[0])
+    if not any(better_than_guessing(entry, metric) for entry in runs):
+        notes.append(
+            f"{name}: no run is better than guessing; look for a fault in its form, rate or data "
+            "before you read its bound"
+        )
     if violations := sum(own.violations for own in row.ladders.values()):
         notes.append(
             f"{name}: {violations} times a larger budget ended at a lower accuracy; the accuracies "

@@ -9,7 +9,7 @@ from typing import Any
 from efficiency_bench.errors import UserError
 from efficiency_bench.provenance import digest_json
 from efficiency_bench.records import Entry
-from efficiency_bench.stop_rule import least_target, metric_of_entry
+from efficiency_bench.stop_rule import better_than_guessing, metric_of_entry
 from efficiency_bench.tuned_rates import TunedRate, TunedRates
 
 STEP = math.sqrt(10)
@@ -91,21 +91,11 @@ def _chosen(trials: Sequence[Entry], middle: float | None) -> TunedRate:
     )
 
 
-def at_chance(rates: TunedRates, entries: Iterable[Entry]) -> list[str]:
-    """Return the networks that learned nothing in their search, so that their rate was not chosen.
-
-    Their best accuracy is no better than guessing (``stop_rule.least_target``).
-    """
-    guessing = {
-        entry.model: least_target(rates.metric, entry.classes, entry.evaluations[-1].val_images)
-        for entry in entries
-        if is_trial(entry) and entry.classes and entry.evaluations
-    }
-    return [
-        model
-        for model, found in rates.rates.items()
-        if model not in guessing or found.accuracy <= guessing[model]
-    ]
+def at_chance(entries: Iterable[Entry]) -> list[str]:
+    """Return the networks of which no trial was better than guessing: nothing chose their rate."""
+    trials = [entry for entry in entries if is_trial(entry)]
+    learned = {e.model for e in trials if better_than_guessing(e, metric_of_entry(e))}
+    return sorted({entry.model for entry in trials} - learned)
 
 
 def extensions(rates: TunedRates, entries: Iterable[Entry], ledger_dir: str) -> list[str]:

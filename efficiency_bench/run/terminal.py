@@ -28,7 +28,7 @@ from efficiency_bench.records import FAULTS, Entry
 from efficiency_bench.run.processes import Process
 from efficiency_bench.run.progress import RunState, SweepState
 from efficiency_bench.run.signals import Stop
-from efficiency_bench.stop_rule import metric_of_entry
+from efficiency_bench.stop_rule import better_than_guessing, metric_of_entry
 from efficiency_bench.text_console import TextConsole
 
 if TYPE_CHECKING:
@@ -278,7 +278,8 @@ def ending_line(entry: Entry) -> str:
     if target is None:
         metric = metric_of_entry(entry)
         last = f"{100 * entry.evaluations[-1].accuracy(metric):.2f} %"
-        return f"{name}: ended at {metric} {last} in {spent}"
+        guess = "" if better_than_guessing(entry, metric) else ", no better than guessing,"
+        return f"{name}: ended at {metric} {last}{guess} in {spent}"
     value = f"{100 * target.value:.2f} %"
     if target.source == "own_schedule":
         return f"{name}: set {target.metric} {value} in {spent}"

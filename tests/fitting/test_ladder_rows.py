@@ -88,6 +88,15 @@ def test_smaller_accuracies_at_larger_budgets_are_counted():
     assert any(note.startswith("googlenet small_2020: 1 times a larger budget") for note in notes)
 
 
+def test_a_row_that_never_left_chance_is_named_because_its_bound_says_little():
+    """Ten classes, 400 images: guessing gives 10 %, three standard errors more are 14.5 %."""
+    for last, noted in ((0.144, True), (0.146, False)):
+        stuck = ladder("convnext_tiny", "2022-01-10", (0.1, 0.1, 0.1, last))
+        notes = fit_rows([*ledger(), *stuck], ARCHITECTURE).notes
+        named = [note for note in notes if "no run is better than guessing" in note]
+        assert [note.partition(":")[0] for note in named] == ["convnext_tiny small_2020"] * noted
+
+
 def test_the_fit_of_ladders_is_censored_and_says_so():
     found = fit(ledger(), ARCHITECTURE)
     assert (found.method, found.n, found.n_arrived, found.axis) == (

@@ -113,6 +113,8 @@ def test_every_other_reader_takes_it():
     opened = runs([RUNG], "nowhere", 1, ()).opened["rung"]
     assert (opened["level"], opened["metric"]) == (None, "top1")
     assert "ended at top1 80.00 % in 1.25 epochs" in ending_line(RUNG)
+    stuck = make_rung("stuck", 0.25, 0.14)
+    assert "ended at top1 14.00 %, no better than guessing, in" in ending_line(stuck)
 
 
 def test_the_new_fields_are_in_the_digest_and_an_older_entry_keeps_its_own(tmp_path):
