@@ -226,8 +226,10 @@ PER_ATTEMPT_FIELDS = (
     "repeated_images",
     "repeated_seconds",
     "repeated_paper3x_tfs_days",
+    "rates",
 )
-"""Fields that depend on when, where and with what interruptions a run trained."""
+"""Fields that depend on when, where and with what interruptions a run trained, and the record of
+the search that found its rate: the rate itself is in the configuration."""
 
 EVALUATION_SECONDS = ("train_seconds", "evaluation_seconds")
 

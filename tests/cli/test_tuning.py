@@ -47,6 +47,9 @@ def test_trials_choose_the_rate_and_the_entry_records_the_search(searched, typed
     assert "rates" not in entry.config
     assert [v.verdict for v in verify_ledger("runs/ledger", None, None)] == ["verified"]
 
+    again = typed("reproduce", entry.run_id)
+    assert (again.returncode, again.stdout.strip()) == (0, f"{entry.run_id}: bit-exact")
+
     by_hand, _ = train(["model=alexnet", "budget=0.5", "recipe.optimizer.lr=0.0125", *COMMON])
     assert by_hand == entries, "the same rate set by hand is the same run"
     assert len(store.read(tmp_path / "runs/ledger").entries) == 1
