@@ -36,6 +36,13 @@ def test_every_cell_of_the_widths_is_the_last_accuracy_in_the_files_of_its_runs(
     assert in_table(page, "cifar10 widths") == found
 
 
+def test_the_first_sentence_says_that_widths_matter_if_the_protocol_asks_for_it():
+    page = (ROOT / "docs" / "result.md").read_text("utf-8")
+    (slope,) = re.findall(r"The width elasticity is \*\*(-?[\d.]+)\*\*", page)
+    first = re.search(r"\n\n(.*?)\.\*\*", page, re.DOTALL)[1]
+    assert ("widths" in first) is (float(slope) > 0.5)
+
+
 def in_table(page, place):
     """Return (network, budget) -> accuracy in %, from a table that the script wrote."""
     section = page.partition(f"<!-- {place}: ")[2].partition("<!-- end -->")[0]
