@@ -222,6 +222,11 @@ def form_scale(entry: Entry) -> float:
     return float(scale) if isinstance(scale, int | float) else 1.0
 
 
+def network_key(entry: Entry) -> tuple[str, str, float]:
+    """Return what a ladder trains at several budgets: model, recipe, ``model.scale``."""
+    return entry.model, entry.recipe, form_scale(entry)
+
+
 def form_size(entry: Entry) -> tuple[float, float | None]:
     """Return ``model.scale`` and ``model.width``: networks of equal size have equal ones."""
     model = entry.config.get("model")

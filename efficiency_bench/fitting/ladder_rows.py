@@ -22,7 +22,7 @@ from efficiency_bench.fitting.ladder import (
     seed_ladders,
     standard_error,
 )
-from efficiency_bench.identity import SCHEDULE_LENGTH, form_scale, row_key
+from efficiency_bench.identity import SCHEDULE_LENGTH, network_key, row_key
 from efficiency_bench.ledger.baseline import baseline_finals, is_baseline
 from efficiency_bench.records import Entry, Target
 from efficiency_bench.stop_rule import better_than_guessing, final_accuracy, metric_of_entry
@@ -92,17 +92,13 @@ def ladder_rows(
 def _gathered(entries: Iterable[Entry], finals: Mapping[str, float]) -> list[list[Entry]]:
     """Return the runs of each row; the baseline and its network's budgeted runs share a row."""
     every = list(entries)
-    base = {_names(entry) for entry in every if is_baseline(entry) and entry.run_id in finals}
+    base = {network_key(entry) for entry in every if is_baseline(entry) and entry.run_id in finals}
     rows: dict[object, list[Entry]] = {}
     for entry in every:
-        names = _names(entry)
+        names = network_key(entry)
         key = names if names in base else row_key(entry, SCHEDULE_LENGTH)
         rows.setdefault(key, []).append(entry)
     return list(rows.values())
-
-
-def _names(entry: Entry) -> tuple[str, str, float]:
-    return entry.model, entry.recipe, form_scale(entry)
 
 
 def _levels(finals: Sequence[float], count: int) -> tuple[float, ...]:

@@ -18,7 +18,7 @@ from pydantic import Field, ValidationError
 
 from efficiency_bench.config import RunConfig, measured_part
 from efficiency_bench.errors import UserError
-from efficiency_bench.identity import decided_digest, form_scale, row_key
+from efficiency_bench.identity import decided_digest, network_key, row_key
 from efficiency_bench.ledger.baseline import baseline_finals
 from efficiency_bench.provenance import git_state
 from efficiency_bench.records import Entry, Metric, Record
@@ -27,7 +27,7 @@ from efficiency_bench.verify.evidence import Evidence
 from efficiency_bench.verify.findings import Check, Failure, Finding, Remark, equal
 
 Network = tuple[str, str, float]
-"""What is trained at several budgets: model, recipe, ``model.scale``."""
+"""An entry's ``network_key``."""
 
 
 class RegisteredTarget(Record):
@@ -74,7 +74,7 @@ class Registration(Record):
 
     def row_of(self, entry: Entry) -> RegisteredRow | None:
         """Return the row of an entry's model, recipe, scale and budget, or None."""
-        key = *_network(entry), entry.budget_asked
+        key = *network_key(entry), entry.budget_asked
         return next((row for row in self.rows if (*_network_of(row), row.budget) == key), None)
 
 
@@ -110,7 +110,7 @@ def registration_rule(registrations: Sequence[Registration]) -> Check:
         registration, row = next(found, (None, None))
         if registration is None or row is None:
             if on_its_data:
-                named = _name(*_network(entry))
+                named = _name(*network_key(entry))
                 yield Remark("registered", f"{named} is not in the registration")
             return
         if datetime.fromisoformat(entry.created_utc) < registration.registered_utc:
@@ -135,7 +135,7 @@ def missing(registration: Registration, entries: Sequence[Entry]) -> list[str]:
     its arrival, so a ladder leaves them out (``rung_margin``).
     """
     ours = [entry for entry in entries if _asked(entry) == registration.data]
-    there = {(*_network(e), e.budget_asked, e.seed) for e in ours}
+    there = {(*network_key(e), e.budget_asked, e.seed) for e in ours}
     passed = _passed(ours)
     lacking: dict[tuple[Network, int], list[RegisteredRow]] = {}
     for row in registration.rows:
@@ -165,13 +165,9 @@ def _passed(entries: Sequence[Entry]) -> dict[Network, float]:
         metric = metric_of_entry(entry)
         level = levels.get((entry.data_digest, metric), inf)
         if entry.budget_asked is not None and final_accuracy(entry, metric) >= level:
-            key = _network(entry)
+            key = network_key(entry)
             passed[key] = min(entry.budget_asked, passed.get(key, inf))
     return passed
-
-
-def _network(entry: Entry) -> Network:
-    return entry.model, entry.recipe, form_scale(entry)
 
 
 def _network_of(row: RegisteredRow) -> Network:
